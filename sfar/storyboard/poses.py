@@ -116,7 +116,7 @@ ACTIONS: dict[str, Action] = {
     "swing_bar": Action(
         ("swinging around the bar upside down", "a handstand on top of the bar", "circling over the bar with straight arms"),
         ((-8, 0, 0, -6, -2, 172, 174, 170, 170), (24, 6, 4, 0, 2, 198, 200, 196, 198)),
-        ("hands", 1.15), ("midbar",)),
+        ("hands", 0.80), ("midbar",)),
     "somersault": Action(
         ("a tucked somersault in the air", "flipping with the knees held to the chest", "rotating in a tight tuck"),
         ((150, 70, 10, 65, 5, 140, -10, 135, -15), (150, 70, 10, 65, 5, 140, -10, 135, -15)),
@@ -132,11 +132,11 @@ ACTIONS: dict[str, Action] = {
     "stand_board": Action(
         ("standing on the diving board", "waiting at the end of the springboard", "raising the arms on the board"),
         ((180, 172, 176, 184, 182, 2, 0, -2, -2), (182, 90, 92, 86, 90, 4, -2, 0, -4)),
-        ("ground", 1.0), ("divingboard", "pool_low")),
+        ("ground", 0.62), ("divingboard", "pool_low")),
     "enter_water": Action(
         ("diving into the water head first", "entering the water with a splash", "plunging hands first into the pool"),
         ((2, -2, 0, 2, 0, 182, 180, 178, 178), (10, 4, 4, 8, 6, 190, 190, 186, 188)),
-        ("hip", 0.85), ("pool_high", "splash")),
+        ("hip", 1.0), ("pool_high", "splash")),
     "celebrate": Action(
         ("celebrating with raised fists", "throwing both arms up in joy", "cheering with the arms in the air"),
         ((182, 145, 170, 215, 190, 18, 4, -18, -8), (184, 130, 165, 230, 195, 24, 8, -24, -14)),
