@@ -17,8 +17,8 @@ from sfar.storyboard.render import HEIGHT, WIDTH, draw, draw_style
 from sfar.storyboard.scripts import ACTIVITIES, irrelevant_pool
 
 IRRELEVANT_RANGE = (0.0, 0.75)  # fixed beforehand on development seeds; not moved to please a claim
-SECONDS = (2.5, 6.0)
-FRAME_RATES = (8, 10, 12, 15, 20)
+SECONDS = (2.0, 5.0)
+FRAME_RATES = (8, 10, 12, 15)
 
 
 @dataclass(frozen=True)

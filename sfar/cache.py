@@ -1,0 +1,115 @@
+"""Work is kept under a key made of everything it depends on: configuration, data, code of that stage, library versions.
+
+A result is found again only if all of it is unchanged, so a stale one is never shown. The code of a stage is hashed as
+its syntax tree without docstrings: a comment does not throw away ten minutes of training, a changed sign does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sfar import paths
+from sfar.config import digest
+from sfar.errors import SfarError
+
+PACKAGE = Path(__file__).resolve().parent
+
+# Which modules each stage's result depends on. A test checks that no import of theirs is missing here.
+STAGES: dict[str, tuple[str, ...]] = {
+    "world": ("storyboard/poses.py", "storyboard/scripts.py", "storyboard/render.py", "storyboard/world.py", "storyboard/write.py"),
+    "frames": ("data/video.py", "data/kinetics.py", "data/store.py"),
+    "run": ("data/video.py", "data/kinetics.py", "data/store.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py",
+            "loss.py", "train.py", "evaluate.py", "subtexts/__init__.py", "subtexts/bank/storyboard.json", "storyboard/weights/clip.json"),
+}
+LIBRARIES = {"world": ("av", "numpy", "pillow"), "frames": ("av", "numpy"), "run": ("torch", "open_clip_torch", "numpy")}
+
+
+@lru_cache(maxsize=None)
+def _file_version(name: str, stamp: int) -> str:
+    raw = (PACKAGE / name).read_bytes()
+    if name.endswith(".py"):
+        tree = ast.parse(raw)
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body and isinstance(body[0], ast.Expr) \
+                    and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                node.body = body[1:]
+        raw = ast.dump(tree).encode()
+    return hashlib.sha256(raw).hexdigest()
+
+
+def code_version(stage: str) -> str:
+    """Hash of the code of a stage, docstrings and comments aside."""
+    return digest([_file_version(n, (PACKAGE / n).stat().st_mtime_ns) for n in STAGES[stage]])
+
+
+def libraries(stage: str) -> dict[str, str]:
+    """Versions of the libraries that a stage's numbers depend on."""
+    return {n: version(n) for n in LIBRARIES[stage]}
+
+
+def key(stage: str, inputs: Any, with_libraries: bool = True) -> str:
+    """The key of a stage's result for these inputs."""
+    return digest(stage, inputs, code_version(stage), libraries(stage) if with_libraries else None)
+
+
+def load_json(stage: str, k: str) -> Any | None:
+    """The kept JSON result, or None. A damaged entry counts as absent: it is computed again, never shown."""
+    path = paths.cache() / stage / f"{k}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        path.unlink()
+        return None
+
+
+def save_json(stage: str, k: str, data: Any) -> None:
+    """Keep a JSON result."""
+    paths.write_json(paths.cache() / stage / f"{k}.json", data)
+
+
+def folder(stage: str, k: str, build: Callable[[Path], None]) -> Path:
+    """The kept folder ``stage/k``; if absent, ``build(temporary)`` fills one that is then renamed into place.
+
+    An interrupted or failed build leaves nothing behind. Raises ``SfarError`` when the disk refuses.
+    """
+    final = paths.cache() / stage / k
+    if (final / ".complete").is_file():
+        return final
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():
+            shutil.rmtree(final)
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{k}."))
+    except OSError as e:
+        raise SfarError(f"cannot write the cache {final.parent}: {e.strerror or e}; free some space or set SFAR_CACHE to another folder") from e
+    try:
+        build(temporary)
+        (temporary / ".complete").write_text("")
+        os.replace(temporary, final)
+    except OSError as e:
+        raise SfarError(f"cannot write the cache {final}: {e.strerror or e}; free some space or set SFAR_CACHE to another folder") from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def clean() -> list[str]:
+    """Remove everything kept; returns what was there."""
+    root = paths.cache()
+    stages = sorted(p.name for p in root.iterdir()) if root.is_dir() else []
+    for name in stages:
+        shutil.rmtree(root / name)
+    return stages

@@ -1,0 +1,27 @@
+"""Section 3.4: the InfoNCE loss, Eq. 12-14."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sfar.errors import SfarError
+
+
+def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, dict[str, float]]:
+    """L = L_T2V + lam * L_V2T of logits y [B, C] (cosine times logit scale) and labels [B]; and both parts.
+
+    Read with the minus sign the paper leaves out (DEVIATIONS.md). Text to video (Eq. 12): for each sample's class text,
+    a softmax over the videos of the batch, averaged over the videos k_b of that class. Video to text (Eq. 13): a
+    softmax over all C classes; averaging within k_b and then over b gives each video the same weight, so it is plain
+    cross-entropy. Raises ``SfarError`` when the loss is not finite.
+    """
+    y = logits[:, labels]  # [video, text of sample b]
+    same = (labels[:, None] == labels[None, :]).to(y.dtype)
+    t2v = -((y.log_softmax(0) * same).sum(0) / same.sum(0)).mean()
+    v2t = F.cross_entropy(logits, labels)
+    loss = t2v + lam * v2t
+    if not torch.isfinite(loss):
+        raise SfarError(f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip")
+    return loss, {"t2v": t2v.item(), "v2t": v2t.item()}

@@ -1,0 +1,56 @@
+"""Where things are: the project's folder, its results and its cache. Notebooks run from several folders; paths do not depend on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sfar.errors import SfarError
+
+PROJECT = Path(os.environ.get("SFAR_HOME") or Path(__file__).resolve().parent.parent)
+
+
+def results(profile: str) -> Path:
+    """Folder of the records and rendered tables of a profile."""
+    return PROJECT / "results" / profile
+
+
+def notebooks() -> Path:
+    """Folder of the notebooks."""
+    return PROJECT / "notebooks"
+
+
+def cache() -> Path:
+    """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
+    return Path(os.environ.get("SFAR_CACHE") or PROJECT / ".cache")
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write ``path`` whole or not at all: a full disk or an interruption leaves the earlier file.
+
+    Raises ``SfarError`` naming the file when it cannot be written.
+    """
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(fd, "wb") as f:
+            f.write(raw)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as e:
+        raise SfarError(f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights") from e
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """``write_atomic`` of readable JSON; NaN is an error rather than an invalid file."""
+    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
