@@ -1,0 +1,85 @@
+"""Evaluation: views, top-k, and where the importance falls. (Protocol: BIKE test.py, datasets/video.py.)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sfar.data.store import VideoClips
+from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
+from sfar.model import VideoModel
+
+VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
+
+
+@dataclass
+class Scores:
+    """What a model says of each video: class probabilities [V, C], labels [V], and for the single view the sampled frame
+    indices [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none)."""
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray | None = None
+    coarse: np.ndarray | None = None
+    fine: np.ndarray | None = None
+
+
+def _views(clips: VideoClips, i: int, frames: int, size: int, views: str) -> Tensor:
+    """All views of clip ``i``: [views, L, 3, size, size]."""
+    n_clips, n_crops = VIEWS[views]
+    if views == "1x1":
+        return center_crop(clips.read(i, lambda n: val_indices(n, frames)), size)[None]
+    raw = clips.read(i, lambda n: multi_clip_indices(n, frames, n_clips))
+    return torch.cat([three_crops(r, size) for r in raw]) if n_crops == 3 else torch.stack([center_crop(r, size) for r in raw])
+
+
+@torch.inference_mode()
+def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: str = "1x1", batch: int = 16, desc: str = "") -> Scores:
+    """Class probabilities of every video: softmax over classes per view, then the mean over views.
+
+    BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
+    order of classes is the same).
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    per_video = VIEWS[views][0] * VIEWS[views][1]
+    step = max(1, batch // per_video)
+    probabilities, coarse, fine, indices = [], [], [], []
+    for start in tqdm(range(0, len(clips), step), desc=desc, leave=False, disable=not desc, unit="batch"):
+        rows = range(start, min(start + step, len(clips)))
+        x = torch.stack([_views(clips, i, frames, size, views) for i in rows]).to(device)
+        out = model(x.flatten(0, 1))
+        probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu())
+        if views == "1x1":
+            pick = torch.tensor([clips.labels[i] for i in rows], device=device)
+            b = torch.arange(len(rows), device=device)
+            indices.append(np.stack([val_indices(clips.lengths[i], frames) for i in rows]))
+            for store, a in ((coarse, out.coarse), (fine, out.fine)):
+                if a is not None:
+                    store.append(a[b, pick].float().cpu().numpy())
+    join = lambda parts: np.concatenate(parts) if parts else None  # noqa: E731
+    return Scores(torch.cat(probabilities).numpy(), np.array(clips.labels), join(indices), join(coarse), join(fine))
+
+
+def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rank of the true class of each video, 0 = first. A tie counts against the model: equal scores prove nothing."""
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    return (probabilities >= own).sum(1) - 1
+
+
+def topk(rank: np.ndarray, k: int) -> float:
+    """Top-k accuracy in percent from ranks."""
+    return 100.0 * float((rank < k).mean())
+
+
+def relevant_mass(importance: np.ndarray, indices: np.ndarray, relevance: list[np.ndarray]) -> np.ndarray:
+    """Share of each video's importance [V, L] that falls on frames showing an action of its class, [V], in [0, 1].
+
+    ``relevance``: per video a boolean per frame (the storyboard world's own labels; the model never saw them).
+    """
+    on = np.stack([r[i] for r, i in zip(relevance, indices)])
+    return (importance * on).sum(1) / importance.sum(1)
