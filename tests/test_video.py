@@ -104,7 +104,8 @@ def test_every_frame_is_the_one_asked_for(folder, name, backend):
 @pytest.mark.parametrize("name", VIDEOS)
 def test_backends_agree(folder, name):
     wanted = [VIDEOS[name].get("frames", 40) - 1, 0, 0]
-    for short_side, most, mean in ((None, 2, 0.5), (150, 16, 1.0)):
+    # 1.5: a narrow result is scaled after the conversion to RGB, which rounds once more.
+    for short_side, most, mean in ((None, 2, 0.5), (150, 16, 1.5)):
         a, b = (read_frames(folder / name, wanted, short_side, backend).astype(int) for backend in ("pyav", "decord"))
         assert a.shape == b.shape
         assert np.abs(a - b).max() <= most and np.abs(a - b).mean() <= mean
@@ -293,7 +294,7 @@ def test_decord_is_imported_in_one_file_only():
 
 @needs_decord
 @pytest.mark.parametrize(("name", "backend", "short_side", "uses_decord"), [
-    ("b_frames.mp4", "auto", None, True), ("b_frames.mp4", "pyav", None, False), ("b_frames.mp4", "auto", 48, False),
+    ("b_frames.mp4", "auto", None, True), ("b_frames.mp4", "pyav", None, False), ("b_frames.mp4", "auto", 48, True),
     ("slow.mkv", "auto", 256, True), ("xvid.avi", "auto", None, False), ("xvid.avi", "decord", None, True),
     ("open_gop.mp4", "auto", None, False), ("open_gop.mp4", "decord", None, True), ("narrow.mp4", "auto", None, False),
 ])
