@@ -9,9 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
@@ -20,7 +18,6 @@ from typing import Any
 
 from sfar import paths
 from sfar.config import digest
-from sfar.errors import SfarError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -86,23 +83,11 @@ def folder(stage: str, k: str, build: Callable[[Path], None]) -> Path:
     An interrupted or failed build leaves nothing behind. Raises ``SfarError`` when the disk refuses.
     """
     final = paths.cache() / stage / k
-    if (final / ".complete").is_file():
-        return final
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():
-            shutil.rmtree(final)
-        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{k}."))
-    except OSError as e:
-        raise SfarError(f"cannot write the cache {final.parent}: {e.strerror or e}; free some space or set SFAR_CACHE to another folder") from e
-    try:
-        build(temporary)
-        (temporary / ".complete").write_text("")
-        os.replace(temporary, final)
-    except OSError as e:
-        raise SfarError(f"cannot write the cache {final}: {e.strerror or e}; free some space or set SFAR_CACHE to another folder") from e
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if not (final / ".complete").is_file():
+        def complete(temporary: Path) -> None:
+            build(temporary)
+            (temporary / ".complete").write_text("")
+        paths.build_folder(final, complete)
     return final
 
 

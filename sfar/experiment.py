@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import multiprocessing as mp
-import os
 import queue
 import threading
 import time
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sfar import cache
+from sfar import cache, parallel
 from sfar.clip import STORYBOARD, load_clip
 from sfar.config import Profile, as_dict, check_method
 from sfar.data.kinetics import Manifest, read_kinetics
@@ -138,12 +137,11 @@ def run_one(job: Job, tick=None) -> dict[str, Any]:
     classes = val.manifest.classes
     model = build_model(p, job.data, classes, job.method, job.seed)
     model.to(where)
-    model.texts = dataclasses.replace(model.texts, **{f.name: getattr(model.texts, f.name).to(where) for f in dataclasses.fields(model.texts)})
     history, trained = None, []
     if job.method != "vanilla":
         clips = load_clips(p, job.data, "train")
         on_step = (lambda i, n, loss: tick(3 * t.batch)) if tick else None
-        history = train(model, clips, p, job.seed, on_step, workers=0 if where.type == "cpu" else min(8, os.cpu_count() or 1))
+        history = train(model, clips, p, job.seed, on_step, workers=0 if where.type == "cpu" else min(8, parallel.cores()))
         trained = ["head"] * any(True for _ in model.head.parameters()) + ["logit_scale"] + ["visual"] * t.train_visual
     s = score(model, val, t.frames, p.data.image_size)
     if tick:
@@ -180,6 +178,7 @@ _ticks = None
 
 def _start_worker(ticks) -> None:
     global _ticks
+    parallel.quiet()
     _ticks = ticks
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
@@ -211,7 +210,7 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
                     found[i] = run_one(jobs[i], bar.update)
                     cache.save_json("run", jobs[i].key(), found[i])
             else:
-                _in_parallel(jobs, todo, found, workers or os.cpu_count() or 1, bar)
+                _in_parallel(jobs, todo, found, workers or parallel.cores(), bar)
             bar.update(bar.total - bar.n)
     return [found[i] for i in range(len(jobs))]
 

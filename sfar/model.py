@@ -7,7 +7,7 @@ visual tower before it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from open_clip.model import CLIP
@@ -31,7 +31,7 @@ class ClassTexts:
 
     def select(self, classes: Tensor) -> ClassTexts:
         """The texts of some classes only (zero-shot protocols on half of the classes)."""
-        return ClassTexts(*(getattr(self, f)[classes] for f in ("cls", "words", "mask", "sub_words", "sub_mask")))
+        return ClassTexts(*(getattr(self, f.name)[classes] for f in fields(self)))
 
 
 def class_texts(clip: CLIP, names: list[str], subtexts: dict[str, list[str]], cfg: ModelConfig) -> ClassTexts:
@@ -248,6 +248,11 @@ class VideoModel(nn.Module):
 
     def forward(self, frames: Tensor) -> Output:
         return self.head(embed_frames(self.clip, frames), self.texts, self.clip.logit_scale.exp())
+
+    def _apply(self, fn, *args, **kwargs):
+        # The class texts are constants, not buffers (a checkpoint need not hold them), but they go where the model goes.
+        self.texts = ClassTexts(*(fn(getattr(self.texts, f.name)) for f in fields(self.texts)))
+        return super()._apply(fn, *args, **kwargs)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The two learning-rate groups: CLIP's trained parameters and the head's (BIKE utils/solver.py)."""

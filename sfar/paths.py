@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,27 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def build_folder(final: Path, build: Callable[[Path], None]) -> None:
+    """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
+
+    Raises ``SfarError`` when the disk refuses.
+    """
+    temporary = None
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+        build(temporary)
+        temporary.chmod(0o755)
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(temporary, final)
+    except OSError as e:
+        raise SfarError(f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights") from e
+    finally:
+        if temporary and temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import multiprocessing as mp
-import os
 import time
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from sfar import clip as C
+from sfar import parallel
 from sfar.paths import write_atomic, write_json
 from sfar.provenance import hardware, revision
 from sfar.storyboard import captions, scripts, world
@@ -67,12 +66,12 @@ def _chunk(args: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([r[0] for r in rows]), np.array([r[1:] for r in rows])
 
 
-def draw_pool(n: int, seed: int, workers: int, size: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_pool(n: int, seed: int, workers: int | None = None, size: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
     """``n`` frames, uint8 [n, 73, 97, 3], with (action, activity) ids [n, 2]; independent of ``workers``."""
     images = np.empty((n, SHORT, round(SHORT * 4 / 3), 3), np.uint8)
     labels = np.empty((n, 2), np.int64)
     jobs = [(seed, k, min(size, n - k * size)) for k in range(math.ceil(n / size))]
-    with mp.get_context("spawn").Pool(workers) as pool:
+    with parallel.pool(workers) as pool:
         for k, (x, y) in enumerate(tqdm(pool.imap(_chunk, jobs), total=len(jobs), desc="drawing frames", unit="k")):
             images[k * size:k * size + len(x)], labels[k * size:k * size + len(y)] = x, y
     return torch.from_numpy(images), torch.from_numpy(labels)
@@ -133,7 +132,6 @@ def evaluate(model: C.CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[
 def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000, seed: int = 11, lr: float = 1e-3,
              eval_every: int = 500, workers: int | None = None) -> dict:
     """Train and write ``clip.safetensors`` (half precision) and ``clip.json`` (configuration and training record)."""
-    workers = workers or os.cpu_count() or 1
     start = time.time()
     torch.manual_seed(seed)
     rng, g = np.random.default_rng(seed), torch.Generator().manual_seed(seed)

@@ -7,8 +7,6 @@ import csv
 import hashlib
 import json
 import math
-import multiprocessing as mp
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import av
 import numpy as np
 from tqdm import tqdm
 
+from sfar import parallel
 from sfar.storyboard import world
 from sfar.storyboard.scripts import KINETICS
 
@@ -64,7 +63,7 @@ def write_kinetics(root: Path, seed: int, train_per_class: int, val_per_class: i
     for split in ("train", "val"):
         (root / split).mkdir(parents=True, exist_ok=True)
     jobs = [(str(root), seed, split, c, i) for split, n in (("train", train_per_class), ("val", val_per_class)) for c in classes for i in range(n)]
-    with mp.get_context("spawn").Pool(workers or os.cpu_count() or 1) as pool:
+    with parallel.pool(workers) as pool:
         rows = list(tqdm(pool.imap(_write_one, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
     (root / "annotations").mkdir(exist_ok=True)
     for split in ("train", "val"):
