@@ -131,7 +131,11 @@ def _evaluate(a: argparse.Namespace) -> None:
 def _notebook(a: argparse.Namespace) -> None:
     from sfar import notebooks, paths
     source = notebooks.find(a.name)
+    if a.refresh and a.parameter:
+        raise ConfigError("--refresh keeps the outputs of the default parameters: leave out -p")
     out = notebooks.run(source, Path(a.out) if a.out else paths.PROJECT / "results" / "runs" / source.name, _pairs(a.parameter))
+    if a.refresh:
+        notebooks.refresh(source, out)
     print(f"Executed notebook: {out}")
 
 
@@ -190,6 +194,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("name", help="a path, or the start of its name such as 03")
     p.add_argument("-p", "--parameter", action="append", default=[], metavar="KEY=VALUE")
     p.add_argument("--out", default="", metavar="FILE")
+    p.add_argument("--refresh", action="store_true", help="keep the outputs in the notebook itself")
 
     command("clean-cache", _clean, "Remove all kept work: drawn videos, decoded frames, runs.")
     return top

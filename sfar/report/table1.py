@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sfar import cache, cost, paper, paths
-from sfar.config import METHODS, Profile, as_dict, get_profile
+from sfar.config import METHODS, Profile, as_dict, digest, get_profile
 from sfar.errors import ConfigError, SfarError
 from sfar.experiment import Dataset, Job, dataset, load_clips, run_all
 from sfar.report import claims, record as R, stats, style, tables
@@ -30,7 +30,7 @@ def inputs(profile: Profile) -> str:
     names = {"profile": profile.name, "seeds": list(profile.seeds)}
     if profile.data.root:
         names["root"] = profile.data.root
-    return cache.digest([names, _config(profile), [cache.code_version(s) for s in ("world", "frames", "run")]])
+    return digest([names, _config(profile), [cache.code_version(s) for s in ("world", "frames", "run")]])
 
 
 def _config(profile: Profile) -> list[Any]:
@@ -39,9 +39,12 @@ def _config(profile: Profile) -> list[Any]:
 
 def folder(profile: Profile) -> Path:
     """Where this profile's table is written: ``results/<profile>/``, or ``results/runs/`` for a changed configuration."""
-    if profile == get_profile(profile.name, {"data.root": profile.data.root} if profile.data.root else {}):
+    standard = get_profile(profile.name)
+    if standard.data.dataset != "storyboard-kinetics":  # a real data set has to be somewhere
+        standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
+    if profile == standard:
         return paths.results(profile.name)
-    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{cache.digest(_config(profile), list(profile.seeds))[:8]}"
+    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds))[:8]}"
 
 
 def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""Eq. 4-14 as the paper prints them, in loops over videos, classes, words, sub-texts and frames; the tests' yardstick.
+
+Nothing of ``sfar`` is used. All is float64 and made of torch operations on single vectors, so that autograd gives the
+literal gradient too. Texts are lists without padding: ``words`` [W, d] of one class, ``subs`` its N matrices [W_n, d].
+
+Readings of what the paper leaves open (each an argument): ``tau``, the temperature over frames that Eq. 7 and 9 do not
+print (1 is as printed); ``reduce``, whether Eq. 7 adds its words up ("sum", as printed) or averages them ("mean"); which
+positions of a text are words is decided by what is put into the lists; the minus signs that Eq. 12 and 13 lack.
+"""
+
+import math
+
+import torch
+
+
+def sim(a, b):
+    """Cosine similarity of two vectors."""
+    return (a * b).sum() / ((a * a).sum().sqrt() * (b * b).sum().sqrt())
+
+
+def softmax(values):
+    """exp(x_i) / sum_j exp(x_j) of a list of scalars."""
+    e = [torch.exp(v) for v in values]
+    total = sum(e)
+    return [v / total for v in e]
+
+
+def augmented_words(words, subs, wq, wk, wv):
+    """Eq. 4-6: the list of the rows of T^ = Attention(T W^q, [S_n W^k], [S_n W^v]) + T."""
+    d = words.shape[1]
+    keys = [s @ wk for sub in subs for s in sub]  # Eq. 5: all sub-texts side by side
+    values = [s @ wv for sub in subs for s in sub]
+    out = []
+    for t in words:
+        q = t @ wq
+        weights = softmax([(q * k).sum() / math.sqrt(d) for k in keys])
+        out.append(sum(w * v for w, v in zip(weights, values)) + t)
+    return out
+
+
+def augmented_words_multi_head(words, subs, heads, in_weight, in_bias, out_weight, out_bias):
+    """Eq. 4-6 read as multi-head attention: each head sees d / heads columns; biases and an output projection.
+
+    ``in_weight`` [3 d, d] holds W^q, W^k, W^v one below the other, applied as W x + b.
+    """
+    d = words.shape[1]
+    size = d // heads
+    wq, wk, wv = in_weight[:d], in_weight[d:2 * d], in_weight[2 * d:]
+    bq, bk, bv = in_bias[:d], in_bias[d:2 * d], in_bias[2 * d:]
+    keys = [wk @ s + bk for sub in subs for s in sub]
+    values = [wv @ s + bv for sub in subs for s in sub]
+    out = []
+    for t in words:
+        q = wq @ t + bq
+        parts = []
+        for h in range(heads):
+            part = slice(h * size, (h + 1) * size)
+            weights = softmax([(q[part] * k[part]).sum() / math.sqrt(size) for k in keys])
+            parts.append(sum(w * v[part] for w, v in zip(weights, values)))
+        out.append(out_weight @ torch.cat(parts) + out_bias + t)
+    return out
+
+
+def coarse_importance(augmented, frames, tau=1.0, reduce="sum"):
+    """Eq. 7: the list of a_coarse over the frames [L, d] of one video, for the augmented words of one class."""
+    total = [0.0] * len(frames)
+    for t in augmented:
+        shares = softmax([sim(t, v) / tau for v in frames])
+        total = [a + p for a, p in zip(total, shares)]
+    return [a / len(augmented) for a in total] if reduce == "mean" else total
+
+
+def fine_importance(subs, frames, tau=1.0):
+    """Eq. 9: the list of a_fine over the frames of one video. A cosine for every word, averaged, then the best sub-text."""
+    best = []
+    for v in frames:
+        averages = []
+        for sub in subs:
+            averages.append(sum(sim(s, v) for s in sub) / len(sub))
+        top = averages[0]
+        for a in averages[1:]:
+            top = a if a > top else top
+        best.append(top / tau)
+    return softmax(best)
+
+
+def video_embedding(frames, importance):
+    """Eq. 8 and 10: o = sum_l v_l a_l."""
+    return sum(v * a for v, a in zip(frames, importance))
+
+
+def feed_forward(x, w1, b1, w2, b2, residual=False):
+    """The FFN of Eq. 11, read as Linear-ReLU-Linear of width d; Eq. 11 prints no residual."""
+    hidden = w1 @ x + b1
+    out = w2 @ torch.where(hidden > 0, hidden, torch.zeros_like(hidden)) + b2
+    return out + x if residual else out
+
+
+def head(frames, cls, words, subs, attention, ffn_coarse, ffn_fine, scale, tau, reduce="mean", frame_norm=True, coarse=True, fine=True):
+    """Eq. 4-11 and the cosine of section 3.4 for frames [B, L, d] of B videos and the texts of C classes.
+
+    ``cls`` [C, d], ``words`` a list of C matrices, ``subs`` a list of C lists of N matrices; ``attention(words, subs)`` is
+    Eq. 4-6, ``ffn_coarse(x)`` and ``ffn_fine(x)`` are Eq. 11's. ``frame_norm``: Eq. 8 and 10 weigh unit frames (reading).
+    Returns (logits [B, C], a_coarse [B, C, L] or None, a_fine [B, C, L] or None, o [B, C, d]).
+    """
+    logits, coarses, fines, videos = [], [], [], []
+    for video in frames:
+        weighed = [v / (v * v).sum().sqrt() for v in video] if frame_norm else list(video)
+        for c in range(len(words)):
+            o = 0.0
+            if coarse:
+                a = coarse_importance(attention(words[c], subs[c]), video, tau, reduce)
+                o = o + ffn_coarse(video_embedding(weighed, a))
+                coarses.append(torch.stack(a))
+            if fine:
+                a = fine_importance(subs[c], video, tau)
+                o = o + ffn_fine(video_embedding(weighed, a))
+                fines.append(torch.stack(a))
+            videos.append(o)
+            logits.append(scale * sim(cls[c], o))
+    shape = (len(frames), len(words))
+    stack = lambda rows: torch.stack(rows).unflatten(0, shape) if rows else None  # noqa: E731
+    return stack(logits), stack(coarses), stack(fines), stack(videos)
+
+
+def text_to_video(y, labels):
+    """Eq. 12 with the minus sign, for logits y [B, C] and a list of B labels."""
+    loss = 0.0
+    for b in range(len(labels)):
+        gt = labels[b]
+        k_b = [i for i in range(len(labels)) if labels[i] == gt]
+        total = sum(torch.exp(y[i, gt]) for i in range(len(labels)))
+        loss = loss + sum(torch.log(torch.exp(y[i, gt]) / total) for i in k_b) / len(k_b)
+    return -loss / len(labels)
+
+
+def video_to_text(y, labels):
+    """Eq. 13 with the minus sign."""
+    loss = 0.0
+    for b in range(len(labels)):
+        gt = labels[b]
+        k_b = [i for i in range(len(labels)) if labels[i] == gt]
+        for i in k_b:
+            total = sum(torch.exp(y[i, c]) for c in range(y.shape[1]))
+            loss = loss + torch.log(torch.exp(y[i, gt]) / total) / len(k_b)
+    return -loss / len(labels)
+
+
+def info_nce(y, labels, lam=1.0):
+    """Eq. 14."""
+    return text_to_video(y, labels) + lam * video_to_text(y, labels)

@@ -1,0 +1,152 @@
+"""The command: what it does, and one clear message for each mistake, without a traceback and without half-written results."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sfar.cli import main
+from sfar.data.kinetics import read_kinetics
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A small drawn set in the Kinetics layout: 25 classes, 2 + 1 videos each."""
+    root = tmp_path_factory.mktemp("data") / "k400"
+    assert main(["storyboard", "draw", "--out", str(root), "--seed", "5", "--train-per-class", "2", "--val-per-class", "1"]) == 0
+    return root
+
+
+def refused(capsys, argv, *parts):
+    """The command ends with status 2 and one message on stderr that holds ``parts``."""
+    assert main([str(a) for a in argv]) == 2
+    out, err = capsys.readouterr()
+    message = err.strip().splitlines()[-1]
+    assert message.startswith("sfar: ") and "Traceback" not in err
+    for part in parts:
+        assert str(part) in message, message
+
+
+@pytest.mark.parametrize(("argv", "parts"), [
+    (["--profile", "storybord"], ["unknown profile 'storybord'", "storyboard, paper"]),
+    (["--set", "train.epoch=2"], ["train.epoch", "did you mean 'epochs'"]),
+    (["--set", "train.epochs=many"], ["train.epochs", "expected int"]),
+    (["--set", "train.epochs"], ["expected key=value"]),
+    (["--set", "model.attention=soft"], ["model.attention", "printed, mha"]),
+    (["--seeds", "a,b"], ["--seeds 'a,b'", "integers"]),
+    (["--seeds", "1,1"], ["distinct"]),
+    (["--profile", "paper"], ["kinetics400", "DATA="]),
+    (["--data", "/no/such/folder"], ["/no/such/folder", "no such folder"]),
+])
+def test_reproduce_refuses(capsys, argv, parts):
+    refused(capsys, ["reproduce", "table1", *argv], *parts)
+
+
+def test_empty_and_wrong_layout(capsys, tmp_path, world):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(capsys, ["reproduce", "table1", "--data", empty], empty, "is empty", "annotations/train.csv")
+    wrong = tmp_path / "wrong"
+    shutil.copytree(world / "annotations", wrong / "annotations")
+    (wrong / "train").mkdir()
+    refused(capsys, ["reproduce", "table1", "--data", wrong], "none of the 50 videos", "check the layout")
+
+
+def test_unknown_method(capsys, tmp_path):
+    refused(capsys, ["train", "sfarr", "--out", tmp_path / "x"], "unknown method 'sfarr'", "sfar")
+    refused(capsys, ["train", "vanilla", "--out", tmp_path / "x"], "'vanilla' is not trained")
+    assert not list(tmp_path.iterdir())
+
+
+SMALL = ["--set", "train.epochs=1"]
+
+
+def test_train_and_evaluate(capsys, tmp_path, world):
+    ckpt = tmp_path / "sfar.safetensors"
+    assert main(["train", "sfar", "--data", str(world), "--out", str(ckpt), *SMALL]) == 0
+    assert main(["evaluate", str(ckpt), "--data", str(world), *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "sfar, seed 0, 1x1: top-1" in out and "of 25 videos" in out
+    evaluate = ["evaluate", ckpt, "--data", world]
+    refused(capsys, [*evaluate, "--set", "model.ffn_residual=true"], "model.ffn_residual=False", "True")
+    refused(capsys, ["evaluate", tmp_path / "none", "--data", world], "no checkpoint at", "sfar train")
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(ckpt.read_bytes()[:1000])
+    refused(capsys, ["evaluate", damaged, "--data", world], damaged, "damaged")
+
+
+def test_bad_videos_are_named_and_never_replaced(capsys, tmp_path, world):
+    """One truncated, one empty and one that is not a video: over the stated share the run fails and names them."""
+    root = tmp_path / "k400"
+    shutil.copytree(world, root)
+    manifest = read_kinetics(root, "val")
+    files = [root / c.path for c in manifest.clips[:3]]
+    files[0].write_bytes(files[0].read_bytes()[:2000])
+    files[1].write_bytes(b"")
+    files[2].write_text("not a video\n")
+    argv = ["train", "clip", "--data", root, "--out", tmp_path / "x"]
+    ckpt = tmp_path / "x"
+    assert main([str(a) for a in [*argv, *SMALL]]) == 0  # the training videos are whole
+    evaluate = ["evaluate", ckpt, "--data", root]
+    refused(capsys, evaluate, "3 of 25 val videos cannot be used", "12.0%", files[0].name)
+    assert main([str(a) for a in [*evaluate, *SMALL, "--set", "data.max_bad_share=0.2"]]) == 0
+    out = capsys.readouterr().out
+    assert out.count("left out:") == 3 and "of 22 videos" in out
+
+
+def test_mislabelled_list(capsys, tmp_path, world):
+    root = tmp_path / "k400"
+    shutil.copytree(world, root)
+    csv = root / "annotations" / "val.csv"
+    csv.write_text(csv.read_text().replace("long jump", "log jump"))
+    refused(capsys, ["reproduce", "table1", "--data", root], "val.csv", "log jump")
+
+
+def test_draw_does_not_overwrite(capsys, world):
+    refused(capsys, ["storyboard", "draw", "--out", world], world, "not an empty folder")
+
+
+def test_undeclared_notebook_parameter(capsys):
+    refused(capsys, ["notebook", "03", "-p", "sead=1"], "no parameter sead", "profile, seeds, source, overrides")
+
+
+def _command(*argv, **options):
+    return subprocess.Popen([sys.executable, "-m", "sfar", *map(str, argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_interrupted_draw_leaves_nothing(tmp_path):
+    """Ctrl-C in the middle (the whole process group gets it, as from a terminal): status 130, one message, no folder."""
+    out = tmp_path / "data" / "k400"
+    p = _command("storyboard", "draw", "--out", out, start_new_session=True)
+    deadline = time.time() + 60
+    while time.time() < deadline and not list(tmp_path.glob("data/.k400.*/train/*.mp4")):
+        time.sleep(0.1)
+    os.killpg(p.pid, signal.SIGINT)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 130, err
+    assert "interrupted" in err and "Traceback" not in err
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_full_disk_leaves_nothing(tmp_path):
+    """A disk that takes no more (here: a file size limit that every process inherits) ends in one message."""
+    out = tmp_path / "data" / "k400"
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # noqa: E731
+    p = _command("storyboard", "draw", "--out", out, "--train-per-class", "1", "--val-per-class", "1", preexec_fn=limit)
+    _, err = p.communicate(timeout=90)
+    assert p.returncode == 2, err
+    assert "cannot write" in err and "Traceback" not in err
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_help_of_make_lists_every_target():
+    root = Path(__file__).resolve().parents[1]
+    targets = [line.split(":")[0] for line in (root / "Makefile").read_text().splitlines() if line and line[0].isalpha() and ":" in line and "=" not in line]
+    text = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert targets and all(f"make {t} " in text for t in targets)

@@ -1,0 +1,244 @@
+"""What is installed and how the package hangs together: pins, lock file, direction of imports, code behind the cache keys."""
+
+import ast
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from sfar import cache
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "sfar"
+FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
+
+# A module imports only from layers before its own, or from its own.
+LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding", "model",
+          "loss", "evaluate", "train", "checkpoint", "experiment", "cost", "report", "notebooks", "cli", "__main__")
+
+MACHINES = [{"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
+            for s, m in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64"))]
+
+
+# --- pins ----------------------------------------------------------------------------------------------------------
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def pyproject():
+    return [Requirement(line) for line in tomllib.loads(text("pyproject.toml"))["project"]["dependencies"]]
+
+
+def conda():
+    return yaml.safe_load(text("environment.yml"))
+
+
+def conda_pins():
+    return [Requirement(line) for part in conda()["dependencies"] if isinstance(part, dict) for line in part["pip"]]
+
+
+def lock():
+    """(requirement, its options) of every entry of the lock file."""
+    lines = [line for line in text("requirements.lock").replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return [(Requirement(line.split(" --", 1)[0]), line.split()) for line in lines]
+
+
+def pin(requirement):
+    """The exact version of a requirement; anything but one == is an error."""
+    (spec,) = requirement.specifier
+    assert spec.operator == "==" and "*" not in spec.version, f"{requirement} is not an exact pin"
+    return spec.version
+
+
+def wanted(requirement, machine):
+    return requirement.marker is None or requirement.marker.evaluate(machine)
+
+
+def by_name(requirements):
+    out = {canonicalize_name(r.name): r for r in requirements}
+    assert len(out) == len(requirements), "a package is pinned twice"
+    return out
+
+
+def test_conda_pins_are_those_of_pyproject():
+    ours, theirs = by_name(pyproject()), by_name(conda_pins())
+    assert {n: pin(r) for n, r in ours.items()} == {n: pin(r) for n, r in theirs.items()}
+    for name in ours:
+        assert [wanted(ours[name], m) for m in MACHINES] == [wanted(theirs[name], m) for m in MACHINES], name
+
+
+def test_conda_environment_is_minimal():
+    env = conda()
+    assert env["name"] == "sfar" and env["channels"] == ["conda-forge"]
+    assert [p for p in env["dependencies"] if isinstance(p, str)] == ["python=3.11", "pip"]
+    assert "3.11" in tomllib.loads(text("pyproject.toml"))["project"]["requires-python"]
+
+
+@pytest.mark.parametrize("requirement", pyproject(), ids=lambda r: r.name)
+def test_lock_pins_what_pyproject_pins(requirement):
+    entries = [r for r, _ in lock() if canonicalize_name(r.name) == canonicalize_name(requirement.name)]
+    for machine in MACHINES:
+        chosen = [pin(r) for r in entries if wanted(r, machine)]
+        assert chosen == ([pin(requirement)] if wanted(requirement, machine) else []), machine
+
+
+def test_every_lock_entry_is_exact_and_hashed():
+    entries = lock()
+    assert len(entries) > 100
+    for requirement, options in entries:
+        pin(requirement)
+        hashes = [o for o in options if o.startswith("--")]
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", o) for o in hashes), requirement.name
+
+
+def test_no_machine_gets_two_versions_of_a_package():
+    for machine in MACHINES:
+        for minor in ("3.11.4", "3.11.9", "3.12.1", "3.13.0"):
+            where = {**machine, "python_full_version": minor, "python_version": minor.rsplit(".", 1)[0]}
+            names = [canonicalize_name(r.name) for r, _ in lock() if wanted(r, where)]
+            assert len(names) == len(set(names)), where
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_addresses(name):
+    """Where packages come from is for the user's own pip settings to say."""
+    assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host|^\s*-[if]\s|\s@\s", text(name), re.MULTILINE)
+
+
+@pytest.mark.parametrize("requirement", [r for r in pyproject() if wanted(r, {})], ids=lambda r: r.name)
+def test_installed_is_what_is_pinned(requirement):
+    assert version(requirement.name).split("+")[0] == pin(requirement)
+
+
+# --- imports -------------------------------------------------------------------------------------------------------
+
+
+def modules():
+    """Dotted name -> file of every module of the package."""
+    out = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        out[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return out
+
+
+MODULES = modules()
+
+
+def imported(path):
+    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module."""
+    out = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            out |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports inside the package are written out"
+            out |= {f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names}
+    return out
+
+
+def ours(path):
+    return {name for name in imported(path) if name.split(".")[0] == "sfar"}
+
+
+def layer(name):
+    return name.split(".")[1] if "." in name else None  # the package itself belongs to none
+
+
+def test_every_module_has_a_layer():
+    assert {layer(m) for m in MODULES if m != "sfar"} <= set(LAYERS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_one_way(name):
+    if name == "sfar":
+        assert not ours(MODULES[name])
+        return
+    mine = LAYERS.index(layer(name))
+    unknown = ours(MODULES[name]) - set(MODULES)
+    assert not unknown
+    wrong = [m for m in ours(MODULES[name]) if layer(m) and LAYERS.index(layer(m)) > mine]
+    assert not wrong, f"{name} stands above {', '.join(wrong)} and must not import it"
+
+
+def test_no_module_imports_itself_in_a_ring():
+    """Inside a layer too."""
+    seen = {}
+
+    def visit(name, above):
+        assert name not in above, " -> ".join([*above, name])
+        if name not in seen:
+            for m in sorted(ours(MODULES[name])):
+                visit(m, (*above, name))
+            seen[name] = True
+
+    for name in MODULES:
+        visit(name, ())
+
+
+def test_decord_is_imported_in_one_place():
+    users = [n for n, path in MODULES.items() if any(m.split(".")[0] == "decord" for m in imported(path))]
+    assert users == ["sfar.data.video"]
+
+
+# --- the code behind the cache keys --------------------------------------------------------------------------------
+
+# These say where things are, how work is spread or what went wrong: no number follows from them.
+HARMLESS = {"sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance", "sfar.parallel"}
+
+
+def dotted(file):
+    return ".".join(("sfar", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def empty(path):
+    """Whether a module only says what it is: docstring and constants."""
+    return all(isinstance(n, ast.Assign | ast.AnnAssign) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+               for n in ast.parse(path.read_bytes()).body)
+
+
+def closure(names):
+    """The modules and all that importing them runs, packages included."""
+    found, todo = set(), list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            parts = name.split(".")
+            todo += [".".join(parts[:k]) for k in range(1, len(parts))] + sorted(ours(MODULES[name]))
+    return found
+
+
+@pytest.mark.parametrize("stage", cache.STAGES)
+def test_cache_keys_cover_all_code(stage):
+    listed = cache.STAGES[stage]
+    assert len(set(listed)) == len(listed)
+    assert not [f for f in listed if not (PACKAGE / f).is_file()], "a file that is not there"
+    code = {dotted(f) for f in listed if f.endswith(".py")}
+    reached = {m for m in closure(code) - code - HARMLESS if not (MODULES[m].name == "__init__.py" and empty(MODULES[m]))}
+    assert not reached, f"add to cache.STAGES[{stage!r}]"
+
+
+def test_runs_use_no_other_code():
+    """What ``experiment`` puts together is under the key of one stage or another."""
+    every = {dotted(f) for files in cache.STAGES.values() for f in files if f.endswith(".py")}
+    reached = {m for m in closure({"sfar.experiment"}) - every - HARMLESS if not (MODULES[m].name == "__init__.py" and empty(MODULES[m]))}
+    assert reached <= {"sfar.experiment"}
+
+
+def test_cache_keys_cover_the_data_in_the_package():
+    """The sub-texts and the record of the CLIP weights (which holds their hash) are inputs of a run."""
+    banks = {p.relative_to(PACKAGE).as_posix() for p in (PACKAGE / "subtexts" / "bank").glob("*.json")}
+    assert banks | {"storyboard/weights/clip.json"} <= set(cache.STAGES["run"])
+
+
+def test_cache_keys_name_the_libraries():
+    for stage in cache.STAGES:
+        assert cache.libraries(stage) == {n: version(n) for n in cache.LIBRARIES[stage]}

@@ -1,0 +1,91 @@
+"""What the tests of the model, the trainer and the evaluation share: a CLIP of a few kilobytes' depth and drawn clips."""
+
+import copy
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from sfar import clip as C
+from sfar.config import ModelConfig, get_profile
+from sfar.data.transforms import scale_size
+from sfar.model import VideoModel, class_texts
+from sfar.train import seed_everything
+
+SIZE = 32
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": SIZE, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16, "mlp_ratio": 2.0},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+    "quick_gelu": False,
+}
+CLASSES = ["long jump", "juggling balls", "yoga"]
+SUBTEXTS = {
+    "long jump": ["running down the track", "taking off", "landing in the sand", "standing up"],
+    "juggling balls": ["throwing a ball", "catching", "watching the balls in the air", "stopping"],
+    "yoga": ["stretching", "bending forward slowly", "breathing", "lying down on a mat and resting"],
+}
+MODEL = ModelConfig(attention_heads=2, temporal_layers=1)
+
+
+@lru_cache(maxsize=1)
+def _clip():
+    torch.manual_seed(0)
+    return C.build(CONFIG).eval()
+
+
+def clip():
+    """A fresh copy of one randomly initialised CLIP: 32 pixels, embeddings of width 16."""
+    return copy.deepcopy(_clip())
+
+
+@lru_cache(maxsize=4)
+def _texts(cfg):
+    return class_texts(_clip(), CLASSES, SUBTEXTS, cfg)
+
+
+def model(method="sfar", seed=0, cfg=MODEL, train_visual=True):
+    """A video model on the tiny CLIP with head weights from ``seed``."""
+    seed_everything(seed)
+    return VideoModel(method, clip(), _texts(cfg), cfg, train_visual)
+
+
+def profile(**train):
+    """The storyboard profile at the tiny CLIP's size; keywords are fields of ``train``."""
+    keys = {"frames": 3, "batch": 4, "epochs": 2} | train
+    return get_profile("storyboard", {"data.image_size": SIZE, **{f"train.{k}": v for k, v in keys.items()}})
+
+
+@dataclass
+class Clips:
+    """Clips in memory with the interface of ``sfar.data.store.VideoClips`` that the trainer and the evaluation use."""
+
+    pixels: list[np.ndarray]
+    labels: list[int]
+
+    @property
+    def lengths(self):
+        return [len(p) for p in self.pixels]
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def read(self, i, sampler):
+        return torch.from_numpy(self.pixels[i][np.asarray(sampler(len(self.pixels[i])))])
+
+
+def clips(n, seed=0):
+    """``n`` noisy clips of different lengths and widths; class 0 has lying stripes, 1 standing ones, 2 none."""
+    rng = np.random.default_rng(seed)
+    out = Clips([], [])
+    short = scale_size(SIZE)
+    for i in range(n):
+        frames, width, label = int(rng.integers(5, 14)), short + int(rng.integers(0, 16)), i % len(CLASSES)
+        x = rng.normal(128, 15, (frames, short, width, 3))
+        place = np.arange(short)[:, None] if label == 0 else np.arange(width)[None]
+        if label < 2:
+            x += 60 * np.sign(np.sin(np.pi * (place + rng.integers(8)) / 4))[None, :, :, None]
+        out.pixels.append(np.clip(x, 0, 255).astype(np.uint8))
+        out.labels.append(label)
+    return out
