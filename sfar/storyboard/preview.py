@@ -32,7 +32,7 @@ def actions_sheet(seed: int = 3, each: int = 3, columns: int = 5) -> plt.Figure:
     return fig
 
 
-def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, share: float | None = None, indices: list[int] | None = None) -> plt.Figure:
+def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, indices: list[int] | None = None) -> plt.Figure:
     """One video per class: frames in order and, below, the true atomic action of every frame (grey: irrelevant to the class).
 
     ``indices``: which drawn video of each class (default the first).
@@ -68,11 +68,16 @@ def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, share: f
     return fig
 
 
+# Three videos with all their actions, momentary ones too, and a fair share of irrelevant frames (the README's picture).
+PICTURE = (("long jump", 15), ("clean and jerk", 25), ("making pizza", 48))
+
+
 def preview(out: Path) -> list[Path]:
-    """Write ``actions.png`` and ``storyboards.png`` (two pages) into ``out``; returns their paths."""
+    """Write ``actions.png``, ``classes_1.png``, ``classes_2.png`` and ``storyboards.png`` into ``out``; returns their paths."""
     names = list(KINETICS)
-    pages = [("actions.png", actions_sheet()), ("storyboards_1.png", storyboard_sheet(names[:13])), ("storyboards_2.png", storyboard_sheet(names[13:]))]
-    for name, fig in pages:
+    pages = {"actions.png": actions_sheet(), "classes_1.png": storyboard_sheet(names[:13]), "classes_2.png": storyboard_sheet(names[13:]),
+             "storyboards.png": storyboard_sheet([c for c, _ in PICTURE], shots=9, indices=[i for _, i in PICTURE])}
+    for name, fig in pages.items():
         style.save(fig, out / name)
         plt.close(fig)
-    return [out / name for name, _ in pages]
+    return [out / name for name in pages]
