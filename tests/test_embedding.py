@@ -16,6 +16,7 @@ SEEDS = range(24)
 PRECISION = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
 precisions = pytest.mark.parametrize("dtype, tolerance", PRECISION, ids=["float64", "float32"])
 many = pytest.mark.parametrize("seed", SEEDS)
+some = pytest.mark.parametrize("seed", SEEDS[:8])
 SCALE = 7.0
 
 # Every reading of Eq. 4-11 that the configuration offers is met by some seed; the default one by half of them.
@@ -71,7 +72,7 @@ def random_mask(g, *shape, scattered):
 def make(seed):
     g = torch.Generator().manual_seed(seed)
     pick = lambda low, high: int(torch.randint(low, high + 1, (), generator=g))  # noqa: E731
-    b, c, n, w, ws, length, d = pick(1, 3), pick(1, 3), pick(1, 4), pick(1, 4), pick(1, 4), pick(1, 5), 2 * pick(1, 5)
+    b, c, n, w, ws, length, d = pick(1, 3), pick(1, 4), pick(1, 4), pick(1, 5), pick(1, 6), pick(1, 8), 2 * pick(1, 6)
     normal = lambda *shape: torch.randn(shape, generator=g, dtype=torch.float64)  # noqa: E731
     tau = 10 ** float(torch.empty(()).uniform_(-1, 0.3, generator=g))
     return Case(normal(b, length, d), normal(c, w, d), random_mask(g, c, w, scattered=seed % 2 == 1), normal(c, n, ws, d),
@@ -114,6 +115,11 @@ def compare(fast, slow, inputs, names, tolerance, dtype, seed):
             close(a, b, tolerance, f"gradient of {name}")
 
 
+def grid(f, texts, frames):
+    """f(text of a class, frames of a video), a list of L scalars, of every class and video: [B, C, L]."""
+    return torch.stack([torch.stack([torch.stack(f(t, v)) for t in texts]) for v in frames])
+
+
 # --- each function ---
 
 
@@ -139,16 +145,14 @@ def test_attention(seed, dtype, tolerance):
 
 @many
 @precisions
-@pytest.mark.parametrize("reduce", ["mean", "sum"])
-def test_coarse_importance(seed, dtype, tolerance, reduce):
-    k = make(seed)
+def test_coarse_importance(seed, dtype, tolerance):
+    k, reduce = make(seed), ("mean", "sum")[seed // 2 % 2]
 
     def fast(words, frames):
         return [E.coarse_importance(words, k.mask, frames, k.tau, reduce)]
 
     def slow(words, frames):
-        return [torch.stack([torch.stack([torch.stack(literal.coarse_importance(list(w[m]), v, k.tau, reduce)) for w, m in zip(words, k.mask)])
-                             for v in frames])]
+        return [grid(lambda t, v: literal.coarse_importance(t, v, k.tau, reduce), [list(w[m]) for w, m in zip(words, k.mask)], frames)]
 
     compare(fast, slow, [k.words, k.frames], ["words", "frames"], tolerance, dtype, seed)
 
@@ -163,24 +167,25 @@ def test_fine_importance_and_aggregation(seed, dtype, tolerance):
         return [a, E.aggregate(frames, a)]
 
     def slow(subs, frames):
-        a = [[literal.fine_importance([s[m] for s, m in zip(ss, mm)], v, k.tau) for ss, mm in zip(subs, k.sub_mask)] for v in frames]
-        o = [[literal.video_embedding(v, row) for row in rows] for v, rows in zip(frames, a)]
-        return [torch.stack([torch.stack([torch.stack(row) for row in rows]) for rows in a]), torch.stack([torch.stack(rows) for rows in o])]
+        lists = [[s[m] for s, m in zip(ss, mm)] for ss, mm in zip(subs, k.sub_mask)]
+        a = grid(lambda t, v: literal.fine_importance(t, v, k.tau), lists, frames)
+        o = [torch.stack([literal.video_embedding(v, row) for row in rows]) for v, rows in zip(frames, a)]
+        return [a, torch.stack(o)]
 
     compare(fast, slow, [k.subs, k.frames], ["sub words", "frames"], tolerance, dtype, seed)
 
 
-@many
+@some
 def test_a_learned_temperature_gets_the_literal_gradient(seed):
     k = make(seed)
 
     def fast(tau):
-        return [E.coarse_importance(k.words, k.mask, k.frames, tau), E.fine_importance(E.mean_unit_words(k.subs, k.sub_mask), k.frames, tau)]
+        means = E.mean_unit_words(k.subs, k.sub_mask)
+        return [E.coarse_importance(k.words, k.mask, k.frames, tau), E.fine_importance(means, k.frames, tau)]
 
     def slow(tau):
-        stack = lambda f, texts: torch.stack([torch.stack([torch.stack(f(t, v)) for t in texts]) for v in k.frames])  # noqa: E731
-        return [stack(lambda t, v: literal.coarse_importance(list(t), v, tau, "mean"), k.word_lists()),
-                stack(lambda t, v: literal.fine_importance(t, v, tau), k.sub_lists())]
+        return [grid(lambda t, v: literal.coarse_importance(list(t), v, tau, "mean"), k.word_lists(), k.frames),
+                grid(lambda t, v: literal.fine_importance(t, v, tau), k.sub_lists(), k.frames)]
 
     compare(fast, slow, [torch.tensor(k.tau, dtype=torch.float64)], ["temperature"], 1e-10, torch.float64, seed)
 
@@ -194,7 +199,7 @@ def head_of(k, cfg):
     head = build_head("sfar", d, k.tau, cfg).double()
     shapes = [p.shape for p in head.parameters()]
     with torch.no_grad():
-        for p, w in zip(head.parameters(), weights(k.seed, *shapes) if shapes else []):
+        for p, w in zip(head.parameters(), weights(k.seed, *shapes)):
             p.copy_(w)
     return head
 
@@ -246,9 +251,9 @@ def test_head(seed, dtype, tolerance):
     names = ["frames", "class embedding", "words", "sub words", *(n for n, _ in head.named_parameters())]
     grads = torch.autograd.grad(projected(got, seed), [frames, cls, words, subs, *head.parameters()], allow_unused=True)
     for name, a, b in zip(names, grads, want_grads, strict=True):
-        # A coarse-only head has no use for some inputs; where one side says "unused" the other may say zero.
-        close(torch.zeros_like(b) if a is None else a, b if b is not None else torch.zeros_like(a), tolerance, f"gradient of {name}") \
-            if a is not None or b is not None else None
+        assert (a is None) == (b is None), name  # a head without a branch has no use for its inputs
+        if a is not None:
+            close(a, b, tolerance, f"gradient of {name}")
 
 
 def test_the_random_cases_meet_every_reading_and_both_kinds_of_shape():
@@ -304,14 +309,14 @@ def test_permuting_frames_permutes_the_importance_and_leaves_o(seed):
     close(b.logits, a.logits, 1e-12)
 
 
-@many
+@some
 def test_permuting_subtexts_changes_nothing(seed):
     k = make(seed)
     order = torch.randperm(k.subs.shape[1], generator=torch.Generator().manual_seed(seed))
     same(run(k), run(k, texts=ClassTexts(k.cls, k.words, k.mask, k.subs[:, order], k.sub_mask[:, order])))
 
 
-@many
+@some
 def test_videos_do_not_mix(seed):
     k = make(seed)
     together = run(k)
@@ -330,7 +335,7 @@ def test_importance_adds_up(seed):
     assert (out.coarse > 0).all() and (out.fine > 0).all()
 
 
-@many
+@some
 def test_the_length_of_vectors_does_not_matter_to_the_importance(seed):
     k = make(seed)
     fine = E.fine_importance(E.mean_unit_words(k.subs * 40, k.sub_mask), k.frames * 0.01, k.tau)
@@ -339,7 +344,7 @@ def test_the_length_of_vectors_does_not_matter_to_the_importance(seed):
     close(coarse, E.coarse_importance(k.words, k.mask, k.frames, k.tau), 1e-12)
 
 
-@many
+@some
 def test_a_high_temperature_is_mean_pooling(seed):
     k = make(seed)
     k.tau = 1e12
@@ -349,7 +354,7 @@ def test_a_high_temperature_is_mean_pooling(seed):
     close(out.fine, uniform, 1e-10)
 
 
-@many
+@some
 def test_a_low_temperature_takes_the_best_frame(seed):
     k = make(seed)
     best = torch.einsum("cnd,bld->bcnl", E.mean_unit_words(k.subs, k.sub_mask), E.unit(k.frames)).amax(2).argmax(-1)
@@ -358,7 +363,7 @@ def test_a_low_temperature_takes_the_best_frame(seed):
     close(run(k).fine, want, 1e-12)
 
 
-@many
+@some
 @pytest.mark.parametrize("attention", ["printed", "mha"])
 def test_identical_subtexts_are_one(seed, attention):
     k, cfg = make(seed), ModelConfig(attention=attention, attention_heads=2)
@@ -368,7 +373,7 @@ def test_identical_subtexts_are_one(seed, attention):
     same(run(k, head=head, texts=one), run(k, head=head, texts=four))
 
 
-@many
+@some
 def test_one_word_and_one_subtext(seed):
     k = make(seed)
     texts = ClassTexts(k.cls, k.words[:, :1], torch.ones_like(k.mask[:, :1]), k.subs[:, :1, :1], torch.ones_like(k.sub_mask[:, :1, :1]))
@@ -381,7 +386,7 @@ def test_one_word_and_one_subtext(seed):
     close(out.fine, (torch.einsum("cd,bld->bcl", E.unit(texts.sub_words[:, 0, 0]), E.unit(k.frames)) / k.tau).softmax(-1), 1e-12)
 
 
-@many
+@some
 def test_one_frame_is_the_video(seed):
     k = make(seed)
     frames = k.frames[:, :1]

@@ -1,0 +1,177 @@
+"""The trainer on a CLIP and clips small enough to train in a second."""
+
+import copy
+import math
+
+import pytest
+import tiny
+import torch
+from torch.utils.data import DataLoader
+
+from sfar.errors import SfarError
+from sfar.evaluate import ranks, score, topk
+from sfar.train import TrainingClips, learning_rate, seed_everything, train
+
+
+def weights(model):
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def changed(before, model, by=0.0):
+    return {k for k, v in model.state_dict().items() if (v - before[k]).abs().max() > by}
+
+
+def is_text(name):
+    return name.startswith("clip.") and not name.startswith("clip.visual.") and name != "clip.logit_scale"
+
+
+# --- schedule ---
+
+
+@pytest.mark.parametrize("epoch, factor", [
+    (0, 0), (0.5, 0.1), (2.5, 0.5), (4.999, 0.9998), (5, 1), (11.25, (2 + math.sqrt(2)) / 4), (17.5, 0.5), (23.75, (2 - math.sqrt(2)) / 4),
+    (30, 0)])
+def test_learning_rate_of_the_paper(epoch, factor):
+    assert learning_rate(epoch, 5, 30) == pytest.approx(factor, abs=1e-12)
+
+
+def test_two_epochs_never_leave_a_warm_up_of_five():
+    assert [learning_rate(e, 5, 2) for e in (0, 0.5, 1, 2)] == pytest.approx([0, 0.1, 0.2, 0.4])
+
+
+def test_no_warm_up_begins_at_the_full_rate():
+    assert [learning_rate(e, 0, 4) for e in (0, 2, 4)] == pytest.approx([1, 0.5, 0])
+
+
+def test_the_rate_rises_then_falls_without_a_jump():
+    rates = [learning_rate(e / 100, 5, 30) for e in range(3001)]
+    top = rates.index(max(rates))
+    assert top == 500 and rates[:501] == sorted(rates[:501]) and rates[500:] == sorted(rates[500:], reverse=True)
+    assert max(abs(a - b) for a, b in zip(rates, rates[1:])) < 0.01
+
+
+# --- clips ---
+
+
+def same(a, b):
+    return torch.equal(a[0], b[0]) and a[1] == b[1]
+
+
+def test_an_item_depends_on_seed_epoch_and_number_alone():
+    clips, profile = tiny.clips(6), tiny.profile()
+    first, second = TrainingClips(clips, profile, 3), TrainingClips(clips, profile, 3)
+    forward = [first[i] for i in range(6)]
+    seed_everything(99)  # nor on the global generators
+    backward = [second[i] for i in reversed(range(6))][::-1]
+    assert all(same(a, b) for a, b in zip(forward, backward))
+    assert same(first[2], first[2])
+    second.epoch = 1
+    assert not any(torch.equal(forward[i][0], second[i][0]) for i in range(6))
+    second.epoch = 0
+    assert same(forward[4], second[4])
+    other = TrainingClips(clips, profile, 4)
+    assert not any(torch.equal(forward[i][0], other[i][0]) for i in range(6))
+
+
+def test_items_have_the_shape_the_model_takes():
+    clips = tiny.clips(4)
+    data = TrainingClips(clips, tiny.profile(frames=5), 0)
+    x, y = data[1]
+    assert len(data) == 4 and x.shape == (5, 3, tiny.SIZE, tiny.SIZE) and x.dtype == torch.float32 and y == clips.labels[1]
+
+
+def test_the_number_of_workers_does_not_matter():
+    data = TrainingClips(tiny.clips(6), tiny.profile(), 0)
+    data.epoch = 2
+    batches = [[x for x, _ in DataLoader(data, 2, num_workers=n)] for n in (0, 2)]
+    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+
+
+# --- training ---
+
+
+def test_the_same_seed_gives_the_same_weights():
+    clips, profile = tiny.clips(8), tiny.profile()
+    models = [tiny.model() for _ in range(3)]
+    histories = []
+    for model, seed in zip(models, (5, 5, 6)):
+        torch.rand(seed)  # the state of the global generator is no input
+        histories.append(train(model, clips, profile, seed))
+    a, b, c = (weights(m) for m in models)
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert histories[0].loss == histories[1].loss
+    assert any(not torch.equal(a[k], c[k]) for k in a)
+
+
+def test_the_seed_draws_the_head():
+    first, again, other = (tiny.model(seed=s).head.state_dict() for s in (0, 0, 1))
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not any(torch.equal(first[k], other[k]) for k in first if k.endswith("weight"))
+
+
+@pytest.mark.parametrize("method", ["sfar", "clip", "single"])
+@pytest.mark.parametrize("train_visual", [True, False])
+def test_what_is_trained(method, train_visual):
+    model = tiny.model(method, train_visual=train_visual)
+    before, texts = weights(model), copy.deepcopy(model.texts)
+    train(model, tiny.clips(8), tiny.profile(lr_clip=1e-2), 0)
+    moved = changed(before, model)
+    assert not any(is_text(k) for k in moved)
+    visual = {k for k in before if k.startswith("clip.visual.")} if train_visual else set()
+    assert {k for k in moved if k.startswith("clip.")} == visual | {"clip.logit_scale"}
+    assert moved >= {k for k in before if k.startswith("head.") and k.endswith("weight")}
+    assert torch.equal(model.texts.words, texts.words) and torch.equal(model.texts.sub_words, texts.sub_words)
+
+
+def test_the_two_groups_have_their_own_rate():
+    for rates, part in (({"lr_clip": 0.0}, "head."), ({"lr_head": 1e-30}, "clip.")):  # a rate of the head must exceed 0
+        model = tiny.model()
+        before = weights(model)
+        train(model, tiny.clips(8), tiny.profile(**rates), 0)
+        moved = changed(before, model, by=1e-12)
+        assert moved and all(k.startswith(part) for k in moved)
+
+
+def test_steps_history_and_the_last_incomplete_batch():
+    seen = []
+    history = train(tiny.model(), tiny.clips(11), tiny.profile(batch=4, epochs=3), 0, lambda *a: seen.append(a))
+    assert history.steps == 6 and [s[:2] for s in seen] == [(i, 6) for i in range(1, 7)]
+    assert len(history.loss) == len(history.t2v) == len(history.v2t) == 3 and history.seconds >= 0
+    losses = [s[2] for s in seen]
+    assert history.loss == pytest.approx([sum(losses[i:i + 2]) / 2 for i in (0, 2, 4)], abs=1e-5)
+    assert history.loss == pytest.approx([a + b for a, b in zip(history.t2v, history.v2t)], abs=1e-5)
+
+
+def test_fewer_clips_than_a_batch_are_one_batch():
+    assert train(tiny.model(), tiny.clips(3), tiny.profile(batch=16), 0).steps == 2
+
+
+def test_lambda_reaches_the_loss():
+    history = train(tiny.model(), tiny.clips(8), tiny.profile(loss_lambda=2.0), 0)
+    assert history.loss == pytest.approx([a + 2 * b for a, b in zip(history.t2v, history.v2t)], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["sfar", "clip"])
+def test_a_separable_toy_is_learned(method):
+    clips, unseen = tiny.clips(24, seed=1), tiny.clips(12, seed=2)
+    model = tiny.model(method)
+    history = train(model, clips, tiny.profile(batch=12, epochs=25, warmup_epochs=2.0, lr_head=1e-2, lr_clip=3e-3), 0)
+    assert history.loss[-1] < 0.5 * history.loss[0]
+    s = score(model, unseen, 3, tiny.SIZE)
+    assert topk(ranks(s.probabilities, s.labels), 1) >= 75  # chance: 33
+
+
+def test_weights_that_blow_up_stop_the_run():
+    model = tiny.model()
+    with torch.no_grad():
+        model.head.ffn_fine.layers[0].weight.fill_(float("nan"))
+    with pytest.raises(SfarError, match="the loss is not finite"):
+        train(model, tiny.clips(4), tiny.profile(), 0)
+
+
+def test_a_model_that_was_evaluated_can_be_trained():
+    # The head keeps the constant of Eq. 9; made under inference mode it would be of no use to autograd.
+    model, clips = tiny.model(), tiny.clips(4)
+    score(model, clips, 3, tiny.SIZE)
+    train(model, clips, tiny.profile(), 0)
+    assert model.training
