@@ -83,8 +83,9 @@ def test_a_comment_throws_nothing_away(package, old, new):
 
 
 @pytest.mark.parametrize("file, stages", [
-    ("loss.py", {"run"}), ("config.py", {"run"}), ("data/transforms.py", {"run"}), ("data/store.py", {"frames", "run"}), ("storyboard/world.py", {"world"}),
-    ("subtexts/bank/storyboard.json", {"run"}), ("storyboard/weights/clip.json", {"run"}), ("cost.py", set())])
+    ("loss.py", {"run"}), ("config.py", {"run"}), ("data/transforms.py", {"run"}), ("data/store.py", {"frames", "run"}),
+    ("storyboard/world.py", {"world"}), ("subtexts/bank/storyboard.json", {"run"}), ("storyboard/weights/clip.json", {"run"}),
+    ("cost.py", set())])
 def test_a_change_is_noticed_where_it_matters(package, file, stages):
     before = {s: cache.code_version(s) for s in STAGES}
     edit(package / file, "\n", "\nEXTRA = 1\n", last=True)
@@ -181,8 +182,9 @@ def test_a_folder_is_built_once(own_cache):
     assert listing(own_cache / "world") == ["k"]
 
 
-@pytest.mark.parametrize("error, raised", [(KeyboardInterrupt(), KeyboardInterrupt), (RuntimeError("a mistake"), RuntimeError),
-                                           (SfarError("a video is damaged"), SfarError), (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError)])
+@pytest.mark.parametrize("error, raised", [
+    (KeyboardInterrupt(), KeyboardInterrupt), (RuntimeError("a mistake"), RuntimeError), (SfarError("a video is damaged"), SfarError),
+    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError)])
 def test_an_interrupted_build_leaves_nothing(own_cache, error, raised):
     def build(folder):
         (folder / "half").write_text("x")

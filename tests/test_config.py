@@ -30,7 +30,8 @@ def test_profiles_pass_their_own_check(name):
 
 def test_overrides_change_what_they_name_and_nothing_else():
     before = as_dict(PROFILES["storyboard"])
-    changed = get_profile("storyboard", {"train.epochs": 2, "model.prompt": "a photo of {}", "seeds": [3, 1], "train.crop_area": [0.08, 1.0]})
+    changed = get_profile("storyboard", {"train.epochs": 2, "model.prompt": "a photo of {}", "seeds": [3, 1],
+                                         "train.crop_area": [0.08, 1.0]})
     after = as_dict(changed)
     assert (changed.train.epochs, changed.model.prompt, changed.seeds, changed.train.crop_area) == (2, "a photo of {}", (3, 1), (0.08, 1.0))
     for group, key in (("train", "epochs"), ("train", "crop_area"), ("model", "prompt")):
@@ -84,16 +85,17 @@ def test_a_group_is_not_a_value():
 
 
 @pytest.mark.parametrize("key, value", [
-    ("train.epochs", "3"), ("train.epochs", 2.5), ("train.epochs", 2.0), ("train.epochs", True), ("train.epochs", None), ("train.lr_head", "1e-3"),
-    ("train.lr_head", True), ("train.crop_area", 0.5), ("train.crop_area", "0.5,1"), ("model.coarse", 1), ("model.coarse", "false"), ("model.prompt", 3),
-    ("data.root", 5), ("seeds", 3), ("seeds", "0,1")])
+    ("train.epochs", "3"), ("train.epochs", 2.5), ("train.epochs", 2.0), ("train.epochs", True), ("train.epochs", None),
+    ("train.lr_head", "1e-3"), ("train.lr_head", True), ("train.crop_area", 0.5), ("train.crop_area", "0.5,1"),
+    ("model.coarse", 1), ("model.coarse", "false"), ("model.prompt", 3), ("data.root", 5), ("seeds", 3), ("seeds", "0,1")])
 def test_wrong_type(key, value):
     refused({key: value}, repr(key), "expected", repr(value))
 
 
 @pytest.mark.parametrize("key, value", [
-    ("model.attention", "softmax"), ("model.word_mask", "none"), ("model.coarse_reduce", "max"), ("model.ffn", "linear"), ("model.n_subtexts", 0),
-    ("model.frame_temperature", 0.0), ("model.frame_temperature", -0.01), ("model.frame_temperature", float("nan")), ("model.prompt", "a video"),
+    ("model.attention", "softmax"), ("model.word_mask", "none"), ("model.coarse_reduce", "max"), ("model.ffn", "linear"),
+    ("model.n_subtexts", 0), ("model.frame_temperature", 0.0), ("model.frame_temperature", -0.01),
+    ("model.frame_temperature", float("nan")), ("model.prompt", "a video"),
     ("train.epochs", 0), ("train.batch", -1), ("train.frames", 0), ("train.lr_head", 0.0), ("train.lr_head", float("nan")),
     ("data.image_size", 0), ("data.train_per_class", 0), ("data.val_per_class", -2)])
 def test_out_of_range(key, value):
@@ -112,16 +114,18 @@ def test_seeds_are_distinct(seeds):
 
 
 @pytest.mark.parametrize("key, value", [
-    ("model.frame_temperature", "0.01"), ("model.frame_temperature", "abc"), ("model.frame_temperature", True), ("model.frame_temperature", [0.01]),
-    ("seeds", [0.5, 1.5]), ("seeds", ["a"]), ("seeds", [[0]]), ("seeds", [True]), ("train.crop_area", ["a", 1.0]), ("train.betas", [0.9])])
+    ("model.frame_temperature", "0.01"), ("model.frame_temperature", "abc"), ("model.frame_temperature", True),
+    ("model.frame_temperature", [0.01]), ("seeds", [0.5, 1.5]), ("seeds", ["a"]), ("seeds", [[0]]), ("seeds", [True]),
+    ("train.crop_area", ["a", 1.0]), ("train.betas", [0.9])])
 def test_wrong_type_inside(key, value):
     """Where the default gives no type to compare with: a field that may be open, and what is inside a tuple."""
     refused({key: value}, key)
 
 
 @pytest.mark.parametrize("key, value", [
-    ("train.warmup_epochs", -1.0), ("train.lr_clip", -1e-4), ("train.lr_head", float("inf")), ("train.weight_decay", -0.1), ("train.loss_lambda", -1.0),
-    ("train.flip", 1.5), ("train.gray", -0.1), ("train.crop_area", [0.9, 0.1]), ("train.crop_area", [0.0, 1.0]), ("train.crop_area", [0.5, 1.5]),
+    ("train.warmup_epochs", -1.0), ("train.lr_clip", -1e-4), ("train.lr_head", float("inf")), ("train.weight_decay", -0.1),
+    ("train.loss_lambda", -1.0), ("train.flip", 1.5), ("train.gray", -0.1),
+    ("train.crop_area", [0.9, 0.1]), ("train.crop_area", [0.0, 1.0]), ("train.crop_area", [0.5, 1.5]),
     ("model.temporal_layers", -1), ("model.attention_heads", 0), ("model.prompt", "{} {x}"), ("model.prompt", "{} {}"),
     ("data.seed", -1), ("data.max_bad_share", 1.5), ("data.max_bad_share", -0.1), ("seeds", [-1]), ("name", "mine")])
 def test_what_would_fail_or_mislead_much_later(key, value):

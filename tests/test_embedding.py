@@ -1,6 +1,5 @@
 """Sections 3.2 and 3.3 and the whole SFAR head, forward and gradient, against Eq. 4-11 in loops (``literal``)."""
 
-import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -267,7 +266,7 @@ def test_the_random_cases_meet_every_reading_and_both_kinds_of_shape():
 
 
 def run(k, cfg=ModelConfig(), head=None, frames=None, texts=None):
-    head = copy.copy(head or head_of(k, cfg))
+    head = head or head_of(k, cfg)
     with torch.no_grad():
         return head(k.frames if frames is None else frames, texts or k.texts(), torch.tensor(SCALE, dtype=torch.float64))
 

@@ -18,8 +18,8 @@ PACKAGE = ROOT / "sfar"
 FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 # A module imports only from layers before its own, or from its own.
-LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding", "model",
-          "loss", "evaluate", "train", "checkpoint", "experiment", "cost", "report", "notebooks", "cli", "__main__")
+LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding",
+          "model", "loss", "evaluate", "train", "checkpoint", "experiment", "cost", "report", "notebooks", "cli", "__main__")
 
 MACHINES = [{"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
             for s, m in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64"))]
@@ -46,8 +46,8 @@ def conda_pins():
 
 def lock():
     """(requirement, its options) of every entry of the lock file."""
-    lines = [line for line in text("requirements.lock").replace("\\\n", " ").splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    return [(Requirement(line.split(" --", 1)[0]), line.split()) for line in lines]
+    lines = [line.strip() for line in text("requirements.lock").replace("\\\n", " ").splitlines()]
+    return [(Requirement(line.split(" --", 1)[0]), line.split()) for line in lines if line and not line.startswith("#")]
 
 
 def pin(requirement):

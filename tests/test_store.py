@@ -53,7 +53,8 @@ def file(root, split, vid):
 def written(tmp_path_factory):
     """Three classes with two training videos and one validation video each."""
     root = tmp_path_factory.mktemp("kinetics")
-    names = [(split, label, f"{split[0]}{k}{label:_<9}"[:11]) for split, n in (("train", 2), ("val", 1)) for label in CLASSES for k in range(n)]
+    names = [(split, label, f"{split[0]}{k}{label:_<9}"[:11])
+             for split, n in (("train", 2), ("val", 1)) for label in CLASSES for k in range(n)]
     for split in ("train", "val"):
         (root / split).mkdir()
     for i, (split, _, vid) in enumerate(names):
@@ -114,8 +115,9 @@ def test_clips_are_those_of_the_list(written, threads):
 def test_stored_and_on_demand_give_the_same_frames(written, threads, tmp_path, split):
     demand, stored = both(written[0], split, tmp_path)
     assert (stored.labels, stored.paths, stored.lengths, stored.bad) == (demand.labels, demand.paths, demand.lengths, {})
+    samplers = (lambda n: val_indices(n, 8), lambda n: multi_clip_indices(n, 8, 4), lambda n: np.array([n - 1, 0, 0, n // 2]), range)
     for i in range(len(demand)):
-        for sampler in (lambda n: val_indices(n, 8), lambda n: multi_clip_indices(n, 8, 4), lambda n: np.array([n - 1, 0, 0, n // 2]), lambda n: range(n)):
+        for sampler in samplers:
             a, b = demand.read(i, sampler), stored.read(i, sampler)
             assert a.dtype == torch.uint8 and a.shape == b.shape and torch.equal(a, b), demand.paths[i]
             assert min(a.shape[-3:-1]) == SHORT and a.shape[-1] == 3
@@ -127,7 +129,7 @@ def test_stored_frames_are_the_videos_own(written, threads, tmp_path):
     _, stored = both(written[0], "train", tmp_path)
     for i, path in enumerate(stored.paths):
         frames = read_all(written[0] / path, SHORT)
-        assert torch.equal(stored.read(i, lambda n: range(n)), torch.from_numpy(frames))
+        assert torch.equal(stored.read(i, range), torch.from_numpy(frames))
         assert stored.shapes[i] == list(frames.shape[1:3])
     assert stored.frames.size == sum(n * h * w * 3 for n, (h, w) in zip(stored.lengths, stored.shapes))
 
@@ -145,7 +147,7 @@ def test_in_fresh_processes(written, tmp_path):
     decode_all(manifest, SHORT, tmp_path, workers=1)
     clips = stored_clips(manifest, SHORT, tmp_path, 0.0)
     assert len(clips) == 3
-    assert torch.equal(clips.read(2, lambda n: range(n)), torch.from_numpy(read_all(written[0] / clips.paths[2], SHORT)))
+    assert torch.equal(clips.read(2, range), torch.from_numpy(read_all(written[0] / clips.paths[2], SHORT)))
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -158,7 +160,7 @@ def test_a_damaged_video_is_named_and_left_out(tree, threads, tmp_path, how):
         assert set(clips.bad) == {path} and lost.name in clips.bad[path]
         assert len(clips) == len(clips.labels) == len(clips.lengths) == 5 and path not in clips.paths
         assert clips.labels == [0, 0, 1, 2, 2], "the labels of the others stay with them"
-        assert torch.equal(clips.read(3, lambda n: range(n)), torch.from_numpy(read_all(root / clips.paths[3], SHORT)))
+        assert torch.equal(clips.read(3, range), torch.from_numpy(read_all(root / clips.paths[3], SHORT)))
 
 
 def test_several_damaged_videos(tree, threads, tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from sfar.errors import SfarError
 from sfar.evaluate import ranks, score, topk
+from sfar.loss import info_nce
 from sfar.train import TrainingClips, learning_rate, seed_everything, train
 
 
@@ -132,6 +134,32 @@ def test_the_two_groups_have_their_own_rate():
         assert moved and all(k.startswith(part) for k in moved)
 
 
+def test_the_recipe_step_by_step():
+    clips, seed, rates = tiny.clips(9), 7, [0.5, 1.0]  # a warm-up of one epoch, two steps; then a cosine over two
+    rates += [(1 + math.cos(math.pi * k / 4)) / 2 for k in (1, 2, 3, 4)]
+    profile = tiny.profile(epochs=3, warmup_epochs=1.0, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3, lr_head=3e-3, lr_clip=2e-3,
+                           loss_lambda=0.5)
+    trained, model = tiny.model(), tiny.model()
+    train(trained, clips, profile, seed)
+    groups = model.groups()
+    optimizer = torch.optim.AdamW([{"params": groups["clip"]}, {"params": groups["head"]}], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3)
+    data = TrainingClips(clips, profile, seed)
+    for epoch in range(3):
+        data.epoch = epoch  # every epoch draws other crops
+        order = np.random.default_rng([seed, epoch]).permutation(9)
+        for i, rows in enumerate((order[:4], order[4:8])):  # the ninth is left over
+            for group, base in zip(optimizer.param_groups, (2e-3, 3e-3)):
+                group["lr"] = base * rates[2 * epoch + i]
+            items = [data[int(k)] for k in rows]
+            logits = model(torch.stack([x for x, _ in items])).logits
+            optimizer.zero_grad()
+            info_nce(logits, torch.tensor([y for _, y in items]), 0.5)[0].backward()
+            optimizer.step()
+    want = model.state_dict()
+    for name, value in trained.state_dict().items():
+        assert torch.allclose(value, want[name], atol=1e-6), name
+
+
 def test_steps_history_and_the_last_incomplete_batch():
     seen = []
     history = train(tiny.model(), tiny.clips(11), tiny.profile(batch=4, epochs=3), 0, lambda *a: seen.append(a))
@@ -153,12 +181,13 @@ def test_lambda_reaches_the_loss():
 
 @pytest.mark.parametrize("method", ["sfar", "clip"])
 def test_a_separable_toy_is_learned(method):
-    clips, unseen = tiny.clips(24, seed=1), tiny.clips(12, seed=2)
+    clips, unseen = tiny.clips(30, seed=1), tiny.clips(30, seed=2)
     model = tiny.model(method)
-    history = train(model, clips, tiny.profile(batch=12, epochs=25, warmup_epochs=2.0, lr_head=1e-2, lr_clip=3e-3), 0)
-    assert history.loss[-1] < 0.5 * history.loss[0]
+    history = train(model, clips, tiny.profile(batch=12, epochs=30, warmup_epochs=2.0, lr_head=1e-2, lr_clip=3e-3), 0)
+    assert history.v2t[-1] < 0.4 * history.v2t[0]
+    assert history.t2v[-1] < history.t2v[0]  # its floor is not 0: a batch holds several videos of each class
     s = score(model, unseen, 3, tiny.SIZE)
-    assert topk(ranks(s.probabilities, s.labels), 1) >= 75  # chance: 33
+    assert topk(ranks(s.probabilities, s.labels), 1) >= 60  # chance: 33
 
 
 def test_weights_that_blow_up_stop_the_run():

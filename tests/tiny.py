@@ -83,10 +83,10 @@ def clips(n, seed=0):
     short = scale_size(SIZE)
     for i in range(n):
         frames, width, label = int(rng.integers(5, 14)), short + int(rng.integers(0, 16)), i % len(CLASSES)
-        x = rng.normal(128, 15, (frames, short, width, 3))
+        x = rng.normal(128, 8, (frames, short, width, 3))
         place = np.arange(short)[:, None] if label == 0 else np.arange(width)[None]
         if label < 2:
-            x += 60 * np.sign(np.sin(np.pi * (place + rng.integers(8)) / 4))[None, :, :, None]
+            x += 90 * np.sign(np.sin(np.pi * (place + rng.integers(8)) / 4))[None, :, :, None]
         out.pixels.append(np.clip(x, 0, 255).astype(np.uint8))
         out.labels.append(label)
     return out
