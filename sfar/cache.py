@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ PACKAGE = Path(__file__).resolve().parent
 STAGES: dict[str, tuple[str, ...]] = {
     "world": ("storyboard/poses.py", "storyboard/scripts.py", "storyboard/render.py", "storyboard/world.py", "storyboard/write.py"),
     "frames": ("data/video.py", "data/kinetics.py", "data/store.py"),
+    "record": ("report/stats.py", "report/claims.py", "storyboard/oracle.py"),
     "run": ("data/video.py", "data/kinetics.py", "data/store.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py",
-            "loss.py", "train.py", "evaluate.py", "subtexts/__init__.py", "subtexts/bank/storyboard.json", "storyboard/weights/clip.json"),
+            "loss.py", "train.py", "evaluate.py", "subtexts/__init__.py", "subtexts/bank/storyboard.json", "storyboard/weights/clip.json", "experiment.py"),
 }
-LIBRARIES = {"world": ("av", "numpy", "pillow"), "frames": ("av", "numpy"), "run": ("torch", "open_clip_torch", "numpy")}
+LIBRARIES = {"record": ("numpy", "torch"), "world": ("av", "numpy", "pillow"), "frames": ("av", "decord", "numpy"), "run": ("torch", "open_clip_torch", "numpy")}
 
 
 @lru_cache(maxsize=None)
@@ -50,9 +51,16 @@ def code_version(stage: str) -> str:
     return digest([_file_version(n, (PACKAGE / n).stat().st_mtime_ns) for n in STAGES[stage]])
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # decord has no wheel for every machine
+        return "absent"
+
+
 def libraries(stage: str) -> dict[str, str]:
     """Versions of the libraries that a stage's numbers depend on."""
-    return {n: version(n) for n in LIBRARIES[stage]}
+    return {n: _version(n) for n in LIBRARIES[stage]}
 
 
 def key(stage: str, inputs: Any, with_libraries: bool = True) -> str:
@@ -87,14 +95,14 @@ def folder(stage: str, k: str, build: Callable[[Path], None]) -> Path:
         def complete(temporary: Path) -> None:
             build(temporary)
             (temporary / ".complete").write_text("")
-        paths.build_folder(final, complete)
+        paths.build_folder(final, complete, ".complete")
     return final
 
 
 def clean() -> list[str]:
-    """Remove everything kept; returns what was there."""
+    """Remove everything kept; returns what was there. Other things in the folder (SFAR_CACHE may be anywhere) stay."""
     root = paths.cache()
-    stages = sorted(p.name for p in root.iterdir()) if root.is_dir() else []
+    stages = [name for name in sorted(STAGES) if (root / name).is_dir()]
     for name in stages:
         shutil.rmtree(root / name)
     return stages

@@ -78,7 +78,7 @@ def _draw(a: argparse.Namespace) -> None:
 
 
 def _preview(a: argparse.Namespace) -> None:
-    from sfar.storyboard.preview import preview
+    from sfar.report.preview import preview
     print("Written: " + ", ".join(map(str, preview(Path(a.out)))))
 
 
@@ -170,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--seed", type=int, default=2025)
     p.add_argument("--train-per-class", type=int, default=24)
-    p.add_argument("--val-per-class", type=int, default=20)
+    p.add_argument("--val-per-class", type=int, default=16)
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -160,12 +161,15 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
         return load_weights(build(storyboard_config()), WEIGHTS / "clip.safetensors").eval()
     if name not in open_clip.list_models():
         raise ConfigError(f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'")
-    if pretrained == "openai" and "quickgelu" not in name:
-        raise ConfigError(f"{name!r} with OpenAI weights gives wrong features: use {name + '-quickgelu'!r}")
+    tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
+    if tag and tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False):
+        raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
     try:
         model = open_clip.create_model(name, pretrained=pretrained or None, cache_dir=os.environ.get("SFAR_CLIP_CACHE"))
-    except (OSError, RuntimeError, ValueError) as e:
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as e:
         raise ConfigError(
             f"the weights {pretrained!r} of {name} cannot be had ({type(e).__name__}: {str(e)[:200]}); give a local file, "
             "or run once with a network connection and the same SFAR_CLIP_CACHE folder") from e
+    if not isinstance(model, CLIP):
+        raise ConfigError(f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'")
     return model.eval()

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,10 +44,10 @@ class ModelConfig:
 class TrainConfig:
     """Section 4.1 and Table 5, with what BIKE's released code adds."""
 
-    epochs: int = 4
+    epochs: int = 3
     warmup_epochs: float = 1.0
     batch: int = 16
-    lr_head: float = 1e-3
+    lr_head: float = 2e-3
     lr_clip: float = 1e-4
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.999)
@@ -69,7 +70,7 @@ class DataConfig:
     image_size: int = 64
     seed: int = 2025  # of the drawn world; the development world is 1, the CLIP's training frames are 11 and 12
     train_per_class: int = 24
-    val_per_class: int = 20
+    val_per_class: int = 16
     max_bad_share: float = 0.01  # more undecodable videos than this end the run
 
 
@@ -112,10 +113,11 @@ def get_profile(name: str, overrides: dict[str, Any] | None = None) -> Profile:
 
 
 def _replace(node: Any, path: list[str], value: Any, key: str) -> Any:
-    names = [f.name for f in dataclasses.fields(node)]
+    names = [f.name for f in dataclasses.fields(node) if f.name != "name"]  # the profile's own name is no choice
     if path[0] not in names:
         near = difflib.get_close_matches(path[0], names, 1)
-        raise ConfigError(f"unknown configuration key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" Known here: {', '.join(names)}")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ConfigError(f"unknown configuration key {key!r}{hint} Known here: {', '.join(names)}")
     old = getattr(node, path[0])
     if dataclasses.is_dataclass(old):
         if len(path) == 1:
@@ -124,12 +126,22 @@ def _replace(node: Any, path: list[str], value: Any, key: str) -> Any:
     if len(path) > 1:
         raise ConfigError(f"unknown configuration key {key!r}: {path[0]!r} has no fields")
     if isinstance(old, tuple) and isinstance(value, (list, tuple)):
-        value = tuple(value)
-    elif isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if old is not None and (type(value) is not type(old)):
-        raise ConfigError(f"configuration key {key!r}: expected {type(old).__name__}, got {value!r}")
+        kind = type(old[0])
+        value = tuple(_number(v) if kind is float else v for v in value)
+        if any(type(v) is not kind for v in value) or (key != "seeds" and len(value) != len(old)):
+            count = "a list of" if key == "seeds" else f"{len(old)}"
+            raise ConfigError(f"configuration key {key!r}: expected {count} {kind.__name__}, got {list(value)!r}")
+    elif isinstance(old, float) or old is None:
+        value = _number(value)
+    kinds = (float, type(None)) if old is None else (type(old),)  # only model.frame_temperature may be left open
+    if type(value) not in kinds:
+        raise ConfigError(f"configuration key {key!r}: expected {kinds[0].__name__}, got {value!r}")
     return dataclasses.replace(node, **{path[0]: value})
+
+
+def _number(value: Any) -> Any:
+    """A whole number as a fraction; anything else as it is."""
+    return float(value) if type(value) is int else value
 
 
 def check(p: Profile) -> Profile:
@@ -146,18 +158,29 @@ def check(p: Profile) -> Profile:
     positive = {
         "train.epochs": p.train.epochs, "train.batch": p.train.batch, "train.frames": p.train.frames, "train.lr_head": p.train.lr_head,
         "data.train_per_class": p.data.train_per_class, "data.val_per_class": p.data.val_per_class, "data.image_size": p.data.image_size,
-        "model.n_subtexts": p.model.n_subtexts}
+        "model.n_subtexts": p.model.n_subtexts, "model.attention_heads": p.model.attention_heads}
     for key, value in positive.items():
-        if not value > 0:
+        if not (value > 0 and math.isfinite(value)):
             raise ConfigError(f"configuration key {key!r}: expected more than 0, got {value!r}")
+    bounded = {
+        "train.warmup_epochs": (p.train.warmup_epochs, math.inf), "train.lr_clip": (p.train.lr_clip, math.inf),
+        "train.weight_decay": (p.train.weight_decay, math.inf), "train.loss_lambda": (p.train.loss_lambda, math.inf),
+        "train.flip": (p.train.flip, 1), "train.gray": (p.train.gray, 1), "model.temporal_layers": (p.model.temporal_layers, math.inf), "data.seed": (p.data.seed, math.inf),
+        "data.max_bad_share": (p.data.max_bad_share, 1)}
+    for key, (value, high) in bounded.items():
+        if not (0 <= value <= high and math.isfinite(value)):
+            raise ConfigError(f"configuration key {key!r}: expected {'0 to 1' if high == 1 else 'at least 0'}, got {value!r}")
+    low, high = p.train.crop_area
+    if not 0 < low <= high <= 1:
+        raise ConfigError(f"configuration key 'train.crop_area': expected 0 < lowest <= highest <= 1, got {p.train.crop_area!r}")
     if p.model.frame_temperature is not None and not p.model.frame_temperature > 0:
         raise ConfigError(f"configuration key 'model.frame_temperature': expected more than 0, got {p.model.frame_temperature!r}")
-    if "{}" not in p.model.prompt:
-        raise ConfigError(f"configuration key 'model.prompt': expected a place {{}} for the class name, got {p.model.prompt!r}")
+    if p.model.prompt.count("{}") != 1 or p.model.prompt.count("{") != 1 or p.model.prompt.count("}") != 1:
+        raise ConfigError(f"configuration key 'model.prompt': expected one place {{}} for the class name, got {p.model.prompt!r}")
     if not (p.model.coarse or p.model.fine):
         raise ConfigError("configuration keys 'model.coarse' and 'model.fine': at least one must be true")
-    if len(set(p.seeds)) != len(p.seeds) or not p.seeds:
-        raise ConfigError(f"seeds: expected one or more distinct integers, got {p.seeds!r}")
+    if len(set(p.seeds)) != len(p.seeds) or not p.seeds or min(p.seeds) < 0:
+        raise ConfigError(f"seeds: expected one or more distinct integers of at least 0, got {p.seeds!r}")
     return p
 
 

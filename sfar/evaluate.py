@@ -68,7 +68,7 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Rank of the true class of each video, 0 = first. A tie counts against the model: equal scores prove nothing."""
     own = probabilities[np.arange(len(labels)), labels][:, None]
-    return (probabilities >= own).sum(1) - 1
+    return (~(probabilities < own)).sum(1) - 1  # "not smaller": a NaN is no better than a tie
 
 
 def topk(rank: np.ndarray, k: int) -> float:

@@ -183,9 +183,9 @@ def _start_worker(ticks) -> None:
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
 
-def _work(job: Job) -> dict[str, Any]:
+def _work(job: Job, key: str) -> dict[str, Any]:
     record = run_one(job, lambda n: _ticks.put((job.name(), n)))
-    cache.save_json("run", job.key(), record)
+    cache.save_json("run", key, record)
     return record
 
 
@@ -195,7 +195,8 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
     On a CPU the jobs run side by side, a process and a thread each; on a GPU one after another. Interrupted or failed, the
     finished ones stay kept. Raises ``SfarError`` naming the run that failed.
     """
-    found = {i: r for i, j in enumerate(jobs) if (r := kept(j)) is not None}
+    keys = [j.key() for j in jobs]  # now: a file edited while a run lasts must not lend its version to the result
+    found = {i: r for i, k in enumerate(keys) if (r := cache.load_json("run", k)) is not None}
     todo = [i for i in range(len(jobs)) if i not in found]
     if todo:
         first = jobs[todo[0]]
@@ -208,14 +209,14 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
                 for i in todo:
                     bar.set_postfix_str(jobs[i].name())
                     found[i] = run_one(jobs[i], bar.update)
-                    cache.save_json("run", jobs[i].key(), found[i])
+                    cache.save_json("run", keys[i], found[i])
             else:
-                _in_parallel(jobs, todo, found, workers or parallel.cores(), bar)
+                _in_parallel(jobs, keys, todo, found, workers or parallel.cores(), bar)
             bar.update(bar.total - bar.n)
     return [found[i] for i in range(len(jobs))]
 
 
-def _in_parallel(jobs: list[Job], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
+def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
     context = mp.get_context("spawn")
     ticks = context.Queue()
     stop = threading.Event()
@@ -230,7 +231,7 @@ def _in_parallel(jobs: list[Job], todo: list[int], found: dict[int, dict], worke
             bar.update(min(n, bar.total - bar.n))
 
     pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_start_worker, initargs=(ticks,))
-    waiting = {pool.submit(_work, jobs[i]): i for i in todo}
+    waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
     watcher = threading.Thread(target=show, daemon=True)
     watcher.start()
     try:

@@ -197,9 +197,11 @@ class SFAR(Head):
         self._mean_words: tuple[Tensor, Tensor] | None = None  # (sub_words it belongs to, constant of Eq. 9)
 
     def _fine_words(self, texts: ClassTexts) -> Tensor:
-        if self._mean_words is None or self._mean_words[0] is not texts.sub_words:
-            self._mean_words = (texts.sub_words, E.mean_unit_words(texts.sub_words, texts.sub_mask))
-        return self._mean_words[1]
+        kept = self._mean_words
+        # A model that was evaluated first and is trained later: autograd refuses tensors made in inference mode.
+        if kept is None or kept[0] is not texts.sub_words or (kept[1].is_inference() and not torch.is_inference_mode_enabled()):
+            self._mean_words = kept = (texts.sub_words, E.mean_unit_words(texts.sub_words, texts.sub_mask))
+        return kept[1]
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
         out = Output(frames)
@@ -241,13 +243,17 @@ class VideoModel(nn.Module):
         if not train_visual:
             clip.visual.requires_grad_(False)
         self.clip, self.texts, self.method = clip, texts, method
-        tau = cfg.frame_temperature if cfg.frame_temperature is not None else 1.0 / clip.logit_scale.exp().item()
-        if not math.isfinite(tau):
+        scale = clip.logit_scale.exp().item()
+        tau = cfg.frame_temperature if cfg.frame_temperature is not None else (1.0 / scale if scale else math.inf)
+        if not 0 < tau < math.inf:
             raise ConfigError(f"frame temperature {tau}: set model.frame_temperature")
         self.head = build_head(method, texts.cls.shape[-1], tau, cfg)
 
     def forward(self, frames: Tensor) -> Output:
-        return self.head(embed_frames(self.clip, frames), self.texts, self.clip.logit_scale.exp())
+        v = embed_frames(self.clip, frames)
+        # Under bf16 autocast the head stays in single precision: cosines are divided by a temperature of 0.01.
+        with torch.autocast(v.device.type, enabled=False):
+            return self.head(v.float() if v.dtype in (torch.bfloat16, torch.float16) else v, self.texts, self.clip.logit_scale.exp())
 
     def _apply(self, fn, *args, **kwargs):
         # The class texts are constants, not buffers (a checkpoint need not hold them), but they go where the model goes.

@@ -53,9 +53,10 @@ def write_atomic(path: Path, data: str | bytes) -> None:
             os.unlink(temporary)
 
 
-def build_folder(final: Path, build: Callable[[Path], None]) -> None:
+def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> None:
     """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
 
+    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it may be in use.
     Raises ``SfarError`` when the disk refuses.
     """
     temporary = None
@@ -64,10 +65,14 @@ def build_folder(final: Path, build: Callable[[Path], None]) -> None:
         temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
         build(temporary)
         temporary.chmod(0o755)
+        if mark and (final / mark).is_file():
+            return
         if final.exists():
             shutil.rmtree(final)
         os.replace(temporary, final)
     except OSError as e:
+        if mark and (final / mark).is_file():
+            return
         raise SfarError(f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights") from e
     finally:
         if temporary and temporary.exists():

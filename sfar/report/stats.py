@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 DRAWS = 4000
+CHUNK = 500
 LEVEL = 95
 
 
@@ -16,12 +17,14 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
     """Mean and 95 % interval of ``values`` [seeds, videos], both resampled (pigeonhole bootstrap).
 
     Resampling both says how the number would move with other training seeds *and* other videos. With one seed the
-    interval covers the videos only. Used for paired differences too: give the difference per seed and video.
+    interval covers the videos only; with five it is somewhat too short where the seeds disagree more than the videos do (a
+    simulation gives 86 to 95 % coverage). Used for paired differences too: give the difference per seed and video.
     """
     v = np.asarray(values, float)
     rng = np.random.default_rng(seed)
     s, n = v.shape
-    means = np.einsum("bs,sv,bv->b", _weights(rng, s, draws), v, _weights(rng, n, draws), optimize=True)
+    chunks = [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]  # the weights of all draws at once would not fit for 20,000 videos
+    means = np.concatenate([np.einsum("bs,sv,bv->b", _weights(rng, s, c), v, _weights(rng, n, c), optimize=True) for c in chunks])
     low, high = np.percentile(means, [50 - LEVEL / 2, 50 + LEVEL / 2])
     return float(v.mean()), float(low), float(high)
 

@@ -30,7 +30,7 @@ def inputs(profile: Profile) -> str:
     names = {"profile": profile.name, "seeds": list(profile.seeds)}
     if profile.data.root:
         names["root"] = profile.data.root
-    return digest([names, _config(profile), [cache.code_version(s) for s in ("world", "frames", "run")]])
+    return digest([names, _config(profile), [cache.code_version(s) for s in ("world", "frames", "run", "record")]])
 
 
 def _config(profile: Profile) -> list[Any]:
@@ -49,12 +49,13 @@ def folder(profile: Profile) -> Path:
 
 def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
     """Draw, train, evaluate (or find the kept results) and return the record of Table 1."""
+    version = inputs(profile)  # now: of the code that is about to run
     data = dataset(profile)
     todo = jobs(profile, data)
     runs = run_all(todo, workers, "training and evaluating")
     by: dict[str, list[dict]] = {m: [r for r in runs if r["method"] == m] for m in METHODS}
     record: dict[str, Any] = {
-        "table": "table1", "profile": profile.name, "inputs": inputs(profile), "seeds": list(profile.seeds),
+        "table": "table1", "profile": profile.name, "inputs": version, "seeds": list(profile.seeds),
         "data": _data(profile, data, runs[0]), "rows": [], "differences": []}
     hit = lambda r, views, k: 100.0 * (np.array(r["views"][views]["ranks"]) < k)  # noqa: E731
     for m in METHODS:
@@ -75,7 +76,7 @@ def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
                 record["differences"].append({"method": "sfar", "against": m, "views": views, "metric": f"top{k}", "mean": round(mean, 4),
                                               "low": round(low, 4), "high": round(high, 4), "verdict": stats.verdict(low, high)})
     record["claims"] = [claims.highest(record)]
-    if data.drawn:
+    if data.drawn and any(0 < u < 1 for u in by["sfar"][0]["relevant_mass"]["uniform"]):
         record["importance"] = _importance(by)
         record["upper_reference"] = true_set_classifier(data.root, profile.train.frames)
         record["claims"] += [claims.finds_frames(record, "coarse"), claims.finds_frames(record, "fine"), claims.fine_sharper(record)]
