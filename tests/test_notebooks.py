@@ -1,6 +1,9 @@
 """Notebooks: thin, executed, their marked cells filled; Papermill refuses what they do not declare."""
 
+import os
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -63,3 +66,22 @@ def test_failing_cell_is_one_message(tmp_path):
     _tiny(source, "x = 1", "raise ValueError('the reason')")
     with pytest.raises(SfarError, match="tiny.ipynb, cell 2: ValueError: the reason"):
         notebooks.run(source, tmp_path / "out.ipynb", {})
+
+
+def _nbval(path):
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-kernel-name", "python3", "-p", "no:cacheprovider", "--rootdir", str(path.parent), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env={**os.environ, "NO_COLOR": "1"})
+
+
+def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
+    """The check can fail: a copy of the notebook with one rounded result changed and one row of another table taken out."""
+    nb = nbformat.read(notebooks.find("03"), 4)
+    marked = [c for c in nb.cells if c.cell_type == "code" and notebooks.CHECK in c.source]
+    first, second = marked[0].outputs[0], marked[1].outputs[0]
+    number = re.search(r"\d\d\.\d", first.text).group()
+    first.text = first.text.replace(number, f"{float(number) + 0.1:.1f}", 1)
+    second.text = "\n".join(second.text.splitlines()[:-1]) + "\n"
+    nbformat.write(nb, tmp_path / "changed.ipynb")
+    done = _nbval(tmp_path / "changed.ipynb")
+    assert done.returncode == 1, done.stdout
+    assert f"{len([c for c in nb.cells if c.cell_type == 'code']) - 2} passed" in done.stdout and "2 failed" in done.stdout

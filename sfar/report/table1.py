@@ -98,7 +98,7 @@ def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
     uniform = np.array(by["sfar"][0]["relevant_mass"]["uniform"])
     mixed = (uniform > 0) & (uniform < 1)
     share = 1 - uniform[mixed]
-    edges = [0.0, 0.25, 0.5, 0.75, 1.0]
+    edges = [0.0, 0.25, 0.5, 1.0]  # of 8 frames: 1-2, 3-4, 5-7 irrelevant ones
     bins = [(share > a) & (share <= b) for a, b in zip(edges, edges[1:])]
     out: dict[str, Any] = {"videos": int(mixed.sum()), "uniform": round(100 * float(uniform[mixed].mean()), 4), "edges": edges,
                            "bin_videos": [int(b.sum()) for b in bins]}
@@ -109,8 +109,9 @@ def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
         gain, low, high = stats.bootstrap_mean(a - 100 * uniform[mixed])
         out[name] = {"mass": round(float(a.mean()), 4), "gain": round(gain, 4), "gain_low": round(low, 4), "gain_high": round(high, 4), "by_share": []}
         for b in bins:
-            m, lo, hi = stats.bootstrap_mean((a - 100 * uniform[mixed])[:, b]) if b.any() else (None, None, None)
-            out[name]["by_share"].append({"gain": m, "low": lo, "high": hi})
+            if b.any():
+                m, lo, hi = stats.bootstrap_mean((a - 100 * uniform[mixed])[:, b])
+                out[name]["by_share"].append({"share": round(float(share[b].mean()), 4), "gain": round(m, 4), "low": round(lo, 4), "high": round(hi, 4)})
     m, lo, hi = stats.bootstrap_mean(100 * (np.array(mass["fine"]) - np.array(mass["coarse"]))[:, mixed])
     out["fine_minus_coarse"] = {"mean": round(m, 4), "low": round(lo, 4), "high": round(hi, 4)}
     return out
@@ -180,7 +181,7 @@ def claims_markdown(record: dict[str, Any]) -> str:
     """The verdicts."""
     rows = [[c["claim"], c["source"], c["verdict"], style.NAMES.get(c["against"], c["against"]), f"{c['mean']:+.1f}", f"{c['low']:+.1f} to {c['high']:+.1f}"]
             for c in record["claims"]]
-    return tables.markdown(["Claim", "Source", "Verdict here", "Closest rival", "Difference [points]", "95 % interval"], rows)
+    return tables.markdown(["Claim", "Source", "Verdict here", "Against", "Difference [points]", "95 % interval"], rows)
 
 
 def cost_markdown() -> str:
@@ -254,16 +255,12 @@ def _draw_paper(ax: plt.Axes) -> None:
 
 def _draw_importance(ax: plt.Axes, record: dict[str, Any]) -> None:
     i = record["importance"]
-    x = np.array([(a + b) / 2 for a, b in zip(i["edges"], i["edges"][1:])]) * 100
     ax.axhline(0, color=style.COLOURS["uniform"], lw=1.2, ls="--")
-    ax.annotate("equal weights", (100, 0), xytext=(-2, -3), textcoords="offset points", ha="right", va="top", fontsize=7, color="#666666")
+    ax.annotate("equal weights", (100, 0), xytext=(-2, 3), textcoords="offset points", ha="right", va="bottom", fontsize=7, color="#666666")
     for k, (key, name, marker) in enumerate((("single", "BIKE", "s"), ("coarse", "SFAR coarse", "o"), ("fine", "SFAR fine", "^"))):
-        rows = [r for r in i[key]["by_share"]]
-        ok = [j for j, r in enumerate(rows) if r["gain"] is not None]
-        y = np.array([rows[j]["gain"] for j in ok])
-        err = np.array([[rows[j]["gain"] - rows[j]["low"], rows[j]["high"] - rows[j]["gain"]] for j in ok]).T
+        share, gain, low, high = (np.array([r[n] for r in i[key]["by_share"]]) for n in ("share", "gain", "low", "high"))
         colour = style.COLOURS["single" if key == "single" else key]
-        ax.errorbar(x[ok] + 1.6 * (k - 1), y, yerr=err, color=colour, marker=marker, ms=4.5, lw=1.3, elinewidth=1, label=name)
+        ax.errorbar(100 * share + 1.6 * (k - 1), gain, yerr=[gain - low, high - gain], color=colour, marker=marker, ms=4.5, lw=1.3, elinewidth=1, label=name)
     ax.set_xlabel("Irrelevant among the 8 sampled frames [%]")
     ax.set_ylabel("Weight on relevant frames,\nagainst equal weights [points]")
     ax.set_xlim(0, 100)
