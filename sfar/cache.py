@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).resolve().parent
 STAGES: dict[str, tuple[str, ...]] = {
     "world": ("storyboard/poses.py", "storyboard/scripts.py", "storyboard/render.py", "storyboard/world.py", "storyboard/write.py"),
     "frames": ("data/video.py", "data/kinetics.py", "data/store.py"),
-    "record": ("report/stats.py", "report/claims.py", "storyboard/oracle.py"),
+    "record": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "storyboard/oracle.py"),
     "run": ("data/video.py", "data/kinetics.py", "data/store.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py",
             "loss.py", "train.py", "evaluate.py", "subtexts/__init__.py", "subtexts/bank/storyboard.json", "storyboard/weights/clip.json", "experiment.py"),
 }

@@ -45,20 +45,20 @@ def _profile(a: argparse.Namespace):
 
 def _reproduce(a: argparse.Namespace) -> None:
     from sfar import notebooks, paths
-    from sfar.report import table1
+    from sfar.report import table1, table1_page
     started = time.time()
     profile, overrides = _profile(a)
     out = table1.folder(profile)
     print(f"Table 1, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}", flush=True)
     record = table1.measure(profile, a.jobs)
-    files = table1.write(record, out)
+    files = table1_page.write(record, out)
     source = notebooks.find("03_table1_kinetics")
     seeds = overrides.pop("seeds", list(profile.seeds))
     executed = notebooks.run(source, paths.PROJECT / "results" / "runs" / source.name,
                              {"profile": profile.name, "seeds": seeds, "source": "measure", "overrides": overrides})
     if out == paths.results("storyboard"):
         notebooks.refresh(source, executed)
-    print("\n" + table1.measured_markdown(record) + "\n\n" + table1.claims_markdown(record) + "\n")
+    print("\n" + table1_page.measured_markdown(record) + "\n\n" + table1_page.claims_markdown(record) + "\n")
     bad = record["data"]["undecodable"]
     if bad or record["data"]["missing"]:
         print(f"{len(bad)} videos could not be decoded and {len(record['data']['missing'])} are missing; they are named in {files[3]}")

@@ -11,7 +11,7 @@ import pytest
 from sfar import paper, paths
 from sfar.config import METHODS, get_profile
 from sfar.errors import ConfigError, SfarError
-from sfar.report import claims, table1
+from sfar.report import claims, table1, table1_page
 
 FOLDER = paths.results("storyboard")
 RECORD = json.loads((FOLDER / "table1.json").read_text())
@@ -55,14 +55,14 @@ def test_files_hold_the_same_numbers():
         for k in ("top1", "top5"):
             (row,) = [x for x in rows if (x["method"], x["views"], x["metric"]) == (r["method"], r["views"], k)]
             assert float(row["mean"]) == r[k]["mean"] and float(row["low"]) == r[k]["low"] <= r[k]["mean"] <= r[k]["high"]
-    assert (FOLDER / "table1.md").read_text() == table1.as_markdown(RECORD)
+    assert (FOLDER / "table1.md").read_text() == table1_page.as_markdown(RECORD)
     assert (FOLDER / "table1.png").stat().st_size > 20_000
 
 
 def test_measured_and_printed_never_share_a_table():
-    measured = table1.measured_markdown(RECORD)
-    assert "84.5" in table1.paper_markdown("table1") and all(name not in measured for name in ("CVPR", "WIT-400M", "X-CLIP"))
-    assert table1.paper_markdown("table1").count("\n") == len(paper.load("table1")) + 1
+    measured = table1_page.measured_markdown(RECORD)
+    assert "84.5" in table1_page.paper_markdown("table1") and all(name not in measured for name in ("CVPR", "WIT-400M", "X-CLIP"))
+    assert table1_page.paper_markdown("table1").count("\n") == len(paper.load("table1")) + 1
 
 
 def test_rows_differences_and_seeds():
@@ -93,7 +93,7 @@ def test_claims_follow_the_intervals():
 
 
 def test_failing_write_keeps_the_earlier_record(tmp_path, monkeypatch):
-    table1.write(RECORD, tmp_path)
+    table1_page.write(RECORD, tmp_path)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert set(before) == {"table1.csv", "table1.md", "table1.png", "table1.json"}
 
@@ -102,14 +102,14 @@ def test_failing_write_keeps_the_earlier_record(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SfarError, match="cannot write .*table1.csv: No space left"):
-        table1.write({**RECORD, "seeds": []}, tmp_path)
+        table1_page.write({**RECORD, "seeds": []}, tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 def test_figure_without_the_storyboard_truth():
     """On a real data set nobody knows which frames show the action: two panels, no importance table."""
     real = {k: v for k, v in RECORD.items() if k not in ("importance", "upper_reference")}
-    fig = table1.figure(real)
-    assert len(fig.axes) == 2 and len(table1.figure(RECORD).axes) == 3
+    fig = table1_page.figure(real)
+    assert len(fig.axes) == 2 and len(table1_page.figure(RECORD).axes) == 3
     plt.close("all")
-    assert "Where the weight falls" not in table1.as_markdown(real)
+    assert "Where the weight falls" not in table1_page.as_markdown(real)
