@@ -20,6 +20,20 @@ def _value(text: str) -> Any:
         return text
 
 
+def _positive(text: str) -> int:
+    value = int(text)  # argparse turns a ValueError into its own message
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected at least 0, got {value}")
+    return value
+
+
 def _pairs(items: list[str]) -> dict[str, Any]:
     out = {}
     for item in items:
@@ -163,26 +177,26 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("what", choices=["table1"])
     configured(p)
     p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
-    p.add_argument("--jobs", type=int, default=None, help="runs side by side (default: one per core)")
+    p.add_argument("--jobs", type=_positive, default=None, help="runs side by side (default: one per core)")
 
     world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(dest="what", required=True, metavar="WHAT")
     p = command("draw", _draw, "Write the storyboard world as videos in the Kinetics-400 layout.", world)
     p.add_argument("--out", required=True, metavar="DIR")
-    p.add_argument("--seed", type=int, default=2025)
-    p.add_argument("--train-per-class", type=int, default=24)
-    p.add_argument("--val-per-class", type=int, default=16)
+    p.add_argument("--seed", type=_seed, default=2025)
+    p.add_argument("--train-per-class", type=_positive, default=24)
+    p.add_argument("--val-per-class", type=_positive, default=16)
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
 
     p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
     p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")
-    p.add_argument("--steps", type=int, default=3000)
-    p.add_argument("--pool", type=int, default=120_000, help="frames drawn for it")
+    p.add_argument("--steps", type=_positive, default=3000)
+    p.add_argument("--pool", type=_positive, default=120_000, help="frames drawn for it")
 
     p = command("train", _train, "Train one method and write a checkpoint.")
     p.add_argument("method", help="clip, temporal, single or sfar")
     configured(p)
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=_seed, default=0)
     p.add_argument("--out", required=True, metavar="FILE")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")

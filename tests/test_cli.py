@@ -58,6 +58,15 @@ def test_empty_and_wrong_layout(capsys, tmp_path, world):
     refused(capsys, ["reproduce", "table1", "--data", wrong], "none of the 50 videos", "check the layout")
 
 
+@pytest.mark.parametrize("argv", [
+    ["reproduce", "table1", "--jobs", "0"], ["storyboard", "draw", "--out", "x", "--seed", "-1"], ["pretrain", "--steps", "none"],
+    ["storyboard", "draw", "--out", "x", "--val-per-class", "0"], ["reproduce", "table99"], ["reproduse"]])
+def test_wrong_options(capsys, argv):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2 and "error:" in capsys.readouterr().err
+
+
 def test_unknown_method(capsys, tmp_path):
     refused(capsys, ["train", "sfarr", "--out", tmp_path / "x"], "unknown method 'sfarr'", "sfar")
     refused(capsys, ["train", "vanilla", "--out", tmp_path / "x"], "'vanilla' is not trained")

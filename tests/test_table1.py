@@ -10,8 +10,10 @@ import pytest
 
 from sfar import paper, paths
 from sfar.config import METHODS, get_profile
+from sfar.data.kinetics import read_kinetics
 from sfar.errors import ConfigError, SfarError
 from sfar.report import claims, table1, table1_page
+from sfar.storyboard.write import write_kinetics
 
 FOLDER = paths.results("storyboard")
 RECORD = json.loads((FOLDER / "table1.json").read_text())
@@ -104,6 +106,26 @@ def test_failing_write_keeps_the_earlier_record(tmp_path, monkeypatch):
     with pytest.raises(SfarError, match="cannot write .*table1.csv: No space left"):
         table1_page.write({**RECORD, "seeds": []}, tmp_path)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_measure_from_videos_on_disk(tmp_path, capfd):
+    """The whole way on a tiny set with two bad videos: named and counted, never replaced; the second time nothing is trained."""
+    root = tmp_path / "k400"
+    write_kinetics(root, 9, 4, 2, classes=("long jump", "making pizza", "pull ups", "deadlifting"), workers=1)
+    bad, gone = (root / c.path for c in read_kinetics(root, "val").clips[:2])
+    bad.write_bytes(bad.read_bytes()[:1500])
+    gone.unlink()
+    options = {"data.root": str(root), "train.epochs": 1, "data.max_bad_share": 0.3, "seeds": [0, 1]}
+    record = table1.table1(source="measure", overrides=options, workers=2)
+    assert list(record["data"]["undecodable"]) == [bad.relative_to(root).as_posix()] and record["data"]["missing"] == [gone.relative_to(root).as_posix()]
+    assert record["data"]["val_videos"] == 6 and record["data"]["train_videos"] == 16 and record["data"]["classes"] == 4
+    assert all(r["top1"]["videos"] == 6 for r in record["rows"]) and "importance" not in record
+    for page in (table1_page.as_markdown(record), table1_page.differences_markdown(record), table1_page.claims_markdown(record)):
+        assert "nan" not in page
+    capfd.readouterr()
+    again = table1.table1(source="measure", overrides=options)
+    assert "training" not in capfd.readouterr().err, "kept runs were made again"
+    assert {k: v for k, v in again.items() if k != "provenance"} == {k: v for k, v in record.items() if k != "provenance"}
 
 
 def test_figure_without_the_storyboard_truth():
