@@ -45,7 +45,7 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
 
 
 def refresh(notebook: Path, executed: Path) -> None:
-    """Take the outputs of an executed copy into ``notebook``: no injected parameters, no times, no paths of this machine."""
+    """Take the outputs of an executed copy into ``notebook``: no injected parameters, no progress bars, no paths of this machine."""
     nb = nbformat.read(notebook, 4)
     cells = [c for c in nbformat.read(executed, 4).cells if "injected-parameters" not in c.metadata.get("tags", [])]
     if [c.source for c in cells] != [c.source for c in nb.cells]:
@@ -54,7 +54,9 @@ def refresh(notebook: Path, executed: Path) -> None:
     for mine, theirs in zip(nb.cells, cells):
         if mine.cell_type == "code":
             count += 1
-            mine.outputs, mine.execution_count = theirs.outputs, count
+            # Progress bars and warnings of this machine are no results.
+            mine.outputs = [o for o in theirs.outputs if o.get("name") != "stderr"]
+            mine.execution_count = count
             for out in mine.outputs:
                 if "execution_count" in out:
                     out["execution_count"] = count

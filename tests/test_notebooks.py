@@ -24,7 +24,7 @@ def test_executed_and_filled(path):
     assert all(c.outputs for c in marked)
     assert not any(o.output_type == "error" for c in cells for o in c.outputs)
     assert sum(len(c.source.splitlines()) for c in cells) < 100, "logic belongs into sfar/"
-    assert not re.search(r"/(home|root|tmp|Users)/", path.read_text()), "a path of some machine"
+    assert not re.search(r"[ '\"(]/(home|root|tmp|Users|work|opt)/", path.read_text()), "a path of some machine"
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
@@ -52,12 +52,11 @@ def _tiny(path, *sources):
 
 def test_run_and_refresh(tmp_path):
     source = tmp_path / "tiny.ipynb"
-    _tiny(source, "x = 1", "print(x + 1)")
+    _tiny(source, "x = 1", "import sys\nprint(x + 1)\nprint('progress', file=sys.stderr)")
     out = notebooks.run(source, tmp_path / "out.ipynb", {"x": 41})
     notebooks.refresh(source, out)
     nb = nbformat.read(source, 4)
-    assert [c.source for c in nb.cells] == ["x = 1", "print(x + 1)"]
-    assert nb.cells[1].outputs[0].text == "42\n" and nb.cells[1].execution_count == 2
+    assert nb.cells[0].source == "x = 1" and [o.text for o in nb.cells[1].outputs] == ["42\n"] and nb.cells[1].execution_count == 2
     assert "papermill" not in nb.metadata and all("papermill" not in c.metadata for c in nb.cells)
 
 
