@@ -1,7 +1,7 @@
 """Draws videos of the storyboard world: a storyboard (which atomic action when), then its frames.
 
 Half of what makes video recognition hard in the paper is here by construction and recorded: unequal and momentary
-atomic actions, and a share of irrelevant frames, drawn per video from 0 to 0.75 and showing actions of other, unrelated
+atomic actions, and a share of irrelevant frames, drawn per video from 0 to 0.75 (to the nearest frame) and showing actions of other, unrelated
 activities, as untrimmed web video does. Everything follows from (seed, activity, index) alone.
 """
 
@@ -61,7 +61,10 @@ def video_rng(seed: int, activity: str, index: int) -> np.random.Generator:
 
 
 def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
-    """A random storyboard of ``activity``: durations jittered, irrelevant runs put between, before and after."""
+    """A random storyboard of ``activity``: durations jittered, irrelevant runs put between, before and after.
+
+    Shares become whole frames, at least one each; what rounding leaves over goes to the longest action.
+    """
     fps = int(rng.choice(FRAME_RATES))
     total = max(16, round(rng.uniform(*SECONDS) * fps))
     irrelevant = round(rng.uniform(*IRRELEVANT_RANGE) * total)
