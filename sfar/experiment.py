@@ -248,7 +248,7 @@ def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[
     except BaseException:
         for process in list(pool._processes.values()):
             process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)  # they are gone in a moment; unwaited, their semaphores would be reported as leaked
         raise
     finally:
         stop.set()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sfar import embedding as E
 from sfar.clip import embed_frames, embed_texts, freeze_text_tower
-from sfar.config import METHODS, ModelConfig, check_method
+from sfar.config import ModelConfig, check_method
 from sfar.errors import ConfigError
 
 
@@ -229,9 +229,6 @@ def build_head(method: str, d: int, tau: float, cfg: ModelConfig) -> Head:
     if method == "single":
         return SingleGranularity(d, tau, cfg.temporal_layers)
     return SFAR(d, tau, cfg)
-
-
-assert set(METHODS) == {"vanilla", "clip", "temporal", "single", "sfar"}
 
 
 class VideoModel(nn.Module):
