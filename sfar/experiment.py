@@ -178,7 +178,6 @@ _ticks = None
 
 def _start_worker(ticks) -> None:
     global _ticks
-    parallel.quiet()
     _ticks = ticks
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
@@ -231,7 +230,8 @@ def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[
             bar.update(min(n, bar.total - bar.n))
 
     pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_start_worker, initargs=(ticks,))
-    waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
+    with parallel.deaf():  # submitting starts the processes
+        waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
     watcher = threading.Thread(target=show, daemon=True)
     watcher.start()
     try:

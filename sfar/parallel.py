@@ -5,12 +5,23 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.pool import Pool
 
 
-def quiet() -> None:
-    """To be called in a worker process first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Processes started inside ignore Ctrl-C from their first instruction, also while they still import: they inherit it."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may say what a signal does
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def cores() -> int:
@@ -20,4 +31,5 @@ def cores() -> int:
 
 def pool(workers: int | None = None) -> Pool:
     """A pool of fresh processes (default: one per core); as a context manager it ends them on any exit."""
-    return mp.get_context("spawn").Pool(workers or cores(), initializer=quiet)
+    with deaf():
+        return mp.get_context("spawn").Pool(workers or cores())

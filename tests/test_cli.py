@@ -129,6 +129,19 @@ def _command(*argv, **options):
     return subprocess.Popen([sys.executable, "-m", "sfar", *map(str, argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+def _alive(group):
+    """Processes of a process group that still run (one that has ended and waits to be collected does not)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = stat.read_text().rsplit(")", 1)[1].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(stat.parent.name)
+    return found
+
+
 def test_interrupted_draw_leaves_nothing(tmp_path):
     """Ctrl-C in the middle (the whole process group gets it, as from a terminal): status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
@@ -141,6 +154,26 @@ def test_interrupted_draw_leaves_nothing(tmp_path):
     assert p.returncode == 130, err
     assert "interrupted" in err and "Traceback" not in err
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_interrupted_training_ends_with_one_message(tmp_path, world):
+    """Ctrl-C while two runs train side by side: no worker is left, no traceback, no half-written record."""
+    cache = tmp_path / "cache"
+    argv = ["reproduce", "table1", "--data", world, "--seeds", "0", "--jobs", "2", "--set", "train.epochs=500"]
+    p = _command(*argv, start_new_session=True, env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)})
+    deadline = time.time() + 90
+    while time.time() < deadline and len(list(cache.glob("frames/*/.complete"))) < 2:
+        time.sleep(0.2)
+    time.sleep(6)
+    os.killpg(p.pid, signal.SIGINT)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 130, err
+    assert err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
+    assert not (tmp_path / "results").exists()
+    deadline = time.time() + 15  # the interpreter's own helper process goes a moment later
+    while _alive(p.pid) and time.time() < deadline:
+        time.sleep(0.2)
+    assert not _alive(p.pid)
 
 
 def test_full_disk_leaves_nothing(tmp_path):
