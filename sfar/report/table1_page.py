@@ -131,7 +131,7 @@ def _draw_importance(ax: plt.Axes, record: dict[str, Any]) -> None:
     ax.annotate("equal weights", (100, 0), xytext=(-2, 3), textcoords="offset points", ha="right", va="bottom", fontsize=7, color="#666666")
     for k, (key, name, marker) in enumerate((("single", "BIKE", "s"), ("coarse", "SFAR coarse", "o"), ("fine", "SFAR fine", "^"))):
         share, gain, low, high = (np.array([r[n] for r in i[key]["by_share"]]) for n in ("share", "gain", "low", "high"))
-        colour = style.COLOURS["single" if key == "single" else key]
+        colour = style.COLOURS[key]
         ax.errorbar(100 * share + 1.6 * (k - 1), gain, yerr=[gain - low, high - gain], color=colour, marker=marker, ms=4.5, lw=1.3, elinewidth=1, label=name)
     ax.set_xlabel("Irrelevant among the 8 sampled frames [%]")
     ax.set_ylabel("Weight on relevant frames,\nagainst equal weights [points]")

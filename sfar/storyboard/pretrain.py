@@ -15,20 +15,21 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from safetensors.torch import save
 from tqdm import tqdm
 
 from sfar import clip as C
 from sfar import parallel
+from sfar.data.transforms import CLIP_MEAN, CLIP_STD, scale_size
 from sfar.paths import write_atomic, write_json
 from sfar.provenance import hardware, revision
 from sfar.storyboard import captions, scripts, world
 from sfar.storyboard.poses import ACTIONS, figure
 from sfar.storyboard.render import draw, draw_style
 
-IMAGE, SHORT = 64, 73  # input size and short side before the crop: the 224:256 of the paper, scaled
+IMAGE = 64  # pixels of the input
+SHORT = scale_size(IMAGE)  # short side before the crop, as the videos are read
 CONFIG = {
     "embed_dim": 128,
     "vision_cfg": {"image_size": IMAGE, "patch_size": 16, "width": 128, "layers": 4, "head_width": 32, "mlp_ratio": 4.0},
@@ -94,7 +95,7 @@ def augment(frames: torch.Tensor, g: torch.Generator, train: bool = True) -> tor
         out = out * (1 + 0.2 * torch.randn(b, 1, 1, 1, generator=g)) + 0.08 * torch.randn(b, 3, 1, 1, generator=g)
         gray = torch.rand(b, 1, 1, 1, generator=g) < 0.1
         out = torch.where(gray, out.mean(1, keepdim=True).expand_as(out), out).clamp(0, 1)
-    return (out - torch.tensor(OPENAI_DATASET_MEAN).view(3, 1, 1)) / torch.tensor(OPENAI_DATASET_STD).view(3, 1, 1)
+    return (out - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
 
 
 def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[str], torch.Tensor]:
