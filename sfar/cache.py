@@ -25,11 +25,15 @@ PACKAGE = Path(__file__).resolve().parent
 STAGES: dict[str, tuple[str, ...]] = {
     "world": ("storyboard/poses.py", "storyboard/scripts.py", "storyboard/render.py", "storyboard/world.py", "storyboard/write.py"),
     "frames": ("data/video.py", "data/kinetics.py", "data/store.py"),
-    "record": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "storyboard/oracle.py"),
+    "table1": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "storyboard/oracle.py"),
+    "fig7b": ("report/stats.py", "report/record.py", "report/fig7b.py", "subtexts/tpp.py"),
+    "table13": ("report/record.py", "report/fig7b.py", "report/table13.py", "subtexts/generate.py", "subtexts/parse.py", "subtexts/prompts.py", "subtexts/check.py",
+                "subtexts/journal.py", "subtexts/loopback.py", "subtexts/visual.py"),
     "run": ("data/video.py", "data/kinetics.py", "data/store.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py",
-            "loss.py", "train.py", "evaluate.py", "subtexts/__init__.py", "subtexts/bank/storyboard.json", "storyboard/weights/clip.json", "experiment.py"),
+            "loss.py", "train.py", "evaluate.py", "storyboard/weights/clip.json", "experiment.py"),
 }
-LIBRARIES = {"record": ("numpy", "torch"), "world": ("av", "numpy", "pillow"), "frames": ("av", "decord", "numpy"), "run": ("torch", "open_clip_torch", "numpy")}
+LIBRARIES = {"table1": ("numpy", "torch"), "fig7b": ("numpy", "torch", "open_clip_torch"),
+             "table13": ("openai", "pillow"), "world": ("av", "numpy", "pillow"), "frames": ("av", "decord", "numpy"), "run": ("torch", "open_clip_torch", "numpy")}
 
 
 @lru_cache(maxsize=None)

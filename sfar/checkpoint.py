@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from sfar.clip import check_tensors
 from sfar.config import Profile, as_dict
 from sfar.errors import ConfigError
 from sfar.model import VideoModel
@@ -58,9 +59,7 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
     if about["classes"] != list(classes):
         raise ConfigError(f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number")
     own, state = _state(model), load_file(path)
-    wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
-    if wrong:
-        raise ConfigError(f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}")
+    check_tensors(path, own, state)
     full = model.state_dict()
     full.update(state)
     model.load_state_dict(full)

@@ -58,25 +58,17 @@ def _profile(a: argparse.Namespace):
 
 
 def _reproduce(a: argparse.Namespace) -> None:
-    from sfar import notebooks, paths
-    from sfar.report import table1, table1_page
+    from sfar import notebooks, paths, reproduce
     started = time.time()
     profile, overrides = _profile(a)
-    out = table1.folder(profile)
-    print(f"Table 1, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}", flush=True)
-    record = table1.measure(profile, a.jobs)
-    files = table1_page.write(record, out)
-    source = notebooks.find("03_table1_kinetics")
-    seeds = overrides.pop("seeds", list(profile.seeds))
-    executed = notebooks.run(source, paths.PROJECT / "results" / "runs" / source.name,
-                             {"profile": profile.name, "seeds": seeds, "source": "measure", "overrides": overrides})
-    if out == paths.results("storyboard"):
+    print(f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}", flush=True)
+    made = reproduce.make(a.what, profile, a.jobs, a.groups)
+    source = notebooks.find(made.notebook)
+    executed = notebooks.run(source, paths.PROJECT / "results" / "runs" / source.name, {"profile": profile.name, **made.parameters(profile, overrides, a.groups)})
+    if made.standard:
         notebooks.refresh(source, executed)
-    print("\n" + table1_page.measured_markdown(record) + "\n\n" + table1_page.claims_markdown(record) + "\n")
-    bad = record["data"]["undecodable"]
-    if bad or record["data"]["missing"]:
-        print(f"{len(bad)} videos could not be decoded and {len(record['data']['missing'])} are missing; they are named in {files[3]}")
-    print("Written: " + ", ".join(os.path.relpath(f) for f in files))
+    print("\n" + made.text + "\n")
+    print("Written: " + ", ".join(os.path.relpath(f) for f in made.files))
     print(f"Executed notebook: {os.path.relpath(executed)}")
     print(f"Took {(time.time() - started) / 60:.1f} min")
 
@@ -173,11 +165,13 @@ def parser() -> argparse.ArgumentParser:
         p.add_argument("--data", default="", metavar="DIR", help="a data set in the Kinetics-400 layout instead of the drawn one")
         p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2")
 
-    p = command("reproduce", _reproduce, "Measure a table of the paper, write results/ and execute its notebook.")
-    p.add_argument("what", choices=["table1"])
+    from sfar.reproduce import TARGETS
+    p = command("reproduce", _reproduce, "Measure a table or figure of the paper, write results/ and execute its notebook.")
+    p.add_argument("what", choices=TARGETS)
     configured(p)
     p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
     p.add_argument("--jobs", type=_positive, default=None, help="runs side by side (default: one per core)")
+    p.add_argument("--groups", nargs="+", default=[], metavar="FILE", help="fig7b, table2d: groups of sub-texts instead of the storyboard world's")
 
     world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(dest="what", required=True, metavar="WHAT")
     p = command("draw", _draw, "Write the storyboard world as videos in the Kinetics-400 layout.", world)
@@ -187,6 +181,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--val-per-class", type=_positive, default=16)
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
+
+    from sfar import cli_subtexts
+    cli_subtexts.add(sub, command, _positive, _pairs)
 
     p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
     p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")

@@ -132,6 +132,13 @@ def weights_hash(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``: nothing is loaded in part."""
+    wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
+    if wrong:
+        raise ConfigError(f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}")
+
+
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
     """Load a safetensors file (stored in half or single precision) into ``model``, every key required.
 
@@ -144,9 +151,7 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     except (SafetensorError, OSError) as e:
         raise ConfigError(f"{path} cannot be read as safetensors ({e}); write it again") from e
     own = model.state_dict()
-    wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
-    if wrong:
-        raise ConfigError(f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}")
+    check_tensors(path, own, state)
     model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
     return model
 

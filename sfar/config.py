@@ -26,6 +26,7 @@ class ModelConfig:
     clip: str = "storyboard"  # "storyboard" or an open_clip model name
     pretrained: str = ""  # open_clip tag or local file; the storyboard CLIP has its weights beside it
     prompt: str = "This is a video about {}"  # BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"
+    subtexts: str = "bank"  # section 3.1: "bank" (bundled), a group of subtexts/groups.py, or a JSON file of your own
     n_subtexts: int = 4  # section 4.3 ("opted for 4"); "fixed N=5" elsewhere
     attention: str = "printed"  # "printed": W^q, W^k, W^v alone (Eq. 4-6); "mha": multi-head with biases and output projection
     attention_heads: int = 8  # of "mha" only

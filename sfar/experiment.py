@@ -1,44 +1,40 @@
-"""Runs: one method, one seed, on one data set; many of them side by side, each kept under the key of its inputs."""
+"""One run: one method, one seed, one data set, and everything its numbers follow from; ``runs.py`` makes many side by side."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import multiprocessing as mp
-import queue
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from sfar import cache, parallel
 from sfar.clip import STORYBOARD, load_clip
-from sfar.config import Profile, as_dict, check_method
+from sfar.config import Profile, as_dict, check_method, digest
 from sfar.data.kinetics import Manifest, read_kinetics
 from sfar.data.store import VideoClips, decode_all, stored_clips, video_clips
 from sfar.data.transforms import scale_size
-from sfar.errors import ConfigError, DataError, SfarError
+from sfar.errors import ConfigError, DataError
 from sfar.evaluate import VIEWS, ranks, relevant_mass, score, topk
 from sfar.model import VideoModel, class_texts
 from sfar.storyboard.write import truth, write_kinetics
-from sfar.subtexts import load_bank
+from sfar.subtexts import SubTexts
+from sfar.subtexts.groups import GROUPS, group
+from sfar.subtexts.texts import bank_names
 from sfar.train import seed_everything, train
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set on disk: its folder, a fingerprint of its content, its label set and whether the truth about it is known."""
+    """A data set on disk: folder, fingerprint of its content, class names, whether it was drawn (the truth about it is known)."""
 
     root: Path
     fingerprint: str
-    label_set: str
+    classes: tuple[str, ...]
     drawn: bool
 
 
@@ -48,12 +44,13 @@ def dataset(profile: Profile) -> Dataset:
     if d.root:
         root = Path(d.root).expanduser().resolve()
         manifests = [read_kinetics(root, split) for split in ("train", "val")]
-        return Dataset(root, _fingerprint(manifests), _label_set(manifests[0]), False)
+        return Dataset(root, _fingerprint(manifests), manifests[0].classes, False)
     if d.dataset != "storyboard-kinetics":
         raise DataError(f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with DATA=/path (data.root)")
     k = cache.key("world", [d.seed, d.train_per_class, d.val_per_class])
     root = cache.folder("world", k, lambda folder: write_kinetics(folder, d.seed, d.train_per_class, d.val_per_class))
-    return Dataset(root, cache.key("world", [d.seed, d.train_per_class, d.val_per_class], with_libraries=False), STORYBOARD, True)
+    fingerprint = cache.key("world", [d.seed, d.train_per_class, d.val_per_class], with_libraries=False)
+    return Dataset(root, fingerprint, read_kinetics(root, "val").classes, True)
 
 
 def _fingerprint(manifests: list[Manifest]) -> str:
@@ -66,8 +63,27 @@ def _fingerprint(manifests: list[Manifest]) -> str:
     return h.hexdigest()[:16]
 
 
-def _label_set(manifest: Manifest) -> str:
-    return STORYBOARD if set(manifest.classes) <= set(load_bank(STORYBOARD)) else "kinetics400"
+def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
+    """The sub-texts ``model.subtexts`` names, for these classes in their order.
+
+    "bank": the bundled set of the first label set that has every class; else one of the storyboard world's groups
+    (``subtexts/groups.py``) or the path of a JSON file. Raises ``ConfigError`` for a class without sub-texts.
+    """
+    m = profile.model
+    if m.subtexts in GROUPS and m.subtexts != "bank":
+        texts = group(m.subtexts)
+    elif m.subtexts != "bank":
+        texts = SubTexts.load(m.subtexts, m.n_subtexts)
+    else:
+        missing = {name: [c for c in classes if c not in SubTexts.load(name)] for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)}
+        best = min(missing, key=lambda name: len(missing[name]))
+        if missing[best]:
+            raise ConfigError(f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks {', '.join(map(repr, missing[best][:3]))}"
+                              f"{' and others' * (len(missing[best]) > 3)}. Write them with `sfar subtexts generate` and give the file as model.subtexts")
+        texts = SubTexts.load(best, m.n_subtexts)
+    if texts.n != m.n_subtexts:
+        raise ConfigError(f"{texts.source} has N = {texts.n}, not {m.n_subtexts} (model.n_subtexts)")
+    return texts.only(classes)
 
 
 def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
@@ -95,13 +111,25 @@ def build_model(profile: Profile, data: Dataset, classes: tuple[str, ...], metho
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
-    texts = class_texts(clip, list(classes), load_bank(data.label_set, m.n_subtexts), m)
-    return VideoModel(check_method(method), clip, texts, m, profile.train.train_visual)
+    texts = class_texts(clip, list(classes), subtexts_of(profile, classes), m)
+    return VideoModel(method, clip, texts, m, profile.train.train_visual)
+
+
+# Fields of ``ModelConfig`` that a method reads; the others do not make it another run.
+_TEXT = {"clip", "pretrained", "prompt"}
+READS = {
+    "vanilla": _TEXT, "clip": _TEXT, "temporal": _TEXT | {"temporal_layers"},
+    "single": _TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
+    "sfar": _TEXT | {"n_subtexts", "attention", "attention_heads", "word_mask", "coarse_reduce", "frame_temperature", "frame_norm", "ffn",
+                     "ffn_residual", "coarse", "fine"},  # "subtexts" says where they are; the texts themselves are an input
+}
 
 
 def run_inputs(profile: Profile, data: Dataset, method: str, seed: int, views: str) -> dict[str, Any]:
-    """Everything a run's numbers follow from, but the code."""
-    return {"model": as_dict(profile.model), "train": as_dict(profile.train) if method != "vanilla" else {"frames": profile.train.frames},
+    """Everything a run's numbers follow from, but the code: configuration as far as the method reads it, data, sub-texts."""
+    model = {k: v for k, v in as_dict(profile.model).items() if k in READS[check_method(method)]}
+    return {"model": model, "subtexts": digest(dict(subtexts_of(profile, data.classes))) if method == "sfar" else None,
+            "classes": list(data.classes), "train": as_dict(profile.train) if method != "vanilla" else {"frames": profile.train.frames},
             "data": {k: v for k, v in as_dict(profile.data).items() if k != "root"}, "fingerprint": data.fingerprint,
             "method": method, "seed": seed if method != "vanilla" else 0, "views": views}
 
@@ -166,91 +194,3 @@ def run_one(job: Job, tick=None) -> dict[str, Any]:
         record["relevant_mass"] = {k: relevant_mass(a, s.indices, relevance).round(6).tolist() for k, a in mass.items() if a is not None}
     record["seconds"] = round(time.perf_counter() - started, 1)
     return record
-
-
-def kept(job: Job) -> dict[str, Any] | None:
-    """The record of a job that was made before from the same inputs, or None."""
-    return cache.load_json("run", job.key())
-
-
-_ticks = None
-
-
-def _start_worker(ticks) -> None:
-    global _ticks
-    _ticks = ticks
-    torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
-
-
-def _work(job: Job, key: str) -> dict[str, Any]:
-    record = run_one(job, lambda n: _ticks.put((job.name(), n)))
-    cache.save_json("run", key, record)
-    return record
-
-
-def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
-    """The records of all jobs, in their order; those kept are not made again, new ones are kept one by one.
-
-    On a CPU the jobs run side by side, a process and a thread each; on a GPU one after another. Interrupted or failed, the
-    finished ones stay kept. Raises ``SfarError`` naming the run that failed.
-    """
-    keys = [j.key() for j in jobs]  # now: a file edited while a run lasts must not lend its version to the result
-    found = {i: r for i, k in enumerate(keys) if (r := cache.load_json("run", k)) is not None}
-    todo = [i for i in range(len(jobs)) if i not in found]
-    if todo:
-        first = jobs[todo[0]]
-        n_train, n_val = (len(load_clips(first.profile, first.data, split)) for split in ("train", "val"))  # decoded here, once
-        total = sum(jobs[i].cost(n_train, n_val) for i in todo)
-        todo.sort(key=lambda i: -jobs[i].cost(n_train, n_val))  # the long ones first, so that no core is idle at the end
-        with tqdm(total=total, desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
-            bar.set_postfix_str(f"0/{len(todo)} runs")
-            if device().type == "cuda":
-                for i in todo:
-                    bar.set_postfix_str(jobs[i].name())
-                    found[i] = run_one(jobs[i], bar.update)
-                    cache.save_json("run", keys[i], found[i])
-            else:
-                _in_parallel(jobs, keys, todo, found, workers or parallel.cores(), bar)
-            bar.update(bar.total - bar.n)
-    return [found[i] for i in range(len(jobs))]
-
-
-def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
-    context = mp.get_context("spawn")
-    ticks = context.Queue()
-    stop = threading.Event()
-
-    def show() -> None:
-        while not stop.is_set():
-            try:
-                name, n = ticks.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            bar.set_postfix_str(f"{len(todo) - len(waiting)}/{len(todo)} runs, {name}", refresh=False)
-            bar.update(min(n, bar.total - bar.n))
-
-    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_start_worker, initargs=(ticks,))
-    with parallel.deaf():  # submitting starts the processes
-        waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
-    watcher = threading.Thread(target=show, daemon=True)
-    watcher.start()
-    try:
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                i = waiting.pop(future)
-                try:
-                    found[i] = future.result()
-                except SfarError as e:
-                    raise SfarError(f"run {jobs[i].name()}: {e}") from e
-                except BrokenProcessPool as e:
-                    raise SfarError(f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1") from e
-    except BaseException:
-        for process in list(pool._processes.values()):
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)  # they are gone in a moment; unwaited, their semaphores would be reported as leaked
-        raise
-    finally:
-        stop.set()
-        watcher.join()
-    pool.shutdown()

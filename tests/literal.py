@@ -1,7 +1,7 @@
-"""Eq. 4-14 as the paper prints them, in loops over videos, classes, words, sub-texts and frames; the tests' yardstick.
+"""Eq. 1-14 as the paper prints them, in loops over videos, classes, words, sub-texts and frames; the tests' yardstick.
 
-Nothing of ``sfar`` is used. All is float64 and made of torch operations on single vectors, so that autograd gives the
-literal gradient too. Texts are lists without padding: ``words`` [W, d] of one class, ``subs`` its N matrices [W_n, d].
+Nothing of ``sfar`` is used. Eq. 4-14 are float64 and made of torch operations on single vectors, so that autograd gives the
+literal gradient too; Eq. 1-3 are plain Python numbers. Texts are lists without padding: ``words`` [W, d] of one class, ``subs`` its N matrices [W_n, d].
 
 Readings of what the paper leaves open (each an argument): ``tau``, the temperature over frames that Eq. 7 and 9 do not
 print (1 is as printed); ``reduce``, whether Eq. 7 adds its words up ("sum", as printed) or averages them ("mean"); which
@@ -149,3 +149,25 @@ def video_to_text(y, labels):
 def info_nce(y, labels, lam=1.0):
     """Eq. 14."""
     return text_to_video(y, labels) + lam * video_to_text(y, labels)
+
+
+def tpp(cls, subs, alpha, beta):
+    """Eq. 1-3 of one class: ``cls`` the numbers of t_c, ``subs`` the N rows of s_c,n; ``alpha`` and ``beta`` take and give a number."""
+
+    def cosine(a, b):
+        dot = square_a = square_b = 0.0
+        for x, y in zip(a, b, strict=True):
+            dot, square_a, square_b = dot + float(x) * float(y), square_a + float(x) ** 2, square_b + float(y) ** 2
+        return dot / math.sqrt(square_a) / math.sqrt(square_b)
+
+    n_all = len(subs)
+    total = 0.0
+    for n in range(n_all):
+        sigma = (cosine(cls, subs[n]) + 1) / 2
+        others = 0.0
+        for m in range(n_all):
+            if m != n:
+                others += (cosine(subs[n], subs[m]) + 1) / 2
+        delta = 1 - others / (n_all - 1)
+        total += math.log(alpha(sigma) * beta(delta))
+    return math.exp(-total / n_all)

@@ -10,6 +10,16 @@ from sfar.errors import SfarError
 
 COLUMNS = ["group", "method", "backbone", "venue", "frames", "resolution", "pretraining", "top1", "top5", "views",
            "gflops", "params_m", "source_row"]
+STEPS = ["action", "generator", "step", "text", "source_row"]
+HEADS = {
+    "table1": COLUMNS, "table11": COLUMNS, "table2d": ["generator", "tpp", "top1", "top5", "source_row"], "table6": ["prompt", "text", "source_row"],
+    "table7": ["prompt", "text", "source_row"], "table13": ["model", "glops", "seconds", "accuracy", "source_row"],
+    "table14": ["action", "video", "description_1", "description_2", "description_3", "description_4", "source_row"], "figure4": STEPS, "figure8": STEPS}
+NUMBERS = {"tpp": float, "top1": float, "top5": float, "seconds": float, "accuracy": float, "step": int}
+
+
+def test_the_tables_are_these():
+    assert set(paper.TABLES) == set(HEADS) and len(paper.TABLES) == len(HEADS)
 
 
 @pytest.mark.parametrize("name, number, rows", [("table1", 1, 22), ("table11", 11, 10)])
@@ -31,9 +41,22 @@ def test_every_row_is_there_and_typed(name, number, rows):
 def test_no_line_has_too_many_or_too_few_cells(name):
     text = resources.files("sfar.paper").joinpath(f"{name}.csv").read_text(encoding="utf-8")
     lines = list(csv.reader(text.splitlines()))
-    assert lines[0] == COLUMNS
-    assert {len(line) for line in lines} == {len(COLUMNS)}
-    assert not any(cell == "-" or "×" in cell for line in lines for cell in line)
+    assert lines[0] == HEADS[name]
+    assert {len(line) for line in lines} == {len(HEADS[name])}
+    assert not any(cell == "-" or "×" in cell or cell != cell.strip() for line in lines for cell in line)
+
+
+@pytest.mark.parametrize("name, where", [
+    ("table2d", [f"Table 2d, row {i}" for i in (1, 2, 3, 4)]), ("table6", [f"Table 6, row {i}" for i in (1, 2, 3, 4)]), ("table7", ["Table 7"]),
+    ("table13", [f"Table 13, row {i}" for i in (1, 2, 3, 4, 5)]), ("table14", [f"Table 14, row {i}" for i in (1, 2, 3)]), ("figure4", ["Figure 4"] * 6),
+    ("figure8", ["Figure 8 (a)"] * 12 + ["Figure 8 (b)"] * 12)])
+def test_every_row_about_subtexts_is_there_and_typed(name, where):
+    table = paper.load(name)
+    assert [row["source_row"] for row in table] == where
+    for row in table:
+        assert list(row) == HEADS[name]
+        assert all(isinstance(value, NUMBERS.get(column, str)) for column, value in row.items() if value is not None)
+        assert all(50 < row[c] < 100 for c in ("tpp", "top1", "top5", "accuracy") if c in row)
 
 
 def find(name, method, **where):
@@ -70,6 +93,66 @@ def test_spot_cells_of_table_11():
     assert find("table11", "ViViT", pretraining="JFT-300M")["gflops"] == "3992x12"
 
 
-def test_an_unknown_table_names_the_known_ones():
-    with pytest.raises(SfarError, match="table7.*table1, table11"):
-        paper.load("table7")
+def test_generators_of_subtexts():
+    assert [(r["generator"], r["tpp"], r["top1"], r["top5"]) for r in paper.load("table2d")] == [
+        ("LLaVA-1.6-34b", 54.4, 84.35, 96.5), ("GPT-Davinci", 54.7, 84.35, 96.6), ("GPT-3.5", 60.4, 84.47, 96.7), ("GPT-4o", 60.8, 84.52, 96.7)]
+    cost = {r["model"]: (r["glops"], r["seconds"], r["accuracy"]) for r in paper.load("table13")}
+    assert cost == {"Phi-3-14b": ("636", 7.5, 84.5), "LLaVA-1.6-34b": ("8.25e4", 5.8, 84.35), "LLaMA2-7b": ("814", 2.0, 84.47), "GPT-3.5": (None, 1.1, 84.47),
+                    "GPT-4o": (None, 4.6, 84.52)}
+    for row in paper.load("table2d"):  # where both tables have a generator, they agree
+        assert row["generator"] not in cost or row["top1"] == cost[row["generator"]][2]
+
+
+def test_the_questions_to_the_llm():
+    prompts = paper.load("table6")
+    assert [r["prompt"] for r in prompts] == ["1", "2", "3", "4"]
+    assert all("four" in r["text"].split() and r["text"].startswith("This action is ") and "'This action is'" in r["text"] for r in prompts)
+    assert len({r["text"] for r in prompts}) == 4 and not any("  " in r["text"] or "’" in r["text"] or "[" in r["text"] for r in prompts)
+    assert prompts[0]["text"].endswith("Ensure each step is distinct and crucial to the action.")
+    assert prompts[1]["text"].startswith("This action is defined by four unique movements. Start each movement with")
+    assert "Highlight the importance of each phase and avoid repetition." in prompts[2]["text"]
+    assert prompts[3]["text"].endswith("End with a summarizing statement.")
+    (system,) = paper.load("table7")
+    assert system["text"] == ("You are an expert assistant in action recognition. Respond to the user's input by providing accurate, concise, and "
+                              "informative descriptions of the actions in a structured manner.")
+
+
+def test_descriptions_with_visual_context():
+    table = paper.load("table14")
+    assert [(r["action"], r["video"]) for r in table] == [("Situp", "Video1"), ("Situp", "Video2"), ("Situp", "Video3")]
+    texts = [r[f"description_{i}"] for r in table for i in (1, 2, 3, 4)]
+    assert len(set(texts)) == 12 and all(t.endswith(".") and "- " not in t for t in texts)
+    assert table[0]["description_3"] == "The exercise is conducted in a controlled manner, focusing on core strength and stability."
+    assert table[1]["description_4"] == "The green, open space offers a natural and refreshing environment for a fitness routine."
+    assert table[2]["description_1"].endswith("while the other is walking around, possibly coaching.")
+
+
+def lists(name):
+    """The lists of a figure: (action, generator) -> {step: text}."""
+    out = {}
+    for r in paper.load(name):
+        out.setdefault((r["action"], r["generator"]), {})[r["step"]] = r["text"]
+    return out
+
+
+def test_examples_of_subtexts():
+    dive = lists("figure4")
+    assert dive == {(None, "first list"): {1: "Preparing", 2: "Takeoff", 4: "Entry the water"},
+                    (None, "second list"): {1: "Prepare diving", 2: "Jump off the board", 4: "Dive into the water"}}
+    found = lists("figure8")
+    assert list(found) == [(a, g) for a in ("Drinking", "Eating chips") for g in ("GPT-3.5", "LLaMA2", "Phi-3")]
+    assert all(list(steps) == [1, 2, 3, 4] and all(t.endswith(".") for t in steps.values()) for steps in found.values())
+    assert found["Drinking", "GPT-3.5"][1] == "Selecting a drink." and found["Drinking", "LLaMA2"][3] == "Sipping the drink."
+    assert found["Drinking", "Phi-3"][3] == "Allow the liquid to flow into your mouth."
+    assert found["Eating chips", "GPT-3.5"][4] == "Putting chips in the mouth and chewing."
+    assert found["Eating chips", "LLaMA2"][3] == "Biting the chip." and found["Eating chips", "Phi-3"][4] == "Chewing and swallowing the chip."
+
+
+def test_what_section_4_3_says_of_fig_7b():
+    assert (paper.FIG7B["r2"], paper.FIG7B["groups"]) == (0.79, 11)
+
+
+@pytest.mark.parametrize("name", ["table3", "table2", "figure7", ""])
+def test_an_unknown_table_names_the_known_ones(name):
+    with pytest.raises(SfarError, match=f"unknown paper table {name!r}: .*table1, table2d, .*figure8"):
+        paper.load(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 from datetime import datetime, timezone
@@ -9,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sfar.config import Profile, as_dict
+from sfar import cache, paths
+from sfar.config import Profile, as_dict, digest, get_profile
 from sfar.errors import SfarError
 from sfar.provenance import hardware, revision
 
@@ -30,3 +32,34 @@ def read(path: Path, make: str) -> dict[str, Any]:
         raise SfarError(f"{path} is not there: run `{make}` first") from e
     except ValueError as e:
         raise SfarError(f"{path} is not valid JSON ({e}): run `{make}` again") from e
+
+
+def _config(profile: Profile) -> list[Any]:
+    return [as_dict(profile.model), as_dict(profile.train), {k: v for k, v in as_dict(profile.data).items() if k != "root"}]
+
+
+def inputs(profile: Profile, stage: str, extra: Any = None) -> str:
+    """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
+
+    ``stage``: the record's own entry in ``cache.STAGES``; ``extra``: inputs that are not in the profile.
+    """
+    names = {"profile": profile.name, "seeds": list(profile.seeds)} | ({"root": profile.data.root} if profile.data.root else {})
+    return digest([names, _config(profile), extra, [cache.code_version(s) for s in ("world", "frames", "run", stage)]])
+
+
+def folder(profile: Profile, extra: Any = None) -> Path:
+    """Where this profile's records are written: ``results/<profile>/``, or ``results/runs/`` for a changed configuration or other ``extra`` inputs."""
+    standard = get_profile(profile.name)
+    if standard.data.dataset != "storyboard-kinetics":  # a real data set has to be somewhere
+        standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
+    if profile == standard and not extra:
+        return paths.results(profile.name)
+    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]}"
+
+
+def current(path: Path, version: str, make: str) -> dict[str, Any]:
+    """The record at ``path``. Raises ``SfarError`` naming the command ``make`` if there is none or if its inputs are not ``version``."""
+    record = read(path, make)
+    if record.get("inputs") != version:
+        raise SfarError(f"{path} was measured with another configuration or other code: run `{make}` again")
+    return record

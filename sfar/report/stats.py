@@ -38,6 +38,49 @@ def summary(values: np.ndarray) -> dict[str, float | int | list[float]]:
             "seeds": len(v), "videos": v.shape[1], "per_seed": [round(float(x), 4) for x in per_seed]}
 
 
+def ranks(x: np.ndarray) -> np.ndarray:
+    """Ranks along the last axis, 0 for the smallest; equal values share their mean rank."""
+    x = np.asarray(x, float)
+    return ((x[..., None, :] < x[..., :, None]).sum(-1) + ((x[..., None, :] == x[..., :, None]).sum(-1) - 1) / 2).astype(float)
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Correlation coefficient along the last axis; NaN where one side does not vary. Its square is r^2 of the least-squares line."""
+    dx, dy = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
+    scale = np.sqrt((dx ** 2).sum(-1) * (dy ** 2).sum(-1))
+    return np.divide((dx * dy).sum(-1), scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Rank correlation along the last axis."""
+    return pearson(ranks(x), ranks(y))
+
+
+def correlation(x: np.ndarray, hits: np.ndarray, seed: int = 0, draws: int = DRAWS) -> dict[str, dict[str, float]]:
+    """Of ``x`` [groups] with the mean of ``hits`` [groups, seeds, videos]: r, r2 and rho, each with a 95 % interval.
+
+    Groups, seeds and videos are resampled together: the interval says how the number would move with other groups of
+    the same kind, other training seeds and other videos. Draws in which one side does not vary are left out.
+    """
+    x, h = np.asarray(x, float), np.asarray(hits, float)
+    g, s, n = h.shape
+    rng = np.random.default_rng(seed)
+    r, rho = [], []
+    for i in range(0, draws, CHUNK):
+        c = min(CHUNK, draws - i)
+        y = np.einsum("bs,gsv,bv->bg", _weights(rng, s, c), h, _weights(rng, n, c), optimize=True)
+        pick = rng.integers(g, size=(c, g))
+        xs, ys = x[pick], np.take_along_axis(y, pick, 1)
+        r.append(pearson(xs, ys))
+        rho.append(spearman(xs, ys))
+    y = h.mean((1, 2))
+    out = {}
+    for name, value, drawn in (("r", pearson(x, y), np.concatenate(r)), ("r2", pearson(x, y) ** 2, np.concatenate(r) ** 2), ("rho", spearman(x, y), np.concatenate(rho))):
+        low, high = np.nanpercentile(drawn, [50 - LEVEL / 2, 50 + LEVEL / 2])
+        out[name] = {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    return out
+
+
 def verdict(low: float, high: float) -> str:
     """Of the claim that a difference is above zero, from its interval: "holds", "does not hold" or "undecided"."""
     if low > 0:

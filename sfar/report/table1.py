@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfar import cache, paths
-from sfar.config import METHODS, Profile, as_dict, digest, get_profile
-from sfar.errors import ConfigError, SfarError
-from sfar.experiment import Dataset, Job, dataset, load_clips, run_all
+from sfar.config import METHODS, Profile, get_profile
+from sfar.errors import ConfigError
+from sfar.experiment import Dataset, Job, dataset, load_clips
 from sfar.report import claims, stats
 from sfar.report import record as R
+from sfar.runs import run_all
 from sfar.storyboard.oracle import true_set_classifier
 
 MAKE = "make reproduce-table1"
@@ -26,25 +24,8 @@ def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) ->
 
 
 def inputs(profile: Profile) -> str:
-    """Hash of all that the table's numbers follow from, library versions aside: a record of another hash is stale."""
-    names = {"profile": profile.name, "seeds": list(profile.seeds)}
-    if profile.data.root:
-        names["root"] = profile.data.root
-    return digest([names, _config(profile), [cache.code_version(s) for s in ("world", "frames", "run", "record")]])
-
-
-def _config(profile: Profile) -> list[Any]:
-    return [as_dict(profile.model), as_dict(profile.train), {k: v for k, v in as_dict(profile.data).items() if k != "root"}]
-
-
-def folder(profile: Profile) -> Path:
-    """Where this profile's table is written: ``results/<profile>/``, or ``results/runs/`` for a changed configuration."""
-    standard = get_profile(profile.name)
-    if standard.data.dataset != "storyboard-kinetics":  # a real data set has to be somewhere
-        standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
-    if profile == standard:
-        return paths.results(profile.name)
-    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds))[:8]}"
+    """Hash of all that the table's numbers follow from; see ``record.inputs``."""
+    return R.inputs(profile, "table1")
 
 
 def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
@@ -119,10 +100,7 @@ def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
 
 def load(profile: Profile) -> dict[str, Any]:
     """The written record of this profile. Raises ``SfarError`` if there is none or if it is stale."""
-    record = R.read(folder(profile) / "table1.json", MAKE)
-    if record.get("inputs") != inputs(profile):
-        raise SfarError(f"{folder(profile) / 'table1.json'} was measured with another configuration or other code: run `{MAKE}` again")
-    return record
+    return R.current(R.folder(profile) / "table1.json", inputs(profile), MAKE)
 
 
 def table1(profile: str | Profile = "storyboard", seeds: list[int] | None = None, source: str = "record", overrides: dict[str, Any] | None = None,

@@ -9,7 +9,7 @@ far leg (thigh, shin). An action walks through its key poses; one frame is enoug
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 SHIN, THIGH, TORSO, UPPER, FORE, NECK, HEAD = 0.42, 0.42, 0.54, 0.29, 0.28, 0.17, 0.13
 
@@ -194,7 +194,6 @@ class Figure:
     props: tuple[str, ...]
     phase: float
     scenery: float = 0.0
-    lean: float = field(default=0.0)
 
 
 def _step(p: Point, angle: float, length: float) -> Point:

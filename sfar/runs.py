@@ -1,0 +1,105 @@
+"""Many runs side by side, each kept under the key of its inputs; how the work is spread changes no number."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import queue
+import threading
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from sfar import cache, parallel
+from sfar.errors import SfarError
+from sfar.experiment import Job, device, load_clips, run_one
+
+
+def kept(job: Job) -> dict[str, Any] | None:
+    """The record of a job that was made before from the same inputs, or None."""
+    return cache.load_json("run", job.key())
+
+
+_ticks = None
+
+
+def _start_worker(ticks) -> None:
+    global _ticks
+    _ticks = ticks
+    torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
+
+
+def _work(job: Job, key: str) -> dict[str, Any]:
+    record = run_one(job, lambda n: _ticks.put((job.name(), n)))
+    cache.save_json("run", key, record)
+    return record
+
+
+def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
+    """The records of all jobs, in their order; those kept are not made again, new ones are kept one by one.
+
+    On a CPU the jobs run side by side, a process and a thread each; on a GPU one after another. Interrupted or failed, the
+    finished ones stay kept. Raises ``SfarError`` naming the run that failed.
+    """
+    keys = [j.key() for j in jobs]  # now: a file edited while a run lasts must not lend its version to the result
+    found = {i: r for i, k in enumerate(keys) if (r := cache.load_json("run", k)) is not None}
+    todo = [i for i in range(len(jobs)) if i not in found]
+    if todo:
+        first = jobs[todo[0]]
+        n_train, n_val = (len(load_clips(first.profile, first.data, split)) for split in ("train", "val"))  # decoded here, once
+        total = sum(jobs[i].cost(n_train, n_val) for i in todo)
+        todo.sort(key=lambda i: -jobs[i].cost(n_train, n_val))  # the long ones first, so that no core is idle at the end
+        with tqdm(total=total, desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
+            bar.set_postfix_str(f"0/{len(todo)} runs")
+            if device().type == "cuda":
+                for i in todo:
+                    bar.set_postfix_str(jobs[i].name())
+                    found[i] = run_one(jobs[i], bar.update)
+                    cache.save_json("run", keys[i], found[i])
+            else:
+                _in_parallel(jobs, keys, todo, found, workers or parallel.cores(), bar)
+            bar.update(bar.total - bar.n)
+    return [found[i] for i in range(len(jobs))]
+
+
+def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
+    context = mp.get_context("spawn")
+    ticks = context.Queue()
+    stop = threading.Event()
+
+    def show() -> None:
+        while not stop.is_set():
+            try:
+                name, n = ticks.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            bar.set_postfix_str(f"{len(todo) - len(waiting)}/{len(todo)} runs, {name}", refresh=False)
+            bar.update(min(n, bar.total - bar.n))
+
+    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_start_worker, initargs=(ticks,))
+    with parallel.deaf():  # submitting starts the processes
+        waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
+    watcher = threading.Thread(target=show, daemon=True)
+    watcher.start()
+    try:
+        while waiting:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                i = waiting.pop(future)
+                try:
+                    found[i] = future.result()
+                except SfarError as e:
+                    raise SfarError(f"run {jobs[i].name()}: {e}") from e
+                except BrokenProcessPool as e:
+                    raise SfarError(f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1") from e
+    except BaseException:
+        for process in list(pool._processes.values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)  # they are gone in a moment; unwaited, their semaphores would be reported as leaked
+        raise
+    finally:
+        stop.set()
+        watcher.join()
+    pool.shutdown()

@@ -1,0 +1,74 @@
+"""What makes a set of sub-texts fit for use; one list of rules for the bank, for an LLM's answers and for a user's own file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from sfar.clip import token_ids
+from sfar.data.labels import LABEL_SETS, class_names
+from sfar.storyboard.scripts import ACTIVITIES
+
+WINDOW = 77  # tokens of CLIP's text window, start and end included
+_EMPTY = {"a", "an", "the", "of", "some", "to"}
+
+
+def label_set_names(label_set: str) -> tuple[str, ...] | None:
+    """The class names that a label set must have, or None for a label set of the user's own."""
+    if label_set == "storyboard":
+        return tuple(ACTIVITIES)
+    return class_names(label_set) if label_set in LABEL_SETS else None
+
+
+def _stem(word: str) -> str:
+    for end in ("ing", "es", "s", "ed"):
+        if word.endswith(end) and len(word) - len(end) >= 3:
+            word = word[:-len(end)]
+            break
+    word = word.rstrip("e")
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+
+
+def meaning(text: str) -> frozenset[str]:
+    """The words of a text without order, articles and endings: "Riding a bike" and "ride bikes" are the same."""
+    return frozenset(_stem(w) for w in re.findall(r"\w+", text.lower()) if w not in _EMPTY)
+
+
+def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
+    """What is wrong with the sub-texts of one class; nothing for a good set.
+
+    Refused: another number than ``n``, an empty text, one of more than 77 tokens, one that just repeats the class name, two
+    that say the same.
+    """
+    out = [] if len(texts) == n else [f"{len(texts)} sub-texts instead of {n}"]
+    seen: dict[frozenset[str], str] = {}
+    for t in texts:
+        m = meaning(t)
+        if not m:
+            out.append(f"an empty sub-text {t!r}")
+            continue
+        if len(token_ids(t)) > WINDOW:
+            out.append(f"{len(token_ids(t))} tokens, more than CLIP's window of {WINDOW}: {t[:60]!r}")
+        if m <= meaning(name):
+            out.append(f"just repeats the class name: {t!r}")
+        if m in seen:
+            out.append(f"twice the same: {seen[m]!r} and {t!r}")
+        seen[m] = t
+    return out
+
+
+def validate(texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str] | None) -> list[str]:
+    """All that is wrong with a whole set of sub-texts, one line each: ``problems`` of every class, two classes with the same set,
+    and (where ``expected`` class names are given) a missing or an unknown class."""
+    out = [f"{name!r}: {p}" for name, t in texts.items() for p in problems(name, t, n)]
+    sets: dict[frozenset, str] = {}
+    for name, t in texts.items():
+        key = frozenset(meaning(x) for x in t)
+        if key in sets:
+            out.append(f"{sets[key]!r} and {name!r} have the same set")
+        sets.setdefault(key, name)
+    if expected is not None:
+        expected = list(expected)
+        out += [f"{name!r}: missing" for name in expected if name not in texts]
+        out += [f"{name!r}: not a class of this label set" for name in texts if name not in set(expected)]
+    return out

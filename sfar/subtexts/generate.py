@@ -1,0 +1,362 @@
+"""Section 3.1 with an LLM: every class asked through the ``openai`` client, every raw answer kept, every sub-text set checked.
+
+The key comes from the environment and stays in the client: it is cut out of everything that is written or shown.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from tqdm import tqdm
+
+from sfar.config import digest
+from sfar.errors import ConfigError, SfarError
+from sfar.subtexts import prompts
+from sfar.subtexts.check import problems
+from sfar.subtexts.journal import Journal
+from sfar.subtexts.parse import ParseError, parse
+
+# US dollars per million tokens, read and written: OpenAI's list prices as of May 2026. --price gives others.
+PRICES = {"gpt-4o": (2.50, 10.00), "gpt-4o-mini": (0.15, 0.60), "gpt-3.5-turbo": (0.50, 1.50)}
+LONGEST_NAME = 200  # characters of a class name; a longer one is a mistake in the file
+
+RETRIED = (408, 409, 429)  # and every 5xx
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Whom to ask and how. ``temperature`` None: the server's own (some models take no other)."""
+
+    model: str
+    n: int = 4
+    base_url: str | None = None  # None: OpenAI, or OPENAI_BASE_URL
+    key_variable: str = "OPENAI_API_KEY"  # "" for a server that needs none
+    temperature: float | None = None
+    concurrency: int = 4
+    attempts: int = 3  # answers per question before a class is reported
+    retries: int = 6  # of one request that got no answer: 429, 5xx, time-out, cut connection
+    timeout: float = 60.0  # seconds without a byte from the server
+    longest_wait: float = 300.0  # seconds that a server may ask us to wait
+    price: tuple[float, float] | None = None
+
+    def check(self) -> Settings:
+        """Raise ``ConfigError`` for a value outside its range; return self."""
+        if not self.model.strip():
+            raise ConfigError("--model: expected a model's name, such as gpt-4o")
+        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
+            raise ConfigError(f"--base-url {_bare(self.base_url)!r}: expected http://... or https://...")
+        for name in ("concurrency", "attempts"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        if self.retries < 0 or not self.timeout > 0 or self.longest_wait < 0:
+            raise ConfigError("--retries and --longest-wait: expected at least 0, and --timeout more than 0")
+        if self.price is not None and (len(self.price) != 2 or min(self.price) < 0):
+            raise ConfigError("--price: expected two prices of at least 0 per million tokens, read and written, such as 2.5,10")
+        prompts.questions(self.n)
+        return self
+
+    def prices(self) -> tuple[float, float] | None:
+        """Dollars per million tokens, or None where they are not known: another server's are not OpenAI's."""
+        ours = self.base_url is None and not os.environ.get("OPENAI_BASE_URL")
+        return self.price or (PRICES.get(self.model) if ours else None)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One class under one question prompt (a row of Table 6), or one video of it (``images``: JPEG frames, Table 14)."""
+
+    name: str
+    prompt: int
+    images: tuple[bytes, ...] = ()
+    video: str = ""
+
+
+@dataclass
+class Outcome:
+    """What came of one question: its sub-texts, or what was wrong with the last answer and that answer."""
+
+    question: Question
+    texts: list[str] | None
+    problem: str = ""
+    raw: str = ""
+
+
+def read_key(variable: str) -> str:
+    """The key in environment variable ``variable``; "" needs none. Raises ``ConfigError`` that names the variable and never shows the key."""
+    if not variable:
+        return ""
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigError(f"no key in the environment variable {variable}: set it (it is written nowhere), or name another with --key-env; the bundled "
+                          "sub-texts need none, nor does a server of your own given with --base-url")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): paste it again")
+    return key
+
+
+def _bare(url: str) -> str:
+    """A URL without user, password and query: these may be secrets."""
+    u = urlsplit(url)
+    return f"{u.scheme}://{u.hostname or ''}{f':{u.port}' if u.port else ''}{u.path}" if u.scheme else url
+
+
+class Asker:
+    """Asks questions side by side and keeps every answer in a journal.
+
+    A question that the journal answers is not asked again. Use ``run``; the result is in the order of the questions.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal, report: Callable[[str], None] | None = None):
+        self.settings = settings.check()
+        self.journal = journal
+        self._key = read_key(settings.key_variable)
+        # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a minute.
+        self._client = openai.OpenAI(api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout)
+        self._questions = prompts.questions(settings.n)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._resume_at = 0.0  # a server that asks one request to wait means all of them
+        self._unanswered = 0  # requests in a row that ran out of retries
+        self.tokens = [0, 0]
+        self.requests = 0
+        self._say = report or (lambda text: None)
+
+    # --- one request -----------------------------------------------------------------------------------------------
+
+    def _redact(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+    def key(self, q: Question) -> str:
+        """What makes a question the same question: model, prompts, N, temperature, class and frames; not the server's address."""
+        images = [hashlib.sha256(i).hexdigest() for i in q.images]
+        return digest(self.settings.model, prompts.system(), self._questions[q.prompt], self.settings.n, self.settings.temperature, q.name, images)
+
+    def _pause(self, seconds: float, why: str) -> None:
+        with self._lock:
+            self._resume_at = max(self._resume_at, time.monotonic() + seconds)
+        self._say(f"waiting {seconds:.0f} s ({why})")
+
+    def _hold(self) -> None:
+        """Wait until no server has asked for patience; raise if the run is being ended."""
+        while True:
+            left = self._resume_at - time.monotonic()
+            if self._stop.is_set():
+                raise _Ended
+            if left <= 0:
+                return
+            self._stop.wait(min(left, 0.5))
+
+    def _request(self, q: Question, complaint: str) -> Any:
+        """One answer from the server, waiting out what passes. Raises ``_Unanswered``, ``SfarError`` for what no repetition mends."""
+        s = self.settings
+        extra = {} if s.temperature is None else {"temperature": s.temperature}
+        said = prompts.messages(q.name, self._questions[q.prompt], q.images, complaint, s.n)
+        for attempt in range(s.retries + 1):
+            self._hold()
+            with self._lock:
+                self.requests += 1
+            try:
+                return self._client.chat.completions.create(model=s.model, messages=said, **extra)
+            except openai.APIStatusError as e:
+                why, wanted = self._status(e, q), _retry_after(e.response.headers)
+            except openai.APITimeoutError:
+                why, wanted = f"no answer within {s.timeout:g} s", None
+            except openai.APIConnectionError as e:
+                why, wanted = f"connection failed: {self._redact(str(e.__cause__ or e))[:120]}", None
+            except (openai.OpenAIError, ValueError) as e:  # a body that is no JSON, or not of the API's shape
+                why, wanted = f"an answer that is not of the chat API ({type(e).__name__})", None
+            if wanted is not None and wanted > s.longest_wait:
+                raise SfarError(f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: run again later; answers are kept in {self.journal.path}")
+            if attempt < s.retries:
+                self._pause(wanted if wanted is not None else min(60.0, 2.0 ** attempt) * random.uniform(0.5, 1.0), why)
+        raise _Unanswered(f"no answer after {s.retries + 1} requests, the last: {why}")
+
+    def _status(self, e: openai.APIStatusError, q: Question) -> str:
+        """Why a request may be repeated; raises for one that may not."""
+        code, where = e.status_code, _bare(str(self._client.base_url))
+        detail = self._redact(str(e.body.get("message") or "") if isinstance(e.body, dict) else "")[:200]
+        if code in (401, 403):  # the server's own words may quote parts of the key
+            hint = f"check the key in {self.settings.key_variable}" if self.settings.key_variable else "it wants a key: name its variable with --key-env"
+            raise SfarError(f"{where} refuses access (HTTP {code}): {hint}, and that it may use {self.settings.model!r}") from None
+        if code == 404:
+            raise SfarError(f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}") from None
+        if code == 429 and getattr(e, "code", None) == "insufficient_quota":
+            raise SfarError(f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}") from None
+        if code in RETRIED or code >= 500:
+            return f"HTTP {code}" + (f", {detail}" if detail else "")
+        if getattr(e, "code", None) in ("content_filter", "content_policy_violation"):
+            raise _Refused(f"refused by the server: {detail}") from None
+        raise SfarError(f"{where} refuses the request for class {q.name!r} (HTTP {code}): {detail}") from None
+
+    # --- one question ----------------------------------------------------------------------------------------------
+
+    def _judge(self, entry: dict[str, Any]) -> tuple[list[str] | None, str]:
+        """The sub-texts in a kept answer, or what is wrong with it. Kept answers are judged anew: a better parser saves a request."""
+        if entry["problem"]:
+            return None, entry["problem"]
+        try:
+            texts = parse(entry["raw"], self.settings.n)
+        except ParseError as e:
+            return None, str(e)
+        wrong = problems(entry["class"], texts, self.settings.n)
+        return (None, "; ".join(wrong)) if wrong else (texts, "")
+
+    def _answer(self, q: Question) -> Outcome:
+        key = self.key(q)
+        problem, raw = "", ""
+        kept = self.journal.answers(key)
+        for entry in kept:
+            texts, problem = self._judge(entry)
+            raw = entry["raw"]
+            if texts:
+                return Outcome(q, texts, "", raw)
+        for attempt in range(len(kept), self.settings.attempts):
+            started = time.monotonic()
+            entry = {"key": key, "class": q.name, "prompt": q.prompt, "video": q.video, "model": self.settings.model, "attempt": attempt + 1,
+                     "date": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+            try:
+                entry |= self._read(self._request(q, problem))
+            except _Refused as e:
+                entry |= {"raw": "", "problem": self._redact(str(e)), "usage": None}
+            except _Unanswered as e:
+                with self._lock:
+                    self._unanswered += 1
+                    many = self._unanswered >= max(3, self.settings.concurrency)
+                if many:
+                    raise SfarError(f"the server does not answer: {e}. Answers so far are kept in {self.journal.path}; run the same command again") from None
+                return Outcome(q, None, str(e), raw)
+            entry["seconds"] = round(time.monotonic() - started, 3)
+            self.journal.append(entry)
+            with self._lock:
+                self._unanswered = 0
+                for i, name in enumerate(("prompt_tokens", "completion_tokens")):
+                    self.tokens[i] += (entry["usage"] or {}).get(name, 0)
+            texts, problem = self._judge(entry)
+            raw = entry["raw"]
+            if texts:
+                return Outcome(q, texts, "", raw)
+        return Outcome(q, None, problem, raw)
+
+    def _read(self, completion: Any) -> dict[str, Any]:
+        """The journal's fields of an answer, whatever the server made of it."""
+        choices = getattr(completion, "choices", None) or []
+        message = getattr(choices[0], "message", None) if choices else None
+        content = getattr(message, "content", None)
+        refusal = getattr(message, "refusal", None)
+        finish = getattr(choices[0], "finish_reason", None) if choices else None
+        usage = getattr(completion, "usage", None)
+        counts = {n: getattr(usage, n, None) for n in ("prompt_tokens", "completion_tokens")}
+        problem = ""
+        if refusal:
+            problem = f"refused by the model: {refusal[:120]}"
+        elif not choices:
+            problem = "an answer without a choice"
+        elif not isinstance(content, str) or not content.strip():
+            problem = "an empty answer"
+        elif finish == "length":
+            problem = "cut off at the server's token limit"
+        return {"raw": self._redact(content if isinstance(content, str) else refusal or ""), "problem": self._redact(problem), "finish": finish,
+                "answered_by": self._redact(str(getattr(completion, "model", "") or "")),
+                "usage": {n: c for n, c in counts.items() if isinstance(c, int)} or None}
+
+    # --- all of them -----------------------------------------------------------------------------------------------
+
+    def cost(self) -> float | None:
+        """Dollars for the tokens of this run, or None where the price is not known."""
+        price = self.settings.prices()
+        return None if price is None else sum(t * p for t, p in zip(self.tokens, price)) / 1e6
+
+    def run(self, questions: Sequence[Question]) -> list[Outcome]:
+        """The outcome of every question, in order.
+
+        Raises ``SfarError`` when going on is pointless (no access, unknown model, no credit, a dead server). Interrupted, it waits for the
+        answers under way, so that they are kept, and raises ``KeyboardInterrupt``.
+        """
+        for q in questions:
+            if not q.name.strip() or len(q.name) > LONGEST_NAME:
+                raise ConfigError(f"class name {q.name[:60]!r}: expected 1 to {LONGEST_NAME} characters, got {len(q.name)}")
+        out: dict[int, Outcome] = {}
+        pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="ask")
+        bar = tqdm(total=len(questions), desc=f"asking {self.settings.model}", unit="class", smoothing=0.1)
+        shown = self._say
+        self._say = lambda text: bar.set_postfix_str(text)
+        try:
+            waiting = {pool.submit(self._answer, q): i for i, q in enumerate(questions)}
+            while waiting:
+                done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    i = waiting.pop(future)
+                    out[i] = future.result()
+                    bar.update()
+                    bar.set_postfix_str(self._progress(questions[i].name, sum(o.texts is None for o in out.values())))
+        except BaseException as e:
+            self._stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(e, KeyboardInterrupt):
+                bar.set_postfix_str("interrupted: waiting for the answers under way; Ctrl-C again leaves them")
+            try:
+                pool.shutdown(wait=True)
+            except KeyboardInterrupt:
+                self._client.close()  # cuts the connections, so that the threads end
+            raise
+        finally:
+            self._say = shown
+            bar.close()
+            pool.shutdown(wait=True)
+            self.journal.close()
+            self._client.close()
+        return [out[i] for i in range(len(questions))]
+
+    def _progress(self, name: str, failed: int) -> str:
+        cost = self.cost()
+        parts = [name if len(name) <= 24 else name[:23] + "…", f"{sum(self.tokens):,} tokens"]
+        return ", ".join(parts + ([f"${cost:.3f}"] if cost is not None else []) + ([f"{failed} failed"] if failed else []))
+
+
+class _Ended(Exception):
+    """The run is being ended while a question waits."""
+
+
+class _Unanswered(Exception):
+    """No retry brought an answer."""
+
+
+class _Refused(Exception):
+    """The server refuses this class, and would again."""
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Seconds that a server asks to wait (``retry-after-ms``; ``Retry-After`` in seconds or as a date), or None."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            value = float(headers.get(name)) / scale
+        except (TypeError, ValueError):
+            continue
+        if 0 <= value < float("inf"):
+            return value
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after"))
+    except (TypeError, ValueError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=timezone.utc)
+    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
+
+
+def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]:
+    """What stands in the file beside generated sub-texts."""
+    return {"generator": settings.model, "answered_by": "an OpenAI-compatible server" if settings.base_url else "OpenAI", "prompt": f"Table 6, row {prompt}",
+            "n": settings.n, "temperature": settings.temperature, "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "journal": journal.name}
