@@ -9,7 +9,9 @@ JOBS    ?=
 OPTIONS  = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)") $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce-table1 test test-fast notebooks lab preview pretrain clean-cache clean
+FIGURES := fig4 fig7b fig8 table2d table6 table7 table13 table14
+
+.PHONY: help env reproduce-table1 $(FIGURES:%=reproduce-%) test test-fast notebooks lab preview pretrain clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +29,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 reproduce-table1: env  ## Table 1 (and 11): draw, train, evaluate, execute the notebook, write results/
 	@$(BIN)/sfar reproduce table1 $(OPTIONS)
+
+reproduce-fig7b: env  ## Figure 7b: 15 groups of sub-texts, TPP against accuracy
+reproduce-table2d: env  ## Table 2d: the same groups, TPP and accuracy (one measurement with Figure 7b)
+reproduce-fig4: env  ## Figure 4: sub-texts of a dive
+reproduce-fig8: env  ## Figure 8: sub-texts by several generators
+reproduce-table6: env  ## Table 6: the question prompts
+reproduce-table7: env  ## Table 7: the system prompt (one page with Table 6)
+reproduce-table13: env  ## Table 13: calls, tokens, seconds and accuracy of sub-texts
+reproduce-table14: env  ## Table 14: sub-texts from visual context (one rehearsal with Table 13)
+$(FIGURES:%=reproduce-%):
+	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)
 
 test: env  ## the whole suite: pytest, then nbval on the notebooks
 	@$(BIN)/python -m pytest tests

@@ -28,7 +28,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "table1": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "storyboard/oracle.py"),
     "fig7b": ("report/stats.py", "report/record.py", "report/fig7b.py", "subtexts/tpp.py"),
     "table13": ("report/record.py", "report/fig7b.py", "report/table13.py", "subtexts/generate.py", "subtexts/parse.py", "subtexts/prompts.py", "subtexts/check.py",
-                "subtexts/journal.py", "subtexts/loopback.py", "subtexts/visual.py"),
+                "subtexts/journal.py", "subtexts/loopback.py", "subtexts/visual.py", "paper/table6.csv", "paper/table7.csv"),
     "run": ("data/video.py", "data/kinetics.py", "data/store.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py",
             "loss.py", "train.py", "evaluate.py", "storyboard/weights/clip.json", "experiment.py"),
 }

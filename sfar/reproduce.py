@@ -25,7 +25,6 @@ class Made:
     text: str
     standard: bool
     seeds: bool = False  # the notebook declares ``seeds``
-    source: bool = True  # it declares ``source``
     extra: dict[str, Any] = field(default_factory=dict)
 
     def parameters(self, profile: Profile, overrides: dict[str, Any], groups: list[str]) -> dict[str, Any]:
@@ -68,13 +67,19 @@ def _fig7b(profile: Profile, workers: int | None, groups: list[str]) -> Made:
 
 
 def _subtexts(what: str, profile: Profile, workers: int | None) -> Made:
+    from sfar.report import record as R
     from sfar.report import subtexts_page as page
     from sfar.report import table13
+    out = R.folder(profile)
+    standard = out == paths.results("storyboard")
+    if what in ("fig4", "fig8"):
+        files = page.write_figure(what, out)
+        return Made(TARGETS[what], files, f"Look at {files[0]}", standard)
+    if what in ("table6", "table7"):  # one page: the two are sent together
+        text = page.table6_page()
+        return Made(TARGETS[what], page.write_page("table6", text, out), text, standard)
     record, files = table13.write(profile)
-    out = table13.path(profile).parent
-    pages = {"table6": page.table6_page(), "table13": page.table13_page(record), "table14": page.table14_page(record)}
+    pages = {"table13": page.table13_page(record), "table14": page.table14_page(record)}  # of one rehearsal
     for name, text in pages.items():
         files += page.write_page(name, text, out)
-    for name in ("fig4", "fig8"):
-        files += page.write_figure(name, out)
-    return Made(TARGETS[what], files, pages.get({"table7": "table6"}.get(what, what), f"Look at {out / what}.png"), out == paths.results("storyboard"))
+    return Made(TARGETS[what], files, pages[what], standard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from sfar import paper, paths
+from sfar.clip import token_ids
 from sfar.report import style, tables
 from sfar.storyboard import world
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.subtexts import SubTexts
 from sfar.subtexts.groups import group
 from sfar.subtexts.prompts import action_line
+from sfar.subtexts.texts import bank_names
 
 DIVE = ("springboard diving", 3, 40)  # class, seed and number of the drawn video under Figure 4
 PAPER, OURS = "#444444", "#0072B2"
@@ -32,6 +35,27 @@ def table6_page() -> str:
     """The page ``table6.md``."""
     return "\n\n".join(["# Tables 6 and 7: what the LLM is asked", "Transcribed from the paper; `sfar subtexts generate` sends these texts (another N puts its number in the place of \"four\").",
                         prompts_markdown(), f"The prompts have no place for the class. It is sent in a line before the question, as a quoted string: `{action_line('long jump')}`."]) + "\n"
+
+
+def bank_markdown() -> str:
+    """The bundled sub-texts: how many, and how long."""
+    rows = []
+    for name in bank_names():
+        for n in (2, 3, 4, 5) if name == "storyboard" else (4,):
+            texts = SubTexts.load(name, n)
+            words = [len(t.split()) for own in texts.values() for t in own]
+            rows.append([name, len(texts), n, len(words), f"{np.mean(words):.1f}", max(len(token_ids(t)) for own in texts.values() for t in own)])
+    return tables.markdown(["Label set", "Classes", "N", "Sub-texts", "Words each", "Most tokens (of 77)"], rows)
+
+
+def journal_markdown(path: Path, count: int = 8) -> str:
+    """The first answers of a journal."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines()[:count]:
+        e = json.loads(line)
+        raw = " ".join(e["raw"].split())
+        rows.append([e["class"], e["attempt"], e["problem"] or "–", sum((e["usage"] or {}).values()), raw if len(raw) <= 60 else raw[:59] + "…"])
+    return tables.markdown(["Class", "Attempt", "Problem", "Tokens", "Raw answer"], rows)
 
 
 def table13_markdown(record: dict[str, Any]) -> str:

@@ -87,7 +87,7 @@ def measure(profile: Profile, workers: int | None = None) -> tuple[dict[str, Any
         took = rehearse(journal)
         visual = rehearse_visual(profile, journal)
         kept = journal.read_text(encoding="utf-8")
-    rows = [{"group": g["name"], "title": g["title"], "kind": g["kind"], "top1": g["top1"]} for g in figure["groups"] if g["kind"] in ("written", "truth")]
+    rows = [{"group": g["name"], "title": g["title"], "kind": g["kind"], "top1": g["top1"]} for g in figure["groups"] if g["kind"] != "derived"]
     record = {"table": "table13", "profile": profile.name, "inputs": inputs(profile), "seeds": figure["seeds"], "rehearsal": took, "visual": visual, "rows": rows,
               "provenance": R.provenance(MAKE, profile, sum(json.loads(line)["seconds"] for line in kept.splitlines()))}
     return record, kept
