@@ -84,7 +84,7 @@ def test_a_comment_throws_nothing_away(package, old, new):
 
 @pytest.mark.parametrize("file, stages", [
     ("loss.py", {"run"}), ("config.py", {"run"}), ("data/transforms.py", {"run"}), ("data/store.py", {"frames", "run"}),
-    ("storyboard/world.py", {"world"}), ("subtexts/bank/storyboard.json", {"run"}), ("storyboard/weights/clip.json", {"run"}),
+    ("storyboard/world.py", {"world"}), ("subtexts/parse.py", {"table13"}), ("subtexts/tpp.py", {"fig7b"}), ("report/table1.py", {"table1"}), ("storyboard/weights/clip.json", {"run"}),
     ("cost.py", set())])
 def test_a_change_is_noticed_where_it_matters(package, file, stages):
     before = {s: cache.code_version(s) for s in STAGES}
@@ -151,19 +151,19 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
     """A file edited while a run lasts must not lend its version to the result."""
     import torch
 
-    from sfar import experiment
+    from sfar import experiment, runs
     from sfar.config import get_profile
 
-    job = experiment.Job(get_profile("storyboard"), experiment.Dataset(own_cache, "fingerprint", "storyboard", False), "sfar", 0)
+    job = experiment.Job(get_profile("storyboard"), experiment.Dataset(own_cache, "fingerprint", ("long jump", "pole vault"), False), "sfar", 0)
     before = job.key()
 
     def run_one(job, tick=None):
         monkeypatch.setattr(cache, "code_version", lambda stage: "edited meanwhile")
         return {"method": job.method}
-    monkeypatch.setattr(experiment, "run_one", run_one)
-    monkeypatch.setattr(experiment, "load_clips", lambda *_: [0])
-    monkeypatch.setattr(experiment, "device", lambda: torch.device("cuda"))  # one after another, in this process
-    assert experiment.run_all([job]) == [{"method": "sfar"}]
+    monkeypatch.setattr(runs, "run_one", run_one)
+    monkeypatch.setattr(runs, "load_clips", lambda *_: [0])
+    monkeypatch.setattr(runs, "device", lambda: torch.device("cuda"))  # one after another, in this process
+    assert runs.run_all([job]) == [{"method": "sfar"}]
     assert job.key() != before and listing(own_cache / "run") == [f"{before}.json"]
 
 

@@ -68,7 +68,7 @@ def test_unknown_profile():
     refused({}, "'papr'", "storyboard", "paper", profile="papr")
 
 
-@pytest.mark.parametrize("key, near", [("train.epoch", "epochs"), ("train.lr_heads", "lr_head"), ("model.subtexts", "n_subtexts"),
+@pytest.mark.parametrize("key, near", [("train.epoch", "epochs"), ("train.lr_heads", "lr_head"), ("model.subtext", "subtexts"),
                                        ("data.imagesize", "image_size"), ("modle.prompt", "model"), ("seed", "seeds")])
 def test_unknown_key_names_the_nearest(key, near):
     refused({key: 1}, repr(key), f"did you mean {near!r}")
@@ -182,7 +182,7 @@ def test_every_reading_has_a_row_in_deviations():
 def test_deviations_rows_are_complete():
     """Every row of every table has a cell for each column, and says what is known of the effect."""
     tables = re.findall(r"^\|.*\|\n\|[-|]+\|\n(?:\|.*\|\n)+", DEVIATIONS, re.MULTILINE)
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines() if not line.startswith("|-")]
         assert all(len(r) == len(rows[0]) and all(r) for r in rows), rows[0]

@@ -7,8 +7,9 @@ import pytest
 
 from sfar import paths
 from sfar.config import METHODS, get_profile
-from sfar.experiment import Job, dataset, kept, load_clips, run_all, run_one
+from sfar.experiment import Job, dataset, load_clips, run_one
 from sfar.report import table1
+from sfar.runs import kept, run_all
 from sfar.storyboard.oracle import true_set_classifier
 
 # Accuracies are chaotic in the last bits of a training run, and another processor adds in another order. On one

@@ -16,7 +16,7 @@ from sfar.storyboard.poses import ACTIONS
 from sfar.storyboard.render import HEIGHT, WIDTH
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
 from sfar.storyboard.write import truth, video_id, write_kinetics
-from sfar.subtexts import load_bank
+from sfar.subtexts import SubTexts
 
 CLASSES = ("long jump", "baking cookies")
 HALF = 0.5  # a share is a whole number of frames: it is met to half a frame
@@ -92,7 +92,7 @@ def test_captions_are_of_one_action():
 
 
 def test_sub_texts_cover_the_classes():
-    assert set(KINETICS) <= set(load_bank("storyboard"))
+    assert set(KINETICS) <= set(SubTexts.load("storyboard"))
 
 
 # --- storyboards ---------------------------------------------------------------------------------------------------

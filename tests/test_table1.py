@@ -13,6 +13,7 @@ from sfar.config import METHODS, get_profile
 from sfar.data.kinetics import read_kinetics
 from sfar.errors import ConfigError, SfarError
 from sfar.report import claims, table1, table1_page
+from sfar.report import record as R
 from sfar.storyboard.write import write_kinetics
 
 FOLDER = paths.results("storyboard")
@@ -43,12 +44,12 @@ def test_record_is_shown_only_if_it_fits(elsewhere, monkeypatch):
 
 
 def test_other_configurations_never_touch_the_record():
-    standard = table1.folder(get_profile("storyboard"))
+    standard = R.folder(get_profile("storyboard"))
     assert standard == FOLDER
     others = [{"seeds": [0]}, {"train.epochs": 1}, {"data.root": "/somewhere"}, {"data.root": "/elsewhere"}]
-    folders = {table1.folder(get_profile("storyboard", o)) for o in others}
+    folders = {R.folder(get_profile("storyboard", o)) for o in others}
     assert len(folders) == 4 and all(f.parent.name == "runs" for f in folders)
-    assert table1.folder(get_profile("paper", {"data.root": "/data/k400"})).name == "paper"
+    assert R.folder(get_profile("paper", {"data.root": "/data/k400"})).name == "paper"
 
 
 def test_files_hold_the_same_numbers():

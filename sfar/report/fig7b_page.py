@@ -50,6 +50,17 @@ def claims_markdown(record: dict[str, Any]) -> str:
     return tables.markdown(["Claim", "Source", "Verdict here", "Against", "Value", "95 % interval"], rows)
 
 
+def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, int]:
+    """On which side of its point each number stands (1 right, -1 left): away from the point closest in height."""
+    reach = np.log(x.max() / x.min()) / 12
+    out: dict[int, int] = {}
+    for k in range(len(x)):
+        near = [j for j in range(len(x)) if j != k and abs(np.log(x[j] / x[k])) < reach and abs(y[j] - y[k]) < 1.2]
+        closest = min(near, key=lambda j: abs(y[j] - y[k]), default=k)
+        out[k] = 1 if x[k] >= x[closest] else -1
+    return out
+
+
 def figure(record: dict[str, Any]) -> plt.Figure:
     """Accuracy over TPP, a panel for each reading, with the fitted line; groups are numbered in the order of their accuracy."""
     style.use()
@@ -63,9 +74,12 @@ def figure(record: dict[str, Any]) -> plt.Figure:
         for k, g in enumerate(groups):
             colour, marker, _ = KINDS[g["kind"]]
             ax.plot([x[k]] * 2, [g["top1"]["low"], g["top1"]["high"]], color=colour, lw=0.8, alpha=0.55, zorder=2)
-            ax.plot(x[k], y[k], marker, color=colour, ms=9.5, mec="white", mew=0.6, zorder=3)
-            ax.annotate(str(k + 1), (x[k], y[k]), ha="center", va="center", fontsize=5.6, color="white", fontweight="bold", zorder=4)
+            ax.plot(x[k], y[k], marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
         ax.set_xscale("log")
+        ax.set_xlim(x.min() / 1.9, x.max() * 1.6)
+        for k, side in _sides(x, y).items():
+            ax.annotate(str(k + 1), (x[k], y[k]), xytext=(5 * side, 0), textcoords="offset points", ha="left" if side > 0 else "right", va="center", fontsize=6.5,
+                        fontweight="bold", color=KINDS[groups[k]["kind"]][0], zorder=4)
         ax.set_xlabel("TPP, average over classes (log scale)")
         lo, hi = ax.get_ylim()
         ax.set_ylim(lo - 0.24 * (hi - lo), hi)

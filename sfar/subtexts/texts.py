@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import collections
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,20 @@ def bank_names() -> tuple[str, ...]:
     return tuple(sorted(p.name.removesuffix(".json") for p in (files("sfar.subtexts") / "bank").iterdir() if p.name.endswith(".json")))
 
 
+def _is_text(x: str) -> bool:
+    """Whether it can be written as UTF-8: JSON can spell half a character that no file can hold."""
+    return not any("\ud800" <= c <= "\udfff" for c in x)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; one that names a class twice would silently lose the first."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        names = [k for k, _ in pairs]
+        raise ValueError(f"{next(k for k in names if names.count(k) > 1)!r} stands there twice")
+    return out
+
+
 class SubTexts(Mapping[str, tuple[str, ...]]):
     """The sub-texts {S_c,n} of every class c of a label set: a mapping class name -> N texts (section 3.1).
 
@@ -27,16 +42,17 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
     ``source``: where they were read, for messages.
     """
 
-    def __init__(self, texts: Mapping[str, Iterable[str]], label_set: str, provenance: Any, version: int = 1, source: str = "these sub-texts"):
-        self._texts = {name: tuple(t) for name, t in texts.items()}
+    def __init__(self, texts: Mapping[str, Sequence[str]], label_set: str, provenance: Any, version: int = 1, source: str = "these sub-texts", n: int | None = None):
         self.label_set, self.provenance, self.version, self.source = label_set, provenance, version, source
-        counts = {len(t) for t in self._texts.values()}
-        if len(counts) != 1:
-            raise ConfigError(f"{source}: expected classes with the same number of sub-texts, got {sorted(counts) or 'no class'}")
-        (self.n,) = counts
-        for name, t in self._texts.items():
-            if len(set(t)) != self.n or not self.n or not all(isinstance(x, str) and x.strip() for x in t):
-                raise ConfigError(f"{source}, class {name!r}: expected {self.n} distinct non-empty texts, got {list(t)!r}")
+        counts = collections.Counter(len(t) for t in texts.values())
+        if not counts:
+            raise ConfigError(f"{source}: no class in it")
+        self.n = counts.most_common(1)[0][0] if n is None else n
+        for name, t in texts.items():
+            good = not isinstance(t, str) and all(isinstance(x, str) and x.strip() and _is_text(x) for x in t)
+            if not good or not self.n or len(set(t)) != self.n or len(t) != self.n:
+                raise ConfigError(f"{source}, class {name!r}: expected {self.n or 'some'} distinct non-empty texts, got {t!r}"[:300])
+        self._texts = {name: tuple(t) for name, t in texts.items()}
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
         return self._texts[name]
@@ -64,10 +80,11 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
             source = name
             try:
                 raw = Path(name).expanduser().read_bytes()
-            except OSError as e:
-                raise ConfigError(f"cannot read sub-texts from {name}: {e.strerror}") from e
+            except (OSError, RuntimeError, ValueError) as e:  # no such user for ~name, a NUL in the name
+                raise ConfigError(f"cannot read sub-texts from {name}: {getattr(e, 'strerror', None) or e}") from e
         else:
-            raise ConfigError(f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, or the path of a .json file")
+            raise ConfigError(f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, the path of a .json file, or one of the storyboard world's "
+                              "groups (`sfar subtexts score` lists them)")
         return cls.parse(raw, source, n)
 
     @classmethod
@@ -75,22 +92,22 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         """As ``load``, from the content of a file; ``source`` is named in messages."""
         shape = 'expected {"label_set": ..., "sets": {"4": {class name: [four texts]}}}'
         try:
-            data = json.loads(raw)
-            sets = data["sets"]
-            kinds = all(isinstance(s, dict) and all(isinstance(t, list) for t in s.values()) and k.isdigit() for k, s in sets.items())
-            label_set = data["label_set"]
-        except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise ConfigError(f"{source} is no file of sub-texts ({type(e).__name__}: {e}): {shape}") from e
-        if not kinds or not sets:
+            data = json.loads(raw, object_pairs_hook=_once)
+            sets, label_set, version = data["sets"], data["label_set"], data.get("version", 1)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+            raise ConfigError(f"{source} is no file of sub-texts ({type(e).__name__}: {e}): {shape}"[:500]) from e
+        kinds = isinstance(sets, dict) and sets and all(isinstance(s, dict) and k.isascii() and k.isdigit() and len(k) <= 3 for k, s in sets.items())
+        if not kinds or not isinstance(label_set, str) or not isinstance(version, int):
             raise ConfigError(f"{source} is no file of sub-texts: {shape}")
+        for s in sets.values():
+            for name, t in s.items():
+                if not isinstance(t, list):
+                    raise ConfigError(f"{source}, class {name!r}: expected a list of texts, got {repr(t)[:100]}; {shape}")
         if n is None:
             n = 4 if "4" in sets or len(sets) > 1 else int(next(iter(sets)))
         if str(n) not in sets:
             raise ConfigError(f"{source} has N = {', '.join(sorted(sets))}, not {n} (model.n_subtexts)")
-        out = cls(sets[str(n)], label_set, data.get("provenance"), data.get("version", 1), source)
-        if out.n != n:
-            raise ConfigError(f"{source}: the classes under N = {n} have {out.n} sub-texts")
-        return out
+        return cls(sets[str(n)], label_set, data.get("provenance"), version, source, n)
 
     def save(self, path: str | Path) -> None:
         """Write the file format of this module, whole or not at all."""

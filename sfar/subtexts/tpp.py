@@ -99,8 +99,10 @@ def score(texts: SubTexts | Mapping[str, Sequence[str]], clip: CLIP, prompt: str
 def select(groups: Mapping[str, SubTexts], scores: Mapping[str, Score], reading: str = "printed") -> tuple[SubTexts, dict[str, str]]:
     """Of every class the sub-texts of the group where its TPP_c is highest (section 3.1: "the highest text prompt perplexity score").
 
-    Returns them and which group each class came from; of equal scores the first group's. Raises ``ConfigError`` for groups of different N or classes.
+    Returns them and which group each class came from; of equal scores the first group's. Raises ``ConfigError`` for groups of different N or classes, none at all, and an unknown reading.
     """
+    if reading not in BETA or not groups:
+        raise ConfigError(f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}" if groups else "no group of sub-texts to select from")
     first = next(iter(groups))
     for name, g in groups.items():
         if g.n != groups[first].n or set(g) != set(groups[first]):
