@@ -25,14 +25,18 @@ def read_classes(given: str) -> tuple[str, list[str]]:
     known = label_set_names(given)
     if known is not None:
         return given, list(known)
-    path = Path(given).expanduser()
-    if path.is_file():
+    try:
+        path = Path(given).expanduser()
+        found = path.is_file()
+    except (OSError, RuntimeError, ValueError):  # a list longer than any file name, ~ of nobody, a NUL
+        path, found = Path(), False
+    if found:
         try:
             names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as e:
             raise ConfigError(f"--classes {given}: cannot be read as text ({e}); expected UTF-8 with one class name a line") from e
         label_set = path.stem
-    elif "/" in given or given.endswith((".txt", ".csv", ".json")):
+    elif ("/" in given and "," not in given) or given.endswith((".txt", ".csv", ".json")):
         raise ConfigError(f"--classes {given}: no such file; expected a text file with one class name a line, a label set, or names separated by commas")
     else:
         names, label_set = [n.strip() for n in given.split(",") if n.strip()], "classes"
@@ -72,6 +76,7 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
 
 
 def _generate(a: argparse.Namespace) -> None:
+    from sfar.paths import check_output
     from sfar.subtexts.check import validate
     from sfar.subtexts.generate import Asker, Question, provenance
     from sfar.subtexts.journal import Journal
@@ -79,7 +84,7 @@ def _generate(a: argparse.Namespace) -> None:
     settings = _settings(a)
     label_set, names = read_classes(a.classes)
     rows = [1, 2, 3, 4] if a.prompt == "all" else [int(a.prompt)]
-    out = Path(a.out)
+    out = check_output(Path(a.out))
     files = {r: out if len(rows) == 1 else out.with_name(f"{out.stem}.prompt{r}.json") for r in rows}
     journal = out.with_name(out.name + ".journal.jsonl")
     kept = Journal(journal)
@@ -100,12 +105,12 @@ def _generate(a: argparse.Namespace) -> None:
 
 
 def _describe(a: argparse.Namespace) -> None:
-    from sfar.paths import write_json
+    from sfar.paths import check_output, write_json
     from sfar.subtexts.generate import Asker, Question
     from sfar.subtexts.journal import Journal
     from sfar.subtexts.visual import frames_of
     settings = _settings(a)
-    out = Path(a.out)
+    out = check_output(Path(a.out))
     if len({Path(v).name for v in a.videos}) < len(a.videos):
         raise ConfigError("--videos: two files have the same name; the descriptions are kept by name")
     questions = [Question(a.action, int(a.prompt), frames_of(v, a.frames), Path(v).name) for v in a.videos]
@@ -146,7 +151,8 @@ def _scored(a: argparse.Namespace) -> tuple[dict[str, SubTexts], dict[str, Score
     if m.clip == STORYBOARD and others:
         print(f"note: the storyboard CLIP has not learned the words of {', '.join(others)}; --profile paper scores with OpenAI's ViT-B/16", file=sys.stderr)
     clip = load_clip(m.clip, m.pretrained)
-    return groups, {name: score(g, clip, m.prompt) for name, g in tqdm(groups.items(), desc="TPP", unit="group", leave=False)}
+    with tqdm(groups.items(), desc="TPP", unit="group", leave=False) as bar:
+        return groups, {name: score(g, clip, m.prompt) for name, g in bar}
 
 
 def _score(a: argparse.Namespace) -> None:

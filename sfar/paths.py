@@ -30,6 +30,16 @@ def cache() -> Path:
     return Path(os.environ.get("SFAR_CACHE") or PROJECT / ".cache")
 
 
+def check_output(path: Path) -> Path:
+    """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not path.name or path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SfarError(f"cannot write {path}: " + ("expected the name of a file" if not path.name or path.is_dir() else f"{folder} is not a folder that can be written to"))
+    return path
+
+
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write ``path`` whole or not at all: a full disk or an interruption leaves the earlier file.
 

@@ -43,6 +43,9 @@ def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
     out = [] if len(texts) == n else [f"{len(texts)} sub-texts instead of {n}"]
     seen: dict[frozenset[str], str] = {}
     for t in texts:
+        if any("\ud800" <= c <= "\udfff" for c in t):
+            out.append(f"half a character that no file can hold: {t!r}")
+            continue
         m = meaning(t)
         if not m:
             out.append(f"an empty sub-text {t!r}")

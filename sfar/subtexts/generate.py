@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import email.utils
 import hashlib
+import math
 import os
+import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -56,14 +58,18 @@ class Settings:
         """Raise ``ConfigError`` for a value outside its range; return self."""
         if not self.model.strip():
             raise ConfigError("--model: expected a model's name, such as gpt-4o")
-        if self.base_url is not None and urlsplit(self.base_url).scheme not in ("http", "https"):
-            raise ConfigError(f"--base-url {_bare(self.base_url)!r}: expected http://... or https://...")
+        if self.base_url is not None and not _is_url(self.base_url):
+            raise ConfigError("--base-url: expected an address such as http://localhost:8000/v1")  # not shown: it may hold a password
+        if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key_variable):
+            raise ConfigError("--key-env: expected the name of an environment variable, not the key itself")
         for name in ("concurrency", "attempts"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"--{name}: expected at least 1, got {getattr(self, name)}")
-        if self.retries < 0 or not self.timeout > 0 or self.longest_wait < 0:
+        if self.retries < 0 or not 0 < self.timeout < math.inf or not 0 <= self.longest_wait < math.inf:
             raise ConfigError("--retries and --longest-wait: expected at least 0, and --timeout more than 0")
-        if self.price is not None and (len(self.price) != 2 or min(self.price) < 0):
+        if self.temperature is not None and not 0 <= self.temperature < math.inf:
+            raise ConfigError(f"--temperature: expected at least 0, got {self.temperature}")
+        if self.price is not None and (len(self.price) != 2 or not all(0 <= p < math.inf for p in self.price)):
             raise ConfigError("--price: expected two prices of at least 0 per million tokens, read and written, such as 2.5,10")
         prompts.questions(self.n)
         return self
@@ -105,6 +111,14 @@ def read_key(variable: str) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): paste it again")
     return key
+
+
+def _is_url(url: str) -> bool:
+    try:
+        u = urlsplit(url)
+        return u.scheme in ("http", "https") and bool(u.hostname) and (u.port is None or u.port > 0)
+    except ValueError:  # a broken port or IPv6 address
+        return False
 
 
 def _bare(url: str) -> str:
@@ -168,38 +182,45 @@ class Asker:
             self._hold()
             with self._lock:
                 self.requests += 1
+            failure: Exception | None = None
             try:
                 return self._client.chat.completions.create(model=s.model, messages=said, **extra)
-            except openai.APIStatusError as e:
-                why, wanted = self._status(e, q), _retry_after(e.response.headers)
-            except openai.APITimeoutError:
-                why, wanted = f"no answer within {s.timeout:g} s", None
-            except openai.APIConnectionError as e:
-                why, wanted = f"connection failed: {self._redact(str(e.__cause__ or e))[:120]}", None
-            except (openai.OpenAIError, ValueError) as e:  # a body that is no JSON, or not of the API's shape
-                why, wanted = f"an answer that is not of the chat API ({type(e).__name__})", None
+            except (openai.OpenAIError, ValueError) as e:  # ValueError: a body that is no JSON
+                failure = e
+            # Outside the except block: an error raised there would carry this one along, and with it whatever the server quoted.
+            why, wanted = self._weigh(failure, q)
             if wanted is not None and wanted > s.longest_wait:
                 raise SfarError(f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: run again later; answers are kept in {self.journal.path}")
             if attempt < s.retries:
                 self._pause(wanted if wanted is not None else min(60.0, 2.0 ** attempt) * random.uniform(0.5, 1.0), why)
         raise _Unanswered(f"no answer after {s.retries + 1} requests, the last: {why}")
 
+    def _weigh(self, e: Exception, q: Question) -> tuple[str, float | None]:
+        """Why a request may be repeated, and after how many seconds if the server says; raises for one that may not."""
+        if isinstance(e, openai.APIStatusError):
+            return self._status(e, q), _retry_after(e.response.headers)
+        if isinstance(e, openai.APITimeoutError):
+            return f"no answer within {self.settings.timeout:g} s", None
+        if isinstance(e, openai.APIConnectionError):
+            return f"connection failed: {self._redact(str(e.__cause__ or e))[:120]}", None
+        return f"an answer that is not of the chat API ({type(e).__name__})", None
+
     def _status(self, e: openai.APIStatusError, q: Question) -> str:
-        """Why a request may be repeated; raises for one that may not."""
+        """Why a request with this HTTP status may be repeated; raises for one that may not."""
         code, where = e.status_code, _bare(str(self._client.base_url))
         detail = self._redact(str(e.body.get("message") or "") if isinstance(e.body, dict) else "")[:200]
         if code in (401, 403):  # the server's own words may quote parts of the key
             hint = f"check the key in {self.settings.key_variable}" if self.settings.key_variable else "it wants a key: name its variable with --key-env"
-            raise SfarError(f"{where} refuses access (HTTP {code}): {hint}, and that it may use {self.settings.model!r}") from None
+            raise SfarError(f"{where} refuses access (HTTP {code}): {hint}, and that it may use {self.settings.model!r}")
         if code == 404:
-            raise SfarError(f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}") from None
+            raise SfarError(f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}")
         if code == 429 and getattr(e, "code", None) == "insufficient_quota":
-            raise SfarError(f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}") from None
+            raise SfarError(f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}")
         if code in RETRIED or code >= 500:
             return f"HTTP {code}" + (f", {detail}" if detail else "")
         if getattr(e, "code", None) in ("content_filter", "content_policy_violation"):
-            raise _Refused(f"refused by the server: {detail}") from None
-        raise SfarError(f"{where} refuses the request for class {q.name!r} (HTTP {code}): {detail}") from None
+            raise _Refused(f"refused by the server: {detail}")
+        raise SfarError(f"{where} refuses the request for class {q.name!r} (HTTP {code}): {detail}")
 
     # --- one question ----------------------------------------------------------------------------------------------
 
@@ -252,23 +273,24 @@ class Asker:
 
     def _read(self, completion: Any) -> dict[str, Any]:
         """The journal's fields of an answer, whatever the server made of it."""
-        choices = getattr(completion, "choices", None) or []
-        message = getattr(choices[0], "message", None) if choices else None
-        content = getattr(message, "content", None)
-        refusal = getattr(message, "refusal", None)
-        finish = getattr(choices[0], "finish_reason", None) if choices else None
-        usage = getattr(completion, "usage", None)
+        choices = getattr(completion, "choices", None)
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        message = getattr(choice, "message", None)
+        content, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
+        finish, usage = getattr(choice, "finish_reason", None), getattr(completion, "usage", None)
+        if isinstance(content, list):  # parts, as some servers answer
+            content = "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(getattr(p, "text", "")) for p in content)
         counts = {n: getattr(usage, n, None) for n in ("prompt_tokens", "completion_tokens")}
-        problem = ""
+        problem, raw = "", content if isinstance(content, str) else ""
         if refusal:
-            problem = f"refused by the model: {refusal[:120]}"
-        elif not choices:
-            problem = "an answer without a choice"
-        elif not isinstance(content, str) or not content.strip():
-            problem = "an empty answer"
+            problem, raw = f"refused by the model: {self._redact(str(refusal))[:120]}", raw or str(refusal)
+        elif choice is None:
+            problem, raw = "an answer without a choice", str(completion)[:2000]
+        elif not raw.strip():
+            problem, raw = "an empty answer", raw or str(message)[:2000]
         elif finish == "length":
             problem = "cut off at the server's token limit"
-        return {"raw": self._redact(content if isinstance(content, str) else refusal or ""), "problem": self._redact(problem), "finish": finish,
+        return {"raw": self._redact(raw), "problem": problem, "finish": self._redact(str(finish)) if finish is not None else None,
                 "answered_by": self._redact(str(getattr(completion, "model", "") or "")),
                 "usage": {n: c for n, c in counts.items() if isinstance(c, int)} or None}
 
@@ -288,36 +310,59 @@ class Asker:
         for q in questions:
             if not q.name.strip() or len(q.name) > LONGEST_NAME:
                 raise ConfigError(f"class name {q.name[:60]!r}: expected 1 to {LONGEST_NAME} characters, got {len(q.name)}")
+        self.journal.open()
         out: dict[int, Outcome] = {}
-        pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="ask")
+        todo: queue.SimpleQueue[int] = queue.SimpleQueue()
+        done: queue.SimpleQueue[tuple[int, Outcome | None, BaseException | None]] = queue.SimpleQueue()
+        for i in range(len(questions)):
+            todo.put(i)
+
+        def work() -> None:
+            while not self._stop.is_set():
+                try:
+                    i = todo.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    done.put((i, self._answer(questions[i]), None))
+                except BaseException as e:  # handed to the main thread, which raises it
+                    self._stop.set()  # here, before another thread takes the next class
+                    done.put((i, None, e))
+
+        # Daemons: a second Ctrl-C must not wait for a server that does not answer.
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.settings.concurrency, len(questions)))]
+        shown, failure = self._say, None
         bar = tqdm(total=len(questions), desc=f"asking {self.settings.model}", unit="class", smoothing=0.1)
-        shown = self._say
-        self._say = lambda text: bar.set_postfix_str(text)
+        self._say = bar.set_postfix_str
         try:
-            waiting = {pool.submit(self._answer, q): i for i, q in enumerate(questions)}
-            while waiting:
-                done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    i = waiting.pop(future)
-                    out[i] = future.result()
+            for t in threads:
+                t.start()
+            while len(out) < len(questions) and failure is None:
+                try:
+                    i, outcome, failure = done.get(timeout=0.5)
+                except queue.Empty:
+                    continue
+                if outcome is not None:
+                    out[i] = outcome
                     bar.update()
                     bar.set_postfix_str(self._progress(questions[i].name, sum(o.texts is None for o in out.values())))
-        except BaseException as e:
-            self._stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            if isinstance(e, KeyboardInterrupt):
-                bar.set_postfix_str("interrupted: waiting for the answers under way; Ctrl-C again leaves them")
-            try:
-                pool.shutdown(wait=True)
-            except KeyboardInterrupt:
-                self._client.close()  # cuts the connections, so that the threads end
+        except KeyboardInterrupt:
+            bar.set_postfix_str("interrupted: waiting for the answers under way; Ctrl-C again leaves them")
             raise
         finally:
-            self._say = shown
-            bar.close()
-            pool.shutdown(wait=True)
-            self.journal.close()
-            self._client.close()
+            self._stop.set()
+            try:
+                for t in threads:
+                    t.join()  # answers under way are paid for: they are written to the journal
+                self.journal.close()
+                self._client.close()
+            finally:
+                self._say = shown
+                bar.close()
+        while failure is not None and isinstance(failure, _Ended):
+            _, _, failure = done.get_nowait()  # a thread that only stopped waiting; the one with the reason comes too
+        if failure is not None:
+            raise failure
         return [out[i] for i in range(len(questions))]
 
     def _progress(self, name: str, failed: int) -> str:

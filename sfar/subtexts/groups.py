@@ -109,4 +109,6 @@ def group(name: str) -> SubTexts:
 
 def open_group(name: str, n: int | None = None) -> SubTexts:
     """One of ``GROUPS``, the bundled sub-texts of a label set, or those of a JSON file; see ``SubTexts.load`` for what is raised."""
+    if name in GROUPS and n not in (None, N):
+        raise ConfigError(f"the group {name!r} has N = {N}, not {n}; the bundled sub-texts of other N are under the label set's name, 'storyboard'")
     return group(name) if name in GROUPS else SubTexts.load(name, n)

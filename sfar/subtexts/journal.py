@@ -10,6 +10,8 @@ from typing import Any
 
 from sfar.errors import SfarError
 
+_FIELDS = {"key": str, "class": str, "raw": str, "problem": str, "attempt": int, "seconds": (int, float), "usage": (dict, type(None))}
+
 
 class Journal:
     """JSON lines, one per answer; each has a ``key`` that says which question it answers.
@@ -37,8 +39,11 @@ class Journal:
                 continue
             try:
                 entry = json.loads(line)
+            except (ValueError, RecursionError):
+                entry = None
+            if isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in _FIELDS.items()):
                 self._entries.setdefault(entry["key"], []).append(entry)
-            except (ValueError, KeyError, TypeError):
+            else:
                 self.damaged += 1
 
     def answers(self, key: str) -> list[dict[str, Any]]:
@@ -51,18 +56,27 @@ class Journal:
         with self._lock:
             return [e for group in self._entries.values() for e in group]
 
+    def open(self) -> None:
+        """Make sure that answers can be written, before any is asked for."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            open(self.path, "ab").close()
+        except OSError as e:
+            raise SfarError(f"cannot write the journal {self.path}: {e.strerror}. Nothing was asked") from e
+
     def append(self, entry: dict[str, Any]) -> None:
         """Add an answer and force it to the disk."""
-        line = json.dumps(entry, ensure_ascii=False) + "\n"
+        line = json.dumps(entry) + "\n"  # in ASCII: an answer may hold half a character, which no UTF-8 can write
         with self._lock:
             try:
                 if self._file is None:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    self._file = open(self.path, "ab")
+                    self._file = open(self.path, "ab", buffering=0)  # unbuffered: after a full disk nothing is left to be written at closing
                     if self._file.tell() and self._cut_off():
                         line = "\n" + line
-                self._file.write(line.encode("utf-8"))
-                self._file.flush()
+                raw = line.encode("ascii")
+                while raw:
+                    raw = raw[self._file.write(raw):]
                 os.fsync(self._file.fileno())
             except OSError as e:
                 raise SfarError(f"cannot write the journal {self.path}: {e.strerror}. Answers before this one are kept; make room and run again") from e
