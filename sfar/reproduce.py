@@ -41,7 +41,7 @@ def make(what: str, profile: Profile, workers: int | None = None, groups: list[s
         return _table1(profile, workers)
     if what in ("fig7b", "table2d"):
         return _fig7b(profile, workers, groups or [])
-    return _subtexts(what, profile, workers)
+    return _subtexts(what, profile)
 
 
 def _table1(profile: Profile, workers: int | None) -> Made:
@@ -66,7 +66,7 @@ def _fig7b(profile: Profile, workers: int | None, groups: list[str]) -> Made:
     return Made(TARGETS["fig7b"], files, text, out == paths.results("storyboard"), extra={"source": "measure"})
 
 
-def _subtexts(what: str, profile: Profile, workers: int | None) -> Made:
+def _subtexts(what: str, profile: Profile) -> Made:
     from sfar.report import record as R
     from sfar.report import subtexts_page as page
     from sfar.report import table13
