@@ -17,6 +17,9 @@ from typing import Any
 from sfar.errors import ConfigError
 
 METHODS = ("vanilla", "clip", "temporal", "single", "sfar")
+LAYOUT_NAMES = ("kinetics400", "ucf101", "hmdb51", "charades")
+DRAWN = {"storyboard-kinetics": "kinetics400", "storyboard-ucf101": "ucf101", "storyboard-hmdb51": "hmdb51", "storyboard-charades": "charades"}
+DATASETS = (*DRAWN, *LAYOUT_NAMES)  # data.dataset
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,28 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     loss_lambda: float = 1.0  # Eq. 14; the paper gives no value, BIKE and ActionCLIP weigh both directions alike
-    train_visual: bool = True  # the paper fine-tunes the visual tower; False: frozen
+    train_visual: bool = True  # the paper fine-tunes the visual tower; False: frozen, its frame embeddings made once and kept
+    frozen_draws: int = 4  # of a frozen tower: augmented versions of each training clip that are embedded; epoch e uses version e mod this
+    few_shot_epoch: str = "repeat"  # an epoch of K shots: "repeat" the list up to the full list's length (BIKE train.py), or pass through it "once"
     frames: int = 8
     crop_area: tuple[float, float] = (0.5, 1.0)  # RandomSizedCrop; the paper's list means (0.08, 1)
     flip: float = 0.5
     gray: float = 0.2
+    checkpoint_activations: bool = False  # of the visual tower: computed again for the backward pass, a third more time for a fraction of the memory; same values
     amp: bool = True  # bf16 autocast where the device has it (a GPU); never on a CPU
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the videos are. ``storyboard``: drawn by the repository itself from ``seed``."""
+    """Where the videos are, and which of them. ``storyboard-...``: drawn by the repository itself from ``seed``, in that data set's layout."""
 
     dataset: str = "storyboard-kinetics"
-    root: str = ""  # the paper profile needs one
+    root: str = ""  # folder of a real data set
+    fold: int = 1  # of UCF-101 and HMDB-51: which of the three official train/test splits
+    shots: int = 0  # few-shot: K training clips per class; 0: all
+    shot_seed: int = 0  # of the few-shot list
+    shot_draws: int = 1  # lists drawn and united; more than 1: what an unseeded draw in each of so many processes amounts to
+    shot_list: str = ""  # a file with the few-shot list instead of a drawn one
     image_size: int = 64
     seed: int = 2025  # of the drawn world; the development world is 1, the CLIP's training frames are 11 and 12
     train_per_class: int = 24
@@ -94,8 +105,10 @@ PROFILES: dict[str, Profile] = {
         TrainConfig(
             epochs=30, warmup_epochs=5, batch=256,  # section 4.1, Table 5
             lr_head=5e-5, lr_clip=5e-6,  # section 4.1 and Table 5: both are right for BIKE's two groups
-            crop_area=(0.08, 1.0)),
-        DataConfig(dataset="kinetics400", image_size=224),
+            crop_area=(0.08, 1.0),
+            checkpoint_activations=True),  # 256 clips of 8 frames need some 200 GB without
+        # CVDF's own copy lacks 2.5 % of the training list (PROTOCOL section 5: 240,258 of 246,534), other copies more.
+        DataConfig(dataset="kinetics400", image_size=224, max_bad_share=0.05),
         seeds=(0,)),
 }
 
@@ -107,10 +120,14 @@ def get_profile(name: str, overrides: dict[str, Any] | None = None) -> Profile:
     """
     if name not in PROFILES:
         raise ConfigError(f"unknown profile {name!r}: expected one of {', '.join(PROFILES)}")
-    out = PROFILES[name]
-    for key, value in (overrides or {}).items():
-        out = _replace(out, key.split("."), value, key)
-    return check(out)
+    return changed(PROFILES[name], overrides or {})
+
+
+def changed(profile: Profile, overrides: dict[str, Any]) -> Profile:
+    """``profile`` with other values of fields by dotted name; errors as ``get_profile``."""
+    for key, value in overrides.items():
+        profile = _replace(profile, key.split("."), value, key)
+    return check(profile)
 
 
 def _replace(node: Any, path: list[str], value: Any, key: str) -> Any:
@@ -152,11 +169,15 @@ def check(p: Profile) -> Profile:
         "model.word_mask": (p.model.word_mask, ("words", "real", "all")),
         "model.coarse_reduce": (p.model.coarse_reduce, ("mean", "sum")),
         "model.ffn": (p.model.ffn, ("linear-relu-linear", "none")),
+        "train.few_shot_epoch": (p.train.few_shot_epoch, ("repeat", "once")),
+        "data.dataset": (p.data.dataset, DATASETS),
+        "data.fold": (p.data.fold, (1, 2, 3)),
     }
     for key, (value, allowed) in choices.items():
         if value not in allowed:
-            raise ConfigError(f"configuration key {key!r}: expected one of {', '.join(allowed)}, got {value!r}")
+            raise ConfigError(f"configuration key {key!r}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
     positive = {
+        "train.frozen_draws": p.train.frozen_draws, "data.shot_draws": p.data.shot_draws,
         "train.epochs": p.train.epochs, "train.batch": p.train.batch, "train.frames": p.train.frames, "train.lr_head": p.train.lr_head,
         "data.train_per_class": p.data.train_per_class, "data.val_per_class": p.data.val_per_class, "data.image_size": p.data.image_size,
         "model.n_subtexts": p.model.n_subtexts, "model.attention_heads": p.model.attention_heads}
@@ -167,10 +188,20 @@ def check(p: Profile) -> Profile:
         "train.warmup_epochs": (p.train.warmup_epochs, math.inf), "train.lr_clip": (p.train.lr_clip, math.inf),
         "train.weight_decay": (p.train.weight_decay, math.inf), "train.loss_lambda": (p.train.loss_lambda, math.inf),
         "train.flip": (p.train.flip, 1), "train.gray": (p.train.gray, 1), "model.temporal_layers": (p.model.temporal_layers, math.inf), "data.seed": (p.data.seed, math.inf),
-        "data.max_bad_share": (p.data.max_bad_share, 1)}
+        "train.eps": (p.train.eps, math.inf), "data.shots": (p.data.shots, math.inf), "data.shot_seed": (p.data.shot_seed, math.inf), "data.max_bad_share": (p.data.max_bad_share, 1)}
     for key, (value, high) in bounded.items():
         if not (0 <= value <= high and math.isfinite(value)):
             raise ConfigError(f"configuration key {key!r}: expected {'0 to 1' if high == 1 else 'at least 0'}, got {value!r}")
+    if p.data.root and p.data.dataset in DRAWN and p.data.dataset != "storyboard-kinetics":
+        raise ConfigError(f"configuration key 'data.root': {p.data.dataset} is drawn, not read; for a folder name its data set: {', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)")
+    if p.data.fold != 1 and layout(p) in ("kinetics400", "charades"):
+        raise ConfigError(f"configuration key 'data.fold': {p.data.dataset} has one official split, got {p.data.fold}")
+    if p.data.shot_list and (p.data.shots or p.data.shot_draws > 1):
+        raise ConfigError("configuration keys 'data.shot_list' and 'data.shots', 'data.shot_draws': a list from a file is taken as it is; leave the others out")
+    if p.data.shot_draws > 1 and not p.data.shots:
+        raise ConfigError("configuration key 'data.shot_draws': needs data.shots")
+    if not all(0 <= b < 1 for b in p.train.betas):
+        raise ConfigError(f"configuration key 'train.betas': expected two numbers of at least 0 and below 1, got {p.train.betas!r}")
     low, high = p.train.crop_area
     if not 0 < low <= high <= 1:
         raise ConfigError(f"configuration key 'train.crop_area': expected 0 < lowest <= highest <= 1, got {p.train.crop_area!r}")
@@ -183,6 +214,35 @@ def check(p: Profile) -> Profile:
     if len(set(p.seeds)) != len(p.seeds) or not p.seeds or min(p.seeds) < 0:
         raise ConfigError(f"seeds: expected one or more distinct integers of at least 0, got {p.seeds!r}")
     return p
+
+
+def layout(p: Profile) -> str:
+    """Which data set's layout and protocol the profile's videos have (one of ``LAYOUT_NAMES``), drawn or real."""
+    return DRAWN.get(p.data.dataset, p.data.dataset) if not (p.data.root and p.data.dataset in DRAWN) else "kinetics400"
+
+
+def few_shot(p: Profile) -> bool:
+    """Whether training uses a few-shot list."""
+    return bool(p.data.shots or p.data.shot_list)
+
+
+def by_dataset(name: str, dataset: str, shots: bool = False) -> dict[str, Any]:
+    """Overrides that the protocol of ``dataset`` adds to profile ``name``; one given by the user goes before them.
+
+    Charades: 16 frames (section 4.2, Table 2a) and in the paper profile BIKE's 20 epochs (configs/charades). Few-shot, paper profile:
+    2 epochs on Kinetics-400, 10 on the others (section 4.1, Table 5).
+    """
+    if dataset not in DATASETS:
+        raise ConfigError(f"unknown data set {dataset!r}: expected one of {', '.join(DATASETS)}")
+    which = DRAWN.get(dataset, dataset)
+    out: dict[str, Any] = {"data.dataset": dataset}
+    if which == "charades":
+        out["train.frames"] = 16
+        if name == "paper":
+            out["train.epochs"] = 20
+    if shots and name == "paper":
+        out["train.epochs"] = 2 if which == "kinetics400" else 10
+    return out
 
 
 def check_method(method: str) -> str:

@@ -1,50 +1,30 @@
 """Reader of the Kinetics-400 layout, as the CVDF copies unpack and mmaction2's or ViFi-CLIP's documents arrange it.
 
     root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
-    root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class
-    root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies, used where the first is missing
+    root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
+    root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
+    root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's place
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfar.data.disk import Shelf, csv_rows, data_root, find_list, join, look, stem
+from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError
 
 SPLITS = ("train", "val")
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+LISTS = ("annotations", "")
 REPLACEMENT = "replacement/replacement_for_corrupted_k400"
-# What a csv may call the split of its rows: the val list was also given out as "validate".
+# What a csv may call the split of its rows and itself: the val list was also given out as "validate".
 _SPLIT_NAMES = {"train": ("train",), "val": ("val", "validate", "validation")}
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One labelled video. ``path`` is relative to the manifest's root, with forward slashes; ``label`` indexes its
-    classes; ``video_id`` is the file's name without ending, unique in the split."""
-
-    path: str
-    label: int
-    video_id: str
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The videos of one split of one data set, in the order of its list.
-
-    ``missing``: paths (relative, flat layout) that the list names and the disk does not have. Kinetics loses videos
-    year by year, so they are reported and not fatal.
-    """
-
-    name: str
-    split: str
-    root: Path
-    classes: tuple[str, ...]
-    clips: tuple[Clip, ...]
-    missing: tuple[str, ...] = ()
+_FILES = {"train": ("train.csv",), "val": ("val.csv", "validate.csv")}
+_CLIP = re.compile(r".+_\d{6,}_\d{6,}")  # tells a folder of frames from the folder of a class
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -56,19 +36,18 @@ class _Row:
 def read_kinetics(root: str | Path, split: str) -> Manifest:
     """The "train" or "val" split under ``root``. Classes are the labels of the TRAIN list in alphabetical order.
 
+    Videos are looked up flat first, then in class folders, then as folders of frames; a file in CVDF's replacement folder goes
+    before all of them, as in its arrange_by_classes.py, because the first copy is broken. Missing ones are reported and not fatal:
+    Kinetics loses videos year by year. ``unused`` are videos of the split's folder, not of the replacements, which serve all splits.
+
     Raises DataError naming the file, row and column: no root, no list, a missing column, a bad number, a row of another
     split, the same video twice, a val label that train does not have, none of the listed videos on disk. ConfigError
-    for an unknown split.
+    for an unknown split, and for "test".
     """
     if split not in SPLITS:
-        raise ConfigError(f"unknown Kinetics split {split!r}: expected one of {', '.join(SPLITS)}")
-    root = Path(root)
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the Kinetics csv files and videos")
-    if not any(root.iterdir()):
-        raise DataError(f"{root}: is empty; expected annotations/train.csv, annotations/val.csv and the folders "
-                        "train/ and val/ with the videos")
-
+        why = "has no labels, so that nothing can be measured on it" if split == "test" else "is unknown"
+        raise ConfigError(f"the Kinetics split {split!r} {why}: expected one of {', '.join(SPLITS)}")
+    root = data_root(root, "kinetics400", "annotations/train.csv, annotations/val.csv and the folders train/ and val/ with the videos")
     train = _read_csv(root, "train")
     rows = train if split == "train" else _read_csv(root, split)
     classes = tuple(sorted({row.label for row in train}))
@@ -79,58 +58,44 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
                         "take both lists from the same release")
 
     found = _videos(root, split)
-    clips, missing = [], []
+    second = {stem(name): join(REPLACEMENT, name) for name in reversed(look(root / REPLACEMENT)[0])}
+    clips, missing, replaced = [], [], 0
     for row in rows:
-        if path := found.get(row.video_id):
+        if path := second.get(row.video_id) or found.paths.get(row.video_id):
             clips.append(Clip(path, number[row.label], row.video_id))
+            replaced += row.video_id in second and row.video_id in found.paths
         else:
             missing.append(f"{split}/{row.video_id}.mp4")
     if not clips:
         raise DataError(f"{root / split}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
                         f"(expected for instance {missing[0]}, or {split}/<class>/{Path(missing[0]).name}); "
-                        f"{len(found)} other .mp4 files are: check the layout and the names")
-    return Manifest("kinetics400", split, root, classes, tuple(clips), tuple(missing))
+                        f"{len(found.paths)} others are: check the layout and the names (`sfar data layout kinetics400`)")
+    notes = found.notes()
+    if replaced:
+        notes += (f"{replaced} videos are read from {REPLACEMENT} and not from {split}/, whose copies CVDF found broken",)
+    return Manifest("kinetics400", split, root, classes, tuple(clips), tuple(missing), found.unnamed({row.video_id for row in rows}), notes)
 
 
 def _csv_path(root: Path, split: str) -> Path:
-    tried = (root / "annotations" / f"{split}.csv", root / f"{split}.csv")
-    for path in tried:
-        if path.is_file():
-            return path
-    raise DataError(f"{root}: no list of the {split} split; expected {tried[0].relative_to(root).as_posix()} or "
-                    f"{tried[1].name} (train.csv is always needed: it defines the classes)")
+    try:
+        return find_list(root, LISTS, _FILES[split], "kinetics400")
+    except DataError as e:
+        raise DataError(f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}") from None
 
 
 def _read_csv(root: Path, split: str) -> list[_Row]:
     path = _csv_path(root, split)
     rows: list[_Row] = []
     seen: dict[str, int] = {}
-    try:
-        # utf-8-sig: spreadsheet programs put a byte order mark in front of the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            lacking = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-            if lacking:
-                raise DataError(f"{path}: columns missing in the first line: {', '.join(lacking)}; expected "
-                                f"{','.join(COLUMNS)}[,is_cc]")
-            for fields in reader:
-                row = _read_row(f"{path} line {reader.line_num}", fields, split)
-                if row.video_id in seen:
-                    raise DataError(f"{path} line {reader.line_num}: {row.video_id} is listed already in line "
-                                    f"{seen[row.video_id]}; keep one of them")
-                seen[row.video_id] = reader.line_num
-                rows.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is not a csv file in UTF-8 ({error}); download it again") from None
-    if not rows:
-        raise DataError(f"{path}: has no rows below the first line; download it again")
+    for line, value in csv_rows(path, COLUMNS, "[,is_cc]"):
+        row = _read_row(f"{path} line {line}", value, split)
+        if (first := seen.setdefault(row.video_id, line)) != line:
+            raise DataError(f"{path} line {line}: {row.video_id} is listed already in line {first}; keep one of them")
+        rows.append(row)
     return rows
 
 
-def _read_row(where: str, fields: dict[str, str | None], split: str) -> _Row:
-    if any(fields[c] is None for c in COLUMNS):
-        raise DataError(f"{where}: has fewer than {len(COLUMNS)} columns; expected {','.join(COLUMNS)}")
-    value = {c: fields[c].strip() for c in COLUMNS}
+def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
     if value["split"] not in _SPLIT_NAMES[split]:
         raise DataError(f"{where}, column split: {value['split']!r} where {split!r} was expected; "
                         "give each split its own file")
@@ -139,9 +104,11 @@ def _read_row(where: str, fields: dict[str, str | None], split: str) -> _Row:
     if not label:
         raise DataError(f"{where}, column label: is empty; expected a class name (lists without labels cannot be used)")
     youtube_id = value["youtube_id"]
-    # The id becomes part of a path, which must not leave the root.
-    if not youtube_id or ".." in youtube_id or any(c in youtube_id for c in "/\\\0"):
-        raise DataError(f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row")
+    if not _ID.fullmatch(youtube_id):
+        # Not as YouTube writes it, but copies with names of their own are let through where the name is one part of a path.
+        part = inside(f"{where}, column youtube_id", youtube_id)
+        if part != youtube_id or "/" in part or ".." in part:
+            raise DataError(f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row")
     start, end = (_seconds(where, c, value[c]) for c in ("time_start", "time_end"))
     return _Row(label, f"{youtube_id}_{start:06d}_{end:06d}")
 
@@ -153,16 +120,17 @@ def _seconds(where: str, column: str, text: str) -> int:
     return int(text)
 
 
-def _videos(root: Path, split: str) -> dict[str, str]:
-    """File name without ending -> path relative to the root. One look at each folder: a look for each of 240,000 files
-    takes minutes on network disks. The first place wins: flat, then class folders, then the replacements."""
-    found: dict[str, str] = {}
-    for path in _candidates(root, split):
-        found.setdefault(path.stem, path.relative_to(root).as_posix())
-    return found
-
-
-def _candidates(root: Path, split: str) -> Iterator[Path]:
-    yield from sorted((root / split).glob("*.mp4"))
-    yield from sorted((root / split).glob("*/*.mp4"))
-    yield from sorted((root / REPLACEMENT).glob("*.mp4"))
+def _videos(root: Path, split: str) -> Shelf:
+    """Name without ending -> path: flat files, then those of class folders, then folders of frames in the same order."""
+    shelf = Shelf()
+    files, folders = look(root / split)
+    places = [(split, files, folders)]
+    places += [(join(split, name), *look(root / split / name)) for name in folders if not _CLIP.fullmatch(name)]
+    for place, files, _ in places:
+        for name in files:
+            shelf.put(stem(name), join(place, name))
+    for place, _, folders in places:
+        for name in folders:
+            if _CLIP.fullmatch(name):
+                shelf.put_frames(name, join(place, name))
+    return shelf

@@ -7,132 +7,150 @@ Both give the same frames. A video that cannot be decoded is left out, named and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from sfar import parallel
-from sfar.data.kinetics import Manifest
+from sfar.data.manifest import Clip, Manifest
 from sfar.data.video import probe, read_all, read_frames
+from sfar.data.watchdog import guarded
 from sfar.errors import DataError, VideoError
 
 Sampler = Callable[[int], np.ndarray]  # number of frames -> indices
+EVERY_CLASS = ("train",)  # splits in which every class needs a readable clip
+ROUNDING = 1e-3  # of a frame: "1.20" seconds at 10 frames per second is frame 12, whatever the product rounds to
 
 
 @dataclass
 class VideoClips:
-    """The readable videos of a manifest, decoded on demand. ``bad``: path -> why it was left out."""
+    """The usable clips of a manifest, decoded on demand. Clip i is ``lengths[i]`` frames of ``paths[i]`` from frame ``first[i]``.
+
+    ``labels``: class index; ``sets``: all classes of each clip (multi-label). ``bad``: what was left out -> why.
+    """
 
     manifest: Manifest
     short_side: int
-    labels: list[int]
-    paths: list[str]
-    lengths: list[int]
+    labels: list[int] = field(default_factory=list)
+    sets: list[tuple[int, ...]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
     bad: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def read(self, i: int, sampler: Sampler) -> torch.Tensor:
-        """Frames of clip ``i`` at the indices that ``sampler`` picks: uint8 [..., H, W, 3], leading axes as the indices."""
+        """Frames of clip ``i`` at the indices that ``sampler`` picks: uint8 [..., H, W, 3], leading axes as the indices.
+
+        Raises ``VideoError`` for a picture that cannot be decoded; only clips read on demand can still have one.
+        """
         index = np.asarray(sampler(self.lengths[i]))
-        frames = self._frames(i, index.reshape(-1))
+        frames = self._frames(i, index.reshape(-1) + self.first[i])
         return torch.from_numpy(frames).unflatten(0, index.shape)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
-        return read_frames(self.manifest.root / self.paths[i], index, self.short_side)
+        return guarded(read_frames, str(self.manifest.root / self.paths[i]), index, self.short_side)
 
 
 @dataclass
 class StoredClips(VideoClips):
-    """The same, decoded once: ``frames`` is a mapped array of all pixels, clip i at ``offsets[i]`` with ``shapes[i]``."""
+    """The same, decoded once: ``frames`` is a mapped array of all pixels, ``where``: path -> (offset, frames, height, width)."""
 
     frames: np.ndarray | None = None
-    offsets: list[int] = field(default_factory=list)
-    shapes: list[tuple[int, int]] = field(default_factory=list)
+    where: dict[str, tuple[int, int, int, int]] = field(default_factory=dict)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
-        h, w = self.shapes[i]
-        n = self.lengths[i] * h * w * 3
-        clip = self.frames[self.offsets[i]:self.offsets[i] + n].reshape(self.lengths[i], h, w, 3)
-        return clip[index]
+        offset, n, h, w = self.where[self.paths[i]]
+        return self.frames[offset:offset + n * h * w * 3].reshape(n, h, w, 3)[index]
 
 
-def _try(job: tuple[str, int, bool]) -> tuple[int, np.ndarray | None, str]:
+def _try(job: tuple[str, int, bool]) -> tuple[int, float, np.ndarray | None, str]:
     path, short_side, decode = job
     try:
-        if decode:
-            frames = read_all(path, short_side)
-            return len(frames), frames, ""
-        return probe(path).frames, None, ""
+        info = guarded(probe, path)
+        return info.frames, info.fps, guarded(read_all, path, short_side) if decode else None, ""
     except VideoError as e:
-        return 0, None, str(e)
+        return 0, 0.0, None, str(e)
 
 
-def _examine(manifest: Manifest, short_side: int, decode: bool, workers: int | None):
-    """Yields (clip, length, frames or None, error) for each clip in order, decoded side by side."""
-    jobs = [(str(manifest.root / c.path), short_side, decode) for c in manifest.clips]
-    what = f"{'decoding' if decode else 'probing'} {manifest.split}"
-    with parallel.pool(workers) as pool:
-        for clip, found in zip(manifest.clips, tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")):
-            yield clip, *found
+def examine(manifest: Manifest, short_side: int, folder: Path, decode: bool, workers: int | None = None) -> None:
+    """Look once at every video that ``manifest`` names, side by side; ``folder`` gets ``index.json`` (frames, rate, or what is wrong)
+    and, with ``decode``, all pixels in ``frames.bin``."""
+    paths = list(dict.fromkeys(c.path for c in manifest.clips))
+    jobs = [(str(manifest.root / p), short_side, decode) for p in paths]
+    what = f"{'decoding' if decode else 'probing'} {manifest.name} {manifest.split}"
+    videos: dict[str, Any] = {}
+    offset = 0
+    with parallel.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
+        for path, (n, fps, frames, error) in zip(paths, tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")):
+            videos[path] = {"error": error} if error else {"frames": n, "fps": fps}
+            if frames is not None:
+                f.write(frames.tobytes())
+                videos[path]["where"] = (offset, *frames.shape[:3])
+                offset += frames.size
+    (folder / "index.json").write_text(json.dumps({"decoded": decode, "videos": videos}), encoding="utf-8")
 
 
-def check_bad(manifest: Manifest, bad: dict[str, str], max_share: float) -> None:
-    """Raise ``DataError`` when more than ``max_share`` of a split's listed videos cannot be used; it names the first ones."""
-    lost = len(bad) + len(manifest.missing)
-    total = len(manifest.clips) + len(manifest.missing)
-    if lost > max_share * total:
-        first = [*bad.values(), *(f"{p}: not on disk" for p in manifest.missing)][:5]
-        raise DataError(
-            f"{manifest.root}: {lost} of {total} {manifest.split} videos cannot be used ({lost / total:.1%}; data.max_bad_share allows "
-            f"{max_share:.1%}). Get them again, or raise data.max_bad_share. The first: " + "; ".join(first))
-    usable = {c.label for c in manifest.clips if c.path not in bad}
-    if manifest.split == "train" and len(usable) < len(manifest.classes):
-        lacking = [n for k, n in enumerate(manifest.classes) if k not in usable]
-        raise DataError(f"{manifest.root}: no readable training video of: {', '.join(lacking[:8])}; get them again")
+def _part(clip: Clip, frames: int, fps: float) -> tuple[int, int]:
+    """First frame and number of frames of a clip in its video (BIKE datasets/charades.py: seconds times the rate). At least one frame."""
+    if clip.start is None:
+        return 0, frames
+    if fps <= 0:
+        raise VideoError(f"{clip.path}: its frame rate is not known, so {clip.start:g} s cannot be found in it")
+    first = int(clip.start * fps + ROUNDING)
+    if first >= frames:
+        raise VideoError(f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} s); check the list and the file")
+    return first, max(1, min(frames, int((clip.end if clip.end is not None else frames / fps) * fps + ROUNDING)) - first)
 
 
-def video_clips(manifest: Manifest, short_side: int, max_bad_share: float, workers: int | None = None) -> VideoClips:
-    """Clips read on demand; every container is probed first. Raises ``DataError`` (see ``check_bad``)."""
-    out = VideoClips(manifest, short_side, [], [], [])
-    for clip, length, _, error in _examine(manifest, short_side, False, workers):
-        _note(out, clip, length, error)
-    check_bad(manifest, out.bad, max_bad_share)
+def clips_of(manifest: Manifest, short_side: int, folder: Path, max_bad_share: float) -> VideoClips:
+    """The clips of ``manifest``, whose videos ``examine`` has looked at into ``folder`` (for this manifest or one that names more).
+
+    Raises ``DataError`` (see ``check_bad``).
+    """
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    videos = index["videos"]
+    out = VideoClips(manifest, short_side)
+    if index["decoded"]:
+        pixels = folder / "frames.bin"
+        out = StoredClips(manifest, short_side, frames=np.memmap(pixels, np.uint8, "r") if pixels.stat().st_size else np.empty(0, np.uint8),
+                          where={p: tuple(v["where"]) for p, v in videos.items() if "where" in v})
+    for clip in manifest.clips:
+        v = videos[clip.path]
+        try:
+            if "error" in v:
+                raise VideoError(v["error"])
+            first, length = _part(clip, v["frames"], v["fps"] or manifest.frame_rate)
+        except VideoError as e:
+            out.bad[clip.path if "error" in v else f"{clip.path} from {clip.start:g} s"] = str(e)
+            continue
+        for store, value in ((out.labels, clip.label), (out.sets, clip.labels), (out.paths, clip.path), (out.first, first), (out.lengths, length)):
+            store.append(value)
+    check_bad(out, max_bad_share)
     return out
 
 
-def _note(out: VideoClips, clip, length: int, error: str) -> bool:
-    if error:
-        out.bad[clip.path] = error
-        return False
-    out.labels.append(clip.label)
-    out.paths.append(clip.path)
-    out.lengths.append(length)
-    return True
+def check_bad(clips: VideoClips, max_share: float, found_later: Iterable[int] = ()) -> None:
+    """Raise ``DataError`` when more than ``max_share`` of a split's listed videos cannot be used; it names the first ones.
 
-
-def decode_all(manifest: Manifest, short_side: int, folder: Path, workers: int | None = None) -> None:
-    """Decode every video of a manifest into ``folder`` (``frames.bin`` and ``index.json``)."""
-    out, offset = StoredClips(manifest, short_side, [], [], []), 0
-    with open(folder / "frames.bin", "wb") as f:
-        for clip, length, frames, error in _examine(manifest, short_side, True, workers):
-            if _note(out, clip, length, error):
-                f.write(frames.tobytes())
-                out.offsets.append(offset)
-                out.shapes.append(frames.shape[1:3])
-                offset += frames.size
-    index = {"labels": out.labels, "paths": out.paths, "lengths": out.lengths, "bad": out.bad, "offsets": out.offsets, "shapes": out.shapes}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
-
-
-def stored_clips(manifest: Manifest, short_side: int, folder: Path, max_bad_share: float) -> StoredClips:
-    """The clips that ``decode_all`` left in ``folder``. Raises ``DataError`` (see ``check_bad``)."""
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    check_bad(manifest, index["bad"], max_bad_share)
-    frames = np.memmap(folder / "frames.bin", np.uint8, "r") if index["paths"] else np.empty(0, np.uint8)
-    return StoredClips(manifest, short_side, frames=frames, **index)
+    ``found_later``: clips (by number) that turned out damaged while they were read; they are in ``clips.bad`` too.
+    """
+    m, later = clips.manifest, set(found_later)
+    total = len({c.path for c in m.clips}) + len(m.missing)  # videos, of which a list of timed actions names one many times
+    lost = total - len({p for i, p in enumerate(clips.paths) if i not in later})
+    if lost > max_share * total or len(clips) == len(later):
+        first = [*clips.bad.values(), *(f"{p}: not on disk" for p in m.missing)][:5]
+        raise DataError(
+            f"{m.root}: {lost} of {total} {m.split} videos cannot be used ({lost / max(1, total):.1%}; data.max_bad_share allows "
+            f"{max_share:.1%}). Get them again, or raise data.max_bad_share. The first: " + "; ".join(first))
+    usable = {k for i, k in enumerate(clips.labels) if i not in later}
+    if m.split in EVERY_CLASS and len(usable) < len(m.classes):
+        lacking = [n for k, n in enumerate(m.classes) if k not in usable]
+        raise DataError(f"{m.root}: no readable training video of: {', '.join(lacking[:8])}; get them again")

@@ -1,0 +1,365 @@
+"""What is wrong with a copy of a data set: its lists compared with the published numbers, and one look into every video.
+
+Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes on where it
+stopped. What is kept of a video holds as long as its size and its time of change stay the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from multiprocessing.pool import Pool
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from tqdm import tqdm
+
+from sfar import cache, parallel, paths
+from sfar.config import DataConfig
+from sfar.data import layouts
+from sfar.data.labels import class_names
+from sfar.data.manifest import Clip, Manifest
+from sfar.data.video import probe, read_all, read_frames
+from sfar.data.watchdog import guarded
+from sfar.errors import DataError, SfarError, VideoError
+
+FRAMES = 8  # frames that are read of every video, and the fewest it should have (section 4.1)
+SHORT_SIDE, DEEP_SHORT_SIDE = 256, 32  # pixels; a whole video is only decoded, so its frames are kept small
+DEEP_SECONDS = 600.0  # deadline for decoding one whole video
+CUT = 0.5  # seconds: containers end a few frames before the length that a list gives
+COMPLETE = ("ucf101", "hmdb51", "charades")  # given out as one archive each; Kinetics loses videos year by year
+KINDS = {  # of videos that cannot be used, by what the message says, in this order
+    "empty": r"is empty \(0 bytes\)", "missing": "no such file", "over-reported": r"claims \d|decord finds|decoding ends before", "timeout": "took longer than|out of memory|not enough memory"}
+EXPLAINED = {"empty": "0 bytes", "missing": "listed, and gone while it was looked for", "over-reported": "fewer frames than it claims", "timeout": "not decoded in time or memory",
+             "damaged": "damaged or not a video"}
+
+
+def check(name: str, root: str | Path, fold: int | None = None, workers: int | None = None, deep: bool = False, min_frames: int = FRAMES,
+          max_bad_share: float = DataConfig.max_bad_share) -> dict[str, Any]:
+    """Compare the copy of data set ``name`` below ``root`` with its lists and their published numbers, and look into every listed video.
+
+    ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8 frames that a validation reads; ``deep`` decodes all
+    frames besides. ``min_frames``: videos with fewer are reported. ``max_bad_share``: the share of a split that may be missing.
+
+    Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``, ``undecodable`` (with
+    ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same id in both), ``identical`` (files with the same
+    content), ``beyond_end`` (Charades), ``examined`` and ``kept`` (videos looked at now and earlier), ``wrong`` (sentences; none: all
+    well), ``remarks`` (nothing wrong, but worth knowing) and ``status``, 1 where something is wrong and else 0.
+    Wrong are: more than ``max_bad_share`` of a split missing, unless a Kinetics split has as many videos as the published copy; a
+    video that cannot be decoded; other numbers than published of a data set that is complete by nature; other classes; an id in
+    train and val. A root with the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
+
+    Raises ``ConfigError`` (unknown data set or fold), ``DataError`` (a root without data, with the tree that is expected; a list that
+    cannot be read), ``SfarError`` when the cache cannot be written.
+    """
+    about = layouts.layout(name)
+    root = Path(root)
+    manifests = _manifests(name, root, fold)
+    drawn = (root / "truth.json").is_file()
+    used = _splits_of(manifests)
+    kept, examined = _look_at_all(name, root, list(used), deep, workers, about.title)
+
+    splits = [_split(name, m, f, kept, drawn) for m, f in manifests]
+    undecodable = [{"path": p, "kind": kept[p]["kind"], "reason": kept[p]["error"], "splits": _labels(used[p])} for p in used if "error" in kept[p]]
+    report: dict[str, Any] = {
+        "dataset": name, "title": about.title, "root": str(root), "deep": deep, "min_frames": min_frames, "max_bad_share": max_bad_share, "drawn": drawn,
+        "videos": len(used), "examined": examined, "kept": len(used) - examined, "classes": _classes(name, manifests[0][0], drawn), "splits": splits,
+        "missing": [{"path": p, "splits": _labels(s)} for p, s in _collect((m.missing, m, f) for m, f in manifests).items()],
+        "extra": sorted({_printable(p) for m, _ in manifests for p in m.unused}),
+        "undecodable": undecodable,
+        "too_short": [{"path": p, "frames": kept[p]["frames"], "splits": _labels(used[p])} for p in used if kept[p].get("frames", min_frames) < min_frames],
+        "train_and_val": _train_and_val(manifests), "identical": _identical(used, kept),
+        "beyond_end": [b for m, _ in manifests for b in _beyond_end(m, kept)]}
+    report["remarks"] = _remarks(report)
+    report["wrong"] = _wrong(report)
+    report["status"] = int(bool(report["wrong"]))
+    return report
+
+
+# --- the lists -----------------------------------------------------------------------------------------------------
+
+
+def _manifests(name: str, root: Path, fold: int | None) -> list[tuple[Manifest, int]]:
+    """Every split in every fold that is asked for; the split of all videos, which is the same in all folds, once."""
+    about = layouts.layout(name)
+    folds = (fold,) if fold is not None else about.folds or (1,)
+    jobs = [(split, f) for split in about.splits for f in (folds if split != "all" else folds[:1])]
+    try:
+        return [(layouts.read(name, root, split, f), f) for split, f in jobs]
+    except DataError as e:
+        if f"{root}: " in str(e):  # about the folder, not about a line of a list
+            raise DataError(f"{e}\n\n{about.title} is had from:\n{about.had}\nIts tree:\n{about.tree}") from None
+        raise
+
+
+def _collect(rows: Iterable[tuple[Iterable[str], Manifest, int]]) -> dict[str, list[tuple[str, int]]]:
+    """Path -> the (split, fold) it stands in, in order."""
+    out: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for names, m, fold in rows:
+        for path in dict.fromkeys(names):
+            out[path].append((m.split, fold if layouts.layout(m.name).folds and m.split != "all" else 0))
+    return dict(out)
+
+
+def _splits_of(manifests: list[tuple[Manifest, int]]) -> dict[str, list[tuple[str, int]]]:
+    return _collect(([c.path for c in m.clips], m, f) for m, f in manifests)
+
+
+def _labels(splits: list[tuple[str, int]]) -> list[str]:
+    return [f"{split} {fold}" if fold else split for split, fold in splits]
+
+
+def _split(name: str, m: Manifest, fold: int, kept: dict[str, dict], drawn: bool) -> dict[str, Any]:
+    """Counts of one split; ``lost``: clips that training or testing cannot use, of ``clips`` and what is missing."""
+    found = len({c.path for c in m.clips})
+    lost = sum("error" in kept[c.path] or _starts_after(c, kept[c.path], m) for c in m.clips)
+    expected = []
+    for e in () if drawn else layouts.expected(name, m.split, fold):
+        counted = layouts.count(m, e.unit)
+        expected.append({"number": e.number, "unit": e.unit, "source": e.source, "counted": counted, "agrees": counted == e.number})
+    label = f"{m.split} {fold}" if layouts.layout(name).folds and m.split != "all" else m.split
+    return {"split": label, "listed": layouts.count(m, layouts.LISTED), "found": found, "missing": len(m.missing), "extra": len(m.unused),
+            "clips": len(m.clips), "lost": lost + len(m.missing), "expected": expected, "notes": [_printable(n) for n in m.notes]}
+
+
+def _printable(name: str) -> str:
+    """Names on disk need not be UTF-8, reports are."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _classes(name: str, m: Manifest, drawn: bool) -> dict[str, Any]:
+    known = m.classes if drawn else class_names(name)
+    return {"found": len(m.classes), "expected": len(known), "unknown": [c for c in m.classes if c not in known], "lacking": [c for c in known if c not in m.classes]}
+
+
+def _train_and_val(manifests: list[tuple[Manifest, int]]) -> list[dict[str, Any]]:
+    """Ids that stand in the training list and in the validation list of a fold."""
+    found: dict[tuple[int, int, str], dict[str, str]] = defaultdict(dict)
+    for m, fold in manifests:
+        if m.split in ("train", "val"):
+            for c in m.clips:
+                # The parts of a Charades video are numbered; a name says nothing across the class folders of the others.
+                found[fold, c.label if layouts.layout(m.name).folds else 0, c.video_id.split("/")[0]].setdefault(m.split, c.path)
+    return [{"id": video, "fold": fold, **where} for (fold, _, video), where in found.items() if len(where) > 1]
+
+
+# --- the videos ----------------------------------------------------------------------------------------------------
+
+
+def frames_to_read(n: int) -> np.ndarray:
+    """``transforms.val_indices(n, 8)``, whose module needs torch: int64 [8], 0-based."""
+    return (n / FRAMES * np.arange(FRAMES)).astype(np.int64) % n
+
+
+def kind(message: str) -> str:
+    """Which of ``EXPLAINED`` a message of the video reader is about."""
+    return next((k for k, pattern in KINDS.items() if re.search(pattern, message)), "damaged")
+
+
+def _state(path: str) -> list[int] | None:
+    """Size in bytes and time of change in ns, of a folder of frames of all that is in it; None where they cannot be had."""
+    try:
+        s = os.stat(path)
+        if not os.path.isdir(path):
+            return [s.st_size, s.st_mtime_ns]
+        with os.scandir(path) as entries:
+            inside = [e.stat() for e in entries]
+        return [sum(i.st_size for i in inside), max([s.st_mtime_ns, *(i.st_mtime_ns for i in inside)])]
+    except OSError:
+        return None
+
+
+def _look(job: tuple[str, str, dict | None, bool]) -> tuple[dict[str, Any], bool]:
+    """The record of one video, and whether it had to be looked at for it."""
+    root, path, record, deep = job
+    full = os.path.join(root, path)
+    state = _state(full)
+    if record and record["state"] == state and (record["deep"] or not deep):
+        return record, False
+    out: dict[str, Any] = {"path": path, "state": state, "deep": deep, "file": os.path.isfile(full)}
+    try:
+        info = guarded(probe, full)
+        guarded(read_frames, full, frames_to_read(info.frames), SHORT_SIDE)
+        if deep:
+            guarded(read_all, full, DEEP_SHORT_SIDE, "pyav", seconds=DEEP_SECONDS)
+        out |= {"frames": info.frames, "fps": info.fps}
+    except VideoError as e:
+        reason = str(e).removeprefix(f"{full}: ")
+        out |= {"kind": kind(reason), "error": reason}
+    return out, True
+
+
+def _hash(job: tuple[str, str]) -> tuple[str, str | None]:
+    """SHA-256 of a file; None where it cannot be read."""
+    root, path = job
+    try:
+        with open(os.path.join(root, path), "rb") as f:
+            return path, hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError:
+        return path, None
+
+
+def record_file(name: str, root: str | Path) -> Path:
+    """Where the looks into the videos below ``root`` are kept: JSON lines, of one video the last one counts. Another version of the readers has another file."""
+    return paths.cache() / "check" / f"{cache.key('frames', ['check', name, str(Path(root).resolve())])}.jsonl"
+
+
+def _look_at_all(name: str, root: Path, videos: list[str], deep: bool, workers: int | None, title: str) -> tuple[dict[str, dict], int]:
+    """Path -> record of all ``videos``, and how many were looked at now. Files of one size get their content's hash."""
+    file = record_file(name, root)
+    kept = _read_records(file)
+    out: dict[str, dict] = {}
+    examined = 0
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(file, "ab") as f, parallel.pool(workers) as pool:
+            _end_line(file, f)
+            jobs = [(str(root), p, kept.get(p), deep) for p in videos]
+            # Small parcels: an interruption loses no more than what is in them.
+            for record, new in tqdm(pool.imap_unordered(_look, jobs, chunksize=4), total=len(jobs), desc=f"{'decoding' if deep else 'checking'} {title}", unit="video"):
+                out[record["path"]] = record
+                examined += new
+                # What was too slow today may be quick tomorrow; what is not there has no state to hold on to.
+                if new and record["state"] and record.get("kind") != "timeout":
+                    _append(f, record)
+            _hash_same_sizes(pool, root, out, f)
+    except OSError as e:
+        raise SfarError(f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; free some space or set SFAR_CACHE to another folder") from e
+    return out, examined
+
+
+def _hash_same_sizes(pool: Pool, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
+    by_size: dict[int, list[dict]] = defaultdict(list)
+    for r in records.values():
+        if r["state"] and r["file"] and r["state"][0]:
+            by_size[r["state"][0]].append(r)
+    todo = [(str(root), r["path"]) for group in by_size.values() if len(group) > 1 for r in group if "sha256" not in r]
+    if todo:
+        for path, value in tqdm(pool.imap_unordered(_hash, todo, chunksize=4), total=len(todo), desc="comparing files of one size", unit="file"):
+            if value:
+                records[path]["sha256"] = value
+                _append(f, records[path])
+
+
+def _read_records(file: Path) -> dict[str, dict]:
+    """Path -> record. A line that an interruption has cut off is passed over: its video is looked at again."""
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as e:
+        raise SfarError(f"cannot read {file}: {e.strerror}; set SFAR_CACHE to another folder") from e
+    out = {}
+    for line in raw.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and {"path", "state", "deep", "file"} <= record.keys() and ("error" in record or {"frames", "fps"} <= record.keys()):
+            out[record["path"]] = record
+    return out
+
+
+def _append(f: BinaryIO, record: dict[str, Any]) -> None:
+    f.write(json.dumps(record).encode("ascii") + b"\n")
+    f.flush()
+
+
+def _end_line(file: Path, f: BinaryIO) -> None:
+    """A cut last line is closed, so that the next record does not become part of it."""
+    with open(file, "rb") as end:
+        if end.seek(0, os.SEEK_END):
+            end.seek(-1, os.SEEK_END)
+            if end.read(1) != b"\n":
+                f.write(b"\n")
+
+
+# --- what follows --------------------------------------------------------------------------------------------------
+
+
+def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) -> list[dict[str, Any]]:
+    """Listed files with the same content; ``train_and_val``: one of them trains in a fold in which another one tests."""
+    same: dict[str, list[str]] = defaultdict(list)
+    for p in used:
+        if digest := kept[p].get("sha256"):
+            same[digest].append(p)
+    out = []
+    for digest, group in same.items():
+        if len(group) > 1:
+            where = {s for p in group for s in used[p]}
+            across = any(split == "train" and ("val", fold) in where for split, fold in where)
+            out.append({"sha256": digest, "bytes": kept[group[0]]["state"][0], "paths": sorted(group), "train_and_val": across})
+    return sorted(out, key=lambda d: d["paths"])
+
+
+def _seconds(record: dict[str, Any], m: Manifest) -> float | None:
+    fps = record.get("fps") or m.frame_rate
+    return record["frames"] / fps if "frames" in record and fps > 0 else None
+
+
+def _starts_after(c: Clip, record: dict[str, Any], m: Manifest) -> bool:
+    """Whether the store leaves the part out: its first frame lies behind the last one."""
+    length = _seconds(record, m)
+    return c.start is not None and length is not None and int(c.start * record["frames"] / length + 1e-3) >= record["frames"]
+
+
+def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:
+    """Parts that start behind the end of their video (``lost``) or end more than ``CUT`` seconds behind it (they are cut)."""
+    out = []
+    for c in m.clips:
+        length = _seconds(kept[c.path], m)
+        if c.start is not None and c.end is not None and length is not None:
+            lost = _starts_after(c, kept[c.path], m)
+            if lost or c.end > length + CUT:
+                out.append({"path": c.path, "split": m.split, "class": m.classes[c.label], "start": c.start, "end": c.end, "video_seconds": round(length, 2), "lost": lost})
+    return out
+
+
+def _compared(s: dict[str, Any], e: dict[str, Any]) -> str:
+    return f"{s['split']}: {e['counted']:,} {e['unit']}, published are {e['number']:,} ({e['counted'] / e['number']:.1%}; {e['source']})"
+
+
+def _as_published(report: dict[str, Any], s: dict[str, Any]) -> bool:
+    """Whether a Kinetics split has about as many videos as the copy that everyone has: its list names more than that."""
+    return report["dataset"] not in COMPLETE and any(
+        e["unit"] == layouts.FOUND and e["counted"] >= (1 - report["max_bad_share"]) * e["number"] for e in s["expected"])
+
+
+def _wrong(report: dict[str, Any]) -> list[str]:
+    out = []
+    c = report["classes"]
+    if c["unknown"] or c["lacking"]:
+        out.append(f"{c['found']} classes instead of {c['expected']}" + "".join(f"; {what}: {', '.join(c[key][:5])}{', ...' * (len(c[key]) > 5)}"
+                   for key, what in (("unknown", "not known"), ("lacking", "lacking")) if c[key]))
+    for s in report["splits"]:
+        if report["dataset"] in COMPLETE:
+            out += [_compared(s, e) for e in s["expected"] if not e["agrees"]]
+        total = s["found"] + s["missing"]
+        if s["missing"] > report["max_bad_share"] * total and not _as_published(report, s):
+            out.append(f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; up to {report['max_bad_share']:.1%} may be missing)")
+    if bad := report["undecodable"]:
+        out.append(f"{len(bad):,} of {report['videos']:,} videos cannot be decoded")
+    if both := report["train_and_val"]:
+        out.append(f"{len(both):,} videos are in the training and in the validation list")
+    return out
+
+
+def _remarks(report: dict[str, Any]) -> list[str]:
+    out = [f"{s['split']}: {note}" for s in report["splits"] for note in s["notes"]]
+    if report["drawn"]:
+        out.append("drawn by `sfar storyboard draw` (there is a truth.json): there are no published numbers to compare it with")
+    for s in report["splits"]:
+        if report["dataset"] not in COMPLETE:
+            out += [_compared(s, e) for e in s["expected"] if not e["agrees"]]
+        if silent := s["listed"] - s["found"] - s["missing"]:
+            out.append(f"{s['split']}: {silent:,} listed videos have no timed action and so give no clip")
+        total = s["clips"] + s["missing"]
+        if s["lost"] > report["max_bad_share"] * total:
+            need = -(-100 * s["lost"] // total) / 100
+            out.append(f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; training and evaluation stop there unless they are told --set data.max_bad_share={need:g}")
+    return out

@@ -1,0 +1,99 @@
+"""Reader of HMDB-51 with its official lists (test_train_splits.rar).
+
+    <class>_test_split{1,2,3}.txt   "<file>.avi 1": 1 train, 2 test, 0 in neither
+                                    in root/testTrainMulti_7030_splits/, root/annotations/ or root/
+    <class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/; or folders <class>/<file>/ of extracted frames
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from sfar.data.disk import class_folders, data_root, join, stem, text_lines
+from sfar.data.manifest import Clip, Manifest, inside
+from sfar.errors import ConfigError, DataError
+
+SPLITS = ("train", "val", "all")
+FOLDS = (1, 2, 3)
+LISTS = ("testTrainMulti_7030_splits", "annotations", "")
+VIDEOS = ("videos", "hmdb51_org", "")
+_MARKS = {"train": ("1",), "val": ("2",), "all": ("0", "1", "2")}
+_LIST = re.compile(r"([^.].*)_test_split([123])\.txt")
+
+
+def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
+    """Split "train", "val" (marked 2, the official test videos) or "all" (every listed video, those marked 0 too, as BIKE's
+    zero-shot evaluation takes them). Classes are the names of the lists in alphabetical order, underscores read as spaces;
+    videos come class by class, in the order of the lists.
+
+    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a class without the list
+    of a fold that others have, a mark other than 0, 1, 2, a name that leaves the class's folder, a video listed twice; and
+    where none of the listed videos is on disk.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"unknown HMDB-51 split {split!r}: expected one of {', '.join(SPLITS)} (the official test videos are \"val\")")
+    if fold not in FOLDS:
+        raise ConfigError(f"unknown fold {fold!r} of HMDB-51: expected 1, 2 or 3")
+    root = data_root(root, "hmdb51", "testTrainMulti_7030_splits/<class>_test_split1.txt and the videos in videos/<class>/ or hmdb51_org/<class>/")
+    folder, classes = _lists(root, fold)
+    listed: dict[tuple[int, str], tuple[str, str]] = {}
+    for label, name in enumerate(classes):
+        for file, mark in _read_list(folder / f"{name}_test_split{fold}.txt"):
+            listed[label, stem(file)] = join(name, file), mark
+
+    found, home = class_folders(root, VIDEOS, {name.casefold(): k for k, name in enumerate(classes)}, str)
+    clips, missing = [], []
+    for key, (relative, mark) in listed.items():
+        if mark not in _MARKS[split]:
+            continue
+        if path := found.paths.get(key):
+            clips.append(Clip(path, key[0], stem(relative.split("/")[1])))
+        else:
+            missing.append(join(home, relative))
+    if not clips and not missing:
+        raise DataError(f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); download them again")
+    if not clips:
+        raise DataError(f"{root}: none of the {len(missing)} listed videos is there (expected for instance {missing[0]}); "
+                        f"{len(found.paths)} others are: check the layout and the names (`sfar data layout hmdb51`)")
+    return Manifest("hmdb51", split, root, tuple(name.replace("_", " ") for name in classes), tuple(clips), tuple(missing),
+                    found.unnamed(listed.keys()), found.notes())
+
+
+def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
+    """The folder of the lists and the classes as they are called there, sorted."""
+    for folder in (root / place for place in LISTS):
+        matches = [m for n in sorted(os.listdir(folder)) if (m := _LIST.fullmatch(n))] if folder.is_dir() else []
+        if matches:
+            break
+    else:
+        raise DataError(f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or in the folder "
+                        "itself; `sfar data layout hmdb51` prints the whole tree")
+    have = {(m[1], int(m[2])) for m in matches}
+    classes = sorted({name for name, _ in have})
+    # A class that lacks one list would silently change the label of every class behind it.
+    for f in sorted({f for _, f in have} | {fold}):
+        lacking = [f"{name}_test_split{f}.txt" for name in classes if (name, f) not in have]
+        if lacking:
+            raise DataError(f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but other lists of "
+                            f"{'the class' if len(lacking) == 1 else 'these classes'}; unpack all of test_train_splits.rar")
+    return folder, classes
+
+
+def _read_list(path: Path) -> list[tuple[str, str]]:
+    """(file, mark) of each line."""
+    rows: dict[str, tuple[str, str]] = {}
+    first: dict[str, int] = {}
+    for line, text in text_lines(path):
+        where = f"{path} line {line}"
+        name, mark = text.rsplit(None, 1) if len(text.split()) > 1 else (text, "")
+        if mark not in _MARKS["all"]:
+            raise DataError(f'{where}: {text!r} does not end in 0, 1 or 2; expected "<file>.avi 1" (1 train, 2 test, 0 neither)')
+        file = inside(where, name)
+        if "/" in file:
+            raise DataError(f"{where}: {name!r} is not the name of a file in the class's folder; correct or remove the line")
+        if (before := first.setdefault(stem(file), line)) != line:
+            raise DataError(f"{where}: {file} is listed already in line {before}; keep one of them")
+        rows[stem(file)] = file, mark
+    return list(rows.values())

@@ -1,0 +1,256 @@
+"""Reading videos in a helper process with a deadline: a file that hangs or kills the decoder costs one error and not the run.
+
+decord can wait for missing frames for ever inside C++, without giving back the interpreter lock, and any decoder may
+crash on damaged data. Neither can be caught inside the process it happens in. The helper is a plain child process that
+talks through its standard input and output: children of ``multiprocessing`` are not allowed in the workers of a pool or
+of a data loader, and videos are read there.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+import weakref
+from collections.abc import Callable
+from typing import IO, Any
+
+from sfar.errors import ConfigError, VideoError
+from sfar.parallel import deaf
+
+SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
+_START_SECONDS = 120.0  # to start Python and import NumPy and PyAV; 0.3 s on a warm disk
+_GRACE_SECONDS = 5.0  # after which a helper ends itself, should its parent no longer be there to end it
+_COMMAND = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sfar.data.watchdog import _serve; _serve()"
+
+Function = Callable[..., Any]
+
+
+class Watchdog:
+    """One helper process, started by the first call and again after it had to be ended; it ends with the process that started it.
+
+    ``seconds``: how long a call may take. Calls from several threads wait for each other. After a fork the child starts
+    a helper of its own.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        if seconds <= 0:
+            raise ConfigError(f"the deadline of a call must be more than 0 seconds, got {seconds}")
+        self.seconds = seconds
+        self._helper: subprocess.Popen | None = None
+        self._lock = threading.Lock()
+        _watchdogs.add(self)
+
+    def call(self, function: Function, path: str | os.PathLike, *args: Any, seconds: float | None = None, **kwargs: Any) -> Any:
+        """``function(path, *args, **kwargs)``, worked out in the helper: probe, read_frames, read_all or another function of a module.
+
+        ``seconds``: the deadline of this call, where it is not the usual one.
+
+        Raises VideoError naming ``path`` (no answer in time; the helper died), ConfigError (the helper cannot start), and
+        whatever ``function`` raises, with the same text.
+        """
+        seconds = self.seconds if seconds is None else seconds
+        with self._lock:
+            try:
+                # One that died between two calls (ended by the system, say) is no fault of the next video.
+                if self._helper is None or self._helper.poll() is not None:
+                    self._start()
+                answer = self._ask((function, path, args, kwargs, seconds), seconds)
+            except _Late:
+                self._end()
+                raise VideoError(f"{path}: reading it took longer than {seconds:g} s: damaged? Play it, encode it anew, or leave it out of the list") from None
+            except (EOFError, OSError):
+                how = self._end()
+                raise VideoError(f"{path}: the decoder crashed on it ({how}); download or copy it again, or leave it out of the list") from None
+            except BaseException:  # Ctrl-C among them: what is on its way belongs to this call and to no other
+                self._end()
+                raise
+        if isinstance(answer, _Failure):
+            raise answer.error
+        return answer
+
+    def close(self) -> None:
+        """End the helper; the next call starts another."""
+        with self._lock:
+            self._end()
+
+    def _start(self) -> None:
+        self._end()
+        with deaf():
+            self._helper = subprocess.Popen([sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        try:
+            self._helper.stdin.write(pickle.dumps(sys.path))
+            with _Deadline(self._helper, _START_SECONDS):
+                _receive(self._helper.stdout)
+        except (_Late, EOFError, OSError):
+            raise ConfigError(f"the process that reads videos did not start ({self._end()}); run {sys.executable} -c 'import av, sfar' to see why") from None
+
+    def _ask(self, job: tuple, seconds: float) -> Any:
+        with _Deadline(self._helper, seconds):
+            _send(self._helper.stdin, job)
+            return _receive(self._helper.stdout)
+
+    def _end(self) -> str:
+        """End the helper and say how it ended."""
+        helper, self._helper = self._helper, None
+        if helper is None:
+            return ""
+        helper.stdin.close()
+        helper.stdout.close()
+        try:
+            code = helper.wait(0.2)  # a crash is still on its way to the parent, or it leaves by itself
+        except subprocess.TimeoutExpired:
+            helper.kill()
+            code = helper.wait()
+        if code >= 0:
+            return f"exit status {code}"
+        return "ended from outside: out of memory?" if code == -9 else f"signal {signal.Signals(-code).name}"
+
+    def _forget(self) -> None:
+        """In the child after a fork: the helper is the parent's. An end of its pipe kept open here would keep it alive without its parent."""
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            helper.returncode = 0  # not a child of this process: nothing to wait for
+            for pipe in (helper.stdin, helper.stdout):
+                pipe.close()
+
+
+def guarded(function: Function, path: str | os.PathLike, *args: Any, seconds: float = SECONDS, **kwargs: Any) -> Any:
+    """``Watchdog.call`` with a helper that all calls of this process share."""
+    return _shared.call(function, path, *args, seconds=seconds, **kwargs)
+
+
+# --- both ends of the pipe -----------------------------------------------------------------------------------------
+
+
+class _Late(Exception):
+    """The deadline has passed and the helper is ended."""
+
+
+class _Failure:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class _Deadline:
+    """Ends the helper after ``seconds``, which ends the wait for its answer too; the block then raises _Late.
+
+    A timer and not select(): that cannot wait for a pipe on every system.
+    """
+
+    def __init__(self, helper: subprocess.Popen, seconds: float) -> None:
+        self._late = False
+        self._helper = helper
+        self._timer = threading.Timer(seconds, self._passed)
+        self._timer.daemon = True
+
+    def _passed(self) -> None:
+        self._late = True
+        self._helper.kill()
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        self._timer.cancel()
+        self._timer.join()  # it must not end a helper that has been given the next job
+        if self._late and (kind is None or issubclass(kind, (EOFError, OSError))):
+            raise _Late from None
+
+
+def _send(pipe: IO[bytes], value: Any) -> None:
+    """Arrays travel beside the pickle and not inside it: no copy of a whole video."""
+    arrays: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    parts = [memoryview(data), *(a.raw() for a in arrays)]
+    for part in (len(parts).to_bytes(8, "little") + b"".join(p.nbytes.to_bytes(8, "little") for p in parts), *parts):
+        view = memoryview(part)
+        while len(view):
+            view = view[pipe.write(view):]
+
+
+def _receive(pipe: IO[bytes]) -> Any:
+    sizes = [int.from_bytes(_exactly(pipe, 8), "little") for _ in range(int.from_bytes(_exactly(pipe, 8), "little"))]
+    data, *arrays = [_exactly(pipe, n) for n in sizes]
+    return pickle.loads(data, buffers=arrays)
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytearray:
+    data = bytearray(size)
+    view, have = memoryview(data), 0
+    while have < size:
+        n = pipe.readinto(view[have:])
+        if not n:
+            raise EOFError
+        have += n
+    return data
+
+
+def _serve() -> None:
+    """The helper: jobs from standard input, answers to standard output, until the input ends (the parent is gone)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # What a library prints must not get in between the answers.
+    jobs, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    import sfar.data.video  # noqa: F401  # before the first deadline runs
+
+    _send(answers, "ready")
+    while True:
+        try:
+            function, path, args, kwargs, seconds = _receive(jobs)
+        except EOFError:
+            return
+        except Exception as error:  # a function that cannot be imported here
+            _send(answers, _Failure(ConfigError(f"the process that reads videos cannot take this call ({error}); give a function of a module")))
+            continue
+        _own_deadline(seconds + _GRACE_SECONDS)
+        try:
+            answer = function(path, *args, **kwargs)
+        except MemoryError:
+            answer = _Failure(VideoError(f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"))
+        except Exception as error:
+            answer = _Failure(_portable(error))
+        _own_deadline(0)
+        try:
+            _send(answers, answer)
+        except BrokenPipeError:
+            return
+
+
+def _own_deadline(seconds: float) -> None:
+    """An alarm of the system, which ends this process also where C++ holds the interpreter lock; 0: none."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error if it can travel, otherwise its traceback."""
+    try:
+        if str(pickle.loads(pickle.dumps(error))) == str(error):
+            return error
+    except Exception as second:  # any error may come out of another class's own pickling
+        error.add_note(f"(it cannot be sent to the calling process: {second})")
+    return RuntimeError("".join(traceback.format_exception(error)))
+
+
+def _forget_all() -> None:
+    for watchdog in list(_watchdogs):
+        watchdog._forget()
+
+
+_watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()
+_shared = Watchdog()
+atexit.register(_shared.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,104 @@
+"""Mean average precision of multi-label videos (Charades), in the variants that published code computes.
+
+One average precision, without interpolation: AP_k = sum over the positives of the precision at their place / number of positives,
+videos by descending score (the official ``Charades_v1_classify.m``, torchnet ``APMeter``). The variants differ in which classes
+and videos count. On the whole Charades test set every class has positives and all variants but "bike" give the same number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sfar.errors import ConfigError, DataError
+
+VARIANTS = {
+    "official": "mean over all classes; a class without positives is an error (Charades_v1_classify.m gives NaN)",
+    "present": "classes without positives are left out (SlowFast meters.py get_map)",
+    "labelled": "videos without any label are left out, then as present (copies of charades_map give these videos a score of -inf)",
+    "bike": "running average of the mAP after each batch, empty classes counted as 0 (BIKE test_charades.py); only to show the difference",
+}
+
+
+def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Average precision of one class in [0, 1]: ``scores`` [V], ``positive`` [V]. NaN where nothing is positive: there is no such number.
+
+    Equal scores share one place, the last of theirs, so that the order of the videos cannot matter (as scikit-learn's
+    ``average_precision_score``). Raises ``ConfigError`` as ``per_class``.
+    """
+    scores, positive = np.asarray(scores), np.asarray(positive)
+    if scores.ndim != 1 or positive.ndim != 1:
+        raise ConfigError(f"average precision: expected scores [V] and positives [V] of one class, got shapes {scores.shape} and {positive.shape}")
+    return float(per_class(scores[:, None], positive[:, None])[0])
+
+
+def per_class(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Average precision of each class, [C] in [0, 1], NaN for a class without positives: ``scores`` [V, C], ``positive`` [V, C] of 0/1.
+
+    Raises ``ConfigError`` for other shapes, no videos or no classes, scores that are not finite numbers, positives other than 0 and 1.
+    """
+    scores, positive = _checked(scores, positive)
+    hits, sums = positive.sum(0), _precision_sums(scores, positive)
+    return np.divide(sums, hits, out=np.full(len(hits), np.nan), where=hits > 0)
+
+
+def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official", batch: int = 0) -> float:
+    """Mean average precision in percent by one of ``VARIANTS``: ``scores`` [V, C], ``positive`` [V, C] of 0/1.
+
+    ``batch``: videos per batch, of "bike" alone, whose value depends on it and on the order of the videos. That variant adds each
+    batch's cumulative mAP to an average weighted by the batch's size, so early batches, in which most classes have no positive yet
+    and count 0, pull it down. Raises ``ConfigError`` as ``per_class`` and for an unknown variant or a batch that does not fit it;
+    ``DataError`` for "official" when classes have no positives, for the others when none has.
+    """
+    if variant not in VARIANTS:
+        raise ConfigError(f"unknown variant {variant!r} of mean average precision: expected one of {', '.join(VARIANTS)}")
+    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or (batch < 1 if variant == "bike" else batch != 0):
+        raise ConfigError(f"mean average precision, variant {variant!r}: batch={batch!r}; "
+                          + ("give the number of videos per batch, at least 1" if variant == "bike" else "only 'bike' has batches, leave it out"))
+    scores, positive = _checked(scores, positive)
+    empty = np.flatnonzero(~positive.any(0))
+    if len(empty) == positive.shape[1]:
+        raise DataError(f"mean average precision: none of the {len(positive)} videos has any label of the {positive.shape[1]} classes; check the labels")
+    if variant == "bike":
+        return 100.0 * _running(scores, positive, int(batch))
+    if variant == "official" and len(empty):
+        raise DataError(f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive video (the first, from 0: "
+                        f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; evaluate on the whole test set, or choose variant 'present'")
+    if variant == "labelled":
+        kept = positive.any(1)
+        scores, positive = scores[kept], positive[kept]
+    return 100.0 * float(np.nanmean(per_class(scores, positive)))
+
+
+def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive)
+    if scores.ndim != 2 or scores.shape != positive.shape or not scores.size:
+        raise ConfigError(f"average precision: expected scores and positives of one shape [videos, classes] with at least one of each, "
+                          f"got {scores.shape} and {positive.shape}")
+    if not np.isfinite(scores).all():
+        video, k = np.argwhere(~np.isfinite(scores))[0]
+        raise ConfigError(f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is {scores[video, k]} of video {video}, class {k} "
+                          "(from 0); check the model, or leave such videos out")
+    if not np.isin(positive, (0, 1)).all():
+        raise ConfigError(f"average precision: positives are 0 or 1 (or False and True), got {positive[~np.isin(positive, (0, 1))][0]!r}")
+    return scores, positive.astype(bool)
+
+
+def _precision_sums(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Sum over each class's positives of the precision at their place, [C]. The place of a tie is the last of its videos."""
+    order = np.argsort(-scores, axis=0, kind="stable")
+    s, hit = np.take_along_axis(scores, order, 0), np.take_along_axis(positive, order, 0)
+    n = len(s)
+    place = np.arange(n)[:, None]
+    ends = np.vstack([s[:-1] != s[1:], np.ones((1, s.shape[1]), bool)])
+    last = np.minimum.accumulate(np.where(ends, place, n)[::-1], axis=0)[::-1]  # of each video, the end of its group of equal scores
+    precision = np.take_along_axis(hit.cumsum(0), last, 0) / (last + 1)
+    return (precision * hit).sum(0)
+
+
+def _running(scores: np.ndarray, positive: np.ndarray, batch: int) -> float:
+    total = 0.0
+    for start in range(0, len(scores), batch):
+        end = min(start + batch, len(scores))
+        so_far = _precision_sums(scores[:end], positive[:end]) / np.maximum(positive[:end].sum(0), 1)
+        total += (end - start) * so_far.mean()
+    return float(total / len(scores))
