@@ -1,0 +1,264 @@
+"""Writes the storyboard world's unseen activities in the layouts of UCF-101, HMDB-51 and Charades, truth beside them.
+
+Names, lists and containers are those of the originals, with what makes them awkward to read: CamelCase folders, three overlapping folds,
+Windows line ends, file names with ``#``, ``&``, brackets and parentheses, .avi without presentation times, videos with no action at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from tqdm import tqdm
+
+from sfar import parallel
+from sfar.errors import ConfigError
+from sfar.storyboard import world
+from sfar.storyboard.poses import ACTIONS
+from sfar.storyboard.scripts import ACTIVITIES, HMDB, UCF
+from sfar.storyboard.write import encode_h264
+
+FOLDS = (1, 2, 3)
+QUANTISER = "2"  # of MPEG-4, constant; about what CRF 20 keeps of these frames in H.264
+UNUSED = 2  # videos per class that a list of HMDB-51 marks 0
+# Names in HMDB-51 begin with things like these; brackets, for one, mean something else to a glob.
+HMDB_PREFIXES = ("", "#4_How_To_", "(HQ)_", "Me_&_You_", "April_09_", "Part__(_2_)_[_new_]_")
+CHARADES_RATES = (10, 12, 15)  # frames per second
+ACTIVITY_SECONDS = (1.5, 4.0)
+FILLER_SECONDS = (0.3, 1.5)
+MOST_ACTIVITIES = 4
+EMPTY = (33, 4)  # of every 33 videos of a Charades split, the one at place 4 shows no activity (in the original 223 of 9,848 do)
+EMPTY_RUNS = (4, 8)
+CHARADES_COLUMNS = ("id", "subject", "scene", "quality", "relevance", "verified", "script", "objects", "descriptions", "actions", "length")
+SCENES = ("Kitchen", "Living room", "Bedroom", "Hallway", "Garage", "Recreation room / Man cave", "Other", "Home Office / Study (A room in a house used for work)")
+
+
+def encode_mpeg4(path: Path, frames: np.ndarray, fps: int) -> None:
+    """Write frames, uint8 [n, height, width, 3], as MPEG-4 Part 2 in .avi, marked XVID: what UCF-101 and HMDB-51 consist of.
+
+    One thread, no B-frames (.avi has no presentation times to order them by), the quantiser constant: same frames, same bytes.
+    """
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(fps))
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        stream.codec_context.codec_tag = "XVID"
+        # Without a high bit rate the rate control coarsens blocks beyond the quantiser it is held to.
+        stream.options = {"qmin": QUANTISER, "qmax": QUANTISER, "b": "20000000", "bf": "0", "threads": "1", "g": "24"}
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def camel_case(name: str) -> str:
+    """"cliff diving" -> "CliffDiving"."""
+    return "".join(word.capitalize() for word in name.split())
+
+
+def ucf101_path(activity: str, index: int) -> str:
+    """Path below the root of video ``index`` (from 0) of a class: four clips to a group, as in the original."""
+    name = camel_case(activity)
+    return f"UCF-101/{name}/v_{name}_g{index // 4 + 1:02d}_c{index % 4 + 1:02d}.avi"
+
+
+def hmdb51_path(activity: str, index: int) -> str:
+    """Path below the root of video ``index`` (from 0) of a class."""
+    name = activity.replace(" ", "_")
+    return f"videos/{name}/{HMDB_PREFIXES[index % len(HMDB_PREFIXES)]}{name}_{index}.avi"
+
+
+def charades_id(seed: int, split: str, index: int) -> str:
+    """Five characters 0-9A-Z; no two videos of one seed share them (the step has no factor in common with 36 ** 5)."""
+    first = int.from_bytes(hashlib.sha256(f"charades/{seed}".encode()).digest()[:8])
+    number = (first + 37_382_429 * (2 * index + (split != "train"))) % 36**5
+    return "".join("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number // 36**k % 36] for k in range(5))
+
+
+def held_out(fold: int, val: int, total: int) -> list[int]:
+    """Which of a class' ``total`` videos fold 1, 2 or 3 tests on: ``val`` consecutive ones, going round."""
+    return [((fold - 1) * val + j) % total for j in range(val)]
+
+
+def write_ucf101(root: Path, seed: int, train_per_class: int, val_per_class: int, classes: tuple[str, ...] = tuple(UCF),
+                 workers: int | None = None) -> None:
+    """Write the UCF-101-like set: ``UCF-101/``, ``ucfTrainTestlist/{classInd,trainlist0k,testlist0k}.txt``, ``truth.json``.
+
+    A class has train + val videos; each fold tests on ``held_out`` and trains on all others. A video depends on seed, class and
+    index alone. Raises ``ConfigError`` for numbers below one and unknown classes.
+    """
+    _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
+    total, order = train_per_class + val_per_class, sorted(classes, key=camel_case)
+    rows = _run(_write_avi, [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)], workers)
+    lists = root / "ucfTrainTestlist"
+    lists.mkdir(exist_ok=True)
+    _write_lines(lists / "classInd.txt", [f"{k} {camel_case(c)}" for k, c in enumerate(order, 1)])
+    for fold in FOLDS:
+        test = set(held_out(fold, val_per_class, total))
+        paths = [(k, i, ucf101_path(c, i).removeprefix("UCF-101/")) for k, c in enumerate(order, 1) for i in range(total)]
+        _write_lines(lists / f"trainlist0{fold}.txt", [f"{path} {k}" for k, i, path in paths if i not in test])
+        _write_lines(lists / f"testlist0{fold}.txt", [path for _, i, path in paths if i in test])
+    _write_truth(root, seed, rows)
+
+
+def write_hmdb51(root: Path, seed: int, train_per_class: int, val_per_class: int, classes: tuple[str, ...] = tuple(HMDB),
+                 workers: int | None = None) -> None:
+    """Write the HMDB-51-like set: ``videos/``, ``testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt``, ``truth.json``.
+
+    A class has train + val + 2 videos; a list marks the fold's ``held_out`` 2, the next ``train_per_class`` 1 and the rest 0.
+    A video depends on seed, class and index alone. Raises ``ConfigError`` for numbers below one and unknown classes.
+    """
+    _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
+    total = train_per_class + val_per_class + UNUSED
+    rows = _run(_write_avi, [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)], workers)
+    lists = root / "testTrainMulti_7030_splits"
+    lists.mkdir(exist_ok=True)
+    for fold in FOLDS:
+        use = dict.fromkeys(range(total), 0) | dict.fromkeys(held_out(fold, val_per_class, total), 2)
+        use |= {(fold * val_per_class + j) % total: 1 for j in range(train_per_class)}
+        for c in classes:
+            lines = [f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)]  # the space at the end is in the original
+            _write_lines(lists / f"{c.replace(' ', '_')}_test_split{fold}.txt", lines, end="\n")
+    _write_truth(root, seed, rows)
+
+
+def write_charades(root: Path, seed: int, train_videos: int, val_videos: int, classes: tuple[str, ...] = (*UCF, *HMDB),
+                   workers: int | None = None) -> None:
+    """Write the Charades-like set: ``Charades_v1_480/``, ``Charades_v1_{train,test,classes}``, ``truth.json``.
+
+    A video shows one to four activities, each for 1.5 to 4 s, in any order, with runs of 0.3 to 1.5 s of actions that belong to none of
+    them before, between and after; 3 % show no activity. The classes take turns, so that every class has a positive among the
+    validation videos. Class c000 is ``classes[0]``. A video depends on seed, split, index and ``classes`` alone. Raises ``ConfigError``
+    for numbers below one, unknown classes and fewer validation videos than show every class.
+    """
+    _check(classes, train_videos=train_videos, val_videos=val_videos)
+    shown = sum(_turn(i) is not None for i in range(val_videos))
+    if shown < len(classes):
+        raise ConfigError(f"val_videos: {shown} of {val_videos} videos show an activity, which is less than one for each of "
+                          f"{len(classes)} classes; ask for more videos or fewer classes")
+    jobs = [(str(root), seed, split, i, tuple(classes)) for split, n in (("train", train_videos), ("val", val_videos)) for i in range(n)]
+    rows = _run(_write_charades_video, jobs, workers)
+    _write_lines(root / "Charades_v1_classes.txt", [f"c{k:03d} {c}" for k, c in enumerate(classes)])
+    for split, name in (("train", "train"), ("val", "test")):
+        with open(root / f"Charades_v1_{name}.csv", "w", newline="", encoding="utf-8") as f:
+            w = csv.DictWriter(f, CHARADES_COLUMNS, lineterminator="\r\n")
+            w.writeheader()
+            # By id, not by index: the classes must not come in turns in the list too.
+            w.writerows(row["csv"] for row in sorted(rows, key=lambda r: r["video"]) if row["split"] == split)
+    _write_truth(root, seed, [{k: v for k, v in row.items() if k != "csv"} for row in rows])
+
+
+# --- storyboards of several activities -----------------------------------------------------------------------------
+
+
+def draw_sequence(rng: np.random.Generator, first: str | None, classes: tuple[str, ...]) -> tuple[world.Storyboard, list[tuple[str, int, int]]]:
+    """The storyboard of a Charades-like video, and its activities as (name, first frame, frame behind the last).
+
+    ``first`` is among the activities, in any place; None: no activity, only runs of actions that none of ``classes`` has in its script.
+    """
+    fps = int(rng.choice(CHARADES_RATES))
+    if first is None:
+        names, fillers = [], int(rng.integers(EMPTY_RUNS[0], EMPTY_RUNS[1] + 1))
+    else:
+        others = [c for c in classes if c != first]
+        more = int(rng.integers(0, min(MOST_ACTIVITIES - 1, len(others)) + 1))
+        names = [str(c) for c in rng.permutation([first, *rng.choice(others, more, replace=False)])] if more else [first]
+        fillers = len(names) + 1
+    own = {a for c in (names or classes) for a, _ in ACTIVITIES[c]}
+    pool = [a for a in ACTIONS if a not in own]  # never empty: no script has "stand"
+    unrelated = rng.choice(pool, fillers, replace=len(pool) < fillers)
+    segments, activities, at = [], [], 0
+    for k, action in enumerate(unrelated):
+        segments.append(world.Segment(str(action), round(rng.uniform(*FILLER_SECONDS) * fps), False))
+        at += segments[-1].frames
+        if k < len(names):
+            runs = _script_runs(names[k], round(rng.uniform(*ACTIVITY_SECONDS) * fps), rng)
+            frames = sum(r.frames for r in runs)
+            segments += runs
+            activities.append((names[k], at, at + frames))
+            at += frames
+    return world.Storyboard(", ".join(names), fps, tuple(segments)), activities
+
+
+def _script_runs(activity: str, frames: int, rng: np.random.Generator) -> list[world.Segment]:
+    """The script of ``activity`` in ``frames`` frames, durations jittered and made whole as in ``world.draw_storyboard``."""
+    script = ACTIVITIES[activity]
+    weights = np.array([share for _, share in script]) * rng.uniform(0.75, 1.33, len(script))
+    counts = np.maximum(1, np.floor(weights / weights.sum() * frames).astype(int))
+    counts[int(np.argmax(counts))] += frames - int(counts.sum())
+    return [world.Segment(a, int(n), True) for (a, _), n in zip(script, counts)]
+
+
+def _turn(index: int) -> int | None:
+    """The how-manieth video with an activity video ``index`` of a Charades split is; None: it shows none."""
+    every, place = EMPTY
+    return None if index % every == place else index - (index + every - place) // every
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def _write_avi(job: tuple[str, str, int, str, str, int]) -> dict:
+    root, relative, seed, name, activity, index = job
+    # With the set's name in it, no other set has the same video of the same activity.
+    rng = world.video_rng(seed, f"{name}/{activity}", index)
+    board = world.draw_storyboard(activity, rng)
+    path = Path(root) / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode_mpeg4(path, world.render_storyboard(board, rng), board.fps)
+    return {"video": relative, "label": activity, "index": index, **_shown(board)}
+
+
+def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> dict:
+    root, seed, split, index, classes = job
+    rng = world.video_rng(seed, f"charades/{split}", index)
+    turn = _turn(index)
+    board, activities = draw_sequence(rng, None if turn is None else classes[turn % len(classes)], classes)
+    frames = world.render_storyboard(board, rng)
+    vid = charades_id(seed, split, index)
+    relative = f"Charades_v1_480/{vid}.mp4"
+    path = Path(root) / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode_h264(path, frames, board.fps)
+    names, scene = [c for c, _, _ in activities], str(rng.choice(SCENES))
+    props = sorted({p for s in board.segments for p in ACTIONS[s.action].props})
+    fields = (
+        vid, f"S{int(rng.integers(1000)):03d}", scene, int(rng.integers(3, 8)), int(rng.integers(3, 8)), str(rng.choice(["Yes", "No"], p=[.9, .1])),
+        f"A person in the {scene.lower()} shows {', then '.join(names) or 'nothing of the list'}.", ";".join(props),
+        ", then ".join(ACTIONS[s.action].captions[0] for s in board.segments) + ".",
+        ";".join(f"c{classes.index(c):03d} {start / board.fps:.2f} {end / board.fps:.2f}" for c, start, end in activities),
+        f"{board.frames / board.fps:.2f}")
+    return {"video": relative, "split": split, "labels": names, "index": index, **_shown(board), "activities": [list(a) for a in activities],
+            "csv": dict(zip(CHARADES_COLUMNS, fields, strict=True))}
+
+
+def _shown(board: world.Storyboard) -> dict:
+    return {"fps": board.fps, "frames": board.frames, "irrelevant": round(board.irrelevant, 4),
+            "segments": [[s.action, s.frames, s.relevant] for s in board.segments]}
+
+
+def _check(classes: tuple[str, ...], **counts: int) -> None:
+    for name, n in counts.items():
+        if n < 1:
+            raise ConfigError(f"{name} must be at least 1, got {n}")
+    if not classes or len(set(classes)) < len(classes):
+        raise ConfigError(f"classes: expected one or more names, each once, got {', '.join(classes) or 'none'}")
+    if unknown := [c for c in classes if c not in ACTIVITIES]:
+        raise ConfigError(f"classes: there is no script of {', '.join(unknown)}; choose from {', '.join(ACTIVITIES)}")
+
+
+def _run(write: Callable[[tuple], dict], jobs: list[tuple], workers: int | None) -> list[dict]:
+    with parallel.pool(workers) as pool:
+        return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
+
+
+def _write_lines(path: Path, lines: list[str], end: str = "\r\n") -> None:
+    path.write_text("".join(line + end for line in lines), encoding="utf-8", newline="")
+
+
+def _write_truth(root: Path, seed: int, rows: list[dict]) -> None:
+    (root / "truth.json").write_text(json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8")
