@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pickle
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -132,6 +133,19 @@ def weights_hash(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
+@lru_cache(maxsize=8)
+def _file_id(path: str, stamp: int) -> str:
+    return weights_hash(Path(path))
+
+
+def weights_id(name: str, pretrained: str) -> list[str]:
+    """What identifies a CLIP's weights in a cache key: model and open_clip tag, or the content of a local file."""
+    path = Path(pretrained).expanduser() if pretrained else WEIGHTS / "clip.safetensors"
+    if (pretrained or name == STORYBOARD) and path.is_file():
+        return [name, _file_id(str(path), path.stat().st_mtime_ns)]
+    return [name, pretrained]
+
+
 def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
     """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``: nothing is loaded in part."""
     wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
@@ -156,10 +170,35 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
     return model
 
 
+# What open_clip raises for a file that is no checkpoint, or another model's, besides its own words.
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, AttributeError, KeyError, TypeError, StopIteration, pickle.UnpicklingError, SafetensorError)
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as z:
+        return any(n.endswith("/constants.pkl") for n in z.namelist())
+
+
+def _load_torchscript(name: str, path: Path) -> CLIP:
+    """The weights in OpenAI's own archive: half precision, QuickGELU, and three numbers among the tensors that are no weights."""
+    if not open_clip.get_model_config(name).get("quick_gelu", False):
+        raise ConfigError(f"{name!r} with OpenAI's weights gives wrong features: use {name + '-quickgelu'!r}")
+    model = open_clip.create_model(name)
+    state = {k: v for k, v in torch.jit.load(path, map_location="cpu").state_dict().items() if k not in ("input_resolution", "context_length", "vocab_size")}
+    own = model.state_dict()
+    check_tensors(path, own, state)
+    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+    return model
+
+
 def load_clip(name: str, pretrained: str = "") -> CLIP:
     """The CLIP called ``name``: "storyboard" (committed weights) or an open_clip model name.
 
-    ``pretrained``: an open_clip tag ("openai"), a local file, or "" for random initialisation (tests, dry runs).
+    ``pretrained``: an open_clip tag ("openai"), a local file (a checkpoint of open_clip, or OpenAI's archive), or "" for random
+    initialisation (tests, dry runs).
     open_clip's own cache folder and ``HF_HUB_OFFLINE`` are respected. Raises ``ConfigError`` when weights cannot be had.
     """
     if name == STORYBOARD:
@@ -169,12 +208,19 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
     if tag and tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
+    file = Path(pretrained).expanduser()
+    local = bool(pretrained) and file.is_file()
     try:
-        model = open_clip.create_model(name, pretrained=pretrained or None, cache_dir=os.environ.get("SFAR_CLIP_CACHE"))
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as e:
-        raise ConfigError(
-            f"the weights {pretrained!r} of {name} cannot be had ({type(e).__name__}: {str(e)[:200]}); give a local file, "
-            "or run once with a network connection and the same SFAR_CLIP_CACHE folder") from e
+        if local and _is_torchscript(file):
+            model = _load_torchscript(name, file)
+        else:
+            model = open_clip.create_model(name, pretrained=(str(file) if local else pretrained) or None, cache_dir=os.environ.get("SFAR_CLIP_CACHE"))
+    except _UNREADABLE as e:
+        why = f"({type(e).__name__}: {str(e)[:200]})"
+        if local:
+            raise ConfigError(f"{file} does not hold the weights of {name} {why}; give OpenAI's or open_clip's own file of this model") from e
+        raise ConfigError(f"the weights {pretrained!r} of {name} cannot be had {why}; give a local file, "
+                          "or run once with a network connection and the same SFAR_CLIP_CACHE folder") from e
     if not isinstance(model, CLIP):
         raise ConfigError(f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'")
     return model.eval()

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from sfar.data.store import VideoClips
+from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
+from sfar.errors import VideoError
 from sfar.model import VideoModel
 
 VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
@@ -18,11 +20,13 @@ VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
 
 @dataclass
 class Scores:
-    """What a model says of each video: class probabilities [V, C], labels [V], and for the single view the sampled frame
-    indices [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none)."""
+    """What a model says of each video that could be read: class probabilities [V, C], labels [V], numbers of the clips [V], and for the single
+    view the sampled frame indices [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none,
+    and for videos of many labels)."""
 
     probabilities: np.ndarray
     labels: np.ndarray
+    clips: np.ndarray
     indices: np.ndarray | None = None
     coarse: np.ndarray | None = None
     fine: np.ndarray | None = None
@@ -37,24 +41,53 @@ def _views(clips: VideoClips, i: int, frames: int, size: int, views: str) -> Ten
     return torch.cat([three_crops(r, size) for r in raw]) if n_crops == 3 else torch.stack([center_crop(r, size) for r in raw])
 
 
+class _Inputs(Dataset):
+    """Item i -> (i, its views, ""), or (i, None, the reason) for a video that cannot be decoded."""
+
+    def __init__(self, clips: VideoClips, frames: int, size: int, views: str, embedded: Tensor | None):
+        self.clips, self.frames, self.size, self.views, self.embedded = clips, frames, size, views, embedded
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, i: int) -> tuple[int, Tensor | None, str]:
+        if self.embedded is not None:
+            return i, self.embedded[i], ""
+        try:
+            return i, _views(self.clips, i, self.frames, self.size, self.views), ""
+        except VideoError as e:
+            return i, None, str(e)
+
+
 @torch.inference_mode()
-def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: str = "1x1", batch: int = 16, desc: str = "") -> Scores:
+def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: str = "1x1", batch: int = 16, desc: str = "", max_bad_share: float = 0.0,
+          embedded: Tensor | None = None, workers: int = 0) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
     BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
-    order of classes is the same).
+    order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than ``max_bad_share`` of
+    them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single view), in place of the videos. ``workers``:
+    processes that read videos; the result does not depend on them.
     """
     model.eval()
     device = next(model.parameters()).device
     per_video = VIEWS[views][0] * VIEWS[views][1]
-    step = max(1, batch // per_video)
-    probabilities, coarse, fine, indices = [], [], [], []
-    for start in tqdm(range(0, len(clips), step), desc=desc, leave=False, disable=not desc, unit="batch"):
-        rows = range(start, min(start + step, len(clips)))
-        x = torch.stack([_views(clips, i, frames, size, views) for i in rows]).to(device)
-        out = model(x.flatten(0, 1))
+    loader = DataLoader(_Inputs(clips, frames, size, views, embedded), max(1, batch // per_video), num_workers=workers, pin_memory=device.type == "cuda", collate_fn=list)
+    probabilities, coarse, fine, indices, kept, lost = [], [], [], [], [], []
+    for items in tqdm(loader, desc=desc, leave=False, disable=not desc, unit="batch"):
+        for i, x, why in items:
+            if x is None:
+                lost.append(i)
+                clips.bad[clips.paths[i]] = why
+                check_bad(clips, max_bad_share, lost)
+        rows = [i for i, x, _ in items if x is not None]
+        if not rows:
+            continue
+        kept += rows
+        x = torch.stack([x for _, x, _ in items if x is not None]).to(device)
+        out = model(x.flatten(0, 1)) if embedded is None else model.from_embeddings(x)
         probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu())
-        if views == "1x1":
+        if views == "1x1" and not clips.manifest.multi_label:
             pick = torch.tensor([clips.labels[i] for i in rows], device=device)
             b = torch.arange(len(rows), device=device)
             indices.append(np.stack([val_indices(clips.lengths[i], frames) for i in rows]))
@@ -62,7 +95,7 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
                 if a is not None:
                     store.append(a[b, pick].float().cpu().numpy())
     join = lambda parts: np.concatenate(parts) if parts else None  # noqa: E731
-    return Scores(torch.cat(probabilities).numpy(), np.array(clips.labels), join(indices), join(coarse), join(fine))
+    return Scores(torch.cat(probabilities).numpy(), np.array(clips.labels)[kept], np.array(kept), join(indices), join(coarse), join(fine))
 
 
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

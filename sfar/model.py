@@ -247,10 +247,18 @@ class VideoModel(nn.Module):
         self.head = build_head(method, texts.cls.shape[-1], tau, cfg)
 
     def forward(self, frames: Tensor) -> Output:
-        v = embed_frames(self.clip, frames)
+        return self.from_embeddings(embed_frames(self.clip, frames))
+
+    def from_embeddings(self, v: Tensor) -> Output:
+        """The head alone on frame embeddings [B, L, d] (not normalised): what a frozen tower gives is made once and kept."""
         # Under bf16 autocast the head stays in single precision: cosines are divided by a temperature of 0.01.
         with torch.autocast(v.device.type, enabled=False):
             return self.head(v.float() if v.dtype in (torch.bfloat16, torch.float16) else v, self.texts, self.clip.logit_scale.exp())
+
+    def for_classes(self, texts: ClassTexts) -> VideoModel:
+        """This model on other classes, weights shared: for zero-shot tests. Switch back by calling it with the former texts."""
+        self.texts = ClassTexts(*(getattr(texts, f.name).to(self.texts.cls.device) for f in fields(texts)))
+        return self
 
     def _apply(self, fn, *args, **kwargs):
         # The class texts are constants, not buffers (a checkpoint need not hold them), but they go where the model goes.

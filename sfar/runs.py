@@ -7,14 +7,18 @@ import queue
 import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from sfar import cache, parallel
+from sfar.clip import load_clip
+from sfar.config import Profile
 from sfar.errors import SfarError
-from sfar.experiment import Job, device, load_clips, run_one
+from sfar.experiment import Dataset, Job, by_name, dataset, device, load_clips, run_one, training_embeddings
+from sfar.frozen import frame_embeddings
 
 
 def kept(job: Job) -> dict[str, Any] | None:
@@ -37,6 +41,24 @@ def _work(job: Job, key: str) -> dict[str, Any]:
     return record
 
 
+@lru_cache(maxsize=None)
+def _sizes(profile: Profile, data: Dataset, zero_shot: tuple[str, ...], frozen: bool) -> tuple[int, int]:
+    train, val = (load_clips(profile, data, split) for split in ("train", "val"))
+    others = [(by_name(profile, name), "all") for name in zero_shot]
+    unseen = [(p, dataset(p), load_clips(p, dataset(p), split)) for p, split in others]
+    if frozen:
+        clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
+        training_embeddings(clip, train, profile, data)
+        for p, d, clips in ((profile, data, val), *unseen):
+            frame_embeddings(clip, clips, p, d.fingerprint, False)
+    return len(train), len(val)
+
+
+def prepare(job: Job) -> tuple[int, int]:
+    """Draw, decode and embed here, once, what the job's process will find in the cache; how many training and test clips it has."""
+    return _sizes(job.profile, job.data, job.zero_shot, not job.profile.train.train_visual and job.method != "vanilla")
+
+
 def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
     """The records of all jobs, in their order; those kept are not made again, new ones are kept one by one.
 
@@ -47,10 +69,11 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
     found = {i: r for i, k in enumerate(keys) if (r := cache.load_json("run", k)) is not None}
     todo = [i for i in range(len(jobs)) if i not in found]
     if todo:
-        first = jobs[todo[0]]
-        n_train, n_val = (len(load_clips(first.profile, first.data, split)) for split in ("train", "val"))  # decoded here, once
-        total = sum(jobs[i].cost(n_train, n_val) for i in todo)
-        todo.sort(key=lambda i: -jobs[i].cost(n_train, n_val))  # the long ones first, so that no core is idle at the end
+        cost = {}
+        for i in todo:
+            cost[i] = jobs[i].cost(*prepare(jobs[i]))
+        total = sum(cost.values())
+        todo.sort(key=lambda i: -cost[i])  # the long ones first, so that no core is idle at the end
         with tqdm(total=total, desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
             bar.set_postfix_str(f"0/{len(todo)} runs")
             if device().type == "cuda":

@@ -19,7 +19,8 @@ FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 # A module imports only from layers before its own, or from its own.
 LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding",
-          "model", "loss", "evaluate", "train", "checkpoint", "experiment", "runs", "cost", "report", "notebooks", "reproduce", "cli_subtexts", "cli", "__main__")
+          "model", "loss", "mean_ap", "evaluate", "protocols", "frozen", "train", "checkpoint", "experiment", "runs", "hosts", "ambiguity", "cost", "report", "notebooks", "plan", "reproduce", "summary",
+          "cli_subtexts", "cli_data", "cli", "__main__")
 
 MACHINES = [{"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
             for s, m in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64"))]
@@ -195,8 +196,10 @@ def test_decord_is_imported_in_one_place():
 HARMLESS = {"sfar", "sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance", "sfar.parallel"}
 # The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
 # A table's record is kept under the versions of all stages before it (``table1.inputs``).
-ALL_RUNS = ("world", "frames", "run")
-THROUGH_INPUTS = {"world": (), "frames": ("world",), "run": ("world",), "table1": ALL_RUNS, "fig7b": ALL_RUNS, "table13": (*ALL_RUNS, "fig7b")}
+ALL_RUNS = ("world", "sets", "frames", "run")
+THROUGH_INPUTS = {"world": (), "sets": (), "frames": ("world", "sets"), "embeddings": ("world", "sets"), "run": ("world", "sets"), "host_run": ALL_RUNS,
+                  **dict.fromkeys(("table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization", "ambiguity"), ALL_RUNS),
+                  "table13": (*ALL_RUNS, "fig7b")}
 # Sub-texts are inputs of a run themselves (``experiment.run_inputs``), whichever code reads or makes them; how runs are spread changes none.
 BY_CONTENT = {"sfar.subtexts", "sfar.subtexts.texts", "sfar.subtexts.groups", "sfar.storyboard.captions", "sfar.data.labels", "sfar.runs", "sfar.paper"}
 
@@ -242,7 +245,7 @@ def test_cache_keys_cover_all_code(stage):
 
 def test_cache_keys_cover_what_makes_the_numbers():
     """A run's numbers come from ``experiment.run_one`` and all that it calls."""
-    assert not uncovered({"sfar.experiment"}, code_of("run", "world"))
+    assert not uncovered({"sfar.experiment"}, code_of("run", "world", "sets"))
 
 
 def test_cache_keys_cover_the_data_in_the_package():

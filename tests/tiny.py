@@ -1,14 +1,17 @@
 """What the tests of the model, the trainer and the evaluation share: a tiny CLIP and drawn clips."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from sfar import clip as C
 from sfar.config import ModelConfig, get_profile
+from sfar.data.manifest import Manifest
 from sfar.data.transforms import scale_size
 from sfar.model import VideoModel, class_texts
 from sfar.train import seed_everything
@@ -64,6 +67,7 @@ class Clips:
 
     pixels: list[np.ndarray]
     labels: list[int]
+    manifest = SimpleNamespace(multi_label=False)  # of the class, no field
 
     @property
     def lengths(self):
