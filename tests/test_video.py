@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from sfar.data import video
 from sfar.data.video import VideoInfo, decord_available, probe, read_all, read_frames
@@ -233,7 +234,7 @@ BROKEN = {
     "missing.mp4": "no such file", "zero.mp4": "empty", "text.mp4": "not a video", "cut.mp4": "not a video",
     "header.mp4": "", "unit.mp4": "damaged", "cut_fast.mp4": "", "cut_xvid.avi": "",
     "cut_slow.mkv": "", "too_long.mp4": "claims 46 frames and holds 40", "sound.mp4": "no video stream",
-    "folder.mp4": "not a file",
+    "folder.mp4": "is a folder and not a video file",
 }
 
 
@@ -282,6 +283,54 @@ def test_wrong_settings(folder):
         read_frames(folder / "b_frames.mp4", [0], 0)
 
 
+# --- folders of extracted frames ---
+
+
+def extract(folder, names, size=(64, 48)):
+    folder.mkdir(exist_ok=True)
+    for k, name in enumerate(names):
+        Image.fromarray(picture(k, *size)).save(folder / name, quality=95)
+    return folder
+
+
+@both
+@pytest.mark.parametrize("name", ["img_{:05d}.jpg", "46GP8-{:06d}.jpg", "{}.png", "flow2x_{:03d}.JPEG"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_frames_in_the_order_of_their_numbers(tmp_path, backend, name, first):
+    folder = extract(tmp_path / "v", [name.format(k + first) for k in range(13)])  # 13: "10.png" sorts before "2.png"
+    (folder / "list.txt").write_text("nothing")
+    assert probe(folder, backend) == VideoInfo(13, 0.0, 64, 48)
+    assert numbers(read_all(folder, backend=backend)) == list(range(13))
+    assert numbers(read_frames(folder, [12, 3, 3, 0], backend=backend)) == [12, 3, 3, 0]
+    assert read_frames(folder, [4], 36, backend).shape == (1, 36, 48, 3)
+    with pytest.raises(VideoError, match="has frames 0 to 12"):
+        read_frames(folder, [13], backend=backend)
+
+
+FOLDERS = {  # what is done to a sound folder of ten -> the message
+    "empty": (lambda f: [p.unlink() for p in f.iterdir()], "holds no .jpg or .png"),
+    "a gap": (lambda f: (f / "img_00004.jpg").unlink(), "img_00004.jpg: is missing between the frames 1 and 10"),
+    "without the first": (lambda f: (f / "img_00001.jpg").unlink(), "img_00001.jpg: is missing"),
+    "one twice": (lambda f: extract(f, ["flow_3.jpg"]), "two pictures with number 3"),
+    "another size": (lambda f: extract(f, ["img_00007.jpg"], (32, 24)), "img_00007.jpg: is 32 x 24 pixels"),
+    "cut": (lambda f: (f / "img_00007.jpg").write_bytes((f / "img_00007.jpg").read_bytes()[:200]), "img_00007.jpg: is damaged or not a picture"),
+    "text": (lambda f: (f / "img_00007.jpg").write_text("<html>"), "img_00007.jpg: is damaged or not a picture"),
+    "no bytes": (lambda f: (f / "img_00007.jpg").write_bytes(b""), "img_00007.jpg: is damaged or not a picture"),
+    "the first is text": (lambda f: (f / "img_00001.jpg").write_text("<html>"), "img_00001.jpg: is damaged or not a picture"),
+}
+
+
+@pytest.mark.parametrize("how", FOLDERS)
+@both
+def test_broken_folders_are_refused(tmp_path, backend, how):
+    folder = extract(tmp_path / "v", [f"img_{k:05d}.jpg" for k in range(1, 11)])
+    assert numbers(read_frames(folder, [6], backend=backend)) == [6]
+    FOLDERS[how][0](folder)
+    with pytest.raises(VideoError) as caught:
+        read_all(folder, backend=backend)
+    assert str(folder) in str(caught.value) and FOLDERS[how][1] in str(caught.value) and ";" in str(caught.value)
+
+
 # --- decord's place ---
 
 
@@ -294,9 +343,9 @@ def test_decord_is_imported_in_one_file_only():
 
 @needs_decord
 @pytest.mark.parametrize(("name", "backend", "short_side", "uses_decord"), [
-    ("b_frames.mp4", "auto", None, True), ("b_frames.mp4", "pyav", None, False), ("b_frames.mp4", "auto", 48, True),
-    ("slow.mkv", "auto", 256, True), ("xvid.avi", "auto", None, False), ("xvid.avi", "decord", None, True),
-    ("open_gop.mp4", "auto", None, False), ("open_gop.mp4", "decord", None, True), ("narrow.mp4", "auto", None, False),
+    ("b_frames.mp4", "auto", None, False), ("b_frames.mp4", "pyav", None, False), ("b_frames.mp4", "decord", None, True), ("b_frames.mp4", "decord", 48, True),
+    ("slow.mkv", "auto", 256, False), ("slow.mkv", "decord", 256, True), ("xvid.avi", "decord", None, False), ("h264.avi", "decord", None, False),
+    ("open_gop.mp4", "decord", None, False), ("narrow.mp4", "decord", None, False), ("narrow.mp4", "decord", 192, True),
 ])
 def test_decord_is_used_where_it_is_exact(folder, monkeypatch, name, backend, short_side, uses_decord):
     batches = []

@@ -9,7 +9,8 @@ are refused, and every frame must carry the time stamp that the packets gave it,
 frame that cannot be had is an error and never another frame.
 
 Not seen by either decoder: damage inside the data of a picture that still reads as a picture. H.264 and MPEG-4 notice
-most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early.
+most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early. Matroska stores no number of frames:
+where packets are gone without a trace, the frames are those that are left.
 """
 
 from __future__ import annotations
