@@ -43,6 +43,8 @@ STAGES: dict[str, tuple[str, ...]] = {
     "host_run": ("hosts.py",),  # the key of the same run of SFAR, code included, is an input
     "generalization": (*_STUDY, "hosts.py", "report/generalization.py", "paper/table2c.csv"),  # the claims quote it
     "ambiguity": (*_STUDY, "report/ablations.py", "subtexts/tpp.py", "ambiguity.py", "report/ambiguity.py"),
+    "weights": ("checkpoint.py",),  # of trained models; the key of the same run, code included, is an input
+    "qualitative": (*_STUDY, "subtexts/tpp.py", "subtexts/visual.py", "ambiguity.py", "checkpoint.py", "paper/statements.csv", "report/qualitative.py"),
     "run": (*_FRAMES, "data/fewshot.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "model.py", "loss.py", "mean_ap.py", "frozen.py",
             "train.py", "evaluate.py", "storyboard/weights/clip.json", "experiment.py"),
 }
@@ -50,7 +52,8 @@ LIBRARIES = {"table1": ("numpy", "torch"), "fig7b": ("numpy", "torch", "open_cli
              "sets": ("av", "numpy", "pillow"), "frames": ("av", "decord", "numpy", "pillow"), "embeddings": ("torch", "open_clip_torch", "numpy"),
              "run": ("torch", "open_clip_torch", "numpy"),
              **dict.fromkeys(("ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization"), ("numpy", "torch")),
-             "host_run": ("torch", "open_clip_torch", "numpy"), "ambiguity": ("numpy", "torch", "open_clip_torch")}
+             "host_run": ("torch", "open_clip_torch", "numpy"), "ambiguity": ("numpy", "torch", "open_clip_torch"),
+             "weights": ("torch", "open_clip_torch", "numpy", "safetensors"), "qualitative": ("numpy", "torch", "open_clip_torch", "pillow")}
 
 
 @lru_cache(maxsize=None)

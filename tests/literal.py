@@ -171,3 +171,125 @@ def tpp(cls, subs, alpha, beta):
         delta = 1 - others / (n_all - 1)
         total += math.log(alpha(sigma) * beta(delta))
     return math.exp(-total / n_all)
+
+
+# --- the heads FVE is plugged into (Table 2c) ---
+
+
+def unit(x):
+    """The vector of length one."""
+    return x / (x * x).sum().sqrt()
+
+
+def fine_branch(video, subs, ffn, tau=None, frame_norm=True):
+    """FFN_fine(o_fine) of Eq. 9-11 for one video [L, d] and the sub-texts of one class; ``tau`` None: every frame weighs the same (control)."""
+    a = fine_importance(subs, video, tau) if tau else [torch.tensor(1 / len(video), dtype=video.dtype)] * len(video)
+    return ffn(video_embedding([unit(v) for v in video] if frame_norm else list(video), a))
+
+
+def layer_norm(x, weight, bias, eps):
+    """Of one vector."""
+    mean = sum(x) / len(x)
+    var = sum((a - mean) ** 2 for a in x) / len(x)
+    return (x - mean) / torch.sqrt(var + eps) * weight + bias
+
+
+def quick_gelu(x):
+    """x / (1 + exp(-1.702 x))."""
+    return x / (1 + torch.exp(-1.702 * x))
+
+
+def gelu(x):
+    """x times the normal distribution's cumulative function."""
+    return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def transformer_block(xs, heads, norm1, attention, norm2, mlp, activation, causal=False):
+    """A pre-norm block on a list of vectors: x + attention(norm x), then x + W2 act(W1 norm x + b1) + b2.
+
+    ``norm1``, ``norm2``: (weight, bias, eps); ``attention``: as ``augmented_words_multi_head`` takes it; ``mlp``: (W1, b1, W2, b2).
+    ``causal``: a vector sees itself and those before it.
+    """
+    h = torch.stack([layer_norm(x, *norm1) for x in xs])
+    out = []
+    for i, x in enumerate(xs):
+        seen = h[:i + 1] if causal else h
+        x = x + augmented_words_multi_head(h[i:i + 1], [seen], heads, *attention)[0] - h[i]  # it adds its input back
+        w1, b1, w2, b2 = mlp
+        out.append(x + w2 @ activation(w1 @ layer_norm(x, *norm2) + b1) + b2)
+    return out
+
+
+def bike(frames, cls, words, scale, tau, temporal, fine=None):
+    """Logits [B, C] of video concept spotting: unit frames after ``temporal`` (list to list), weighted by the words of the class prompt; a dot product
+    with the unit class embedding. ``fine(video, c)`` is added to the video embedding."""
+    rows = []
+    for video in frames:
+        v = torch.stack([unit(x) for x in temporal(list(video))])
+        for c in range(len(words)):
+            o = video_embedding(v, coarse_importance(words[c], v, tau, "mean"))
+            if fine:
+                o = o + fine(video, c)
+            rows.append(scale * (o * unit(cls[c])).sum())
+    return torch.stack(rows).unflatten(0, (len(frames), len(words)))
+
+
+def atm_block(xs, operation, down, norm, first, second, mix, up, reach=2):
+    """x_t + up(relu(mix [cue_t,-2 ... cue_t,+2])), cue_t,z = relu(second(relu(first(operation(h_t+z, h_t))))), h = relu(norm(down(x))), zeros beyond the ends."""
+    relu = lambda x: torch.where(x > 0, x, torch.zeros_like(x))  # noqa: E731
+    linear = lambda p, x: p[0] @ x + p[1]  # noqa: E731
+    h = [relu(layer_norm(linear(down, x), *norm)) for x in xs]
+    out = []
+    for t, x in enumerate(xs):
+        cues = []
+        for z in range(-reach, reach + 1):
+            other = h[t + z] if 0 <= t + z < len(xs) else torch.zeros_like(h[t])
+            if operation == "subtract":
+                cue = other - h[t]
+            else:
+                cue = unit(other) * unit(h[t]) if 0 <= t + z < len(xs) else other
+            cues.append(relu(linear(second, relu(linear(first, cue)))))
+        out.append(x + linear(up, relu(linear(mix, torch.cat(cues)))))
+    return out
+
+
+def atm(frames, cls, blocks, fc, scale=None, fine=None):
+    """Logits [B, C]: ``blocks`` (pairs of operation and parameters) one after another, mean over frames, classifier; plus scale cos(t_c, fine(video, c))."""
+    rows = []
+    for video in frames:
+        xs = list(video)
+        for operation, parameters in blocks:
+            xs = atm_block(xs, operation, *parameters)
+        o = sum(xs) / len(xs)
+        for c in range(len(fc[0])):
+            y = (fc[0][c] * o).sum() + fc[1][c]
+            rows.append(y + scale * sim(cls[c], fine(video, c)) if fine else y)
+    return torch.stack(rows).unflatten(0, (len(frames), len(fc[0])))
+
+
+def prompted_text(ids, embed, vectors, positions, blocks, norm, projection, around=16):
+    """Class embedding of VideoPrompt: [start][16 learned][name][16 learned][end] through the causal text tower, its last row.
+
+    ``ids``: of start, name and end; ``embed(id)``: CLIP's token embedding; ``vectors``: a learned one for each position; ``blocks``: functions list to list.
+    """
+    start, *name, end = ids
+    sequence = [embed(start)]
+    sequence += [vectors[len(sequence) + i] for i in range(around)]
+    sequence += [embed(i) for i in name]
+    sequence += [vectors[len(sequence) + i] for i in range(around)]
+    sequence.append(embed(end))
+    xs = [x + p for x, p in zip(sequence, positions)]
+    for block in blocks:
+        xs = block(xs)
+    return layer_norm(xs[-1], *norm) @ projection
+
+
+def video_prompt(frames, texts, temporal, fine=None, temperature=0.07):
+    """Logits [B, C]: mean over frames after ``temporal`` (list to list), cosine with the prompted class embeddings, over 0.07."""
+    rows = []
+    for video in frames:
+        xs = temporal(list(video))
+        o = sum(xs) / len(xs)
+        for c in range(len(texts)):
+            rows.append(sim(texts[c], o + fine(video, c) if fine else o) / temperature)
+    return torch.stack(rows).unflatten(0, (len(frames), len(texts)))
