@@ -13,8 +13,9 @@ from sfar.clip import load_clip
 from sfar.config import Profile, digest, get_profile
 from sfar.errors import ConfigError
 from sfar.experiment import Dataset, Job, dataset, subtexts_of
+from sfar.report import claims, stats
 from sfar.report import record as R
-from sfar.report import stats
+from sfar.report.table1 import UNSEEN
 from sfar.runs import run_all
 from sfar.subtexts.groups import GROUPS, open_group
 from sfar.subtexts.tpp import READINGS, score
@@ -48,7 +49,8 @@ def with_group(profile: Profile, name: str) -> Profile:
 
 def jobs(profile: Profile, data: Dataset, names: Sequence[str]) -> list[Job]:
     """SFAR with every group on every seed. The bundled bank's runs are those of Table 1, views included, so that they are made once."""
-    return [Job(with_group(profile, g), data, "sfar", s, "4x3" if g == "bank" else "1x1") for g in names for s in profile.seeds[:SEEDS]]
+    return [Job(with_group(profile, g), data, "sfar", s, "4x3" if g == "bank" else "1x1", UNSEEN if g == "bank" and data.drawn else ())
+            for g in names for s in profile.seeds[:SEEDS]]
 
 
 def inputs(profile: Profile, groups: Sequence[str] = ()) -> str:
@@ -86,7 +88,7 @@ def measure(profile: Profile, groups: Sequence[str] = (), workers: int | None = 
             "top1": stats.summary(hits[i]), "top5": stats.summary(np.stack([hit(r, 5) for r in by[g]]))})
     record["correlations"] = _correlations(record, names, scores, hits)
     record["claims"] = _claims(record, names, hits)
-    record["provenance"] = R.provenance(MAKE + (f" PROFILE={profile.name}" if profile.name != "storyboard" else ""), profile, sum(r["seconds"] for r in runs))
+    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile, sum(r["seconds"] for r in runs))
     return record
 
 
@@ -114,19 +116,16 @@ def _claims(record: dict[str, Any], names: list[str], hits: np.ndarray) -> list[
     for reading in READINGS:
         c = find(record, reading, "TPP")
         for key, text in (("r", "TPP and top-1 are positively correlated (linear, r)"), ("rho", "TPP and top-1 are positively correlated (ranks, Spearman's rho)")):
-            out.append({"claim": f"{text}, reading {reading!r}", "source": "section 4.3, Fig. 7b", "verdict": stats.verdict(c[key]["low"], c[key]["high"]),
-                        "against": "no correlation", "unit": "", "mean": c[key]["value"], "low": c[key]["low"], "high": c[key]["high"]})
+            out.append(claims.row(f"{text}, reading {reading!r}", "section 4.3, Fig. 7b", "no correlation", c[key]["value"], c[key]["low"], c[key]["high"], ""))
     accuracy = hits.mean((1, 2))
     for reading in READINGS:
         chosen = int(np.argmax([g["tpp"][reading] for g in record["groups"]]))
         best = max((i for i in range(len(names)) if i != chosen), key=lambda i: accuracy[i])
-        mean, low, high = stats.bootstrap_mean(hits[chosen] - hits[best])
-        out.append({"claim": f"the group of highest TPP ({names[chosen]}), reading {reading!r}, has the highest top-1", "source": "section 3.1, Table 2d",
-                    "verdict": stats.verdict(low, high), "against": names[best], "unit": "points", "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+        out.append(claims.row(f"the group of highest TPP ({names[chosen]}), reading {reading!r}, has the highest top-1", "section 3.1, Table 2d", names[best],
+                              *stats.bootstrap_mean(hits[chosen] - hits[best])))
     if {"bank", "scene"} <= set(names):
-        mean, low, high = stats.bootstrap_mean(hits[names.index("bank")] - hits[names.index("scene")])
-        out.append({"claim": "sub-texts from the class name beat sub-texts full of one video's scene", "source": "appendix B, Table 14",
-                    "verdict": stats.verdict(low, high), "against": "scene", "unit": "points", "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+        out.append(claims.row("sub-texts from the class name beat sub-texts full of one video's scene", "appendix B, Table 14", "scene",
+                              *stats.bootstrap_mean(hits[names.index("bank")] - hits[names.index("scene")])))
     return out
 
 
@@ -143,8 +142,4 @@ def fig7b(profile: str | Profile = "storyboard", groups: Sequence[str] = (), sou
     """
     if not isinstance(profile, Profile):
         profile = get_profile(profile, overrides)
-    if source == "record":
-        return load(profile, groups)
-    if source != "measure":
-        raise ConfigError(f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (train now)")
-    return measure(profile, groups, workers)
+    return R.obtain(source, lambda: load(profile, groups), lambda: measure(profile, groups, workers))

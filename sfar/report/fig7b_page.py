@@ -11,6 +11,7 @@ import numpy as np
 from sfar import paper, paths
 from sfar.report import style, tables
 from sfar.report.fig7b import find
+from sfar.report.study_page import claims_markdown
 from sfar.subtexts.tpp import READINGS
 
 KINDS = {"truth": ("#009E73", "D", "true actions of the scripts"), "written": ("#0072B2", "o", "written by hand"),
@@ -39,15 +40,6 @@ def correlations_markdown(record: dict[str, Any]) -> str:
     """r, r2 and rho with their intervals, under both readings."""
     rows = [[c["reading"], c["x"], c["which"], c["groups"], _interval(c["r"]), _interval(c["r2"], False), _interval(c["rho"])] for c in record["correlations"]]
     return tables.markdown(["Reading", "x axis", "Groups", "n", "r (95 % interval)", "r² (95 % interval)", "Spearman's rho (95 % interval)"], rows)
-
-
-def claims_markdown(record: dict[str, Any]) -> str:
-    """The verdicts."""
-    rows = []
-    for c in record["claims"]:
-        digits = 1 if c["unit"] else 2
-        rows.append([c["claim"], c["source"], c["verdict"], c["against"], f"{c['mean']:+.{digits}f} {c['unit']}".strip(), f"{c['low']:+.{digits}f} to {c['high']:+.{digits}f}"])
-    return tables.markdown(["Claim", "Source", "Verdict here", "Against", "Value", "95 % interval"], rows)
 
 
 def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, int]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Callable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sfar import cache, paths
-from sfar.config import Profile, as_dict, digest, get_profile
-from sfar.errors import SfarError
+from sfar.clip import STORYBOARD
+from sfar.config import DRAWN, Profile, as_dict, digest, get_profile
+from sfar.errors import ConfigError, SfarError
 from sfar.provenance import hardware, revision
+from sfar.subtexts import SubTexts
 
 
 def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]:
@@ -44,7 +47,7 @@ def inputs(profile: Profile, stage: str, extra: Any = None) -> str:
     ``stage``: the record's own entry in ``cache.STAGES``; ``extra``: inputs that are not in the profile.
     """
     names = {"profile": profile.name, "seeds": list(profile.seeds)} | ({"root": profile.data.root} if profile.data.root else {})
-    return digest([names, _config(profile), extra, [cache.code_version(s) for s in ("world", "frames", "run", stage)]])
+    return digest([names, _config(profile), extra, [cache.code_version(s) for s in ("world", "sets", "frames", "run", stage)]])
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:
@@ -55,6 +58,25 @@ def folder(profile: Profile, extra: Any = None) -> Path:
     if profile == standard and not extra:
         return paths.results(profile.name)
     return paths.PROJECT / "results" / "runs" / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]}"
+
+
+def suffix(profile: Profile) -> str:
+    """What a make command needs to name this profile."""
+    return f" PROFILE={profile.name}" if profile.name != "storyboard" else ""
+
+
+def texts_version(profile: Profile) -> str | None:
+    """Hash of the bundled sub-texts of the drawn world, which its records follow from; None for a real data set."""
+    if profile.data.root or profile.data.dataset not in DRAWN:
+        return None
+    return digest([dict(SubTexts.load(STORYBOARD, n)) for n in (2, 3, 4, 5)])
+
+
+def obtain(source: str, load: Callable[[], dict[str, Any]], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The written record (``source`` "record") or one measured now ("measure"). Raises ``ConfigError`` for another source."""
+    if source not in ("record", "measure"):
+        raise ConfigError(f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (run now; finished runs are kept)")
+    return load() if source == "record" else measure()
 
 
 def current(path: Path, version: str, make: str) -> dict[str, Any]:

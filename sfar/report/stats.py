@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 DRAWS = 4000
@@ -27,6 +30,64 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
     means = np.concatenate([np.einsum("bs,sv,bv->b", _weights(rng, s, c), v, _weights(rng, n, c), optimize=True) for c in chunks])
     low, high = np.percentile(means, [50 - LEVEL / 2, 50 + LEVEL / 2])
     return float(v.mean()), float(low), float(high)
+
+
+def bootstrap_strata(values: Sequence[np.ndarray], seed: int = 0, draws: int = DRAWS) -> tuple[float, float, float]:
+    """Mean over strata (data sets, which share no video) of the mean of each [seeds, videos of it], with its 95 % interval: the seeds are
+    drawn once for all strata, the videos within each. All have the same number of seeds."""
+    rng = np.random.default_rng(seed)
+    v = [np.asarray(x, float) for x in values]
+    total = np.zeros(draws)
+    chunks = [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]
+    seeds = np.concatenate([_weights(rng, len(v[0]), c) for c in chunks])
+    for x in v:
+        start = 0
+        for c in chunks:
+            total[start:start + c] += np.einsum("bs,sv,bv->b", seeds[start:start + c], x, _weights(rng, x.shape[1], c), optimize=True)
+            start += c
+    low, high = np.percentile(total / len(v), [50 - LEVEL / 2, 50 + LEVEL / 2])
+    return float(np.mean([x.mean() for x in v])), float(low), float(high)
+
+
+def overlapping(parts: Sequence[np.ndarray], members: Sequence[np.ndarray]) -> np.ndarray:
+    """One value per seed and video, [seeds, videos], whose mean is the mean over parts that share videos, each part's own mean counting alike.
+
+    ``parts``: values [seeds, videos of the part]; ``members``: bool [videos], which videos those are. A video's value is the mean of all, plus its
+    deviation from the mean of each part it is in, weighed by how few that part has: resampling videos then moves all parts that
+    share one together, which resampling each part by itself would not.
+    """
+    out = np.zeros((len(parts[0]), len(members[0])))
+    for values, member in zip(parts, members):
+        own = values.mean(1, keepdims=True)
+        out += own
+        out[:, member] += len(member) / member.sum() * (values - own)
+    return out / len(parts)
+
+
+def bootstrap_metric(scores: dict[str, np.ndarray], measure: Callable[[np.ndarray, np.ndarray], np.ndarray], videos: int, pairs: Sequence[tuple[str, str]],
+                     seed: int = 0, draws: int = 1000) -> dict[Any, tuple[float, float, float]]:
+    """Of a number that is no mean over videos (mAP): value and 95 % interval of every entry of ``scores`` (name -> [seeds, videos, ...]) and of
+    the difference of every pair of names. ``measure(scores, videos kept) -> [seeds]``. Seeds and videos are resampled, the same for all.
+
+    The draws are moved so that their mean lies on the value: a video drawn twice raises an average precision, and the middle of the draws
+    would lie above it (by 2 points for 160 videos of 20 classes).
+    """
+    rng = np.random.default_rng(seed)
+    n = max(len(s) for s in scores.values())
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
+    for _ in range(draws):
+        keep, pick = rng.integers(videos, size=videos), rng.integers(n, size=n)
+        for name, s in scores.items():
+            used, count = np.unique(pick % len(s), return_counts=True)
+            drawn[name].append(float(measure(s[used], keep) @ count / n))
+    value = {name: float(measure(s, np.arange(videos)).mean()) for name, s in scores.items()}
+
+    def around(v: float, d: np.ndarray) -> tuple[float, ...]:
+        return v, *(np.percentile(d, [50 - LEVEL / 2, 50 + LEVEL / 2]) - np.mean(d) + v)
+
+    out: dict[Any, tuple] = {name: around(value[name], np.array(d)) for name, d in drawn.items()}
+    out |= {(a, b): around(value[a] - value[b], np.array(drawn[a]) - np.array(drawn[b])) for a, b in pairs}
+    return {k: tuple(round(float(x), 4) for x in v) for k, v in out.items()}
 
 
 def summary(values: np.ndarray) -> dict[str, float | int | list[float]]:

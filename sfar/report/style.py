@@ -8,11 +8,12 @@ from pathlib import Path
 import matplotlib
 
 from sfar.paths import write_atomic
+from sfar.report.claims import NAMES
+
+__all__ = ["COLOURS", "NAMES", "save", "use"]
 
 COLOURS = {"vanilla": "#999999", "clip": "#E69F00", "temporal": "#56B4E9", "single": "#CC79A7", "sfar": "#0072B2",
            "paper": "#444444", "coarse": "#009E73", "fine": "#D55E00", "uniform": "#999999"}
-NAMES = {"vanilla": "Vanilla CLIP (zero-shot)", "clip": "Baseline (CLIP)", "temporal": "Baseline (Temporal)",
-         "single": "Single granularity (BIKE)", "sfar": "SFAR"}
 
 
 def use() -> None:

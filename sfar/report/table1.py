@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from sfar.config import METHODS, Profile, get_profile
-from sfar.errors import ConfigError
 from sfar.experiment import Dataset, Job, dataset, load_clips
 from sfar.report import claims, stats
 from sfar.report import record as R
@@ -15,17 +14,19 @@ from sfar.runs import run_all
 from sfar.storyboard.oracle import true_set_classifier
 
 MAKE = "make reproduce-table1"
+UNSEEN = ("storyboard-ucf101", "storyboard-hmdb51")  # zero-shot tests of the same runs (Table 2b)
 MANY_VIEWS = ("single", "sfar")  # measured at 4x3 too, as the paper prints for BIKE
 
 
 def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) -> list[Job]:
     """The runs behind the table: every method on every seed (the zero-shot row has no seed)."""
-    return [Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1") for m in methods for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])]
+    return [Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1", UNSEEN if data.drawn else ())
+            for m in methods for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])]
 
 
 def inputs(profile: Profile) -> str:
     """Hash of all that the table's numbers follow from; see ``record.inputs``."""
-    return R.inputs(profile, "table1")
+    return R.inputs(profile, "table1", R.texts_version(profile))
 
 
 def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
         record["upper_reference"] = true_set_classifier(data.root, profile.train.frames)
         record["claims"] += [claims.finds_frames(record, "coarse"), claims.finds_frames(record, "fine"), claims.fine_sharper(record)]
     record["temperature"] = by["sfar"][0]["temperature"]
-    record["provenance"] = R.provenance(MAKE + (f" PROFILE={profile.name}" if profile.name != "storyboard" else ""), profile,
+    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile,
                                         sum(r["seconds"] for r in runs))
     return record
 
@@ -111,8 +112,4 @@ def table1(profile: str | Profile = "storyboard", seeds: list[int] | None = None
     """
     if not isinstance(profile, Profile):
         profile = get_profile(profile, {**(overrides or {}), **({"seeds": list(seeds)} if seeds else {})})
-    if source == "record":
-        return load(profile)
-    if source != "measure":
-        raise ConfigError(f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (train now)")
-    return measure(profile, workers)
+    return R.obtain(source, lambda: load(profile), lambda: measure(profile, workers))

@@ -17,7 +17,7 @@ from PIL import Image
 
 from sfar import paths
 from sfar.config import Profile, digest, get_profile
-from sfar.errors import ConfigError, SfarError
+from sfar.errors import SfarError
 from sfar.experiment import dataset, load_clips
 from sfar.report import fig7b
 from sfar.report import record as R
@@ -79,7 +79,7 @@ def rehearse_visual(profile: Profile, journal: Path) -> dict[str, Any]:
             "descriptions": {o.question.video: o.texts for o in outcomes}}
 
 
-def measure(profile: Profile, workers: int | None = None) -> tuple[dict[str, Any], str]:
+def measure(profile: Profile) -> tuple[dict[str, Any], str]:
     """The record and the journal of its rehearsal. The accuracies are Figure 7b's; raises ``SfarError`` where that record is missing or stale."""
     figure = fig7b.load(profile)
     with tempfile.TemporaryDirectory() as folder:
@@ -102,11 +102,7 @@ def table13(profile: str | Profile = "storyboard", source: str = "record", overr
     """The record of Table 13: the written one (``source="record"``) or rehearsed now (``"measure"``)."""
     if not isinstance(profile, Profile):
         profile = get_profile(profile, overrides)
-    if source == "record":
-        return load(profile)
-    if source != "measure":
-        raise ConfigError(f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (rehearse now)")
-    return measure(profile)[0]
+    return R.obtain(source, lambda: load(profile), lambda: measure(profile)[0])
 
 
 def write(profile: Profile) -> tuple[dict[str, Any], list[Path]]:

@@ -11,6 +11,7 @@ import numpy as np
 from sfar import cost, paper, paths
 from sfar.config import METHODS
 from sfar.report import style, tables
+from sfar.report.study_page import claims_markdown
 
 COLUMNS = ["Method", "Views", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"]
 
@@ -47,13 +48,6 @@ def importance_markdown(record: dict[str, Any]) -> str:
     for key, name in (("single", "Single granularity (BIKE)"), ("coarse", "SFAR, a_coarse"), ("fine", "SFAR, a_fine")):
         rows.append([name, f"{i[key]['mass']:.1f}", f"{i[key]['gain']:+.1f}", f"{i[key]['gain_low']:+.1f} to {i[key]['gain_high']:+.1f}"])
     return tables.markdown(["Importance", "On relevant frames [%]", "Against equal weights [points]", "95 % interval"], rows)
-
-
-def claims_markdown(record: dict[str, Any]) -> str:
-    """The verdicts."""
-    rows = [[c["claim"], c["source"], c["verdict"], style.NAMES.get(c["against"], c["against"]), f"{c['mean']:+.1f}", f"{c['low']:+.1f} to {c['high']:+.1f}"]
-            for c in record["claims"]]
-    return tables.markdown(["Claim", "Source", "Verdict here", "Against", "Difference [points]", "95 % interval"], rows)
 
 
 def cost_markdown() -> str:
