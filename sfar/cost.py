@@ -247,3 +247,60 @@ def inventories(arch: str) -> list[dict]:
         entry("visual + text blocks + positional embedding (BIKE without a head)",
               pick(*towers, "positional_embedding"), bike),
     ]
+
+
+# --- a training run, estimated -------------------------------------------------------------------------------------
+
+# What autograd keeps of one block for the backward pass, in values a token: widths of the residual stream (inputs of both norms, of the
+# attention's and the MLP's projections, q, k, v and the attention's output: 8) and hidden widths of the MLP (before and after QuickGELU, and
+# its factor: 3). Attention runs as one fused kernel that keeps no T x T matrix. A test counts them.
+KEPT_WIDTHS, KEPT_HIDDEN = 8, 3
+KEPT_PER_CLASS = 5  # vectors of width d that the head keeps of each video and class: two pooled embeddings, two hidden layers, their sum
+
+
+def _vision(config: dict):
+    """open_clip's vision configuration with its defaults. Raises ``ConfigError`` for what is no vision transformer of open_clip's own."""
+    import open_clip
+
+    vision = open_clip.CLIPVisionCfg(**config["vision_cfg"])
+    if not isinstance(vision.layers, int) or vision.timm_model_name:
+        raise ConfigError("costs are known for vision transformers of open_clip's own only")
+    return vision
+
+
+def clip_macs(config: dict, frames: int, size: int) -> int:
+    """Exact MACs, everything counted, of the visual tower of an open_clip model configuration; see ``tower_macs``."""
+    v = _vision(config)
+    return sum(tower_macs(v.width, v.layers, v.patch_size, config["embed_dim"], frames, size, v.mlp_ratio).values())
+
+
+def training_memory(config: dict, batch: int, frames: int, size: int, classes: int, train_visual: bool = True, half: bool = True,
+                    checkpointed: bool = False) -> dict[str, float]:
+    """Bytes that one training step of SFAR needs at the least, by part: an estimate from shapes.
+
+    ``batch`` videos of ``frames`` frames of ``size`` x ``size`` pixels on one device, logits over ``classes``; ``half``: bf16 autocast.
+    ``weights``: single precision, and their bf16 copies; ``gradients and Adam``: gradient and two moments of what is trained; ``activations``: what
+    the visual tower keeps for the backward pass (``KEPT_WIDTHS``, ``KEPT_HIDDEN``; under autocast in bf16, but the norms' inputs in single
+    precision), ``checkpointed``: the input of each block and all of one block, nothing of a frozen tower; ``head``: ``KEPT_PER_CLASS`` vectors of each
+    video and class. Not counted: the GPU's own context, the temporaries of a kernel, what the allocator holds in reserve.
+    """
+    import open_clip
+    import torch
+
+    v = _vision(config)
+    with torch.device("meta"):
+        clip = open_clip.CLIP(**config)
+    total, visual = (sum(p.numel() for p in m.parameters()) for m in (clip, clip.visual))
+    head = sum(head_parameters(config["embed_dim"]).values())
+    trained = head + 1 + (visual if train_visual else 0)
+    tokens = (size // v.patch_size) ** 2 + 1
+    value = 2 if half else 4
+    block = v.width * (KEPT_WIDTHS * value + 2 * (4 - value)) + KEPT_HIDDEN * int(v.width * v.mlp_ratio) * value  # the two norms keep single precision
+    token = v.layers * v.width * value + block if checkpointed else v.layers * block
+    return {
+        "weights": 4.0 * (total + head) + (2.0 * visual if half else 0.0),
+        "gradients and Adam": 12.0 * trained,
+        "frames": 4.0 * batch * frames * 3 * size * size,
+        "activations": float(batch * frames * tokens * token) if train_visual else 0.0,
+        "head": 4.0 * KEPT_PER_CLASS * batch * classes * config["embed_dim"],
+    }

@@ -192,3 +192,74 @@ def test_help_of_make_lists_every_target():
     targets = [line.split(":")[0] for line in (root / "Makefile").read_text().splitlines() if line and line[0].isalpha() and ":" in line and "=" not in line]
     text = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert targets and all(f"make {t} " in text for t in targets)
+
+
+def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
+    import torch
+
+    from sfar import experiment
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 200.00 GiB")
+    monkeypatch.setattr(experiment, "dataset", full)
+    refused(capsys, ["train", "sfar", "--out", tmp_path / "x"], "out of GPU memory: lower train.batch")
+    monkeypatch.setattr(experiment, "dataset", lambda *_: [].pop())
+    with pytest.raises(IndexError):  # a mistake in the code is no user's
+        main(["train", "sfar", "--out", str(tmp_path / "x")])
+
+
+@pytest.mark.parametrize(("argv", "parts"), [
+    (["reproduce", "table1", "--dataset", "storyboard-charades"], ["several labels", "table2a"]),
+    (["reproduce", "table1", "--dataset", "ucf"], ["unknown data set 'ucf'", "ucf101"]),
+    (["train", "sfar", "--out", "x", "--dataset", "hmdb51"], ["hmdb51 on disk", "sfar data layout hmdb51"]),
+    (["train", "sfar", "--out", "x", "--dataset", "storyboard-ucf101", "--data", "."], ["storyboard-ucf101 is drawn, not read"]),
+    (["train", "sfar", "--out", "x", "--dataset", "charades", "--data", ".", "--set", "data.fold=2"], ["data.fold", "one official split"]),
+])
+def test_data_sets_and_targets_that_do_not_fit(capsys, argv, parts):
+    refused(capsys, argv, *parts)
+
+
+@pytest.mark.parametrize(("argv", "epochs", "frames"), [
+    (["--set", "data.shots=2"], 2, 8), (["--dataset", "ucf101", "--set", "data.shots=2"], 10, 8), (["--dataset", "ucf101"], 30, 8), (["--dataset", "charades"], 20, 16),
+    (["--set", "data.dataset=charades"], 20, 16), (["--dataset", "ucf101", "--set", "data.shots=2", "--set", "train.epochs=7"], 7, 8), ([], 30, 8)])
+def test_the_protocol_follows_the_data_set(argv, epochs, frames):
+    from sfar.cli import _profile, parser
+    profile, overrides = _profile(parser().parse_args(["reproduce", "table1", "--profile", "paper", *argv]))
+    assert (profile.train.epochs, profile.train.frames) == (epochs, frames)
+    assert overrides.get("train.epochs", 30) == epochs, "the notebook is given the same"
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Two classes of UCF-101 and of HMDB-51 each, 4 + 2 videos, and ten videos of three classes in the layout of Charades."""
+    from sfar.storyboard.scripts import HMDB, UCF
+    from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
+    base = tmp_path_factory.mktemp("sets")
+    write_ucf101(base / "ucf101", 5, 4, 2, classes=tuple(UCF)[:2], workers=1)
+    write_hmdb51(base / "hmdb51", 5, 4, 2, classes=tuple(HMDB)[:2], workers=1)
+    write_charades(base / "charades", 5, 6, 4, classes=tuple(UCF)[:3], workers=1)
+    return base
+
+
+def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
+    ckpt = str(tmp_path / "x.safetensors")
+    hmdb, ucf = (["--dataset", n, "--data", str(sets / n)] for n in ("hmdb51", "ucf101"))
+    assert main(["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shots=2", *SMALL]) == 0
+    assert "(4 clips, 2 times an epoch)" in capsys.readouterr().out
+    assert main(["evaluate", ckpt, *hmdb]) == 0 and main(["evaluate", ckpt, *ucf, "--zero-shot"]) == 0
+    out = capsys.readouterr().out
+    assert "of 4 videos" in out and "zero-shot on 12 videos of 2 classes: half10" in out and "split3" in out
+    # A frozen tower's kept embeddings are the CLIP's own; those of a trained one must not get among them.
+    assert main(["evaluate", ckpt, *ucf, "--zero-shot", "--set", "train.train_visual=false"]) == 0
+    assert capsys.readouterr().out == out.splitlines(keepends=True)[-1]
+    refused(capsys, ["evaluate", ckpt, *ucf], "trained on 2 classes, the data has 2 or others")
+    refused(capsys, ["evaluate", ckpt, "--dataset", "charades", "--data", sets / "charades", "--zero-shot"], "--zero-shot is for UCF-101 and HMDB-51")
+    refused(capsys, ["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shots=5"], "5")
+    refused(capsys, ["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shot_list=/no/such/list.json"], "/no/such/list.json")
+
+
+def test_charades(capsys, tmp_path, sets):
+    ckpt = str(tmp_path / "x.safetensors")
+    where = ["--dataset", "charades", "--data", str(sets / "charades"), "--set", "train.train_visual=false", "--set", "train.frames=4", *SMALL]
+    assert main(["train", "clip", *where, "--out", ckpt]) == 0 and main(["evaluate", ckpt, *where]) == 0
+    assert "1x1: mAP (official) " in capsys.readouterr().out

@@ -291,5 +291,58 @@ def test_the_cache_folder_is_passed_on(monkeypatch):
 @pytest.mark.parametrize("name, content", [("w.pt", b"garbage"), ("w.pt", b""), ("w.safetensors", b"garbage" * 9)])
 def test_a_damaged_local_file(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ConfigError, match="cannot be had"):
+    with pytest.raises(ConfigError, match="does not hold the weights of ViT-S-32-alt"):
         C.load_clip("ViT-S-32-alt", str(tmp_path / name))
+
+
+@pytest.mark.parametrize("content", [[1, 2], {}, {"a": torch.zeros(1)}, {"state_dict": []}])
+def test_a_checkpoint_of_something_else(tmp_path, content):
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(ConfigError, match="(?s)other.pt does not hold the weights of ViT-S-32-alt .*OpenAI's or open_clip's own file"):
+        C.load_clip("ViT-S-32-alt", str(tmp_path / "other.pt"))
+
+
+class Archive(torch.nn.Module):
+    """The tensors of a CLIP under their own names, with the three numbers that OpenAI's archives hold besides."""
+
+    def __init__(self, model):
+        super().__init__()
+        for name, child in model.named_children():
+            self.add_module(name, child)
+        for name, p in model.named_parameters(recurse=False):
+            self.register_parameter(name, p)
+        for name, value in (("input_resolution", tiny.SIZE), ("context_length", 77), ("vocab_size", 49408)):
+            self.register_buffer(name, torch.tensor(value))
+
+    def forward(self, x):
+        return x * self.logit_scale
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Two open_clip models of 32 pixels, with QuickGELU and without."""
+    from open_clip import factory
+    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {"tiny-quickgelu": {**tiny.CONFIG, "quick_gelu": True}, "tiny": tiny.CONFIG})
+
+
+def test_openais_own_archive(tmp_path, small):
+    """A TorchScript file in half precision: every tensor as it is in it, in single precision."""
+    model = tiny.clip().half()
+    torch.jit.trace(Archive(model), torch.ones(1).half()).save(tmp_path / "ViT.pt")
+    got = C.load_clip("tiny-quickgelu", str(tmp_path / "ViT.pt")).state_dict()
+    want = model.state_dict()
+    assert got.keys() == want.keys() and all(got[k].dtype == torch.float32 and torch.equal(got[k], want[k].float()) for k in want)
+    with pytest.raises(ConfigError, match="'tiny' with OpenAI's weights gives wrong features: use 'tiny-quickgelu'"):
+        C.load_clip("tiny", str(tmp_path / "ViT.pt"))
+    wide = C.build({**tiny.CONFIG, "embed_dim": 24}).half()
+    torch.jit.trace(Archive(wide), torch.ones(1).half()).save(tmp_path / "wide.pt")
+    with pytest.raises(ConfigError, match="wide.pt belongs to another configuration"):
+        C.load_clip("tiny-quickgelu", str(tmp_path / "wide.pt"))
+
+
+def test_a_file_in_the_home_folder(tmp_path, small, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_file(tiny.clip().state_dict(), tmp_path / "own.safetensors")
+    got = C.load_clip("tiny-quickgelu", "~/own.safetensors")
+    assert torch.equal(got.text_projection, tiny.clip().text_projection)
+    assert C.weights_id("tiny-quickgelu", "~/own.safetensors") == ["tiny-quickgelu", C.weights_hash(tmp_path / "own.safetensors")]

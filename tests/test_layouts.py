@@ -6,7 +6,7 @@ import test_hmdb51
 import test_kinetics
 import test_ucf101
 
-from sfar.data import disk, layouts
+from sfar.data import disk
 from sfar.data.charades import read_charades
 from sfar.data.hmdb51 import read_hmdb51
 from sfar.data.kinetics import read_kinetics

@@ -612,7 +612,7 @@ CHANGES = {
     "coarse": False, "fine": False, "temporal_layers": 2}
 every_field = pytest.mark.parametrize("field", CHANGES)
 every_method = pytest.mark.parametrize("method", METHODS)
-DATA = Dataset(Path("nowhere"), "fingerprint", DRAWN, True)
+DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", DRAWN, True)
 
 
 def key(method, profile=get_profile("storyboard"), data=DATA, seed=1, views="1x1"):

@@ -204,3 +204,18 @@ def test_a_model_that_was_evaluated_can_be_trained():
     score(model, clips, 3, tiny.SIZE)
     train(model, clips, tiny.profile(), 0)
     assert model.training
+
+
+@pytest.mark.parametrize("method", ["clip", "sfar"])
+def test_activations_computed_again_change_no_number(method):
+    """``train.checkpoint_activations`` is open_clip's own: less memory, the same values and gradients."""
+    frames = torch.randn(4, 3, 3, tiny.SIZE, tiny.SIZE, generator=torch.Generator().manual_seed(0))
+    labels, found = torch.tensor([0, 1, 2, 0]), []
+    for again in (False, True):
+        model = tiny.model(method).train()
+        model.clip.visual.set_grad_checkpointing(again)
+        assert model.clip.visual.transformer.grad_checkpointing is again
+        logits = model(frames).logits
+        info_nce(logits, labels)[0].backward()
+        found.append([logits.detach(), *(p.grad for p in model.parameters() if p.requires_grad)])
+    assert len(found[0]) > 5 and all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))

@@ -1,9 +1,8 @@
 """What the tests of the model, the trainer and the evaluation share: a tiny CLIP and drawn clips."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 
 from sfar import clip as C
 from sfar.config import ModelConfig, get_profile
-from sfar.data.manifest import Manifest
 from sfar.data.transforms import scale_size
 from sfar.model import VideoModel, class_texts
 from sfar.train import seed_everything
