@@ -45,8 +45,11 @@ def _pairs(items: list[str]) -> dict[str, Any]:
 
 
 def _profile(a: argparse.Namespace):
-    from sfar.config import get_profile
-    overrides = _pairs(a.set)
+    from sfar.config import by_dataset, get_profile
+    given = _pairs(a.set)
+    base = get_profile(a.profile).data.dataset
+    dataset, shots = a.dataset or given.get("data.dataset") or base, bool(given.get("data.shots") or given.get("data.shot_list"))
+    overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
     if a.data:
         overrides["data.root"] = a.data
     if getattr(a, "seeds", None):
@@ -57,30 +60,55 @@ def _profile(a: argparse.Namespace):
     return get_profile(a.profile, overrides), overrides
 
 
-def _reproduce(a: argparse.Namespace) -> None:
+def _reproduce(a: argparse.Namespace) -> int:
     from sfar import notebooks, paths, reproduce
+    from sfar.config import layout
     started = time.time()
     profile, overrides = _profile(a)
+    if layout(profile) == "charades" and a.what in ("table1", "table11", "fig7b", "table2d"):
+        raise ConfigError(f"{a.what} is top-1 accuracy, and the videos of {profile.data.dataset} have several labels: use `sfar reproduce table2a`, or `sfar train` and `sfar evaluate`")
+    if a.dry_run or profile.name == "paper":
+        from sfar.clip import load_clip
+        from sfar.plan import plan
+        planned = plan(a.what, profile)
+        print(planned.text + "\n", flush=True)
+        if a.dry_run:
+            return int(bool(planned.wrong))
+        if planned.wrong:
+            raise SfarError(planned.wrong[0])
+        load_clip(profile.model.clip, profile.model.pretrained)  # now: weights that cannot be fetched are no news for after a look into every video
     print(f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}", flush=True)
     made = reproduce.make(a.what, profile, a.jobs, a.groups)
     source = notebooks.find(made.notebook)
     executed = notebooks.run(source, paths.PROJECT / "results" / "runs" / source.name, {"profile": profile.name, **made.parameters(profile, overrides, a.groups)})
     if made.standard:
         notebooks.refresh(source, executed)
+    reproduce.finish(made)
     print("\n" + made.text + "\n")
     print("Written: " + ", ".join(os.path.relpath(f) for f in made.files))
     print(f"Executed notebook: {os.path.relpath(executed)}")
     print(f"Took {(time.time() - started) / 60:.1f} min")
+    return 0
+
+
+def _pending(a: argparse.Namespace) -> None:
+    from sfar import reproduce
+    print(" ".join(reproduce.pending(_profile(a)[0])))
+
+
+def _summary(a: argparse.Namespace) -> None:
+    from sfar import summary
+    print("Written: " + os.path.relpath(summary.write(_profile(a)[0])))
 
 
 def _draw(a: argparse.Namespace) -> None:
+    from sfar.experiment import draw
     from sfar.paths import build_folder
-    from sfar.storyboard.write import write_kinetics
     out = Path(a.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already and not an empty folder: give a new one")
-    build_folder(out, lambda folder: write_kinetics(folder, a.seed, a.train_per_class, a.val_per_class))
-    print(f"Kinetics layout written to {out}")
+    build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class))
+    print(f"Layout of {a.dataset} written to {out}")
 
 
 def _preview(a: argparse.Namespace) -> None:
@@ -100,38 +128,69 @@ def _train(a: argparse.Namespace) -> None:
 
     from sfar import checkpoint
     from sfar.config import check_method
-    from sfar.experiment import build_model, dataset, device, load_clips
+    from sfar.experiment import build_model, dataset, device, epoch_repeats, load_clips, loader_workers, training_embeddings
+    from sfar.paths import check_output
     from sfar.train import train
     if check_method(a.method) == "vanilla":
         raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
+    out = check_output(Path(a.out))
     profile, _ = _profile(a)
     data = dataset(profile)
     clips = load_clips(profile, data, "train")
     model = build_model(profile, data, clips.manifest.classes, a.method, a.seed).to(device())
-    with tqdm(total=len(clips) // min(profile.train.batch, len(clips)) * profile.train.epochs, desc=f"training {a.method}", unit="step") as bar:
+    repeats = epoch_repeats(profile, data, len(clips))
+    embedded = None if profile.train.train_visual else training_embeddings(model.clip, clips, profile, data)
+    n = len(clips) * repeats
+    with tqdm(total=n // min(profile.train.batch, n) * profile.train.epochs, desc=f"training {a.method}", unit="step") as bar:
         def step(i: int, n: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
-        train(model, clips, profile, a.seed, step)
-    checkpoint.save(Path(a.out), model, profile, clips.manifest.classes, a.seed)
-    print(f"Written: {a.out}")
+        train(model, clips, profile, a.seed, step, loader_workers() if embedded is None else 0, repeats, embedded)
+    checkpoint.save(out, model, profile, clips.manifest.classes, a.seed)
+    for path, why in clips.bad.items():
+        print(f"left out: {path}: {why}")
+    print(f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''})")
 
 
 def _evaluate(a: argparse.Namespace) -> None:
     from sfar import checkpoint
-    from sfar.evaluate import ranks, score, topk
-    from sfar.experiment import build_model, dataset, device, load_clips
+    from sfar.evaluate import score
+    from sfar.experiment import build_model, dataset, device, load_clips, loader_workers, result
     profile, _ = _profile(a)
     about = checkpoint.read_about(Path(a.checkpoint))
     data = dataset(profile)
+    classes = tuple(about["classes"]) if a.zero_shot else data.classes
+    model = build_model(profile, data, classes, about["method"], about["seed"])
+    checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
+    about = f"{about['method']}, seed {about['seed']}"
+    if a.zero_shot:
+        _zero_shot(model, profile, data, about)
+        return
     clips = load_clips(profile, data, "val")
-    model = build_model(profile, data, clips.manifest.classes, about["method"], about["seed"])
-    checkpoint.load(Path(a.checkpoint), model, profile, clips.manifest.classes).to(device())
-    s = score(model, clips, profile.train.frames, profile.data.image_size, a.views, desc=f"evaluating {a.views}")
-    rank = ranks(s.probabilities, s.labels)
+    s = score(model, clips, profile.train.frames, profile.data.image_size, a.views, desc=f"evaluating {a.views}", max_bad_share=profile.data.max_bad_share, workers=loader_workers())
+    r = result(s, clips)
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
-    print(f"{about['method']}, seed {about['seed']}, {a.views}: top-1 {topk(rank, 1):.2f} %, top-5 {topk(rank, 5):.2f} % of {len(rank)} videos")
+    what = f"top-1 {r['top1']:.2f} %, top-5 {r['top5']:.2f} %" if "top1" in r else ", ".join(f"mAP ({v}) {x:.2f} %" for v, x in r["map"].items())
+    print(f"{about}, {a.views}: {what} of {len(s.clips)} videos")
+
+
+def _zero_shot(model, profile, data, about: str) -> None:
+    """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
+    from sfar.config import changed
+    from sfar.data import layouts
+    from sfar.experiment import zero_shot_scores
+    from sfar.protocols import half10, of_folds, split3
+    if data.layout not in ("ucf101", "hmdb51"):
+        raise ConfigError(f"--zero-shot is for UCF-101 and HMDB-51 and what has their layout, not for {profile.data.dataset}")
+    import numpy as np
+    # A checkpoint's tower may have been trained: embeddings that are kept are those of the CLIP's own.
+    found = zero_shot_scores(model, changed(profile, {"train.train_visual": True}), data, "sfar")
+    scores, labels = np.array(found["scores"]), np.array(found["labels"])
+    half = half10(scores, labels)
+    folds = split3(of_folds(scores, labels, found["paths"], [{c.path for c in layouts.read(data.layout, data.root, "val", f).clips} for f in (1, 2, 3)]))
+    print(f"{about}, zero-shot on {len(labels)} videos of {len(data.classes)} classes: half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
+          f"split3 {folds['top1']['mean']:.2f} +- {folds['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %")
 
 
 def _notebook(a: argparse.Namespace) -> None:
@@ -162,19 +221,28 @@ def parser() -> argparse.ArgumentParser:
 
     def configured(p: argparse.ArgumentParser) -> None:
         p.add_argument("--profile", default="storyboard", help="storyboard (default) or paper")
-        p.add_argument("--data", default="", metavar="DIR", help="a data set in the Kinetics-400 layout instead of the drawn one")
+        p.add_argument("--dataset", default="", metavar="NAME", help=f"{', '.join(DATASETS)} (default: the profile's)")
+        p.add_argument("--data", default="", metavar="DIR", help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one")
         p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2")
 
+    from sfar.config import DATASETS, LAYOUT_NAMES
     from sfar.reproduce import TARGETS
     p = command("reproduce", _reproduce, "Measure a table or figure of the paper, write results/ and execute its notebook.")
     p.add_argument("what", choices=TARGETS)
     configured(p)
     p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
     p.add_argument("--jobs", type=_positive, default=None, help="runs side by side (default: one per core)")
+    p.add_argument("--dry-run", action="store_true", help="check data, weights and sub-texts and print the plan; nothing is trained or written")
     p.add_argument("--groups", nargs="+", default=[], metavar="FILE", help="fig7b, table2d: groups of sub-texts instead of the storyboard world's")
+    for name, run, text in (("pending", _pending, "Targets of `sfar reproduce` that are not finished, in the order to make them (what `make reproduce` runs)."),
+                            ("summary", _summary, "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md.")):
+        p = command(name, run, text)
+        configured(p)
+        p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
 
     world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(dest="what", required=True, metavar="WHAT")
-    p = command("draw", _draw, "Write the storyboard world as videos in the Kinetics-400 layout.", world)
+    p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
+    p.add_argument("--dataset", default="kinetics400", choices=LAYOUT_NAMES)
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--seed", type=_seed, default=2025)
     p.add_argument("--train-per-class", type=_positive, default=24)
@@ -182,8 +250,9 @@ def parser() -> argparse.ArgumentParser:
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
 
-    from sfar import cli_subtexts
+    from sfar import cli_data, cli_subtexts
     cli_subtexts.add(sub, command, _positive, _pairs)
+    cli_data.add(sub, command, _positive, _seed)
 
     p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
     p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")
@@ -200,6 +269,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("checkpoint", metavar="FILE")
     configured(p)
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
+    p.add_argument("--zero-shot", action="store_true", help="the data set has other classes than the checkpoint: half10 and split3 (Tables 2b, 10)")
 
     p = command("notebook", _notebook, "Execute a notebook headlessly.")
     p.add_argument("name", help="a path, or the start of its name such as 03")
@@ -212,17 +282,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit status: 0, 2 for a user's mistake, 130 when interrupted."""
+    """Run the command; returns the exit status: 0, 1 where a check found something wrong, 2 for a user's mistake, 130 when interrupted."""
     a = parser().parse_args(argv)
     try:
-        a.run(a)
+        return a.run(a) or 0
     except SfarError as e:
         print(f"sfar: {e}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nsfar: interrupted. Finished runs are kept; the same command goes on from there.", file=sys.stderr)
         return 130
-    return 0
+    except Exception as e:
+        torch = sys.modules.get("torch")  # not imported for a message
+        if torch is None or not isinstance(e, torch.OutOfMemoryError):
+            raise
+        print("sfar: out of GPU memory: lower train.batch, set train.checkpoint_activations=true, or free the device; finished runs are kept", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

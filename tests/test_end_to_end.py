@@ -13,20 +13,24 @@ from sfar.runs import kept, run_all
 from sfar.storyboard.oracle import true_set_classifier
 
 # Accuracies are chaotic in the last bits of a training run, and another processor adds in another order. On one
-# machine they agree exactly; between machines this many points of top-1 and top-5 (15 of 500 videos) are allowed.
+# machine they agree exactly; between machines this many points of top-1 and top-5 (12 of 400 videos) are allowed.
 TOLERANCE = 3.0
 MASS_TOLERANCE = 0.02  # share of the importance that falls on relevant frames
 
 RECORD = json.loads((paths.results("storyboard") / "table1.json").read_text())
 
 
+def jobs():
+    """Table 1's runs of the first seed, with their zero-shot tests but in the single view alone: 4x3 views would cost as much as the training."""
+    profile = get_profile("storyboard")
+    return [Job(profile, dataset(profile), m, profile.seeds[0], "1x1", table1.UNSEEN) for m in METHODS]
+
+
 @pytest.fixture(scope="module")
 def runs():
-    profile = get_profile("storyboard")
-    data = dataset(profile)
-    jobs = [Job(profile, data, m, profile.seeds[0]) for m in METHODS]
-    assert not any(kept(j) for j in jobs), "the cache must be empty"
-    return data, dict(zip(METHODS, run_all(jobs)))
+    todo = jobs()
+    assert not any(kept(j) for j in todo), "the cache must be empty"
+    return todo[0].data, dict(zip(METHODS, run_all(todo)))
 
 
 def test_record_fits_the_code():

@@ -197,8 +197,8 @@ HARMLESS = {"sfar", "sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance"
 # The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
 # A table's record is kept under the versions of all stages before it (``table1.inputs``).
 ALL_RUNS = ("world", "sets", "frames", "run")
-THROUGH_INPUTS = {"world": (), "sets": (), "frames": ("world", "sets"), "embeddings": ("world", "sets"), "run": ("world", "sets"), "host_run": ALL_RUNS,
-                  **dict.fromkeys(("table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization", "ambiguity"), ALL_RUNS),
+THROUGH_INPUTS = {"world": (), "sets": (), "frames": ("world", "sets"), "embeddings": ("world", "sets"), "run": ("world", "sets"), "host_run": ALL_RUNS, "weights": ALL_RUNS,
+                  **dict.fromkeys(("table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization", "ambiguity", "qualitative"), ALL_RUNS),
                   "table13": (*ALL_RUNS, "fig7b")}
 # Sub-texts are inputs of a run themselves (``experiment.run_inputs``), whichever code reads or makes them; how runs are spread changes none.
 BY_CONTENT = {"sfar.subtexts", "sfar.subtexts.texts", "sfar.subtexts.groups", "sfar.storyboard.captions", "sfar.data.labels", "sfar.runs", "sfar.paper"}
