@@ -1,11 +1,13 @@
 """Configurations: what is accepted, what is refused and how, and that DEVIATIONS.md and the paper's Table 5 are about them."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from sfar import paths
 from sfar.config import METHODS, PROFILES, ModelConfig, as_dict, check_method, digest, get_profile
 from sfar.errors import ConfigError
 
@@ -186,6 +188,17 @@ def test_deviations_rows_are_complete():
     for table in tables:
         rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines() if not line.startswith("|-")]
         assert all(len(r) == len(rows[0]) and all(r) for r in rows), rows[0]
+
+
+def test_deviations_say_what_the_record_says():
+    """Every open reading that was measured stands there with its difference and interval."""
+    record = json.loads((paths.results("storyboard") / "ablations.json").read_text(encoding="utf-8"))
+    lacking = []
+    for r in record["readings"]:
+        d = r["difference"]
+        text = f"{r['title']}: {d['mean']:+.1f} ({d['low']:+.1f} to {d['high']:+.1f})"
+        lacking += [text] * (text not in DEVIATIONS)
+    assert record["readings"] and not lacking
 
 
 def test_deviations_sums_are_those_of_the_code():
