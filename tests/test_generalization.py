@@ -36,13 +36,13 @@ def made_up(monkeypatch, gain):
         return out
     monkeypatch.setattr(G, "run_hosts", runs)
     record = G._runs(get_profile("storyboard"), None)
-    return {"profile": "storyboard", "provenance": {"command": "make x", "revision": "r", "hardware": "h", "date": "d", "config": {}}, **record}
+    return {"profile": "storyboard", "seeds": [0, 1, 2, 3, 4], "provenance": {"command": "make x", "revision": "r", "hardware": "h", "date": "d", "config": {}}, **record}
 
 
 def test_what_is_compared(monkeypatch):
     record = made_up(monkeypatch, {"videoprompt": 15, "atm": 0, "bike": -12})
-    assert record["seeds"] == list(range(10)) and record["epochs"] == {"profile": 3, "longer": 9}
-    assert len(record["rows"]) == 2 * 3 * 3 and record["seconds"] == 0.5 * 180
+    assert record["epochs"] == {"profile": 3, "longer": 9}
+    assert len(record["rows"]) == 2 * 3 * 3 and record["seconds"] == 0.5 * 90
     mean = {(r["schedule"], r["host"], r["plug"]): r["top1"]["mean"] for r in record["rows"]}
     assert mean["profile", "atm", "none"] == pytest.approx(100 * 20 / 60, abs=1e-3) and mean["longer", "bike", "fine"] == pytest.approx(100 * 9 / 60, abs=1e-3)
     found = {(d["schedule"], d["host"], d["name"], d["against"], d["metric"]): d for d in record["differences"]}
@@ -51,10 +51,6 @@ def test_what_is_compared(monkeypatch):
         if metric == "top1":
             assert d["mean"] == pytest.approx(mean[s, h, a] - mean[s, h, b], abs=1e-3) and d["low"] <= d["mean"] <= d["high"]
     assert all(d["mean"] == 0 for d in record["differences"] if d["metric"] == "top5")
-
-
-def test_seeds_are_distinct():
-    assert G.seeds(get_profile("storyboard", {"seeds": [0]})) == [0, 1] and G.seeds(get_profile("storyboard", {"seeds": [2, 5]})) == [2, 5, 8, 11]
 
 
 @pytest.mark.parametrize("gain, verdicts", [
@@ -106,7 +102,7 @@ def test_the_record():
     """The committed record: of this code, drawn as it is."""
     record = G.STUDY.get()
     check_forms(record, FOLDER)
-    assert {(r["host"], r["plug"]) for r in record["rows"]} == {(h, p) for h in HOSTS for p in PLUGS} and all(len(r["top1"]["per_seed"]) == 10 for r in record["rows"])
+    assert {(r["host"], r["plug"]) for r in record["rows"]} == {(h, p) for h in HOSTS for p in PLUGS} and all(len(r["top1"]["per_seed"]) == 5 for r in record["rows"])
 
 
 def test_measure_from_videos_on_disk(tmp_path, capfd):
@@ -114,7 +110,7 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
     write_kinetics(root, 9, 4, 2, classes=("long jump", "making pizza", "pull ups", "deadlifting"), workers=1)
     options = {"data.root": str(root), "train.epochs": 1, "train.frozen_draws": 1, "model.temporal_layers": 1, "seeds": [0]}
     record = G.STUDY.get(source="measure", overrides=options, workers=2)
-    assert record["seeds"] == [0, 1] and record["data"] == {"val_videos": 8, "classes": 4}
+    assert record["seeds"] == [0] and record["data"] == {"val_videos": 8, "classes": 4}
     assert {r["host"]: r["trained"] for r in record["rows"]} == {"videoprompt": ["head"], "atm": ["head"], "bike": ["head", "logit_scale"]}
     extra = {(r["host"], r["plug"]): r["parameters"] for r in record["rows"]}
     assert all(extra[h, p] - extra[h, "none"] == 2 * (128 * 128 + 128) for h in HOSTS for p in ("mean", "fine"))

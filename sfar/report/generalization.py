@@ -20,11 +20,6 @@ LONGER = 3  # times the profile's epochs
 PAIRS = (("fine", "none", 1), ("fine", "none", 5), ("mean", "none", 1), ("fine", "mean", 1))  # plug, against which, top k
 
 
-def seeds(profile: Profile) -> list[int]:
-    """Each seed of the profile and as many above them: runs on a frozen tower are cheap, and ten seeds say more than five."""
-    return [*profile.seeds, *(s + max(profile.seeds) + 1 for s in profile.seeds)]
-
-
 def schedules(profile: Profile) -> dict[str, int]:
     """Epochs of each schedule."""
     return {"profile": profile.train.epochs, "longer": LONGER * profile.train.epochs}
@@ -39,13 +34,13 @@ def printed() -> dict[str, float]:
 def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
     cells = [(s, h, p) for s in schedules(profile) for h in HOSTS for p in PLUGS]
     plan = {(*cell, seed): HostJob(study.job(profile, Variant("sfar", "", "sfar", (*FROZEN, ("train.epochs", schedules(profile)[cell[0]]))), seed), *cell[1:])
-            for cell in cells for seed in seeds(profile)}
+            for cell in cells for seed in profile.seeds}
     made = dict(zip(plan, run_hosts(list(plan.values()), workers)))
-    by = {cell: [made[(*cell, s)] for s in seeds(profile)] for cell in cells}
+    by = {cell: [made[(*cell, s)] for s in profile.seeds] for cell in cells}
     value = {(cell, k): study.hits(runs, k) for cell, runs in by.items() for k in (1, 5)}
     first = next(iter(made.values()))
     record: dict[str, Any] = {
-        "seeds": seeds(profile), "epochs": schedules(profile), "data": {"val_videos": len(first["labels"]), "classes": len(first["classes"])},
+        "epochs": schedules(profile), "data": {"val_videos": len(first["labels"]), "classes": len(first["classes"])},
         "rows": [{"schedule": s, "host": h, "plug": p, "trained": by[s, h, p][0]["trained"], "parameters": by[s, h, p][0]["parameters"],
                   **{f"top{k}": stats.summary(value[(s, h, p), k]) for k in (1, 5)}} for s, h, p in cells],
         "differences": [study.difference(a, b, value[(s, h, a), k], value[(s, h, b), k], schedule=s, host=h, metric=f"top{k}")
