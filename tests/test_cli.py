@@ -142,6 +142,11 @@ def _alive(group):
     return found
 
 
+def _hears_ctrl_c():
+    """A shell's background jobs, these tests among them, inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _interrupt(p):
     """Ctrl-C for the whole process group, as from a terminal; what it says on its standard error. On a busy machine it may take its time, but it never outlives the test."""
     os.killpg(p.pid, signal.SIGINT)
@@ -155,7 +160,7 @@ def _interrupt(p):
 def test_interrupted_draw_leaves_nothing(tmp_path):
     """Ctrl-C in the middle (the whole process group gets it, as from a terminal): status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
-    p = _command("storyboard", "draw", "--out", out, start_new_session=True)
+    p = _command("storyboard", "draw", "--out", out, start_new_session=True, preexec_fn=_hears_ctrl_c)
     deadline = time.time() + 60
     while time.time() < deadline and not list(tmp_path.glob("data/.k400.*/train/*.mp4")):
         time.sleep(0.1)
@@ -169,7 +174,7 @@ def test_interrupted_training_ends_with_one_message(tmp_path, world):
     """Ctrl-C while two runs train side by side: no worker is left, no traceback, no half-written record."""
     cache = tmp_path / "cache"
     argv = ["reproduce", "table1", "--data", world, "--seeds", "0", "--jobs", "2", "--set", "train.epochs=500"]
-    p = _command(*argv, start_new_session=True, env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)})
+    p = _command(*argv, start_new_session=True, preexec_fn=_hears_ctrl_c, env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)})
     deadline = time.time() + 90
     while time.time() < deadline and len(list(cache.glob("frames/*/.complete"))) < 2:
         time.sleep(0.2)
