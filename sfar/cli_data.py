@@ -59,7 +59,7 @@ def usage(name: str) -> list[str]:
     if name == "kinetics400":
         out.append("make reproduce-table1 PROFILE=paper DATA=DIR")
     full = f"sfar train sfar --profile paper --dataset {name} --data DIR"
-    return [*out, f"{full} --out {name}.pt", f"{full} --set data.shots=4 --out {name}-4.pt", f"sfar evaluate {name}.pt --profile paper --dataset {name} --data DIR"]
+    return [*out, f"{full} --out {name}.safetensors", f"{full} --set data.shots=4 --out {name}-4.safetensors", f"sfar evaluate {name}.safetensors --profile paper --dataset {name} --data DIR"]
 
 
 def _check(a: argparse.Namespace) -> int:

@@ -44,8 +44,7 @@ def _work(job: Job, key: str) -> dict[str, Any]:
 @lru_cache(maxsize=None)
 def _sizes(profile: Profile, data: Dataset, zero_shot: tuple[str, ...], frozen: bool) -> tuple[int, int]:
     train, val = (load_clips(profile, data, split) for split in ("train", "val"))
-    others = [(by_name(profile, name), "all") for name in zero_shot]
-    unseen = [(p, dataset(p), load_clips(p, dataset(p), split)) for p, split in others]
+    unseen = [(p, d := dataset(p), load_clips(p, d, "all")) for p in (by_name(profile, name) for name in zero_shot)]
     if frozen:
         clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
         training_embeddings(clip, train, profile, data)
