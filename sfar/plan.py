@@ -20,10 +20,12 @@ from sfar.config import DRAWN, PROFILES, Profile, as_dict, by_dataset, changed, 
 from sfar.data import layouts
 from sfar.errors import ConfigError, SfarError
 from sfar.evaluate import VIEWS
-from sfar.experiment import ON_DEMAND, Dataset, Job, dataset, epoch_repeats, few_shot_manifest, subtexts_of
-from sfar.report import fig7b, style, table1
+from sfar.experiment import ON_DEMAND, Dataset, Job, dataset, epoch_repeats, few_shot_manifest, is_drawn, need_sets, root_of, subtexts_of
+from sfar.report import ablations, fig7b, multi_label, style, table1, zero_shot
+from sfar.report import few_shot as few_shot_study
 from sfar.report import record as R
 from sfar.report.tables import markdown
+from sfar.reproduce import STUDIES
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 
 # Where the value of each field in the paper profile comes from.
@@ -61,7 +63,9 @@ SOURCES = {
     "train.crop_area": "Table 5, row 9, without an area; BIKE utils/Augmentation.py",
     "train.flip": "Table 5, row 8",
     "train.gray": "Table 5, row 11",
-    "train.amp": "not in the paper; BIKE trains in half precision",
+    "train.precision": "not in the paper; BIKE trains in half precision",
+    "train.compile": "not in the paper; time alone",
+    "train.micro_batch": "not in the paper; memory against time, the loss stays that of the whole batch",
     "data.dataset": "section 4.1, appendix A.1",
     "data.root": "yours",
     "data.fold": "the first official split, as BIKE and X-CLIP train on",
@@ -120,15 +124,19 @@ def plan(what: str, profile: Profile) -> Plan:
         try:
             value, text = make()
         except SfarError as e:
-            wrong.append(str(e))
+            wrong.extend({str(e)} - set(wrong))
             value, text = None, "missing, see below"
         out.extend(["", title, textwrap.indent(text, "  ")])
         return value
 
-    sizes = part("Data", lambda: _data(profile, wrong))
+    every = _sets(what, profile)
+    found = {name: part("Data", lambda p=p: _data(p, wrong, every)) for name, p in ((name, changed(profile, {"data.dataset": name})) for name in every)}
+    sizes = found.get(profile.data.dataset) or found[every[0]]
     part("Weights", lambda: (None, _weights(profile)))
+    for name, at in found.items():
+        if at:
+            part("Sub-texts", lambda name=name, at=at: (None, _subtexts(what, changed(profile, {"data.dataset": name}), at.data)))
     if sizes:
-        part("Sub-texts", lambda: (None, _subtexts(profile, sizes.data)))
         jobs = part("Runs", lambda: _runs(what, profile, sizes))
         if jobs:
             part("Memory and time (estimated, not measured)", lambda: (None, _estimate(profile, sizes, jobs)))
@@ -141,13 +149,27 @@ def plan(what: str, profile: Profile) -> Plan:
 # --- data ----------------------------------------------------------------------------------------------------------
 
 
-def _data(profile: Profile, wrong: list[str]) -> tuple[_Sizes, str]:
+def _sets(what: str, profile: Profile) -> tuple[str, ...]:
+    """The data sets (values of ``data.dataset``) that a target takes: its study's, else the profile's and those that its runs are tested on too."""
+    if is_drawn(profile):
+        return (profile.data.dataset,)
+    for study in (few_shot_study, zero_shot, multi_label):
+        if what in STUDIES[study.STUDY.name][1]:
+            return study.sets(profile)
+    tested = {"table1", "table11", *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1])}
+    return (profile.data.dataset, *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()))
+
+
+def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
+    """One of ``every`` data set that the target takes."""
     d, which = profile.data, layout(profile)
-    if not d.root and d.dataset in DRAWN:
+    if is_drawn(profile):
         return _drawn(profile)
+    if len(every) > 1:
+        need_sets(profile, tuple(layout(changed(profile, {"data.dataset": name})) for name in every))
     if not d.root:
         dataset(profile)  # says what to give
-    about, root = layouts.layout(which), Path(d.root).expanduser().resolve()
+    about, root = layouts.layout(which), root_of(profile, which)
     rows, notes, manifests = [], [], {}
     for split in ("train", "val"):
         m = manifests[split] = layouts.read(which, root, split, d.fold)
@@ -250,9 +272,12 @@ def _config(profile: Profile) -> dict[str, Any]:
     return storyboard_config() if profile.model.clip == STORYBOARD else open_clip.get_model_config(profile.model.clip)
 
 
-def _subtexts(profile: Profile, data: Dataset) -> str:
-    texts = subtexts_of(profile, data.classes)
-    return f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
+def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
+    every = [profile]
+    if what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1]) and not data.drawn and data.layout == "kinetics400":
+        ablations.need_subtexts(profile, data.classes)
+        every = [v.profile(profile, profile.seeds[0]) for v in ablations.FIG7A]
+    return "\n".join(f"{texts.source}: N = {texts.n} for each of {len(texts)} classes" for texts in (subtexts_of(p, data.classes) for p in every))
 
 
 # --- runs, memory, time --------------------------------------------------------------------------------------------
@@ -295,7 +320,7 @@ def _passes(profile: Profile) -> int:
 def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     t, config = profile.train, _config(profile)
     batch = min(t.batch, sizes.train * sizes.repeats)
-    parts, one = (cost.training_memory(config, b, t.frames, profile.data.image_size, len(sizes.data.classes), t.train_visual, t.amp, t.checkpoint_activations)
+    parts, one = (cost.training_memory(config, b, t.frames, profile.data.image_size, len(sizes.data.classes), t.train_visual, t.precision != "fp32", t.checkpoint_activations)
                   for b in (batch, 1))
     fixed = one["weights"] + one["gradients and Adam"]
     need, per_video = sum(parts.values()), sum(one.values()) - fixed
@@ -306,7 +331,7 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
         peak = next(((half, single) for key, half, single in PEAKS if key in name), None)
         seconds = None
         if peak:
-            half = peak[0] if t.amp and peak[0] else peak[1]
+            half = peak[0] if t.precision != "fp32" and peak[0] else peak[1]
             # READERS processes read ahead while the device computes; the slower of both counts. Evaluation is in single precision.
             seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * peak[1] * 1e12), read_test / READERS)
         rows.append([name, f"{memory / 1e9:.0f} GB", "yes" if need <= USABLE * memory else f"no, at most {max(0, int((USABLE * memory - fixed) / per_video))} videos",

@@ -151,8 +151,9 @@ def test_rehearsal_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_seed_again():
+def test_one_seed_again(drawn):
     """A group of the figure trained again from an empty cache."""
+    drawn("storyboard-kinetics")
     profile = fig7b.with_group(get_profile("storyboard"), "terse")
     (run,) = run_all([Job(profile, dataset(profile), "sfar", profile.seeds[0])])
     group = next(g for g in RECORD["groups"] if g["name"] == "terse")

@@ -121,8 +121,9 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
 
 
 @pytest.mark.slow
-def test_a_seed_of_the_record_again():
+def test_a_seed_of_the_record_again(drawn):
     """Accuracy within a few videos: another processor adds up in another order."""
+    drawn("storyboard-kinetics")
     record, base = G.STUDY.get(), get_profile("storyboard")
     job = study.job(base, Variant("sfar", "", "sfar", FROZEN), base.seeds[0])
     jobs = [HostJob(job, h, p) for h in HOSTS for p in PLUGS]

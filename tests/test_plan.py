@@ -200,7 +200,7 @@ def test_the_table_can_be_given_back(root):
     text = plan._configuration(PROFILES["paper"])
     rows = dict(line.split("|")[1:3] for line in text.splitlines()[2:])
     shown = {k.strip(): v.strip() for k, v in rows.items()}
-    for key in ("train.lr_clip", "train.amp", "model.frame_temperature", "train.epochs", "model.attention"):
+    for key in ("train.lr_clip", "train.precision", "model.frame_temperature", "train.epochs", "model.attention"):
         assert _value(shown[key]) == plan.fields(PROFILES["paper"])[key]
 
 
