@@ -99,8 +99,12 @@ def _pending(a: argparse.Namespace) -> None:
 
 
 def _summary(a: argparse.Namespace) -> None:
-    from sfar import summary
-    print("Written: " + os.path.relpath(summary.write(_profile(a)[0])))
+    from sfar import paths, quotes, summary
+    profile = _profile(a)[0]
+    files = [summary.write(profile)]
+    if files[0].parent == paths.results("storyboard"):  # the standard results, which README.md and DEVIATIONS.md quote
+        files += quotes.write()
+    print("Written: " + ", ".join(map(os.path.relpath, files)))
 
 
 def _draw(a: argparse.Namespace) -> None:

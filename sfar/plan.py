@@ -332,8 +332,8 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
         seconds = None
         if peak:
             half = peak[0] if t.precision != "fp32" and peak[0] else peak[1]
-            # READERS processes read ahead while the device computes; the slower of both counts. Evaluation is in single precision.
-            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * peak[1] * 1e12), read_test / READERS)
+            # READERS processes read ahead while the device computes; the slower of both counts.
+            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * half * 1e12), read_test / READERS)
         rows.append([name, f"{memory / 1e9:.0f} GB", "yes" if need <= USABLE * memory else f"no, at most {max(0, int((USABLE * memory - fixed) / per_video))} videos",
                      f"{seconds / 3600:,.1f}" if seconds is not None else "peak not known"])
     cores = parallel.cores()
@@ -341,15 +341,32 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     rows.append([f"this machine's {cores} cores", None, None, f"{seconds / 3600:,.1f}"])
     listed = ", ".join(f"{k} {v / 1e9:.1f}" for k, v in parts.items())
     lines = [f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
-             f"One device trains, the runs take turns. (On 8, as BIKE: {(fixed + per_video * batch / 8) / 1e9:.1f} GB each; this trainer uses one.)",
+             f"One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
              markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
              f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is {_passes(profile)} forward passes; multiply and add count 2).",
              f"Assumed: {SHARE:.0%} of the peak, "
              + (f"{READ_SECONDS} s of one core to read a video, {READERS} of them reading for a GPU, " if read_test else "every video decoded once, ")
              + f"{1000 * CORE_TFLOPS:.0f} GFLOP/s a core, {USABLE:.0%} of a GPU's memory usable."]
     if need > USABLE * max(m for _, m in gpus):
-        lines.append("The batch does not fit: lower train.batch, which makes the contrast of Eq. 12 smaller than the paper's.")
+        lines.append("The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole batch, a step costs a third more), or share it among devices.")
     return "\n".join(lines)
+
+
+def training_table() -> str:
+    """GPU memory and minutes of an epoch of the paper's training by model, number of GPUs and how the batch is laid out: estimated, for docs/TRAINING.md (``python -m sfar.plan``)."""
+    rows, epoch = [], 240_000  # videos (section 4.1)
+    for name in ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu"):
+        config = open_clip.get_model_config(name)
+        macs = cost.clip_macs(config, 8, 224)
+        for gpus, micro, again in ((8, 0, False), (8, 0, True), (4, 0, True), (1, 0, True), (1, 32, False), (1, 8, False)):
+            share = 256 // gpus
+            at_once = micro or share
+            parts = cost.training_memory(config, at_once, 8, 224, 400, checkpointed=again)
+            parts["frames"] *= share / at_once  # the whole share lies on the device
+            passes = 3 + again + bool(micro)
+            minutes = [epoch * passes * 2 * macs / (SHARE * peak * 1e12 * gpus) / 60 for peak in (312.0, 989.0)]
+            rows.append([name.removesuffix("-quickgelu"), str(gpus), str(share), str(micro or "all"), "yes" if again else "no", f"{sum(parts.values()) / 1e9:.1f}", *(f"{m:.0f}" for m in minutes)])
+    return markdown(["Model", "GPUs", "Clips on each", "At a time (micro_batch)", "checkpoint_activations", "GB on each", "Minutes an epoch, A100", "H100"], rows)
 
 
 # --- configuration, output -----------------------------------------------------------------------------------------
@@ -393,3 +410,7 @@ def _written(profile: Profile) -> str:
     free = f"{shutil.disk_usage(near).free / 1e9:,.0f} GB free"
     return (f"record, table and figure: {os.path.relpath(out)}{'' if out == paths.results(profile.name) else ' (not the standard configuration)'}\n"
             f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\nfinished runs, so that nothing is made twice: {cache} ({free})")
+
+
+if __name__ == "__main__":
+    print(training_table())

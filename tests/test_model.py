@@ -174,6 +174,29 @@ def test_one_branch_alone():
     assert torch.equal(fine(frames, garbage, scale).logits, b.logits)  # the fine branch knows the class only by its sub-texts
 
 
+def test_augmented_words_are_kept_until_something_changes():
+    """Without gradients Eq. 4-6 are computed once; other texts, other weights and another copy of the head get their own."""
+    head, frames, texts, scale = build_head("sfar", D, 0.1, PRINTED), random_frames(), random_texts(), torch.tensor(1.0)
+    calls = []
+    head.attention.register_forward_hook(lambda *_: calls.append(1))
+
+    def logits(h, t):
+        with torch.no_grad():
+            return h(frames, t, scale).logits
+    first = logits(head, texts)
+    assert torch.equal(logits(head, texts), first) and len(calls) == 1
+    other = dataclasses.replace(texts, words=texts.words + 1)
+    assert not torch.equal(logits(head, other), first) and torch.equal(logits(head, texts), first)
+    copied = copy.deepcopy(head)
+    with torch.no_grad():
+        head.attention.wv.add_(0.3)
+    moved = logits(head, texts)
+    assert not torch.equal(moved, first) and torch.equal(logits(copied, texts), first)
+    assert torch.allclose(head(frames, texts, scale).logits, moved, atol=1e-6)
+    head.load_state_dict(copied.state_dict())
+    assert torch.equal(logits(head, texts), first)
+
+
 def test_without_ffn_the_embeddings_are_added():
     frames, texts = random_frames(), random_texts()
     head = build_head("sfar", D, 0.1, ModelConfig(ffn="none"))
