@@ -178,7 +178,7 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     model.eval()
     seen: dict[str, Tensor] = {}
     hooks = [module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output}))
-             for name, module in (("encoder", model.clip.visual.transformer), ("attention", model.head.attention))]
+             for name, module in (("encoder", model.clip.visual.transformer),)]
     try:
         out = model(frames)
     finally:
@@ -187,7 +187,7 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     v = model.clip.visual(frames[0])[None]
     t, head = model.texts, model.head
     o = head.embed(v, t)[0]
-    found = {"frames": frames, "tokens": seen["encoder"], "v": v, "t_cls": t.cls, "T": t.words, "S": t.sub_words, "T_hat": seen["attention"], "a_coarse": out.coarse, "a_fine": out.fine,
+    found = {"frames": frames, "tokens": seen["encoder"], "v": v, "t_cls": t.cls, "T": t.words, "S": t.sub_words, "T_hat": head.attention(t.words, t.sub_words, t.sub_mask), "a_coarse": out.coarse, "a_fine": out.fine,
              "o_coarse": E.aggregate(v, out.coarse), "o_fine": E.aggregate(v, out.fine), "ffn_coarse": head.ffn_coarse(v, out.coarse), "ffn_fine": head.ffn_fine(v, out.fine), "o": o, "logits": out.logits}
     return {k: list(x.shape) for k, x in found.items()}
 
