@@ -10,7 +10,7 @@ from test_end_to_end import allowed
 
 from sfar import paths
 from sfar.config import get_profile
-from sfar.report import ablations, ambiguity, few_shot, generalization, multi_label, qualitative, study, sub_actions, table1, zero_shot
+from sfar.report import ablations, ambiguity, few_shot, generalization, multi_label, qualitative, study, sub_actions, zero_shot
 from sfar.runs import run_all
 
 PROFILE = get_profile("storyboard")
