@@ -6,6 +6,7 @@ PROFILE ?= storyboard
 SEEDS   ?=
 DATA    ?=
 JOBS    ?=
+FOLDER  ?=
 WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)")
 OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS))
 # Files of checks side by side, the longest first (tests/conftest.py); without it they run one after another.
@@ -17,7 +18,7 @@ WORKERS  = -n $(or $(JOBS),2) --dist loadfile
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce summary $(RESULTS) test test-fast notebooks lab preview pretrain clean-cache clean
+.PHONY: help env reproduce summary $(RESULTS) test test-fast notebooks bench lab preview pretrain clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -87,6 +88,9 @@ test-fast: env  ## the suite without the runs that train a full seed of every me
 
 notebooks: env  ## execute the notebooks with their default parameters and keep the outputs
 	@for n in notebooks/[0-9]*.ipynb; do $(BIN)/sfar notebook $$n --refresh || exit 1; done
+
+bench: env  ## how fast it is, as ratios, into results/bench (about 12 minutes; FOLDER=/my/videos reads those too)
+	@$(BIN)/sfar bench $(if $(FOLDER),--folder "$(FOLDER)")
 
 lab: env  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

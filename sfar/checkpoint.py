@@ -18,7 +18,7 @@ from sfar.model import VideoModel
 from sfar.paths import write_atomic
 
 
-def _state(model: VideoModel) -> dict[str, Tensor]:
+def trained_state(model: VideoModel) -> dict[str, Tensor]:
     """The tensors that training can change; the frozen text tower comes from the CLIP itself."""
     return {k: v for k, v in model.state_dict().items() if k.startswith(("head.", "clip.visual.")) or k == "clip.logit_scale"}
 
@@ -26,7 +26,7 @@ def _state(model: VideoModel) -> dict[str, Tensor]:
 def save(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ...], seed: int) -> None:
     """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses."""
     about = {"method": model.method, "seed": seed, "classes": list(classes), "model": as_dict(profile.model), "train": as_dict(profile.train)}
-    state = {k: v.detach().cpu().contiguous() for k, v in _state(model).items()}
+    state = {k: v.detach().cpu().contiguous() for k, v in trained_state(model).items()}
     write_atomic(path, to_bytes(state, {"sfar": json.dumps(about)}))
 
 
@@ -58,7 +58,7 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
             raise ConfigError(f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says {mine.get(key)!r}")
     if about["classes"] != list(classes):
         raise ConfigError(f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number")
-    own, state = _state(model), load_file(path)
+    own, state = trained_state(model), load_file(path)
     check_tensors(path, own, state)
     full = model.state_dict()
     full.update(state)

@@ -7,9 +7,11 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from sfar import parallel
 from sfar.errors import ConfigError, SfarError
 
 
@@ -51,7 +53,7 @@ def _profile(a: argparse.Namespace):
     dataset, shots = a.dataset or given.get("data.dataset") or base, bool(given.get("data.shots") or given.get("data.shot_list"))
     overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
     if a.data:
-        overrides["data.root"] = a.data
+        overrides["data.root"] = str(Path(a.data).expanduser().resolve())  # the notebook is executed in another folder
     if getattr(a, "seeds", None):
         try:
             overrides["seeds"] = [int(s) for s in a.seeds.split(",")]
@@ -97,8 +99,12 @@ def _pending(a: argparse.Namespace) -> None:
 
 
 def _summary(a: argparse.Namespace) -> None:
-    from sfar import summary
-    print("Written: " + os.path.relpath(summary.write(_profile(a)[0])))
+    from sfar import paths, quotes, summary
+    profile = _profile(a)[0]
+    files = [summary.write(profile)]
+    if files[0].parent == paths.results("storyboard"):  # the standard results, which README.md and DEVIATIONS.md quote
+        files += quotes.write()
+    print("Written: " + ", ".join(map(os.path.relpath, files)))
 
 
 def _draw(a: argparse.Namespace) -> None:
@@ -123,42 +129,82 @@ def _pretrain(a: argparse.Namespace) -> None:
     print(f"Atomic actions {row['action_top1']:.1f} % per frame; written to {a.out or WEIGHTS}")
 
 
+@contextmanager
+def _world():
+    """The processes of this job: one, or those that torchrun has started."""
+    if not parallel.launched():
+        from sfar.processes import Alone
+        yield Alone(), nullcontext
+        return
+    from sfar import distributed
+    with distributed.joined() as world:
+        yield world, world.first
+
+
 def _train(a: argparse.Namespace) -> None:
+    with _world() as (world, first):
+        _train_in(a, world, first)
+
+
+def _train_in(a: argparse.Namespace, world, first) -> None:
     from tqdm import tqdm
 
-    from sfar import checkpoint
-    from sfar.config import check_method
-    from sfar.experiment import build_model, dataset, device, epoch_repeats, load_clips, loader_workers, training_embeddings
+    from sfar import checkpoint, resume
+    from sfar.config import changed, check_method
+    from sfar.experiment import build_model, dataset, device, epoch_repeats, load_clips, loader_workers, run_inputs, training_embeddings
     from sfar.paths import check_output
     from sfar.train import train
     if check_method(a.method) == "vanilla":
         raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
     out = check_output(Path(a.out))
     profile, _ = _profile(a)
-    data = dataset(profile)
-    clips = load_clips(profile, data, "train")
-    model = build_model(profile, data, clips.manifest.classes, a.method, a.seed).to(device())
+    t = profile.train
+    with first():  # its others find drawn, decoded and embedded videos in the cache
+        data = dataset(profile)
+        clips = load_clips(profile, data, "train")
+        model = build_model(profile, data, clips.manifest.classes, a.method, a.seed).to(device())
+        embedded = None if t.train_visual else training_embeddings(model.clip, clips, profile, data)
+    # How the work is laid out may change on the way: it changes no number but by rounding.
+    same = changed(profile, {"train.compile": False, "train.micro_batch": 0, "train.checkpoint_activations": False})
+    keeper = resume.Keeper(out.with_name(out.name + ".states"), run_inputs(same, data, a.method, a.seed, "1x1"), a.keep_every, world)
+    if a.restart:
+        keeper.discard()
+        world.objects(None)
     repeats = epoch_repeats(profile, data, len(clips))
-    embedded = None if profile.train.train_visual else training_embeddings(model.clip, clips, profile, data)
     n = len(clips) * repeats
-    with tqdm(total=n // min(profile.train.batch, n) * profile.train.epochs, desc=f"training {a.method}", unit="step") as bar:
+    per_epoch = n // min(t.batch, n)
+    with tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar, resume.listening(keeper):
         def step(i: int, n: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update()
-        train(model, clips, profile, a.seed, step, loader_workers() if embedded is None else 0, repeats, embedded)
+            bar.set_postfix_str(f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False)
+            bar.update(i - bar.n)  # from where it went on
+        history = train(model, clips, profile, a.seed, step, loader_workers() if embedded is None else 0, repeats, embedded, world, keeper)
+    if world.rank:
+        return
     checkpoint.save(out, model, profile, clips.manifest.classes, a.seed)
+    keeper.discard()
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
-    print(f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''})")
+    shared = f", {world.size} processes" if world.size > 1 else ""
+    print(f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, {history.steps} steps in {history.seconds:.1f} s{shared})")
 
 
 def _evaluate(a: argparse.Namespace) -> None:
+    with _world() as (world, first):
+        _evaluate_in(a, world, first)
+
+
+def _evaluate_in(a: argparse.Namespace, world, first) -> None:
     from sfar import checkpoint
     from sfar.evaluate import score
     from sfar.experiment import build_model, dataset, device, load_clips, loader_workers, result
+    from sfar.train import autocast_dtype
+    if a.zero_shot and world.size > 1:
+        raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
     profile, _ = _profile(a)
     about = checkpoint.read_about(Path(a.checkpoint))
-    data = dataset(profile)
+    with first():
+        data = dataset(profile)
+        clips = None if a.zero_shot else load_clips(profile, data, "val")
     classes = tuple(about["classes"]) if a.zero_shot else data.classes
     model = build_model(profile, data, classes, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
@@ -166,13 +212,18 @@ def _evaluate(a: argparse.Namespace) -> None:
     if a.zero_shot:
         _zero_shot(model, profile, data, about)
         return
-    clips = load_clips(profile, data, "val")
-    s = score(model, clips, profile.train.frames, profile.data.image_size, a.views, desc=f"evaluating {a.views}", max_bad_share=profile.data.max_bad_share, workers=loader_workers())
+    s = score(model, clips, profile.train.frames, profile.data.image_size, a.views, desc=f"evaluating {a.views}" if world.rank == 0 else "", max_bad_share=profile.data.max_bad_share,
+              workers=loader_workers(), dtype=autocast_dtype(profile.train.precision, device()), world=world)
+    if world.rank:
+        return
     r = result(s, clips)
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
     what = f"top-1 {r['top1']:.2f} %, top-5 {r['top5']:.2f} %" if "top1" in r else ", ".join(f"mAP ({v}) {x:.2f} %" for v, x in r["map"].items())
     print(f"{about}, {a.views}: {what} of {len(s.clips)} videos")
+    if a.scores:
+        from sfar.paths import write_json
+        write_json(Path(a.scores), {"about": about, "views": a.views, **r, "labels": s.labels.tolist(), "paths": [clips.paths[i] for i in s.clips]})
 
 
 def _zero_shot(model, profile, data, about: str) -> None:
@@ -250,9 +301,10 @@ def parser() -> argparse.ArgumentParser:
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
 
-    from sfar import cli_data, cli_subtexts
+    from sfar import cli_bench, cli_data, cli_subtexts
     cli_subtexts.add(sub, command, _positive, _pairs)
     cli_data.add(sub, command, _positive, _seed)
+    cli_bench.add(sub, command)
 
     p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
     p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")
@@ -263,12 +315,15 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("method", help="clip, temporal, single or sfar")
     configured(p)
     p.add_argument("--seed", type=_seed, default=0)
-    p.add_argument("--out", required=True, metavar="FILE")
+    p.add_argument("--out", required=True, metavar="FILE", help="the checkpoint; states on the way lie beside it, in FILE.states, until it is written")
+    p.add_argument("--keep-every", type=float, default=600.0, metavar="SECONDS", help="how often the state is kept; the same command goes on from the last one (default: 600)")
+    p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
     p.add_argument("checkpoint", metavar="FILE")
     configured(p)
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
+    p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
     p.add_argument("--zero-shot", action="store_true", help="the data set has other classes than the checkpoint: half10 and split3 (Tables 2b, 10)")
 
     p = command("notebook", _notebook, "Execute a notebook headlessly.")
@@ -285,14 +340,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 where a check found something wrong, 2 for a user's mistake, 130 when interrupted."""
     a = parser().parse_args(argv)
     try:
+        if parallel.launched() and a.command not in ("train", "evaluate"):
+            raise ConfigError(f"`sfar {a.command}` is one process: start it without torchrun (several processes share the work of train and evaluate)")
         return a.run(a) or 0
     except SfarError as e:
-        print(f"sfar: {e}", file=sys.stderr)
-        return 2
+        if not e.said and os.environ.get("RANK", "0") == "0":
+            print(f"sfar: {e}", file=sys.stderr)
+        return getattr(e, "status", 2)
     except KeyboardInterrupt:
         print("\nsfar: interrupted. Finished runs are kept; the same command goes on from there.", file=sys.stderr)
         return 130
     except Exception as e:
+        if parallel.launched():
+            from sfar import distributed
+            if distributed.lost(e):
+                return 1
         torch = sys.modules.get("torch")  # not imported for a message
         if torch is None or not isinstance(e, torch.OutOfMemoryError):
             raise

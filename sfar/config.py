@@ -65,7 +65,9 @@ class TrainConfig:
     flip: float = 0.5
     gray: float = 0.2
     checkpoint_activations: bool = False  # of the visual tower: computed again for the backward pass, a third more time for a fraction of the memory; same values
-    amp: bool = True  # bf16 autocast where the device has it (a GPU); never on a CPU
+    precision: str = "auto"  # "auto": bf16 autocast on a GPU that has it, fp16 with a loss scale on one that has not, single on a CPU; or "fp32", "bf16", "fp16"
+    compile: bool = False  # torch.compile of the visual tower: a minute or more at the start, then quicker steps
+    micro_batch: int = 0  # clips that pass through the model at a time in each process; 0: its whole share of the batch. The loss stays that of the whole batch
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ PROFILES: dict[str, Profile] = {
         "paper",
         ModelConfig(clip="ViT-B-16-quickgelu", pretrained="openai"),
         TrainConfig(
-            epochs=30, warmup_epochs=5, batch=256,  # section 4.1, Table 5
+            epochs=30, warmup_epochs=5.0, batch=256,  # section 4.1, Table 5
             lr_head=5e-5, lr_clip=5e-6,  # section 4.1 and Table 5: both are right for BIKE's two groups
             crop_area=(0.08, 1.0),
             checkpoint_activations=True),  # 256 clips of 8 frames need some 200 GB without
@@ -169,6 +171,7 @@ def check(p: Profile) -> Profile:
         "model.word_mask": (p.model.word_mask, ("words", "real", "all")),
         "model.coarse_reduce": (p.model.coarse_reduce, ("mean", "sum")),
         "model.ffn": (p.model.ffn, ("linear-relu-linear", "none")),
+        "train.precision": (p.train.precision, ("auto", "fp32", "bf16", "fp16")),
         "train.few_shot_epoch": (p.train.few_shot_epoch, ("repeat", "once")),
         "data.dataset": (p.data.dataset, DATASETS),
         "data.fold": (p.data.fold, (1, 2, 3)),
@@ -187,7 +190,7 @@ def check(p: Profile) -> Profile:
     bounded = {
         "train.warmup_epochs": (p.train.warmup_epochs, math.inf), "train.lr_clip": (p.train.lr_clip, math.inf),
         "train.weight_decay": (p.train.weight_decay, math.inf), "train.loss_lambda": (p.train.loss_lambda, math.inf),
-        "train.flip": (p.train.flip, 1), "train.gray": (p.train.gray, 1), "model.temporal_layers": (p.model.temporal_layers, math.inf), "data.seed": (p.data.seed, math.inf),
+        "train.micro_batch": (p.train.micro_batch, math.inf), "train.flip": (p.train.flip, 1), "train.gray": (p.train.gray, 1), "model.temporal_layers": (p.model.temporal_layers, math.inf), "data.seed": (p.data.seed, math.inf),
         "train.eps": (p.train.eps, math.inf), "data.shots": (p.data.shots, math.inf), "data.shot_seed": (p.data.shot_seed, math.inf), "data.max_bad_share": (p.data.max_bad_share, 1)}
     for key, (value, high) in bounded.items():
         if not (0 <= value <= high and math.isfinite(value)):

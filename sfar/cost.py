@@ -255,7 +255,7 @@ def inventories(arch: str) -> list[dict]:
 # attention's and the MLP's projections, q, k, v and the attention's output: 8) and hidden widths of the MLP (before and after QuickGELU, and
 # its factor: 3). Attention runs as one fused kernel that keeps no T x T matrix. A test counts them.
 KEPT_WIDTHS, KEPT_HIDDEN = 8, 3
-KEPT_PER_CLASS = 5  # vectors of width d that the head keeps of each video and class: two pooled embeddings, two hidden layers, their sum
+KEPT_PER_CLASS = 1  # vectors of width d that the head keeps of each video and class: the video embedding (``fusion.cosines``)
 
 
 def _vision(config: dict):

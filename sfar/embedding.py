@@ -11,6 +11,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 
 def unit(x: Tensor) -> Tensor:
@@ -22,25 +23,29 @@ def attend(words: Tensor, subs: Tensor, sub_mask: Tensor, wq: Tensor, wk: Tensor
     """Eq. 4-6 as printed: augmented words T^ = softmax(T W^q (S W^k)^T / sqrt(d)) S W^v + T.
 
     words [C, W, d], subs [C, N, Ws, d], sub_mask [C, N, Ws] (bool), wq/wk/wv [d, d]; returns [C, W, d].
-    Keys and values of all N sub-texts of a class stand side by side (Eq. 5); padding gets no weight.
+    Keys and values of all N sub-texts of a class stand side by side (Eq. 5); padding gets no weight. Multiplied in the order
+    T (W^q W^k^T) S^T and (softmax S) W^v: no d x d matrix meets the sub-texts, which are N times as many words as the texts.
     """
     c, _, d = words.shape
     s, m = subs.reshape(c, -1, d), sub_mask.reshape(c, 1, -1)
-    q, k, v = words @ wq, s @ wk, s @ wv
-    scores = q @ k.transpose(1, 2) / math.sqrt(d)
-    return scores.masked_fill(~m, -math.inf).softmax(-1) @ v + words
+    scores = words @ (wq @ wk.T) @ s.transpose(1, 2) / math.sqrt(d)
+    return scores.masked_fill(~m, -math.inf).softmax(-1) @ s @ wv + words
 
 
 def coarse_importance(words: Tensor, mask: Tensor, frames: Tensor, temperature: Tensor | float, reduce: str = "mean") -> Tensor:
     """Eq. 7: a_coarse [B, C, L], the softmax over frames of each word's similarity, taken together over the words.
 
     words [C, W, d] (T^ of Eq. 6), mask [C, W], frames [B, L, d]. ``reduce``: "sum" as printed (rows add up to the number
-    of words) or "mean" (rows add up to one). Only real words are computed: they are packed to [P, d] first.
+    of words) or "mean" (rows add up to one). Only real words are computed: they are packed to [P, d] first. What has a row for
+    each word is computed again for the backward pass, not kept.
     """
     index = mask.nonzero(as_tuple=True)
-    p = torch.einsum("pd,bld->bpl", unit(words[index]), unit(frames))
-    p = (p / temperature).softmax(-1)
-    out = p.new_zeros(len(frames), len(words), frames.shape[1]).index_add(1, index[0], p)
+
+    def over_words(w: Tensor, v: Tensor) -> Tensor:
+        p = (torch.einsum("pd,bld->bpl", w, v) / temperature).softmax(-1)
+        return p.new_zeros(len(v), len(words), v.shape[1]).index_add(1, index[0], p)
+
+    out = checkpoint(over_words, unit(words[index]), unit(frames), use_reentrant=False, preserve_rng_state=False)
     return out / mask.sum(1)[None, :, None] if reduce == "mean" else out
 
 

@@ -4,6 +4,8 @@
 class SfarError(Exception):
     """Something the user can mend: the message names the file, field or class, what was expected and what to do."""
 
+    said = False  # printed already, by the first of several processes that met it
+
 
 class VideoError(SfarError):
     """A video that cannot be opened or decoded; the message names the file. It is reported, never replaced."""

@@ -14,6 +14,7 @@ from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
 from sfar.errors import VideoError
 from sfar.model import VideoModel
+from sfar.processes import Alone
 
 VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
 
@@ -61,18 +62,21 @@ class _Inputs(Dataset):
 
 @torch.inference_mode()
 def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: str = "1x1", batch: int = 16, desc: str = "", max_bad_share: float = 0.0,
-          embedded: Tensor | None = None, workers: int = 0) -> Scores:
+          embedded: Tensor | None = None, workers: int = 0, dtype: torch.dtype | None = None, world: Alone = Alone()) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
     BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
     order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than ``max_bad_share`` of
     them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single view), in place of the videos. ``workers``:
-    processes that read videos; the result does not depend on them.
+    processes that read videos; the result does not depend on them. ``dtype``: of the visual tower under autocast, None: single precision.
+    ``world``: processes that share the batches, each of which is what it would be with one process; all get the whole result.
     """
     model.eval()
     device = next(model.parameters()).device
     per_video = VIEWS[views][0] * VIEWS[views][1]
-    loader = DataLoader(_Inputs(clips, frames, size, views, embedded), max(1, batch // per_video), num_workers=workers, pin_memory=device.type == "cuda", collate_fn=list)
+    at_once = max(1, batch // per_video)
+    batches = [list(range(i, min(i + at_once, len(clips)))) for i in range(0, len(clips), at_once)][world.rank::world.size]
+    loader = DataLoader(_Inputs(clips, frames, size, views, embedded), batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=list)
     probabilities, coarse, fine, indices, kept, lost = [], [], [], [], [], []
     for items in tqdm(loader, desc=desc, leave=False, disable=not desc, unit="batch"):
         for i, x, why in items:
@@ -84,9 +88,10 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
         if not rows:
             continue
         kept += rows
-        x = torch.stack([x for _, x, _ in items if x is not None]).to(device)
-        out = model(x.flatten(0, 1)) if embedded is None else model.from_embeddings(x)
-        probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu())
+        x = torch.stack([x for _, x, _ in items if x is not None]).to(device, non_blocking=True)
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            out = model(x.flatten(0, 1)) if embedded is None else model.from_embeddings(x)
+        probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu().numpy())
         if views == "1x1" and not clips.manifest.multi_label:
             pick = torch.tensor([clips.labels[i] for i in rows], device=device)
             b = torch.arange(len(rows), device=device)
@@ -94,8 +99,19 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
             for store, a in ((coarse, out.coarse), (fine, out.fine)):
                 if a is not None:
                     store.append(a[b, pick].float().cpu().numpy())
-    join = lambda parts: np.concatenate(parts) if parts else None  # noqa: E731
-    return Scores(torch.cat(probabilities).numpy(), np.array(clips.labels)[kept], np.array(kept), join(indices), join(coarse), join(fine))
+    parts = world.objects({"kept": kept, "lost": {clips.paths[i]: clips.bad[clips.paths[i]] for i in lost}, "numbers": lost, "rows": (probabilities, indices, coarse, fine)})
+    for part in parts:
+        clips.bad |= part["lost"]
+    if gone := [i for part in parts for i in part["numbers"]]:
+        check_bad(clips, max_bad_share, gone)
+    kept = [i for part in parts for i in part["kept"]]
+    order = np.argsort(kept)
+
+    def join(k: int) -> np.ndarray | None:
+        rows = [x for part in parts for x in part["rows"][k]]
+        return np.concatenate(rows)[order] if rows else None
+
+    return Scores(join(0), np.array(clips.labels)[kept][order], np.array(kept)[order], join(1), join(2), join(3))
 
 
 def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

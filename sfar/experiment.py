@@ -16,7 +16,7 @@ from open_clip.model import CLIP
 
 from sfar import cache, parallel
 from sfar.clip import STORYBOARD, load_clip, weights_id
-from sfar.config import DRAWN, Profile, as_dict, check, check_method, digest, few_shot, layout
+from sfar.config import DRAWN, LAYOUT_NAMES, Profile, as_dict, check, check_method, digest, few_shot, layout
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import StoredClips, VideoClips, clips_of, examine
@@ -31,7 +31,7 @@ from sfar.storyboard.write import truth, write_kinetics
 from sfar.subtexts import SubTexts
 from sfar.subtexts.groups import GROUPS, group
 from sfar.subtexts.texts import bank_names
-from sfar.train import seed_everything, train
+from sfar.train import autocast_dtype, seed_everything, train
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,42 @@ def draw(folder: Path, which: str, seed: int, train: int, val: int) -> None:
         sets.write_charades(folder, seed, 10 * train, 10 * val)
 
 
+def is_drawn(profile: Profile) -> bool:
+    """Whether the profile's data sets are the storyboard world's."""
+    return not profile.data.root and profile.data.dataset in DRAWN
+
+
+def sets_in(root: str) -> tuple[Path, tuple[str, ...]]:
+    """The folder ``data.root``, and the data sets that it holds under the names of their layouts (``config.LAYOUT_NAMES``); none where it is one of them itself."""
+    folder = Path(root).expanduser().resolve()
+    # Listed, not asked for: where case is ignored, Charades' folder of lists would be taken for charades/.
+    names = {p.name for p in folder.iterdir() if p.is_dir()} if root and folder.is_dir() else set()
+    return folder, tuple(n for n in LAYOUT_NAMES if n in names)
+
+
+def root_of(profile: Profile, which: str) -> Path:
+    """The folder of the data set in the layout ``which``: in ``data.root`` under that name, else ``data.root`` itself. Raises ``DataError`` if that holds others only."""
+    folder, held = sets_in(profile.data.root)
+    if held and which not in held:
+        raise DataError(f"{folder} (data.root) holds {', '.join(held)}, but no folder {which}: put the data set, or a link to it, there under this name; "
+                        f"`sfar data layout {which}` shows what it must look like")
+    return (folder / which).resolve() if held else folder
+
+
+def need_sets(profile: Profile, names: tuple[str, ...]) -> None:
+    """Raise ``DataError`` naming the sub-folders that are missing where ``data.root`` does not hold all of ``names`` (of ``config.LAYOUT_NAMES``)."""
+    folder, held = sets_in(profile.data.root)
+    if missing := [n for n in names if n not in held]:
+        where = f"{folder} (data.root) has no sub-folder {', '.join(missing)}" if profile.data.root else "data.root is empty"
+        raise DataError(f"{where}: several data sets are needed here. Give one folder with DATA=/path (data.root) that holds each, or a link to it, under its name: "
+                        f"{', '.join(names)}; `sfar data layout {missing[0]}` shows what it must look like")
+
+
 def dataset(profile: Profile) -> Dataset:
-    """The data set of a profile: drawn now (or found in the cache) or the folder ``data.root``. Raises ``DataError``."""
+    """The data set of a profile: drawn now (or found in the cache) or the folder that ``data.root`` names (``root_of``). Raises ``DataError``."""
     d, which = profile.data, layout(profile)
     if d.root:
-        root = Path(d.root).expanduser().resolve()
+        root = root_of(profile, which)
         manifests = [layouts.read(which, root, split, d.fold) for split in _SOURCES[which]]
         return Dataset(which, root, _fingerprint(manifests), manifests[0].classes, False)
     if d.dataset not in DRAWN:
@@ -93,17 +124,28 @@ def _bank(name: str, n: int | None = None) -> SubTexts:
     return SubTexts.load(name, n)
 
 
+def _file(profile: Profile) -> str:
+    """``model.subtexts`` with its places filled in. Raises ``ConfigError`` naming the file and the command that makes it where such a one is not there."""
+    m, which = profile.model, layout(profile)
+    name = m.subtexts.replace("{n}", str(m.n_subtexts)).replace("{dataset}", which)
+    if name != m.subtexts and not Path(name).expanduser().is_file():
+        raise ConfigError(f"model.subtexts={m.subtexts!r}: there is no file {name}; `sfar subtexts generate --classes {which} --n {m.n_subtexts} --model MODEL --out {name}` makes it "
+                          "(or --classes FILE with your class names)")
+    return name
+
+
 def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     """The sub-texts ``model.subtexts`` names, for these classes in their order.
 
     "bank": the bundled set of the first label set that has every class; else one of the storyboard world's groups
-    (``subtexts/groups.py``) or the path of a JSON file. Raises ``ConfigError`` for a class without sub-texts.
+    (``subtexts/groups.py``) or the path of a JSON file, in which {n} is N and {dataset} the data set's layout. Raises
+    ``ConfigError`` for a class without sub-texts.
     """
     m = profile.model
     if m.subtexts in GROUPS and m.subtexts != "bank":
         texts = group(m.subtexts)
     elif m.subtexts != "bank":
-        texts = SubTexts.load(m.subtexts, m.n_subtexts)
+        texts = SubTexts.load(_file(profile), m.n_subtexts)
     else:
         missing = {name: [c for c in classes if c not in _bank(name)] for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)}
         best = min(missing, key=lambda name: len(missing[name]))
@@ -185,6 +227,8 @@ def build_model(profile: Profile, data: Dataset, classes: tuple[str, ...], metho
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
     texts = class_texts(clip, list(classes), subtexts_of(profile, classes), m)
     clip.visual.set_grad_checkpointing(profile.train.checkpoint_activations)
+    if profile.train.compile:
+        clip.visual.compile()
     return VideoModel(method, clip, texts, m, profile.train.train_visual)
 
 
@@ -213,15 +257,16 @@ def run_inputs(profile: Profile, data: Dataset, method: str, seed: int, views: s
     where = {k: v for k, v in as_dict(profile.data).items() if k != "root" and (trained or k not in _SHOTS)}
     if profile.data.shot_list and trained:
         where["shot_list"] = fewshot.content(few_shot_manifest(profile, data))
-    others = [dataset(by_name(profile, name)) for name in zero_shot]
+    sides = [(p, dataset(p)) for p in (by_name(profile, name) for name in zero_shot)]
     return {"model": model, "weights": weights_id(profile.model.clip, profile.model.pretrained),
-            "subtexts": digest([dict(subtexts_of(profile, d.classes)) for d in (data, *others)]) if method == "sfar" else None,
+            "subtexts": digest([dict(subtexts_of(p, d.classes)) for p, d in ((profile, data), *sides)]) if method == "sfar" else None,
             "classes": list(data.classes), "train": training if trained else {"frames": profile.train.frames}, "data": where, "fingerprint": data.fingerprint,
-            "method": method, "seed": seed if trained else 0, "views": views, "zero_shot": [[n, d.fingerprint] for n, d in zip(zero_shot, others)]}
+            "method": method, "seed": seed if trained else 0, "views": views, "zero_shot": [[n, d.fingerprint] for n, (_, d) in zip(zero_shot, sides)]}
 
 
-def by_name(profile: Profile, name: str, root: str = "") -> Profile:
-    """The profile on another data set, drawn or in folder ``root``, first fold, all clips: the test side of a zero-shot run."""
+def by_name(profile: Profile, name: str) -> Profile:
+    """The profile on another data set, drawn or beside its own in ``data.root``, first fold, all clips: the test side of a zero-shot run."""
+    root = profile.data.root if name in LAYOUT_NAMES else ""
     other = dataclasses.replace(profile.data, dataset=name, root=root, fold=1, shots=0, shot_draws=1, shot_list="")
     return check(dataclasses.replace(profile, data=other))
 
@@ -283,14 +328,14 @@ def zero_shot_scores(model: VideoModel, profile: Profile, data: Dataset, method:
     model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(profile, data.classes), profile.model))
     try:
         s = score(model, clips, profile.train.frames, profile.data.image_size, max_bad_share=profile.data.max_bad_share, embedded=embedded,
-                  workers=0 if embedded is not None else loader_workers())
+                  workers=0 if embedded is not None else loader_workers(), dtype=autocast_dtype(profile.train.precision, device()))
     finally:
         model.for_classes(own)
     return {"scores": _digits(s.probabilities), "labels": s.labels.tolist(), "paths": [clips.paths[i] for i in s.clips], "classes": list(data.classes)}
 
 
-def run_one(job: Job, tick=None) -> dict[str, Any]:
-    """Train and evaluate one job; returns its record (JSON types). ``tick(done)`` reports work done, in ``Job.cost`` units."""
+def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
+    """Train and evaluate one job; returns its record (JSON types). ``tick(done)`` reports work done, in ``Job.cost`` units; ``keeper``: as ``train``'s."""
     p, t = job.profile, job.profile.train
     where = device()
     started = time.perf_counter()
@@ -306,10 +351,11 @@ def run_one(job: Job, tick=None) -> dict[str, Any]:
         work = 3 * t.batch if t.train_visual else 3 * t.batch / 20
         on_step = (lambda i, n, loss: tick(work)) if tick else None
         embedded = training_embeddings(model.clip, clips, p, job.data) if frozen else None
-        history = train(model, clips, p, job.seed, on_step, workers=0 if frozen else loader_workers(), repeats=repeats, embedded=embedded)
+        history = train(model, clips, p, job.seed, on_step, workers=0 if frozen else loader_workers(), repeats=repeats, embedded=embedded, keeper=keeper)
         trained = ["head"] * any(True for _ in model.head.parameters()) + ["logit_scale"] + ["visual"] * t.train_visual
         chosen = {"clips": len(clips), "repeats": repeats, "bad": clips.bad}
-    s = score(model, val, t.frames, p.data.image_size, max_bad_share=p.data.max_bad_share, workers=0 if frozen else loader_workers(),
+    dtype = autocast_dtype(t.precision, where)
+    s = score(model, val, t.frames, p.data.image_size, max_bad_share=p.data.max_bad_share, workers=0 if frozen else loader_workers(), dtype=dtype,
               embedded=frame_embeddings(model.clip, val, p, job.data.fingerprint, False) if frozen else None)
     if tick:
         tick(len(val))
@@ -320,7 +366,7 @@ def run_one(job: Job, tick=None) -> dict[str, Any]:
         "trained": trained, "training": chosen, "history": dataclasses.asdict(history) if history else None,
         "logit_scale": model.clip.logit_scale.exp().item(), "temperature": model.head.tau}
     if job.views != "1x1":
-        many = score(model, val, t.frames, p.data.image_size, job.views, max_bad_share=p.data.max_bad_share, workers=loader_workers())
+        many = score(model, val, t.frames, p.data.image_size, job.views, max_bad_share=p.data.max_bad_share, workers=loader_workers(), dtype=dtype)
         record["views"][job.views] = result(many, val)
         if tick:
             tick(len(val) * VIEWS[job.views][0] * VIEWS[job.views][1])

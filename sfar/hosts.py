@@ -162,9 +162,9 @@ class Plugged(Head):
         self.host, self.fve = host, fve
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
-        fine = self.fve(frames, texts, scale)
-        out = self.host(frames, texts, scale, fine.video)
-        out.fine = fine.fine
+        extra, _, fine = self.fve.embed(frames, texts)
+        out = self.host(frames, texts, scale, extra)
+        out.fine = fine
         return out
 
 

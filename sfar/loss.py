@@ -9,13 +9,21 @@ from torch import Tensor
 from sfar.errors import SfarError
 
 
+class NotFinite(SfarError):
+    """A loss that is not finite. ``videos``: rows of the logits that have such a value themselves."""
+
+    def __init__(self, text: str, videos: list[int]):
+        super().__init__(text)
+        self.videos = videos
+
+
 def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, dict[str, float]]:
     """L = L_T2V + lam * L_V2T of logits y [B, C] (cosine times logit scale) and labels [B]; and both parts.
 
     Read with the minus sign the paper leaves out (DEVIATIONS.md). Text to video (Eq. 12): for each sample's class text,
     a softmax over the videos of the batch, averaged over the videos k_b of that class. Video to text (Eq. 13): a
     softmax over all C classes; averaging within k_b and then over b gives each video the same weight, so it is plain
-    cross-entropy. Raises ``SfarError`` when the loss is not finite.
+    cross-entropy. Raises ``NotFinite``.
     """
     y = logits[:, labels]  # [video, text of sample b]
     same = (labels[:, None] == labels[None, :]).to(y.dtype)
@@ -23,5 +31,6 @@ def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, 
     v2t = F.cross_entropy(logits, labels)
     loss = t2v + lam * v2t
     if not torch.isfinite(loss):
-        raise SfarError(f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip")
+        wrong = (~torch.isfinite(logits).all(1)).nonzero()[:, 0].tolist()
+        raise NotFinite(f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip", wrong)
     return loss, {"t2v": t2v.item(), "v2t": v2t.item()}

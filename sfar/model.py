@@ -17,6 +17,7 @@ from sfar import embedding as E
 from sfar.clip import embed_frames, embed_texts, freeze_text_tower
 from sfar.config import ModelConfig, check_method
 from sfar.errors import ConfigError
+from sfar.fusion import Layers, cosines
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def class_texts(clip: CLIP, names: list[str], subtexts: dict[str, list[str]], cf
 
 @dataclass
 class Output:
-    """Logits [B, C] (cosine times logit scale) and, where the method has them, importances [B, C, L] and video embedding."""
+    """Logits [B, C] (cosine times logit scale) and, where the method has them, importances [B, C, L] and video embedding (SFAR's: ``SFAR.embed``)."""
 
     logits: Tensor
     coarse: Tensor | None = None
@@ -65,8 +66,15 @@ def _init(module: nn.Module) -> None:
                 nn.init.zeros_(m.bias)
 
 
+class Aggregate(nn.Module):
+    """Eq. 8 and 10 without an FFN: frames [B, L, d], importance [B, C, L] -> [B, C, d]."""
+
+    def forward(self, frames: Tensor, importance: Tensor) -> Tensor:
+        return E.aggregate(frames, importance)
+
+
 class FeedForward(nn.Module):
-    """FFN of Eq. 11: Linear-ReLU-Linear of width d (the parameter count of Table 1 leaves room for nothing wider)."""
+    """FFN of Eq. 11: Linear-ReLU-Linear of width d (the parameter count of Table 1 leaves room for nothing wider), on o of Eq. 8 or 10."""
 
     def __init__(self, d: int, residual: bool = False):
         super().__init__()
@@ -74,8 +82,15 @@ class FeedForward(nn.Module):
         self.residual = residual
         _init(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x) + x if self.residual else self.layers(x)
+    def forward(self, frames: Tensor, importance: Tensor) -> Tensor:
+        """FFN(o) [B, C, d] of o = importance [B, C, L] times frames [B, L, d]."""
+        o = E.aggregate(frames, importance)
+        return self.layers(o) + o if self.residual else self.layers(o)
+
+    def weights(self) -> Layers:
+        """For ``fusion.cosines``."""
+        first, _, second = self.layers
+        return Layers(first.weight, first.bias, second.weight, second.bias)
 
 
 class CrossAttention(nn.Module):
@@ -188,13 +203,14 @@ class SFAR(Head):
     def __init__(self, d: int, tau: float, cfg: ModelConfig):
         super().__init__(tau)
         self.cfg = cfg
-        ffn = (lambda: FeedForward(d, cfg.ffn_residual)) if cfg.ffn != "none" else nn.Identity
+        ffn = (lambda: FeedForward(d, cfg.ffn_residual)) if cfg.ffn != "none" else Aggregate
         if cfg.coarse:
             self.attention = CrossAttention(d, cfg.attention, cfg.attention_heads)
             self.ffn_coarse = ffn()
         if cfg.fine:
             self.ffn_fine = ffn()
         self._mean_words: tuple[Tensor, Tensor] | None = None  # (sub_words it belongs to, constant of Eq. 9)
+        self._words: tuple[Tensor, list[int], Tensor] | None = None  # (words they belong to, versions of the weights, augmented words of Eq. 6)
 
     def _fine_words(self, texts: ClassTexts) -> Tensor:
         kept = self._mean_words
@@ -203,20 +219,46 @@ class SFAR(Head):
             self._mean_words = kept = (texts.sub_words, E.mean_unit_words(texts.sub_words, texts.sub_mask))
         return kept[1]
 
-    def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
-        out = Output(frames)
-        v = E.unit(frames) if self.cfg.frame_norm else frames
-        o = 0.0
+    def _augmented(self, texts: ClassTexts) -> Tensor:
+        """Eq. 4-6: [C, W, d]. They depend on no video: without gradients they are kept until a weight changes."""
+        if torch.is_grad_enabled():
+            return self.attention(texts.words, texts.sub_words, texts.sub_mask)
+        versions = [p._version for p in self.attention.parameters()]
+        kept = self._words
+        if kept is None or kept[0] is not texts.words or kept[1] != versions:
+            self._words = kept = (texts.words, versions, self.attention(texts.words, texts.sub_words, texts.sub_mask))
+        return kept[2]
+
+    def importance(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor | None, Tensor | None]:
+        """a_coarse (Eq. 7) and a_fine (Eq. 9), [B, C, L] each, None for one that is left out."""
+        coarse = fine = None
         if self.cfg.coarse:
-            words = self.attention(texts.words, texts.sub_words, texts.sub_mask)
-            out.coarse = E.coarse_importance(words, texts.mask, frames, self.tau, self.cfg.coarse_reduce)
-            o = o + self.ffn_coarse(E.aggregate(v, out.coarse))
+            coarse = E.coarse_importance(self._augmented(texts), texts.mask, frames, self.tau, self.cfg.coarse_reduce)
         if self.cfg.fine:
-            out.fine = E.fine_importance(self._fine_words(texts), frames, self.tau)
-            o = o + self.ffn_fine(E.aggregate(v, out.fine))
-        out.video = o
-        out.logits = scale * (E.unit(o) * E.unit(texts.cls)).sum(-1)
-        return out
+            fine = E.fine_importance(self._fine_words(texts), frames, self.tau)
+        return coarse, fine
+
+    def _weighed(self, frames: Tensor) -> Tensor:
+        return E.unit(frames) if self.cfg.frame_norm else frames
+
+    def embed(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The video embedding o [B, C, d] itself (Eq. 11), with both importances."""
+        coarse, fine = self.importance(frames, texts)
+        v = self._weighed(frames)
+        return sum(ffn(v, a) for ffn, a in self._parts(coarse, fine)), coarse, fine
+
+    def _parts(self, coarse: Tensor | None, fine: Tensor | None) -> list[tuple[nn.Module, Tensor]]:
+        return [(getattr(self, f"ffn_{name}"), a) for name, a in (("coarse", coarse), ("fine", fine)) if a is not None]
+
+    def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
+        coarse, fine = self.importance(frames, texts)
+        parts, v, cls = self._parts(coarse, fine), self._weighed(frames), E.unit(texts.cls)
+        if self.cfg.ffn == "none":
+            o = E.aggregate(v, sum(a for _, a in parts))
+            cosine = (E.unit(o) * cls).sum(-1)
+        else:
+            cosine = cosines(v, cls, [(a, ffn.weights()) for ffn, a in parts], self.cfg.ffn_residual)
+        return Output(scale * cosine, coarse, fine)
 
 
 def build_head(method: str, d: int, tau: float, cfg: ModelConfig) -> Head:

@@ -24,6 +24,11 @@ def deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def launched() -> bool:
+    """Whether torchrun (or something that speaks as it does) has started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE") or 1) > 1
+
+
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

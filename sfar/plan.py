@@ -20,10 +20,12 @@ from sfar.config import DRAWN, PROFILES, Profile, as_dict, by_dataset, changed, 
 from sfar.data import layouts
 from sfar.errors import ConfigError, SfarError
 from sfar.evaluate import VIEWS
-from sfar.experiment import ON_DEMAND, Dataset, Job, dataset, epoch_repeats, few_shot_manifest, subtexts_of
-from sfar.report import fig7b, style, table1
+from sfar.experiment import ON_DEMAND, Dataset, Job, dataset, epoch_repeats, few_shot_manifest, is_drawn, need_sets, root_of, subtexts_of
+from sfar.report import ablations, fig7b, multi_label, style, table1, zero_shot
+from sfar.report import few_shot as few_shot_study
 from sfar.report import record as R
 from sfar.report.tables import markdown
+from sfar.reproduce import STUDIES
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 
 # Where the value of each field in the paper profile comes from.
@@ -61,7 +63,9 @@ SOURCES = {
     "train.crop_area": "Table 5, row 9, without an area; BIKE utils/Augmentation.py",
     "train.flip": "Table 5, row 8",
     "train.gray": "Table 5, row 11",
-    "train.amp": "not in the paper; BIKE trains in half precision",
+    "train.precision": "not in the paper; BIKE trains in half precision",
+    "train.compile": "not in the paper; time alone",
+    "train.micro_batch": "not in the paper; memory against time, the loss stays that of the whole batch",
     "data.dataset": "section 4.1, appendix A.1",
     "data.root": "yours",
     "data.fold": "the first official split, as BIKE and X-CLIP train on",
@@ -120,15 +124,19 @@ def plan(what: str, profile: Profile) -> Plan:
         try:
             value, text = make()
         except SfarError as e:
-            wrong.append(str(e))
+            wrong.extend({str(e)} - set(wrong))
             value, text = None, "missing, see below"
         out.extend(["", title, textwrap.indent(text, "  ")])
         return value
 
-    sizes = part("Data", lambda: _data(profile, wrong))
+    every = _sets(what, profile)
+    found = {name: part("Data", lambda p=p: _data(p, wrong, every)) for name, p in ((name, changed(profile, {"data.dataset": name})) for name in every)}
+    sizes = found.get(profile.data.dataset) or found[every[0]]
     part("Weights", lambda: (None, _weights(profile)))
+    for name, at in found.items():
+        if at:
+            part("Sub-texts", lambda name=name, at=at: (None, _subtexts(what, changed(profile, {"data.dataset": name}), at.data)))
     if sizes:
-        part("Sub-texts", lambda: (None, _subtexts(profile, sizes.data)))
         jobs = part("Runs", lambda: _runs(what, profile, sizes))
         if jobs:
             part("Memory and time (estimated, not measured)", lambda: (None, _estimate(profile, sizes, jobs)))
@@ -141,13 +149,27 @@ def plan(what: str, profile: Profile) -> Plan:
 # --- data ----------------------------------------------------------------------------------------------------------
 
 
-def _data(profile: Profile, wrong: list[str]) -> tuple[_Sizes, str]:
+def _sets(what: str, profile: Profile) -> tuple[str, ...]:
+    """The data sets (values of ``data.dataset``) that a target takes: its study's, else the profile's and those that its runs are tested on too."""
+    if is_drawn(profile):
+        return (profile.data.dataset,)
+    for study in (few_shot_study, zero_shot, multi_label):
+        if what in STUDIES[study.STUDY.name][1]:
+            return study.sets(profile)
+    tested = {"table1", "table11", *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1])}
+    return (profile.data.dataset, *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()))
+
+
+def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
+    """One of ``every`` data set that the target takes."""
     d, which = profile.data, layout(profile)
-    if not d.root and d.dataset in DRAWN:
+    if is_drawn(profile):
         return _drawn(profile)
+    if len(every) > 1:
+        need_sets(profile, tuple(layout(changed(profile, {"data.dataset": name})) for name in every))
     if not d.root:
         dataset(profile)  # says what to give
-    about, root = layouts.layout(which), Path(d.root).expanduser().resolve()
+    about, root = layouts.layout(which), root_of(profile, which)
     rows, notes, manifests = [], [], {}
     for split in ("train", "val"):
         m = manifests[split] = layouts.read(which, root, split, d.fold)
@@ -250,9 +272,12 @@ def _config(profile: Profile) -> dict[str, Any]:
     return storyboard_config() if profile.model.clip == STORYBOARD else open_clip.get_model_config(profile.model.clip)
 
 
-def _subtexts(profile: Profile, data: Dataset) -> str:
-    texts = subtexts_of(profile, data.classes)
-    return f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
+def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
+    every = [profile]
+    if what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1]) and not data.drawn and data.layout == "kinetics400":
+        ablations.need_subtexts(profile, data.classes)
+        every = [v.profile(profile, profile.seeds[0]) for v in ablations.FIG7A]
+    return "\n".join(f"{texts.source}: N = {texts.n} for each of {len(texts)} classes" for texts in (subtexts_of(p, data.classes) for p in every))
 
 
 # --- runs, memory, time --------------------------------------------------------------------------------------------
@@ -295,7 +320,7 @@ def _passes(profile: Profile) -> int:
 def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     t, config = profile.train, _config(profile)
     batch = min(t.batch, sizes.train * sizes.repeats)
-    parts, one = (cost.training_memory(config, b, t.frames, profile.data.image_size, len(sizes.data.classes), t.train_visual, t.amp, t.checkpoint_activations)
+    parts, one = (cost.training_memory(config, b, t.frames, profile.data.image_size, len(sizes.data.classes), t.train_visual, t.precision != "fp32", t.checkpoint_activations)
                   for b in (batch, 1))
     fixed = one["weights"] + one["gradients and Adam"]
     need, per_video = sum(parts.values()), sum(one.values()) - fixed
@@ -306,9 +331,9 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
         peak = next(((half, single) for key, half, single in PEAKS if key in name), None)
         seconds = None
         if peak:
-            half = peak[0] if t.amp and peak[0] else peak[1]
-            # READERS processes read ahead while the device computes; the slower of both counts. Evaluation is in single precision.
-            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * peak[1] * 1e12), read_test / READERS)
+            half = peak[0] if t.precision != "fp32" and peak[0] else peak[1]
+            # READERS processes read ahead while the device computes; the slower of both counts.
+            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * half * 1e12), read_test / READERS)
         rows.append([name, f"{memory / 1e9:.0f} GB", "yes" if need <= USABLE * memory else f"no, at most {max(0, int((USABLE * memory - fixed) / per_video))} videos",
                      f"{seconds / 3600:,.1f}" if seconds is not None else "peak not known"])
     cores = parallel.cores()
@@ -316,15 +341,32 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     rows.append([f"this machine's {cores} cores", None, None, f"{seconds / 3600:,.1f}"])
     listed = ", ".join(f"{k} {v / 1e9:.1f}" for k, v in parts.items())
     lines = [f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
-             f"One device trains, the runs take turns. (On 8, as BIKE: {(fixed + per_video * batch / 8) / 1e9:.1f} GB each; this trainer uses one.)",
+             f"One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
              markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
              f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is {_passes(profile)} forward passes; multiply and add count 2).",
              f"Assumed: {SHARE:.0%} of the peak, "
              + (f"{READ_SECONDS} s of one core to read a video, {READERS} of them reading for a GPU, " if read_test else "every video decoded once, ")
              + f"{1000 * CORE_TFLOPS:.0f} GFLOP/s a core, {USABLE:.0%} of a GPU's memory usable."]
     if need > USABLE * max(m for _, m in gpus):
-        lines.append("The batch does not fit: lower train.batch, which makes the contrast of Eq. 12 smaller than the paper's.")
+        lines.append("The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole batch, a step costs a third more), or share it among devices.")
     return "\n".join(lines)
+
+
+def training_table() -> str:
+    """GPU memory and minutes of an epoch of the paper's training by model, number of GPUs and how the batch is laid out: estimated, for docs/TRAINING.md (``python -m sfar.plan``)."""
+    rows, epoch = [], 240_000  # videos (section 4.1)
+    for name in ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu"):
+        config = open_clip.get_model_config(name)
+        macs = cost.clip_macs(config, 8, 224)
+        for gpus, micro, again in ((8, 0, False), (8, 0, True), (4, 0, True), (1, 0, True), (1, 32, False), (1, 8, False)):
+            share = 256 // gpus
+            at_once = micro or share
+            parts = cost.training_memory(config, at_once, 8, 224, 400, checkpointed=again)
+            parts["frames"] *= share / at_once  # the whole share lies on the device
+            passes = 3 + again + bool(micro)
+            minutes = [epoch * passes * 2 * macs / (SHARE * peak * 1e12 * gpus) / 60 for peak in (312.0, 989.0)]
+            rows.append([name.removesuffix("-quickgelu"), str(gpus), str(share), str(micro or "all"), "yes" if again else "no", f"{sum(parts.values()) / 1e9:.1f}", *(f"{m:.0f}" for m in minutes)])
+    return markdown(["Model", "GPUs", "Clips on each", "At a time (micro_batch)", "checkpoint_activations", "GB on each", "Minutes an epoch, A100", "H100"], rows)
 
 
 # --- configuration, output -----------------------------------------------------------------------------------------
@@ -368,3 +410,7 @@ def _written(profile: Profile) -> str:
     free = f"{shutil.disk_usage(near).free / 1e9:,.0f} GB free"
     return (f"record, table and figure: {os.path.relpath(out)}{'' if out == paths.results(profile.name) else ' (not the standard configuration)'}\n"
             f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\nfinished runs, so that nothing is made twice: {cache} ({free})")
+
+
+if __name__ == "__main__":
+    print(training_table())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import queue
 import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -13,12 +14,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from sfar import cache, parallel
+from sfar import cache, parallel, paths
 from sfar.clip import load_clip
 from sfar.config import Profile
 from sfar.errors import SfarError
 from sfar.experiment import Dataset, Job, by_name, dataset, device, load_clips, run_one, training_embeddings
 from sfar.frozen import frame_embeddings
+from sfar.resume import Keeper
 
 
 def kept(job: Job) -> dict[str, Any] | None:
@@ -29,16 +31,30 @@ def kept(job: Job) -> dict[str, Any] | None:
 _ticks = None
 
 
+def _leave_with_parent() -> None:
+    """End this process when its parent is gone: one that was killed cannot end its workers, and they would train on for nobody."""
+    mp.parent_process().join()
+    os._exit(1)
+
+
 def _start_worker(ticks) -> None:
     global _ticks
     _ticks = ticks
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
 
-def _work(job: Job, key: str) -> dict[str, Any]:
-    record = run_one(job, lambda n: _ticks.put((job.name(), n)))
+def _run(job: Job, key: str, tick) -> dict[str, Any]:
+    """One job; a long training is kept on its way under the key of the run, and goes on from there."""
+    keeper = Keeper(paths.cache() / "run" / f"{key}.states", {"run": key})
+    record = run_one(job, tick, keeper)
     cache.save_json("run", key, record)
+    keeper.discard()
     return record
+
+
+def _work(job: Job, key: str) -> dict[str, Any]:
+    return _run(job, key, lambda n: _ticks.put((job.name(), n)))
 
 
 @lru_cache(maxsize=None)
@@ -78,8 +94,7 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
             if device().type == "cuda":
                 for i in todo:
                     bar.set_postfix_str(jobs[i].name())
-                    found[i] = run_one(jobs[i], bar.update)
-                    cache.save_json("run", keys[i], found[i])
+                    found[i] = _run(jobs[i], keys[i], bar.update)
             else:
                 _in_parallel(jobs, keys, todo, found, workers or parallel.cores(), bar)
             bar.update(bar.total - bar.n)

@@ -166,7 +166,7 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
     job = experiment.Job(get_profile("storyboard"), experiment.Dataset("kinetics400", own_cache, "fingerprint", ("long jump", "pole vault"), False), "sfar", 0)
     before = job.key()
 
-    def run_one(job, tick=None):
+    def run_one(job, tick=None, keeper=None):
         monkeypatch.setattr(cache, "code_version", lambda stage: "edited meanwhile")
         return {"method": job.method}
     monkeypatch.setattr(runs, "run_one", run_one)

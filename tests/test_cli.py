@@ -258,7 +258,7 @@ def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
     ckpt = str(tmp_path / "x.safetensors")
     hmdb, ucf = (["--dataset", n, "--data", str(sets / n)] for n in ("hmdb51", "ucf101"))
     assert main(["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shots=2", *SMALL]) == 0
-    assert "(4 clips, 2 times an epoch)" in capsys.readouterr().out
+    assert "(4 clips, 2 times an epoch, 1 steps in " in capsys.readouterr().out
     assert main(["evaluate", ckpt, *hmdb]) == 0 and main(["evaluate", ckpt, *ucf, "--zero-shot"]) == 0
     out = capsys.readouterr().out
     assert "of 4 videos" in out and "zero-shot on 12 videos of 2 classes: half10" in out and "split3" in out

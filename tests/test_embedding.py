@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sfar import embedding as E
+from sfar import fusion
 from sfar.config import ModelConfig
 from sfar.model import ClassTexts, build_head
 
@@ -242,8 +243,9 @@ def test_head(seed, dtype, tolerance):
     k, cfg = make(seed), ModelConfig(**READINGS[seed % len(READINGS)])
     head = head_of(k, cfg).to(dtype)
     frames, cls, words, subs = leaves([k.frames, k.cls, k.words, k.subs], dtype)
-    out = head(frames, ClassTexts(cls, words, k.mask, subs, k.sub_mask), torch.tensor(SCALE, dtype=dtype))
-    got = [o for o in (out.logits, out.coarse, out.fine, out.video) if o is not None]
+    texts = ClassTexts(cls, words, k.mask, subs, k.sub_mask)
+    out = head(frames, texts, torch.tensor(SCALE, dtype=dtype))
+    got = [o for o in (out.logits, out.coarse, out.fine, head.embed(frames, texts)[0]) if o is not None]
     want, want_grads = literal_result(seed)
     for i, (a, b) in enumerate(zip(got, want, strict=True)):
         close(a, b, tolerance, f"output {i}")
@@ -267,8 +269,11 @@ def test_the_random_cases_meet_every_reading_and_both_kinds_of_shape():
 
 def run(k, cfg=ModelConfig(), head=None, frames=None, texts=None):
     head = head or head_of(k, cfg)
+    frames, texts = k.frames if frames is None else frames, texts or k.texts()
     with torch.no_grad():
-        return head(k.frames if frames is None else frames, texts or k.texts(), torch.tensor(SCALE, dtype=torch.float64))
+        out = head(frames, texts, torch.tensor(SCALE, dtype=torch.float64))
+        out.video = head.embed(frames, texts)[0]
+    return out
 
 
 def same(a, b, tolerance=1e-12):
@@ -410,3 +415,61 @@ def test_padding_of_zeros_gets_no_gradient():
     out = head_of(k, ModelConfig())(k.frames, ClassTexts(k.cls, words, k.mask, subs, k.sub_mask), torch.tensor(SCALE))
     out.logits.sum().backward()
     assert (subs.grad[~k.sub_mask] == 0).all() and (words.grad[~k.mask] == 0).all()
+
+
+@pytest.mark.parametrize("rows", [1, 8, 10**6])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
+    """Against the plain order of operations, however many pairs are worked on at a time; first derivatives against finite differences."""
+    monkeypatch.setitem(fusion.ROWS, "cpu", rows)
+    b, length, c, d = 5, 3, 4, 6
+    g = torch.Generator().manual_seed(parts)
+    draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64).requires_grad_()  # noqa: E731
+    leaves = [draw(b, length, d), draw(c, d)] + [x for _ in range(parts) for x in (draw(b, c, length), draw(d, d), draw(d), draw(d, d), draw(d))]
+
+    def split(x):
+        return [(x[i], fusion.Layers(*x[i + 1:i + 5])) for i in range(0, len(x), 5)]
+
+    def fused(frames, cls, *x):
+        return fusion.cosines(frames, E.unit(cls), split(x), residual)
+
+    def plain(frames, cls, *x):
+        o = 0.0
+        for a, f in split(x):
+            y = E.aggregate(frames, a)
+            o = o + (y @ f.w1.T + f.b1).relu() @ f.w2.T + f.b2 + (y if residual else 0)
+        return torch.cosine_similarity(o, cls, dim=-1)
+
+    close(fused(*leaves), plain(*leaves), 1e-12)
+    weights = torch.randn(b, c, generator=g, dtype=torch.float64)
+    for got, want in zip(*(torch.autograd.grad((f(*leaves) * weights).sum(), leaves) for f in (fused, plain)), strict=True):
+        close(got, want, 1e-11)
+    assert torch.autograd.gradcheck(fused, leaves)
+
+
+def test_a_zero_embedding_has_cosine_zero_and_finite_gradients():
+    zeros = [torch.zeros(*shape, requires_grad=True) for shape in ((3, 3), (3,), (3, 3), (3,))]
+    frames, cls, a = torch.ones(2, 1, 3, requires_grad=True), E.unit(torch.ones(2, 3)), torch.ones(2, 2, 1)
+    out = fusion.cosines(frames, cls, [(a, fusion.Layers(*zeros))])
+    out.sum().backward()
+    assert torch.equal(out, torch.zeros(2, 2)) and all(torch.isfinite(x.grad).all() for x in (frames, *zeros))
+
+
+@pytest.mark.parametrize("method", ["backward", "forward"])
+def test_nothing_with_a_row_for_each_word_is_kept(method):
+    """Of the size B x C x words x L, nor anything of B x C x d but the video embedding: what autograd saves is looked at."""
+    b, length, c, n, w, d = 7, 5, 31, 3, 9, 16
+    g = torch.Generator().manual_seed(0)
+    texts = ClassTexts(torch.randn(c, d, generator=g), torch.randn(c, w, d, generator=g), torch.ones(c, w, dtype=torch.bool), torch.randn(c, n, w, d, generator=g),
+                       torch.ones(c, n, w, dtype=torch.bool))
+    head = build_head("sfar", d, 0.1, ModelConfig(n_subtexts=n))
+    kept = {}
+
+    def pack(x):
+        kept[x.data_ptr()] = x.numel()
+        return x
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), torch.set_grad_enabled(method == "backward"):
+        head(torch.randn(b, length, d, generator=g, requires_grad=True), texts, torch.tensor(1.0))
+    large = sorted(k for k in kept.values() if k >= b * c * d and k % b == 0)  # b is a prime that no other size has: of the videos, not of the texts alone
+    assert large == ([] if method == "forward" else [b * c * d])  # o

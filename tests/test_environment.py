@@ -19,8 +19,8 @@ FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 # A module imports only from layers before its own, or from its own.
 LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding",
-          "model", "loss", "mean_ap", "evaluate", "protocols", "frozen", "train", "checkpoint", "experiment", "runs", "hosts", "ambiguity", "cost", "report", "notebooks", "plan", "reproduce", "summary",
-          "cli_subtexts", "cli_data", "cli", "__main__")
+          "fusion", "model", "loss", "mean_ap", "processes", "evaluate", "protocols", "frozen", "train", "checkpoint", "experiment", "resume", "distributed", "runs", "hosts", "ambiguity", "cost", "report", "notebooks", "reproduce", "plan", "summary", "quotes",
+          "bench_measure", "bench_literal", "bench_head", "bench_step", "bench_reader", "bench", "cli_subtexts", "cli_data", "cli_bench", "cli", "__main__")
 
 MACHINES = [{"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
             for s, m in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64"))]
@@ -192,8 +192,8 @@ def test_decord_is_imported_in_one_place():
 # --- the code behind the cache keys --------------------------------------------------------------------------------
 
 # These say where things are, how work is spread or what went wrong: no number follows from them.
-# "sfar" itself holds the version and silences a warning.
-HARMLESS = {"sfar", "sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance", "sfar.parallel"}
+# "sfar" itself holds the version and silences a warning. A training that was interrupted goes on to the same weights to the bit (tests/test_resume.py).
+HARMLESS = {"sfar", "sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance", "sfar.parallel", "sfar.resume", "sfar.checkpoint"}
 # The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
 # A table's record is kept under the versions of all stages before it (``table1.inputs``).
 ALL_RUNS = ("world", "sets", "frames", "run")

@@ -29,7 +29,7 @@ class Clips(tiny.Clips):
 
 def clips(n=6):
     plain = tiny.clips(n)
-    return Clips(plain.pixels, plain.labels, [f"{i}.mp4" for i in range(n)], [0] * n)
+    return Clips(plain.pixels, plain.labels, [f"{i}.mp4" for i in range(n)], first=[0] * n)
 
 
 @pytest.fixture

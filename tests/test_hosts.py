@@ -135,7 +135,7 @@ def test_a_plug_that_says_nothing_changes_nothing(host):
 def test_what_it_says_is_added_to_the_video_embedding(host):
     x = frames().float()
     plugged = build(host, "fine")
-    extra = plugged.head.fve(x, plugged.texts, torch.tensor(1.0)).video
+    extra = plugged.head.fve.embed(x, plugged.texts)[0]
     assert extra.shape == (2, 3, 16)
     assert plugged.from_embeddings(x).video.equal(build(host).from_embeddings(x).video + extra)
 

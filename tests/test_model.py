@@ -168,26 +168,51 @@ def test_one_branch_alone():
     fine.load_state_dict({k: v for k, v in both.state_dict().items() if "ffn_fine" in k})
     a, b, o = coarse(frames, texts, scale), fine(frames, texts, scale), both(frames, texts, scale)
     assert a.fine is None and b.coarse is None
-    assert torch.allclose(a.video + b.video, o.video, atol=1e-7)  # Eq. 11 adds the two
+    assert torch.allclose(coarse.embed(frames, texts)[0] + fine.embed(frames, texts)[0], both.embed(frames, texts)[0], atol=1e-7)  # Eq. 11 adds the two
     assert torch.equal(a.coarse, o.coarse) and torch.equal(b.fine, o.fine)
     garbage = dataclasses.replace(texts, words=torch.full_like(texts.words, float("nan")))
     assert torch.equal(fine(frames, garbage, scale).logits, b.logits)  # the fine branch knows the class only by its sub-texts
 
 
+def test_augmented_words_are_kept_until_something_changes():
+    """Without gradients Eq. 4-6 are computed once; other texts, other weights and another copy of the head get their own."""
+    head, frames, texts, scale = build_head("sfar", D, 0.1, PRINTED), random_frames(), random_texts(), torch.tensor(1.0)
+    calls = []
+    head.attention.register_forward_hook(lambda *_: calls.append(1))
+
+    def logits(h, t):
+        with torch.no_grad():
+            return h(frames, t, scale).logits
+    first = logits(head, texts)
+    assert torch.equal(logits(head, texts), first) and len(calls) == 1
+    other = dataclasses.replace(texts, words=texts.words + 1)
+    assert not torch.equal(logits(head, other), first) and torch.equal(logits(head, texts), first)
+    copied = copy.deepcopy(head)
+    with torch.no_grad():
+        head.attention.wv.add_(0.3)
+    moved = logits(head, texts)
+    assert not torch.equal(moved, first) and torch.equal(logits(copied, texts), first)
+    assert torch.allclose(head(frames, texts, scale).logits, moved, atol=1e-6)
+    head.load_state_dict(copied.state_dict())
+    assert torch.equal(logits(head, texts), first)
+
+
 def test_without_ffn_the_embeddings_are_added():
     frames, texts = random_frames(), random_texts()
-    out = build_head("sfar", D, 0.1, ModelConfig(ffn="none"))(frames, texts, torch.tensor(1.0))
-    want = E.aggregate(E.unit(frames), out.coarse) + E.aggregate(E.unit(frames), out.fine)
-    assert torch.allclose(out.video, want, atol=1e-6)
+    head = build_head("sfar", D, 0.1, ModelConfig(ffn="none"))
+    o, coarse, fine = head.embed(frames, texts)
+    want = E.aggregate(E.unit(frames), coarse) + E.aggregate(E.unit(frames), fine)
+    assert torch.allclose(o, want, atol=1e-6)
+    assert torch.allclose(head(frames, texts, torch.tensor(1.0)).logits, torch.cosine_similarity(want, texts.cls, dim=-1), atol=1e-6)
 
 
 def test_residual_ffn():
     torch.manual_seed(0)
-    frames, texts, scale = random_frames(), random_texts(), torch.tensor(1.0)
+    frames, texts = random_frames(), random_texts()
     plain, residual, none = (build_head("sfar", D, 0.1, c) for c in (PRINTED, ModelConfig(ffn_residual=True), ModelConfig(ffn="none")))
     residual.load_state_dict(plain.state_dict())
     none.load_state_dict({k: v for k, v in plain.state_dict().items() if "ffn" not in k})
-    a, b, c = (h(frames, texts, scale).video for h in (plain, residual, none))
+    a, b, c = (h.embed(frames, texts)[0] for h in (plain, residual, none))
     assert torch.allclose(a + c, b, atol=1e-6)
 
 

@@ -1,11 +1,13 @@
 """Notebooks: thin, executed, their marked cells filled; Papermill refuses what they do not declare."""
 
+import ast
 import os
 import re
 import subprocess
 import sys
 
 import nbformat
+import papermill
 import pytest
 
 from sfar import notebooks, paths
@@ -84,3 +86,11 @@ def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
     done = _nbval(tmp_path / "changed.ipynb")
     assert done.returncode == 1, done.stdout
     assert f"{len([c for c in nb.cells if c.cell_type == 'code']) - 2} passed" in done.stdout and "2 failed" in done.stdout
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_papermill_reads_every_parameter(path):
+    """A remark with a second "=" in it hides the parameter before it, and a target of ``make`` ends in "has no parameter"."""
+    cell, = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    declared = {target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets}
+    assert declared and set(papermill.inspect_notebook(str(path))) == declared

@@ -9,7 +9,7 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from sfar import cost, plan
+from sfar import cost, paths, plan
 from sfar.cli import main
 from sfar.config import PROFILES, get_profile
 from sfar.data import layouts
@@ -200,7 +200,7 @@ def test_the_table_can_be_given_back(root):
     text = plan._configuration(PROFILES["paper"])
     rows = dict(line.split("|")[1:3] for line in text.splitlines()[2:])
     shown = {k.strip(): v.strip() for k, v in rows.items()}
-    for key in ("train.lr_clip", "train.amp", "model.frame_temperature", "train.epochs", "model.attention"):
+    for key in ("train.lr_clip", "train.precision", "model.frame_temperature", "train.epochs", "model.attention"):
         assert _value(shown[key]) == plan.fields(PROFILES["paper"])[key]
 
 
@@ -263,7 +263,7 @@ def test_the_paper_at_its_own_size():
     assert test == pytest.approx((5 + 2 * 12) * 19_881 * clip, rel=1e-4)
     assert read_train == pytest.approx(4 * 30 * 240_258 * plan.READ_SECONDS) and read_test == pytest.approx(7 * 19_881 * plan.READ_SECONDS)
     text = plan._estimate(p, sizes, jobs)
-    seconds = max(train / (0.4 * 989e12), read_train / 8) + max(test / (0.4 * 67e12), read_test / 8)
+    seconds = max(train / (0.4 * 989e12), read_train / 8) + max(test / (0.4 * 989e12), read_test / 8)
     assert f"{seconds / 3600:,.1f}" in next(line for line in text.splitlines() if "H100" in line)
     assert "at most" not in next(line for line in text.splitlines() if "H200" in line)
     without = get_profile("paper", {"train.checkpoint_activations": False})
@@ -275,3 +275,8 @@ def test_the_published_copy_is_not_refused():
     for expected in layouts.COUNTS["kinetics400"].values():
         found, listed = (e.number for e in expected)
         assert 1 - found / listed < PROFILES["paper"].data.max_bad_share
+
+
+def test_the_table_of_the_documentation_is_that_of_the_code():
+    text = (paths.PROJECT / "docs" / "TRAINING.md").read_text(encoding="utf-8")
+    assert plan.training_table().strip() in text and "estimated" in text

@@ -113,8 +113,10 @@ def test_rules_do_not_depend_on_the_order_of_the_list():
 
 def test_without_scripts_ambiguity_is_the_papers_score():
     cls = torch.eye(3)
-    assert Q.class_ambiguity(("long jump", "deadlifting", "front squat"), cls)[1] == "true overlap"
-    assert Q.class_ambiguity(("a", "b", "c"), cls)[1].startswith("ambiguous score")
+    scripts = ("long jump", "deadlifting", "front squat")
+    assert Q.class_ambiguity(scripts, cls, True)[1] == "true overlap"
+    assert Q.class_ambiguity(scripts, cls, False)[1].startswith("ambiguous score"), "real videos of classes with these names were not drawn from the scripts"
+    assert Q.class_ambiguity(("a", "b", "c"), cls, True)[1].startswith("ambiguous score")
 
 
 # --- figures and page ---
@@ -142,7 +144,7 @@ def record():
             figures[f].append(f"val/{i}.mp4")
     c = {"videos": 9, "higher": 4, "right": {"single": 5, "coarse": 6}, "mean": {"single": .5, "coarse": .6}}
     return {"table": "qualitative", "profile": "storyboard", "inputs": "0", "seeds": [0], "data": {"train_clips": 9, "val_videos": 9, "classes": 6, "undecodable": {}, "missing": []},
-            "classes": classes, "crop": [64, 73], "temperature": {"both": .07}, "ambiguity": {"by": "true overlap", "of": {c: 1.0 for c in classes}}, "fig5": {"these": c, "all": c},
+            "classes": classes, "drawn": True, "crop": [64, 73], "temperature": {"both": .07}, "ambiguity": {"by": "true overlap", "of": {c: 1.0 for c in classes}}, "fig5": {"these": c, "all": c},
             "shapes": Q.shapes(tiny.model("sfar"), frames()[None]), "figures": figures, "videos": videos, "claims": [],
             "provenance": {"command": "make x", "revision": "r", "hardware": "h", "date": "d", "config": {}}}
 
@@ -188,6 +190,7 @@ def test_figures_hold_what_they_should(record):
 def test_without_the_truth_its_parts_are_said_to_be_absent(record, tmp_path):
     real = copy.deepcopy(record)
     del real["figures"]["fig1"], real["figures"]["fig10"]
+    real["drawn"] = False
     for v in real["videos"].values():
         del v["segments"], v["irrelevant"]
     files = {f.name for f in page.write(real, tmp_path)}

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from sfar.errors import SfarError
 from sfar.evaluate import ranks, score, topk
 from sfar.loss import info_nce
-from sfar.train import TrainingClips, learning_rate, seed_everything, train
+from sfar.train import TrainingClips, autocast_dtype, learning_rate, seed_everything, train
 
 
 def weights(model):
@@ -194,8 +194,54 @@ def test_weights_that_blow_up_stop_the_run():
     model = tiny.model()
     with torch.no_grad():
         model.head.ffn_fine.layers[0].weight.fill_(float("nan"))
-    with pytest.raises(SfarError, match="the loss is not finite"):
+    with pytest.raises(SfarError, match=r"the loss is not finite .* Epoch 1, batch 1 of 1; logits that are not finite: clip\d.mp4, clip\d.mp4, clip\d.mp4, clip\d.mp4$"):
         train(model, tiny.clips(4), tiny.profile(), 0)
+
+
+@pytest.mark.parametrize("micro", [0, 1])
+def test_the_video_behind_a_loss_that_is_not_finite_is_named(micro):
+    """Frame embeddings of one clip are broken: of the batch it is the one that is named."""
+    clips, embedded = tiny.clips(12), torch.randn(1, 12, 3, 16)
+    embedded[0, 7] = float("inf")
+    seen = []
+    with pytest.raises(SfarError, match=r"Epoch 1, batch [123] of 3; logits that are not finite: clip7.mp4$"):
+        train(tiny.model(train_visual=False), clips, tiny.profile(micro_batch=micro), 0, lambda *a: seen.append(a), embedded=embedded)
+    assert len(seen) < 3
+
+
+@pytest.mark.parametrize("micro", [1, 3, 4, 7])
+def test_a_batch_in_parts_has_the_loss_of_the_whole(micro):
+    """Cached gradients, not the mean of small losses: exact to rounding (at learning rates at which AdamW does not magnify it)."""
+    profile = {"batch": 7, "epochs": 2, "lr_head": 5e-5, "lr_clip": 5e-6}
+    whole, parts = tiny.model(), tiny.model()
+    histories = [train(m, tiny.clips(15), tiny.profile(**profile, micro_batch=k), 0) for m, k in ((whole, 0), (parts, micro))]
+    for name in ("loss", "t2v", "v2t"):
+        assert getattr(histories[1], name) == pytest.approx(getattr(histories[0], name), abs=1e-5)
+    want = weights(whole)
+    assert all(torch.allclose(v, want[k], atol=1e-5) for k, v in weights(parts).items())
+    small = train(tiny.model(), tiny.clips(15), tiny.profile(**profile | {"batch": 3}), 0)
+    assert abs(small.t2v[0] - histories[0].t2v[0]) > 0.05  # which is another loss
+
+
+@pytest.mark.parametrize("precision, dtype", [("auto", None), ("fp32", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_precision(precision, dtype):
+    """Half precision reaches the visual tower, and the head stays in single."""
+    assert autocast_dtype(precision, torch.device("cpu")) == dtype
+    model, seen = tiny.model(), []
+    model.clip.visual.transformer.resblocks[0].mlp.c_fc.register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+    rates = {"lr_head": 5e-5, "lr_clip": 5e-6}  # small: a step that the loss scale leaves out moves little
+    history = train(model, tiny.clips(8), tiny.profile(precision=precision, **rates), 0)
+    assert set(seen) == {dtype or torch.float32}
+    plain = train(tiny.model(), tiny.clips(8), tiny.profile(**rates), 0)
+    assert history.loss == pytest.approx(plain.loss, abs=0.05)
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+def test_the_attention_of_the_visual_tower_is_one_fused_operation():
+    model = tiny.model()
+    with torch.profiler.profile() as profiler:
+        model(torch.zeros(1, 3, 3, tiny.SIZE, tiny.SIZE)).logits.sum().backward()
+    assert any("scaled_dot_product" in e.key for e in profiler.key_averages())
 
 
 def test_a_model_that_was_evaluated_can_be_trained():

@@ -13,7 +13,7 @@ import pytest
 
 from sfar import paper, paths
 from sfar.config import METHODS, get_profile
-from sfar.errors import ConfigError, SfarError
+from sfar.errors import SfarError
 from sfar.protocols import half10, split3
 from sfar.report import stats, zero_shot, zero_shot_page
 from sfar.report.stats import bootstrap_mean, overlapping
@@ -45,7 +45,7 @@ def made_up(jobs, workers=None, desc=""):
 @pytest.fixture(scope="module")
 def record():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zero_shot, "dataset", lambda profile: SimpleNamespace(drawn=True, layout="", root=""))
+        patch.setattr(zero_shot, "dataset", lambda profile: SimpleNamespace(layout="", root=""))
         patch.setattr(zero_shot.table1, "jobs", lambda profile, data: [(m, s) for m in METHODS for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])])
         patch.setattr(zero_shot, "run_all", made_up)
         patch.setattr(zero_shot.layouts, "read", lambda name, root, split, fold: SimpleNamespace(clips=[SimpleNamespace(path=p) for p in sorted(FOLDS[fold])]))
@@ -87,12 +87,6 @@ def test_claims_follow_the_intervals(record):
     assert {c["verdict"] for c in record["claims"]} == {"holds"}, "the made-up SFAR is far better"
     for c in record["claims"]:
         assert c["low"] > 0 and any((d["mean"], d["low"], d["high"]) == (c["mean"], c["low"], c["high"]) for d in record["differences"] if d["protocol"] == "half10")
-
-
-def test_real_data_say_what_to_do_instead(monkeypatch):
-    monkeypatch.setattr(zero_shot, "dataset", lambda profile: SimpleNamespace(drawn=False))
-    with pytest.raises(ConfigError, match="sfar evaluate CHECKPOINT --zero-shot"):
-        zero_shot._runs(get_profile("storyboard"), None)
 
 
 # --- parts that share videos -----------------------------------------------------------------------------------------

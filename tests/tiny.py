@@ -1,7 +1,7 @@
 """What the tests of the model, the trainer and the evaluation share: a tiny CLIP and drawn clips."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
 
@@ -66,6 +66,8 @@ class Clips:
     pixels: list[np.ndarray]
     labels: list[int]
     manifest = SimpleNamespace(multi_label=False)  # of the class, no field
+    paths: list[str] = field(default_factory=list)
+    bad: dict[str, str] = field(default_factory=dict)
 
     @property
     def lengths(self):
@@ -91,4 +93,5 @@ def clips(n, seed=0):
             x += 90 * np.sign(np.sin(np.pi * (place + rng.integers(8)) / 4))[None, :, :, None]
         out.pixels.append(np.clip(x, 0, 255).astype(np.uint8))
         out.labels.append(label)
+        out.paths.append(f"clip{i}.mp4")
     return out

@@ -371,7 +371,7 @@ def _decord_frames(decord: Any, path: str | os.PathLike, index: _Index, unique: 
 
 
 def _scale(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return av.VideoFrame.from_ndarray(frame, format="rgb24").to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="BILINEAR")
+    return av.VideoFrame.from_ndarray(frame, format="rgb24").to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="BILINEAR", threads=1)
 
 
 def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], wanted: list[int]) -> np.ndarray:
@@ -399,7 +399,7 @@ def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], 
                     if frame is None:
                         raise VideoError(f"{path}: decoding ends before frame {number} of {index.info.frames}; download or copy the file again")
                     _check_frame(path, index, k, frame, stored)
-                rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR")
+                rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1)  # more cost more than they save on one frame
                 frames[place] = np.rot90(rgb, index.rotation // 90) if index.rotation else rgb
             if k == index.info.frames - 1 and next(numbered, None) is not None:
                 raise VideoError(f"{path}: decoding gives more than the {k + 1} frames that the container holds; download or copy the file again")

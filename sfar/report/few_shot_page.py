@@ -22,9 +22,14 @@ FROZEN_CLIP = "On a frozen tower Baseline (CLIP) trains the logit scale alone, w
 _KEY = ("dataset", "shots", "method", "epoch", "tower", "lists")
 
 
-def cell(record: dict[str, Any], dataset: str, shots: int, method: str, epoch: str = "repeat", tower: str = "frozen", lists: int = 1) -> dict[str, Any]:
-    """The measured cell of these. Raises ``KeyError`` for one that was not measured."""
-    want = (dataset, shots, method, epoch, tower, lists)
+def sweep(record: dict[str, Any]) -> str:
+    """The tower in the sweep over all cells: "frozen" in the storyboard world, "fine-tuned" on real data sets."""
+    return record.get("tower", "frozen")
+
+
+def cell(record: dict[str, Any], dataset: str, shots: int, method: str, epoch: str = "repeat", tower: str = "", lists: int = 1) -> dict[str, Any]:
+    """The measured cell of these (``tower``: by default that of the sweep). Raises ``KeyError`` for one that was not measured."""
+    want = (dataset, shots, method, epoch, tower or sweep(record), lists)
     for c in record["cells"]:
         if tuple(c[k] for k in _KEY) == want:
             return c
@@ -32,7 +37,7 @@ def cell(record: dict[str, Any], dataset: str, shots: int, method: str, epoch: s
 
 
 def average(record: dict[str, Any], method: str, epoch: str, lists: int = 1) -> dict[str, Any]:
-    """The average over K and data sets of a method on the frozen tower."""
+    """The average over K and data sets of a method in the sweep."""
     return next(a for a in record["averages"] if (a["method"], a["epoch"], a["lists"]) == (method, epoch, lists))
 
 
@@ -60,7 +65,7 @@ def _wide(record: dict[str, Any], epoch: str) -> tuple[list[str], list[list[Any]
 
 
 def accuracy_markdown(record: dict[str, Any], epoch: str) -> str:
-    """Top-1 accuracy of every method, data set and K under one epoch convention, frozen tower."""
+    """Top-1 accuracy of every method, data set and K of the sweep under one epoch convention."""
     return tables.markdown(*_wide(record, epoch))
 
 
@@ -120,11 +125,14 @@ def lists_markdown(record: dict[str, Any]) -> str:
 
 
 def _tuned(record: dict[str, Any]) -> list[dict[str, Any]]:
-    return [c for c in record["cells"] if c["tower"] == "fine-tuned"]
+    """The fine-tuned cells beside a frozen sweep."""
+    return [c for c in record["cells"] if c["tower"] == "fine-tuned" != sweep(record)]
 
 
 def tuned_markdown(record: dict[str, Any]) -> str:
-    """The cells in which the visual tower was trained too, beside the same on the frozen tower."""
+    """The cells in which the visual tower was trained too, beside the same on the frozen tower; a sentence where it was trained in all."""
+    if sweep(record) == "fine-tuned":
+        return "The tower was fine-tuned in all cells above, as in the paper."
     rows = []
     for c in _tuned(record):
         frozen = cell(record, c["dataset"], c["shots"], c["method"])
@@ -192,7 +200,7 @@ def figure(record: dict[str, Any]) -> plt.Figure:
     n = len(record["seeds"])
     for ax, name in zip(axes[:, 0], ("Measured, epoch: repeat\nTop-1 accuracy [%]", "Measured, epoch: once\nTop-1 accuracy [%]", "Printed in the paper, Table 3\nTop-1 accuracy [%]")):
         ax.set_ylabel(name)
-    fig.legend(*_measured_legend(axes[0, 0]), loc="outside upper left", ncols=4, title=f"Measured: {record['profile']} profile, frozen tower, {n} seed{'s' * (n != 1)}, 95 % intervals",
+    fig.legend(*_measured_legend(axes[0, 0], bool(_tuned(record))), loc="outside upper left", ncols=4, title=f"Measured: {record['profile']} profile, {sweep(record)} tower, {n} seed{'s' * (n != 1)}, 95 % intervals",
                alignment="left", title_fontproperties={"weight": "bold", "size": 8})
     fig.legend(*axes[2, 0].get_legend_handles_labels(), loc="outside lower left", ncols=8, columnspacing=1.0, handletextpad=0.3)
     return fig
@@ -227,11 +235,11 @@ def _curve(ax: plt.Axes, values: list[dict[str, Any]], x: np.ndarray, colour: st
     ax.errorbar(x, mean, yerr=[mean - low, high - mean], color=colour, marker=marker, ms=4, mec="white", mew=0.5, lw=1.2, elinewidth=0.9, label=label, zorder=3)
 
 
-def _measured_legend(ax: plt.Axes) -> tuple[list[Any], list[str]]:
+def _measured_legend(ax: plt.Axes, hollow: bool) -> tuple[list[Any], list[str]]:
     handles, labels = ax.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: labels[i].endswith("lists"))  # behind the methods
-    hollow, = ax.plot([], [], "o", color="#555555", mfc="white", ms=5.5, mew=1.2, ls="none")
-    return [*(handles[i] for i in order), hollow], [*(labels[i] for i in order), "hollow: tower fine-tuned"]
+    more = ax.plot([], [], "o", color="#555555", mfc="white", ms=5.5, mew=1.2, ls="none") if hollow else []
+    return [*(handles[i] for i in order), *more], [*(labels[i] for i in order), *["hollow: tower fine-tuned"] * hollow]
 
 
 def _draw_paper(ax: plt.Axes, title: str) -> None:
@@ -252,16 +260,17 @@ def as_markdown(record: dict[str, Any]) -> str:
     """The page ``few_shot.md``: measured rows, differences, verdicts; the paper's own rows apart."""
     parts = [page.head(record, "Tables 3 and 12: few-shot", "A seed draws the list of K videos of each class, the weights of the head and the order of training."),
              "## Claims", page.claims_markdown(record)]
+    tower = sweep(record)
     for epoch, what in EPOCHS.items():
-        parts += [f"## Epoch \"{epoch}\": {what}", f"Frozen tower, top-1 accuracy in percent. {FROZEN_CLIP}", accuracy_markdown(record, epoch)]
+        parts += [f"## Epoch \"{epoch}\": {what}", f"{tower.capitalize()} tower, top-1 accuracy in percent. {FROZEN_CLIP if tower == 'frozen' else ''}".rstrip(), accuracy_markdown(record, epoch)]
     parts += ["## Differences of the averages", differences_markdown(record), "![Table 3](table3.png)"]
     for d in record["datasets"]:
-        parts += [f"## {page.set_title(d)} layout, with intervals", f"Top-1 accuracy in percent: mean ± deviation over seeds (95 % interval); {record['data'][d]['val_videos']} test videos, frozen tower.",
+        parts += [f"## {page.set_title(d)} layout, with intervals", f"Top-1 accuracy in percent: mean ± deviation over seeds (95 % interval); {record['data'][d]['val_videos']} test videos, {tower} tower.",
                   set_markdown(record, d), "SFAR against the others, epoch \"repeat\": mean difference in points (95 % interval); ▲ SFAR is higher, ▼ lower, else undecided.", cells_markdown(record, d)]
     parts += ["## Both readings of an epoch", epochs_markdown(record),
               "## An unseeded list in each process", f"BIKE's train.py draws the list with Python's `random`, which it does not seed: each of {PROCESSES} processes trains on a list of its own. "
               "What they see together, measured as one run on the united lists:", lists_markdown(record),
-              "## Fine-tuned tower", "The paper trains the visual tower. Here it was trained in these cells only; all others are of a frozen tower.", tuned_markdown(record),
+              "## Fine-tuned tower", *["The paper trains the visual tower. Here it was trained in these cells only; all others are of a frozen tower."] * bool(_tuned(record)), tuned_markdown(record),
               "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired over both.",
               data_markdown(record), "## Table 3 as printed (transcribed)", averages_text(), paper_markdown("table3"),
               "## Table 12 as printed (transcribed; larger towers, K = 2 and 5)", paper_markdown("table12"),
@@ -279,17 +288,17 @@ def csv_table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     columns = ["part", *_KEY, "clips", "repeats", "against", "verdict", *page.SUMMARY]
     rows = [line for c in record["cells"] for line in page.csv_rows(c, "cell", *(c[k] for k in _KEY), " ".join(map(str, c["clips"] or [])), c["repeats"], None, None)]
     for a in record["averages"]:
-        rows.append(["average", "all", "all", a["method"], a["epoch"], "frozen", a["lists"], None, None, None, None, "top1", a["mean"], None, a["low"], a["high"], None, None, None])
+        rows.append(["average", "all", "all", a["method"], a["epoch"], sweep(record), a["lists"], None, None, None, None, "top1", a["mean"], None, a["low"], a["high"], None, None, None])
     for d in record["differences_cells"]:
         rows.append(["difference", d["dataset"], d["shots"], d["name"], "repeat", d["tower"], 1, None, None, d["against"], d["verdict"], "top1", d["mean"], None, d["low"], d["high"], None, None, None])
     for d in record["differences"]:
         method, epoch, lists = d["name"]
-        rows.append(["difference", "all", "all", method, epoch, "frozen", lists, None, None, "/".join(map(str, d["against"])), d["verdict"], "top1", d["mean"], None, d["low"], d["high"],
+        rows.append(["difference", "all", "all", method, epoch, sweep(record), lists, None, None, "/".join(map(str, d["against"])), d["verdict"], "top1", d["mean"], None, d["low"], d["high"],
                      None, None, None])
     return columns, rows
 
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``few_shot.{csv,md,tex,json}`` and ``table3`` as .png and .svg into ``out``; returns their paths."""
-    printed = [(*_wide(record, e), f"Few-shot top-1 accuracy, frozen tower, {record['profile']} profile, {len(record['seeds'])} seeds; epoch: {what}.") for e, what in EPOCHS.items()]
+    printed = [(*_wide(record, e), f"Few-shot top-1 accuracy, {sweep(record)} tower, {record['profile']} profile, {len(record['seeds'])} seeds; epoch: {what}.") for e, what in EPOCHS.items()]
     return page.write(out, "few_shot", record, as_markdown(record), csv_table(record), {"table3": figure(record)}, "Few-shot", printed)

@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import METHODS, Profile, by_dataset
+from sfar.config import METHODS, Profile
+from sfar.experiment import is_drawn
 from sfar.mean_ap import VARIANTS, mean_ap
 from sfar.report import claims, stats, study
 from sfar.report.study import FROZEN, Variant
 
-SETS = {"storyboard": "storyboard-charades", "paper": "charades"}
+SETS = {"storyboard": "storyboard-charades", "real": "charades"}
 HEADLINE = "present"  # classes without positives left out: on the official test set, where all have some, this is the official number
 TUNED = ("clip", "single", "sfar")
 
 
+def sets(profile: Profile) -> tuple[str, ...]:
+    """The data set, drawn or real."""
+    return (SETS["storyboard" if is_drawn(profile) else "real"],)
+
+
 def variants(profile: Profile) -> tuple[Variant, ...]:
     """Every method on the frozen tower, and three of them fine-tuned."""
-    base = tuple(by_dataset(profile.name, SETS[profile.name]).items())
+    base = study.protocol(profile, *sets(profile))
     frozen = tuple(Variant(f"frozen/{m}", claims.NAMES[m], m, base + (FROZEN if m != "vanilla" else ())) for m in METHODS if m != "clip")
     return frozen + tuple(Variant(f"fine-tuned/{m}", claims.NAMES[m], m, base) for m in TUNED)
 

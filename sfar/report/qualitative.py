@@ -42,6 +42,7 @@ from sfar.experiment import Dataset, Job, build_model, by_name, dataset, device,
 from sfar.model import VideoModel, class_texts
 from sfar.report import study
 from sfar.report.study import Variant
+from sfar.report.table1 import unseen
 from sfar.runs import prepare
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
@@ -51,7 +52,6 @@ from sfar.train import train
 VARIANTS = (Variant("single", "Single", "single"), Variant("coarse", "Coarse", "sfar", (("model.coarse", True), ("model.fine", False))),
             Variant("both", "SFAR", "sfar", (("model.coarse", True), ("model.fine", True))))
 MAPS = ("single", "coarse", "fine", "fused")
-OTHERS = ("storyboard-ucf101", "storyboard-hmdb51")
 
 # Classes that the paper names in its figures and that are both in Kinetics-400 and in the storyboard world.
 AMBIGUOUS = ("baking cookies", "making pizza")  # Figure 1a
@@ -81,9 +81,9 @@ def spread(names: list[str], count: int) -> list[str]:
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def class_ambiguity(classes: tuple[str, ...], cls: Tensor) -> tuple[np.ndarray, str]:
-    """How ambiguous each class is, [C], and by what: the true overlap where the world's scripts are known, else the paper's score (Eq. 16)."""
-    if all(c in ACTIVITIES for c in classes):
+def class_ambiguity(classes: tuple[str, ...], cls: Tensor, drawn: bool) -> tuple[np.ndarray, str]:
+    """How ambiguous each class is, [C], and by what: the true overlap of the scripts that videos were ``drawn`` from, else the paper's score (Eq. 16)."""
+    if drawn and all(c in ACTIVITIES for c in classes):
         return A.true_ambiguity({c: ACTIVITIES[c] for c in classes})["overlap"], "true overlap"
     return A.ambiguous_score(A.class_similarity(cls)), "ambiguous score (Eq. 16)"
 
@@ -177,17 +177,18 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     """Shapes of all that Figure 3 names, from one pass of SFAR over frames [1, L, 3, H, W]."""
     model.eval()
     seen: dict[str, Tensor] = {}
-    hooks = [module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({f"{name} in": inputs[0], name: output}))
-             for name, module in (("encoder", model.clip.visual.transformer), ("attention", model.head.attention), ("coarse", model.head.ffn_coarse), ("fine", model.head.ffn_fine))]
+    hooks = [module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output}))
+             for name, module in (("encoder", model.clip.visual.transformer),)]
     try:
         out = model(frames)
     finally:
         for hook in hooks:
             hook.remove()
     v = model.clip.visual(frames[0])[None]
-    t = model.texts
-    found = {"frames": frames, "tokens": seen["encoder"], "v": v, "t_cls": t.cls, "T": t.words, "S": t.sub_words, "T_hat": seen["attention"], "a_coarse": out.coarse, "a_fine": out.fine,
-             "o_coarse": seen["coarse in"], "o_fine": seen["fine in"], "ffn_coarse": seen["coarse"], "ffn_fine": seen["fine"], "o": out.video, "logits": out.logits}
+    t, head = model.texts, model.head
+    o = head.embed(v, t)[0]
+    found = {"frames": frames, "tokens": seen["encoder"], "v": v, "t_cls": t.cls, "T": t.words, "S": t.sub_words, "T_hat": head.attention(t.words, t.sub_words, t.sub_mask), "a_coarse": out.coarse, "a_fine": out.fine,
+             "o_coarse": E.aggregate(v, out.coarse), "o_fine": E.aggregate(v, out.fine), "ffn_coarse": head.ffn_coarse(v, out.coarse), "ffn_fine": head.ffn_fine(v, out.fine), "o": o, "logits": out.logits}
     return {k: list(x.shape) for k, x in found.items()}
 
 
@@ -274,7 +275,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
     by = {k: score(trained[k], clips, t.frames, size, max_bad_share=profile.data.max_bad_share, workers=loader_workers()) for k in ("single", "coarse")}
     usable = by["single"].clips.tolist()  # those that could be read
     seen = truth(data.root) if data.drawn else None
-    hard, measure = class_ambiguity(data.classes, trained["both"].texts.cls)
+    hard, measure = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn)
     names = [clips.paths[i] for i in usable]
     chosen = choose(data.classes, names, by["single"].labels.tolist(), hard, [seen[p]["irrelevant"] for p in names] if seen else None)
     videos: dict[str, dict[str, Any]] = {}
@@ -294,22 +295,22 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
               "fig5": {"these": _compared(by, hardest), "all": _compared(by, list(range(len(data.classes))))}}
     first = clips.read(usable[0], lambda n: val_indices(n, t.frames))
     record["shapes"] = shapes(trained["both"], center_crop(first, size)[None].to(device()))
-    if data.drawn:
-        figures["fig10"] = _unseen(profile, trained, videos)
+    if others := unseen(profile, data):
+        figures["fig10"] = _unseen(profile, others, trained, videos)
     record |= {"figures": dict(sorted(figures.items(), key=lambda f: int(f[0][3:]))), "videos": videos, "claims": [], "seconds": seconds}
     return record
 
 
-def _unseen(profile: Profile, trained: dict[str, VideoModel], videos: dict[str, dict[str, Any]]) -> list[str]:
-    """Figure 10: videos of the other drawn data sets, their classes in place of the training ones. Adds to ``videos``; returns their names."""
+def _unseen(profile: Profile, others: tuple[str, ...], trained: dict[str, VideoModel], videos: dict[str, dict[str, Any]]) -> list[str]:
+    """Figure 10: videos of the other data sets, their classes in place of the training ones. Adds to ``videos``; returns their names."""
     out = []
-    for name in OTHERS:
+    for name in others:
         p = by_name(profile, name)
         data = dataset(p)
-        clips, seen = load_clips(p, data, "all"), truth(data.root)
+        clips, seen = load_clips(p, data, "all"), truth(data.root) if data.drawn else None
         for model in (trained["single"], trained["both"]):
             model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(p, data.classes), p.model))
-        for c in spread(list(data.classes), MORE // len(OTHERS)):
+        for c in spread(list(data.classes), MORE // len(others)):
             for i in first_of(clips.paths, clips.labels, data.classes.index(c)):
                 v = _video(p, data, clips, i, seen)
                 _looked(v, trained, clips, i, p)

@@ -21,7 +21,7 @@ from sfar.report.qualitative import AMBIGUOUS, MAPS, RULES, TOP
 from sfar.storyboard.scripts import ACTIVITIES
 
 NO_TRUTH = "Only the storyboard world knows which atomic action each frame shows; of real videos the truth is not known, so this part is absent."
-NO_UNSEEN = "The two other data sets are drawn only beside the storyboard world's own, so this part is absent."
+NO_UNSEEN = "There is no data set of other classes beside this one (ucf101, hmdb51 in data.root), so this part is absent."
 EXAMPLES = ("These are single videos chosen by the rule above each figure: examples, no evidence. Whether the importance finds the frames of the action is measured on all videos in "
             "Table 1 and in the dose-response test.")
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of a class's own actions in their order
@@ -161,7 +161,7 @@ def figure_heat(record: dict[str, Any], name: str) -> plt.Figure:
         h, w = frames[0].shape[:2]
         ax = at(fig, x, y, width, height)
         show(ax, in_a_row([frames[i] for i in pick]), "(a) Frame")
-        where = {"storyboard-ucf101": " (UCF-101 layout)", "storyboard-hmdb51": " (HMDB-51 layout)"}.get(v["dataset"], "")
+        where = {"storyboard-ucf101": " (UCF-101 layout)", "storyboard-hmdb51": " (HMDB-51 layout)", "ucf101": " (UCF-101)", "hmdb51": " (HMDB-51)"}.get(v["dataset"], "")
         ax.set_title(v["class"] + where, fontsize=8.5, pad=3)
         for r, m in enumerate(MAPS, 1):
             heats = [full_heat(g, h, w, record["crop"]) for g in v["heat"][m]]
@@ -432,7 +432,7 @@ def as_markdown(record: dict[str, Any]) -> str:
              "## Figure 3", "Shapes of one pass over one video.", picture("fig3"), shapes_markdown(record),
              "## Figure 5", rule("fig5"), fig5_text(record), picture("fig5"), probabilities_markdown(record), compared_markdown(record),
              "## Figure 6", *((rule("fig6"), picture("fig6"), importance_markdown(record)) if has["fig6"] else ("None of these classes is in the data set.",)),
-             "## Figure 9", rule("fig9"), picture("fig9"), "## Figure 10", *((rule("fig10") + " Zero-shot: no video of these classes was trained on.", picture("fig10"))
+             "## Figure 9", rule("fig9"), picture("fig9"), "## Figure 10", *((f"{rule('fig10')} Zero-shot: no video of {'these classes' if record['drawn'] else 'these data sets'} was trained on.", picture("fig10"))
                                                                                  if has["fig10"] else (NO_UNSEEN,)),
              "## Videos", chosen_markdown(record)]
     return "\n\n".join(parts)

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import Profile, changed, get_profile
+from sfar.config import Profile, as_dict, by_dataset, changed, get_profile
 from sfar.experiment import Dataset, Job, dataset
 from sfar.report import record as R
 from sfar.report import stats
+from sfar.report.table1 import unseen
 from sfar.runs import run_all
 
 FROZEN = (("train.train_visual", False),)
@@ -24,20 +25,28 @@ FROZEN = (("train.train_visual", False),)
 
 @dataclass(frozen=True)
 class Variant:
-    """One row: a method with fields changed. ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both."""
+    """One row: a method with fields changed. ``zero_shot``: tested on Table 1's unseen data sets too (``table1.unseen``), so that it is the same run.
+    ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both."""
 
     name: str
     title: str
     method: str
     changes: tuple[tuple[str, Any], ...] = ()
     views: str = "1x1"
-    zero_shot: tuple[str, ...] = ()
+    zero_shot: bool = False
     seeded_list: bool = False
 
     def profile(self, base: Profile, seed: int) -> Profile:
         """The configuration of one run."""
         extra = {"data.shot_seed": seed} if self.seeded_list else {}
         return changed(base, {**dict(self.changes), **extra})
+
+
+def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[str, Any], ...]:
+    """Changes that make ``base`` one of the data set ``dataset``: what its protocol says (``config.by_dataset``), but for fields that the user has set."""
+    standard = as_dict(get_profile(base.name))
+    given = {f"{g}.{k}" for g, fields in as_dict(base).items() if isinstance(fields, dict) for k, v in fields.items() if v != standard[g][k]}
+    return tuple((k, v) for k, v in by_dataset(base.name, dataset, shots).items() if k == "data.dataset" or k not in given)
 
 
 @lru_cache(maxsize=64)
@@ -51,7 +60,7 @@ def job(base: Profile, variant: Variant, seed: int) -> Job:
     # Few-shot fields choose from a data set; they do not make it another one.
     plain = changed(profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": ""})
     data = _dataset(plain.data, changed(base, {"data.dataset": plain.data.dataset, "data.fold": plain.data.fold}))
-    return Job(profile, data, variant.method, seed, variant.views, variant.zero_shot if data.drawn else ())  # as Table 1's runs
+    return Job(profile, data, variant.method, seed, variant.views, unseen(profile, data) if variant.zero_shot else ())  # as Table 1's runs
 
 
 def run(base: Profile, variants: Sequence[Variant], seeds: Sequence[int], workers: int | None = None, desc: str = "training") -> dict[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile
+from sfar.experiment import dataset, is_drawn
 from sfar.report import ablations, claims, stats, study
 from sfar.storyboard.scripts import ACTIVITIES
 
@@ -84,6 +85,9 @@ def _aware(by: dict[str, list[dict[str, Any]]], labels: np.ndarray, classes: lis
 
 
 def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
+    known = is_drawn(profile)  # a real class may have the name of one that has a script
+    if not known:
+        ablations.need_subtexts(profile, dataset(profile).classes)
     by = study.run(profile, ablations.FIG7A, profile.seeds, workers, "sub-actions")
     first = by["n2"][0]
     labels = np.array(first["labels"])
@@ -95,7 +99,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         name, own = first["classes"][c], labels == c
         mean, low, high = stats.bootstrap_mean(delta[:, own])
         record["classes"].append({
-            "class": name, "actions": len(ACTIVITIES[name]) if name in ACTIVITIES else None, "videos": int(own.sum()),
+            "class": name, "actions": len(ACTIVITIES[name]) if known and name in ACTIVITIES else None, "videos": int(own.sum()),
             **{f"n{n}": round(float(value[n][:, own].mean()), 4) for n in NS}, "gain": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
     actions = np.array([r["actions"] or 0 for r in record["classes"]], float)
     record["classes"].sort(key=lambda r: (-r["gain"], r["class"]))

@@ -18,10 +18,16 @@ PLAIN = ("#0072B2", "o")
 ENDS = 15  # of a longer list the figure shows so many from each end
 
 
+def _known(record: dict[str, Any]) -> bool:
+    """Whether the number of atomic actions of any class is known: of real videos it is not."""
+    return any(r["actions"] for r in record["classes"])
+
+
 def classes_markdown(record: dict[str, Any]) -> str:
     """Accuracy of every class with each N, sorted by the gain from N = 2 to N = 5."""
-    rows = [[r["class"], r["actions"], r["videos"], *(r[f"n{n}"] for n in NS), f"{r['gain']:+z.1f}", page.interval(r, 1, True)] for r in record["classes"]]
-    return tables.markdown(["Class", "Atomic actions", "Videos", *(f"N = {n} [%]" for n in NS), f"N = {FIXED} − N = 2", "95 % interval"], rows)
+    known = _known(record)
+    rows = [[r["class"], *[r["actions"]] * known, r["videos"], *(r[f"n{n}"] for n in NS), f"{r['gain']:+z.1f}", page.interval(r, 1, True)] for r in record["classes"]]
+    return tables.markdown(["Class", *["Atomic actions"] * known, "Videos", *(f"N = {n} [%]" for n in NS), f"N = {FIXED} − N = 2", "95 % interval"], rows)
 
 
 def chance(record: dict[str, Any]) -> str:
@@ -35,7 +41,7 @@ def chance(record: dict[str, Any]) -> str:
 def trend_markdown(record: dict[str, Any]) -> str:
     """Whether classes of more atomic actions gain more; a sentence where nobody knows their number."""
     if not record["trend"]:
-        return "How many atomic actions a class has is known in the storyboard world alone."
+        return "How many atomic actions a class has is known in the storyboard world alone, not for real videos." if not _known(record) else "All classes have the same number of atomic actions."
     t = record["trend"]
     rows = [[f"classes of {k['actions']} atomic actions", k["classes"], f"{k['gain']:+z.1f}", page.interval(k, 1, True)] for k in record["kinds"]]
     return (tables.markdown(["Mean gain of", "Classes", f"N = {FIXED} − N = 2 [points]", "95 % interval"], rows)
@@ -191,8 +197,9 @@ def csv_table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``sub_actions.{csv,md,tex,json}`` and ``table4`` as .png and .svg into ``out``; returns their paths."""
-    columns = ["Class", "Actions", "N = 2 [%]", f"N = {FIXED} [%]", "Gain", "low", "high"]
-    rows = [[r["class"], r["actions"], r["n2"], r[f"n{FIXED}"], r["gain"], r["low"], r["high"]] for r in record["classes"]]
+    known = _known(record)
+    columns = ["Class", *["Actions"] * known, "N = 2 [%]", f"N = {FIXED} [%]", "Gain", "low", "high"]
+    rows = [[r["class"], *[r["actions"]] * known, r["n2"], r[f"n{FIXED}"], r["gain"], r["low"], r["high"]] for r in record["classes"]]
     caption = (f"Accuracy of each class with N = 2 and N = {FIXED} sub-texts. {record['profile']} profile, {page.count(record)}; "
                "low, high: 95 % interval over seeds and videos.")
     return page.write(out, "sub_actions", record, as_markdown(record), csv_table(record), {"table4": figure(record)}, "Table 4", [(columns, rows, caption)])

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sfar import paper
-from sfar.config import METHODS
+from sfar.config import DRAWN, METHODS
 from sfar.protocols import DRAWS
 from sfar.report import style, tables
 from sfar.report import study_page as page
@@ -142,8 +142,8 @@ def _draw_paper(ax: plt.Axes, title: str, named: bool) -> None:
 
 def as_markdown(record: dict[str, Any]) -> str:
     """The page ``zero_shot.md``: measured rows, differences, verdicts; the paper's own rows apart."""
-    parts = [page.head(record, "Tables 2b and 10: zero-shot", f"Trained on {page.set_title(record['trained_on'])}'s layout (the runs of Table 1: {page.videos(record).rstrip('.')}), tested in the single view on videos of classes that training did not have, with the prompts "
-                       "and bundled sub-texts of these classes."),
+    parts = [page.head(record, "Tables 2b and 10: zero-shot", f"Trained on {page.set_title(record['trained_on'])}'s layout (the runs of Table 1: {page.videos(record).rstrip('.')}), tested in the single view on videos of {'classes that training did not have' if record['trained_on'] in DRAWN else 'other data sets, some of whose classes training had too'}, "
+                       f"with the prompts and {_texts(record)} of these classes."),
              "## Claims", page.claims_markdown(record)]
     for d in sets(record):
         first = _rows(record, d)[0]
@@ -151,6 +151,12 @@ def as_markdown(record: dict[str, Any]) -> str:
     parts += [protocols_text(), "![Table 2b](table2b.png)", "## Table 2b as printed (transcribed, trained on Kinetics-400)", KNOWN, paper_markdown("table2b"),
               "## Table 10 as printed (transcribed, larger towers)", paper_markdown("table10"), "## Where the numbers come from", page.provenance_markdown(record)]
     return "\n\n".join(parts)
+
+
+def _texts(record: dict[str, Any]) -> str:
+    """Which sub-texts the classes tested on have."""
+    name = record["provenance"]["config"]["model"]["subtexts"]
+    return "bundled sub-texts" if name == "bank" else f"sub-texts ({name})"
 
 
 def protocols_text() -> str:
