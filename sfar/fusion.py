@@ -1,8 +1,8 @@
 """Eq. 8, 10, 11 and the cosine of Eq. 12-13 in one: from importances over frames to a cosine for each video and class, a few videos at a time.
 
 A head of this kind spends nearly all its time and memory on rows of width d for each of B x C pairs. Taken a few videos at a time they
-stay in the processor's cache between one operation and the next, and none of them outlives its turn but o, where there will be a backward pass: the hidden layer
-is computed again for it, which L multiplications a value cost, not d.
+stay in the processor's cache between one operation and the next, and none of them outlives its turn but o, where there will be a
+backward pass: the hidden layer is computed again for it, which costs L multiplications a value, not d.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-ROWS = {"cpu": 1024, "cuda": 32768}  # pairs of video and class that are worked on at a time
+ROWS = {"cpu": 2048, "cuda": 32768}  # pairs of video and class that are worked on at a time
 TINY = 1e-12  # a zero vector has cosine 0
 
 
@@ -52,21 +52,42 @@ def _turns(b: int, c: int, device: torch.device) -> list[slice]:
     return [slice(i, min(i + n, b)) for i in range(0, b, n)]
 
 
+class _Rows:
+    """Room for the pairs of one turn, the same for every turn: a system that gives out fresh memory takes longer over it than the arithmetic that fills it."""
+
+    def __init__(self, turns: list[slice], c: int, like: Tensor):
+        self.videos, self.classes, self.like = max(s.stop - s.start for s in turns), c, like
+
+    def __call__(self, width: int) -> Tensor:
+        """[videos of a turn, C, width], not initialised."""
+        return self.like.new_empty(self.videos, self.classes, width)
+
+
+def _hidden(a: Tensor, u: Tensor, b1: Tensor, out: Tensor) -> Tensor:
+    """relu(a u + b1) in ``out``, as one matrix with a row a pair."""
+    return torch.bmm(a, u, out=out).add_(b1).relu_().view(-1, len(b1))
+
+
 class _Cosines(torch.autograd.Function):
     """cos(W2 relu(a u + b1) + b2 [+ a skip], cls) of a [B, C, K], u [B, K, H], b1 [H], w2 [d, H], b2 [d], skip [B, K, d], cls [C, d]."""
 
     @staticmethod
     def forward(ctx: Any, keep: bool, a: Tensor, u: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, skip: Tensor | None, cls: Tensor) -> Tensor:
-        b, c, d, width = len(a), len(cls), len(w2), len(b1)
+        b, c, d = len(a), len(cls), len(w2)
         dots, norms = a.new_empty(b, c), a.new_empty(b, c)
+        turns = _turns(b, c, a.device)
+        room = _Rows(turns, c, a)
+        hidden, out, product = room(len(b1)), room(d), room(d)
         outs = a.new_empty(b, c, d) if keep else None
-        for s in _turns(b, c, a.device):
-            h = (a[s] @ u[s]).add_(b1).relu_()
-            o = outs[s] if keep else a.new_empty(s.stop - s.start, c, d)
-            torch.addmm(b2, h.view(-1, width), w2.T, out=o.view(-1, d))
+        for s in turns:
+            n = s.stop - s.start
+            h = _hidden(a[s], u[s], b1, hidden[:n])
+            o = outs[s] if keep else out[:n]
+            torch.mm(h, w2.T, out=o.view(-1, d))
+            o += b2
             if skip is not None:
                 o.baddbmm_(a[s], skip[s])
-            dots[s] = (o * cls).sum(-1)
+            torch.sum(torch.mul(o, cls, out=product[:n]), -1, out=dots[s])
             torch.linalg.vector_norm(o, dim=-1, out=norms[s])
         norms.clamp_(min=TINY)
         if keep:
@@ -82,15 +103,20 @@ class _Cosines(torch.autograd.Function):
         d_a, d_u, d_w2 = torch.empty_like(a), torch.empty_like(u), torch.zeros_like(w2)
         d_b1, d_b2 = w2.new_zeros(width), w2.new_zeros(d)
         d_skip = torch.empty_like(skip) if skip is not None else None
-        for s in _turns(b, c, a.device):
-            d_o = to_text[s, :, None] * cls
-            d_o.addcmul_(outs[s], to_self[s, :, None], value=-1)
-            rows, h = d_o.view(-1, d), (a[s] @ u[s]).add_(b1).relu_()
+        turns = _turns(b, c, a.device)
+        room = _Rows(turns, c, a)
+        hidden, d_hidden, d_out = room(width), room(width), room(d)
+        for s in turns:
+            n = s.stop - s.start
+            h = _hidden(a[s], u[s], b1, hidden[:n])
+            d_o = torch.mul(to_text[s, :, None], cls, out=d_out[:n]).addcmul_(outs[s], to_self[s, :, None], value=-1)
+            rows = d_o.view(-1, d)
             d_b2 += rows.sum(0)
-            d_w2.addmm_(rows.T, h.view(-1, width))
-            d_h = torch.ops.aten.threshold_backward(rows @ w2, h.view(-1, width), 0)
+            d_w2.addmm_(rows.T, h)
+            d_h = torch.mm(rows, w2, out=d_hidden[:n].view(-1, width))
+            torch.ops.aten.threshold_backward(d_h, h, 0, grad_input=d_h)
             d_b1 += d_h.sum(0)
-            d_h = d_h.view_as(h)
+            d_h = d_hidden[:n]
             torch.bmm(d_h, u[s].transpose(1, 2), out=d_a[s])
             torch.bmm(a[s].transpose(1, 2), d_h, out=d_u[s])
             if skip is not None:
