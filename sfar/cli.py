@@ -69,6 +69,8 @@ def _reproduce(a: argparse.Namespace) -> int:
     profile, overrides = _profile(a)
     if layout(profile) == "charades" and a.what in ("table1", "table11", "fig7b", "table2d"):
         raise ConfigError(f"{a.what} is top-1 accuracy, and the videos of {profile.data.dataset} have several labels: use `sfar reproduce table2a`, or `sfar train` and `sfar evaluate`")
+    if a.what in ("table8", "table9", "fig2f") and profile.train.frames < 2:
+        raise ConfigError(f"configuration key 'train.frames': {a.what} compares the frames of a video with one another (Eq. 17-18), expected at least 2, got {profile.train.frames}")
     if a.dry_run or profile.name == "paper":
         from sfar.clip import load_clip
         from sfar.plan import plan
@@ -141,6 +143,21 @@ def _world():
         yield world, world.first
 
 
+@contextmanager
+def _compiling(wanted: bool):
+    """What torch.compile cannot do, most often for want of a compiler, as one message."""
+    if not wanted:
+        yield
+        return
+    from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+    try:
+        yield
+    except TorchDynamoException as e:
+        why = str(e).strip().splitlines()[0]
+        raise ConfigError(f"train.compile=true: torch.compile could not compile the visual tower ({why}). It needs a C++ compiler such as g++, found by the variable CXX "
+                          "or by its name: install one, or set train.compile=false") from e
+
+
 def _train(a: argparse.Namespace) -> None:
     with _world() as (world, first):
         _train_in(a, world, first)
@@ -173,7 +190,7 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
     repeats = epoch_repeats(profile, data, len(clips))
     n = len(clips) * repeats
     per_epoch = n // min(t.batch, n)
-    with tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar, resume.listening(keeper):
+    with tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar, resume.listening(keeper), _compiling(t.compile):
         def step(i: int, n: int, loss: float) -> None:
             bar.set_postfix_str(f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False)
             bar.update(i - bar.n)  # from where it went on

@@ -29,7 +29,7 @@ class ModelConfig:
     clip: str = "storyboard"  # "storyboard" or an open_clip model name
     pretrained: str = ""  # open_clip tag or local file; the storyboard CLIP has its weights beside it
     prompt: str = "This is a video about {}"  # BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"
-    subtexts: str = "bank"  # section 3.1: "bank" (bundled), a group of subtexts/groups.py, or a JSON file of your own
+    subtexts: str = "bank"  # section 3.1: "bank" (bundled), a group of subtexts/groups.py, or a JSON file of your own; {n} and {dataset} in its path are filled in
     n_subtexts: int = 4  # section 4.3 ("opted for 4"); "fixed N=5" elsewhere
     attention: str = "printed"  # "printed": W^q, W^k, W^v alone (Eq. 4-6); "mha": multi-head with biases and output projection
     attention_heads: int = 8  # of "mha" only
@@ -75,7 +75,7 @@ class DataConfig:
     """Where the videos are, and which of them. ``storyboard-...``: drawn by the repository itself from ``seed``, in that data set's layout."""
 
     dataset: str = "storyboard-kinetics"
-    root: str = ""  # folder of a real data set
+    root: str = ""  # folder of a real data set, or of several: kinetics400, ucf101, hmdb51, charades
     fold: int = 1  # of UCF-101 and HMDB-51: which of the three official train/test splits
     shots: int = 0  # few-shot: K training clips per class; 0: all
     shot_seed: int = 0  # of the few-shot list

@@ -223,6 +223,7 @@ def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("argv", "parts"), [
     (["reproduce", "table1", "--dataset", "storyboard-charades"], ["several labels", "table2a"]),
+    (["reproduce", "table8", "--set", "train.frames=1"], ["train.frames", "table8", "at least 2", "got 1"]),
     (["reproduce", "table1", "--dataset", "ucf"], ["unknown data set 'ucf'", "ucf101"]),
     (["train", "sfar", "--out", "x", "--dataset", "hmdb51"], ["hmdb51 on disk", "sfar data layout hmdb51"]),
     (["train", "sfar", "--out", "x", "--dataset", "storyboard-ucf101", "--data", "."], ["storyboard-ucf101 is drawn, not read"]),

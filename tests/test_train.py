@@ -2,6 +2,8 @@
 
 import copy
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import tiny
 import torch
 from torch.utils.data import DataLoader
 
-from sfar.errors import SfarError
+from sfar import experiment
+from sfar.cli import _compiling
+from sfar.errors import ConfigError, SfarError
 from sfar.evaluate import ranks, score, topk
 from sfar.loss import info_nce
 from sfar.train import TrainingClips, autocast_dtype, learning_rate, seed_everything, train
@@ -265,3 +269,27 @@ def test_activations_computed_again_change_no_number(method):
         info_nce(logits, labels)[0].backward()
         found.append([logits.detach(), *(p.grad for p in model.parameters() if p.requires_grad)])
     assert len(found[0]) > 5 and all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_tower_changes_no_number(monkeypatch):
+    """``train.compile``: the tower really runs compiled, in training and in evaluation; weights keep their names."""
+    clips = [tiny.clip(), tiny.clip()]
+    monkeypatch.setattr(experiment, "load_clip", lambda *_: clips.pop())
+    found = []
+    for compiled in (False, True):
+        torch._dynamo.utils.counters.clear()
+        profile = tiny.profile(compile=compiled, epochs=1, lr_head=5e-5, lr_clip=5e-6)
+        model = experiment.build_model(profile, None, tuple(tiny.CLASSES), "sfar", 0)
+        history = train(model, tiny.clips(8), profile, 0)
+        scores = score(model, tiny.clips(5), 3, tiny.SIZE).probabilities
+        assert (torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0) is compiled
+        found.append((history.loss, scores, weights(model)))
+    (loss, scores, want), (other_loss, other_scores, got) = found
+    assert other_loss == pytest.approx(loss, abs=1e-4) and np.abs(other_scores - scores).max() < 1e-4
+    assert set(got) == set(want) and all(torch.allclose(v, want[k], atol=1e-4) for k, v in got.items())
+
+
+def test_a_missing_compiler_is_one_message():
+    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}), pytest.raises(ConfigError, match=r"train\.compile=true: .*C\+\+ compiler"), _compiling(True):
+        torch.compile(lambda x: x.sin() + 1)(torch.ones(3))
