@@ -42,15 +42,17 @@ def correlations_markdown(record: dict[str, Any]) -> str:
     return tables.markdown(["Reading", "x axis", "Groups", "n", "r (95 % interval)", "r² (95 % interval)", "Spearman's rho (95 % interval)"], rows)
 
 
-def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, int]:
-    """On which side of its point each number stands (1 right, -1 left): away from the point closest in height."""
+def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, tuple[int, int]]:
+    """Where each number stands beside its point: side (1 right, -1 left), away from the point closest in height, and rise (1, 0, -1) where two
+    share a side."""
     reach = np.log(x.max() / x.min()) / 12
-    out: dict[int, int] = {}
-    for k in range(len(x)):
-        near = [j for j in range(len(x)) if j != k and abs(np.log(x[j] / x[k])) < reach and abs(y[j] - y[k]) < 1.2]
-        closest = min(near, key=lambda j: abs(y[j] - y[k]), default=k)
-        out[k] = 1 if x[k] >= x[closest] else -1
-    return out
+    near = {k: [j for j in range(len(x)) if j != k and abs(np.log(x[j] / x[k])) < reach and abs(y[j] - y[k]) < 1.2] for k in range(len(x))}
+    side = {}
+    for k in near:
+        closest = min(near[k], key=lambda j: abs(y[j] - y[k]), default=k)
+        side[k] = 1 if x[k] >= x[closest] else -1
+    rise = {k: int(np.sign(sum(np.sign(y[k] - y[j]) for j in near[k] if side[j] == side[k]))) for k in near}
+    return {k: (side[k], rise[k]) for k in near}
 
 
 def figure(record: dict[str, Any]) -> plt.Figure:
@@ -69,8 +71,8 @@ def figure(record: dict[str, Any]) -> plt.Figure:
             ax.plot(x[k], y[k], marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
         ax.set_xscale("log")
         ax.set_xlim(x.min() / 1.9, x.max() * 1.6)
-        for k, side in _sides(x, y).items():
-            ax.annotate(str(k + 1), (x[k], y[k]), xytext=(5 * side, 0), textcoords="offset points", ha="left" if side > 0 else "right", va="center", fontsize=6.5,
+        for k, (side, rise) in _sides(x, y).items():
+            ax.annotate(str(k + 1), (x[k], y[k]), xytext=(5 * side, 4 * rise), textcoords="offset points", ha="left" if side > 0 else "right", va="center", fontsize=6.5,
                         fontweight="bold", color=KINDS[groups[k]["kind"]][0], zorder=4)
         ax.set_xlabel("TPP, average over classes (log scale)")
         lo, hi = ax.get_ylim()

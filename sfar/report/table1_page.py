@@ -90,7 +90,7 @@ def _draw_measured(ax: plt.Axes, record: dict[str, Any]) -> None:
         ax.plot(t["mean"], y, "o" if r["views"] == "1x1" else "D", color=colour, ms=6 if r["views"] == "1x1" else 4.5, mec="white", mew=0.6, zorder=3)
         ax.annotate(f"{t['mean']:.1f}", (t["high"], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7)
     ax.set_yticks(range(len(order)), [style.NAMES[m].replace(" (", "\n(") for m in order])
-    ax.set_ylim(-0.6, len(order) - 0.5)
+    ax.set_ylim(-0.95, len(order) - 0.5)
     if ref := record.get("upper_reference"):
         ax.axvline(ref["accuracy"], color="#555555", ls=":", lw=1)
         ax.annotate("true set\nof actions", (ref["accuracy"], len(order) - 0.55), xytext=(-3, 0), textcoords="offset points", ha="right", va="top", fontsize=6.5,
@@ -102,7 +102,7 @@ def _draw_measured(ax: plt.Axes, record: dict[str, Any]) -> None:
     ax.set_xlim(lo, hi + 0.06 * (hi - lo))
     n = len(record["seeds"])
     ax.set_title(f"Measured: {record['profile']} world\n{n} seeds, {record['data']['val_videos']} videos, 95 % intervals", loc="left")
-    ax.legend(loc="lower left", bbox_to_anchor=(0.0, 0.0))
+    ax.legend(loc="lower left", ncols=2, borderaxespad=0.1)
     ax.grid(axis="y", visible=False)
 
 
