@@ -104,8 +104,8 @@ def test_peak_is_of_what_is_held_at_one_time():
 
 
 def test_resident_memory_rises_by_what_is_written():
-    rise = bench_measure.resident_peak(lambda: np.ones(20_000_000, np.uint8).sum())
-    assert rise is None or 15e6 < rise < 40e6
+    rise = bench_measure.resident_peak(lambda: np.ones(100_000_000, np.uint8).sum())  # more than an allocator keeps for itself
+    assert rise is None or 90e6 < rise < 130e6
 
 
 def test_growth_and_targets():

@@ -702,7 +702,7 @@ def table5_values(few: bool) -> dict[str, str]:
     p = get_profile("paper")
     epochs = [get_profile("paper", {**by_dataset("paper", d, True), "data.shots": 2}).train.epochs for d in ("kinetics400", "ucf101", "hmdb51")]
     return {"Optimizer": "AdamW", "Optimizer betas": str(p.train.betas), "Batch size": str(p.train.batch), "Learning rate schedule": "cosine",
-            "Linear warmup epochs": str(p.train.warmup_epochs), "Base learning rate": _power(p.train.lr_clip),
+            "Linear warmup epochs": f"{p.train.warmup_epochs:g}", "Base learning rate": _power(p.train.lr_clip),
             "Epochs": ",".join(map(str, dict.fromkeys(epochs))) if few else str(p.train.epochs), "RandomFlip": str(p.train.flip), "Resize": "RandomSizedCrop",
             "Crop size": f"{p.data.image_size}(Default)", "GrayScale": str(p.train.gray), "Weight decay": str(p.train.weight_decay)}
 
