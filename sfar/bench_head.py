@@ -14,7 +14,7 @@ from torch import Tensor
 from sfar import clip as C
 from sfar import parallel
 from sfar.bench_literal import LiteralHead, padded, random_texts
-from sfar.bench_measure import BenchError, allocated_peak, growth, interleaved, ratio, resident_peak, rounded, summary, target
+from sfar.bench_measure import BenchError, allocated_peak, growth, interleaved, ratio, resident_peak, rounded, summary, target, without_onednn
 from sfar.config import ModelConfig
 from sfar.loss import info_nce
 from sfar.model import SFAR, ClassTexts, VideoModel, build_head
@@ -139,7 +139,8 @@ def _in_fresh_process(size: dict[str, int], d: int, which: str) -> int | None:
 def head_steps(b: Bench) -> int:
     """How many times ``head`` ticks."""
     sweeps = QUICK_SWEEPS if b.quick else SWEEPS
-    return len(MODES) * (1 + sum(len(x) - 1 for x in sweeps.values())) + (0 if b.quick or b.device.type == "cuda" else 2)
+    on_cpu = b.device.type == "cpu"
+    return len(MODES) * (1 + on_cpu + sum(len(x) - 1 for x in sweeps.values())) + (2 if on_cpu and not b.quick else 0)
 
 
 def head(b: Bench) -> dict[str, Any]:
@@ -147,6 +148,10 @@ def head(b: Bench) -> dict[str, Any]:
     base, sweeps, d = (QUICK_BASE, QUICK_SWEEPS, QUICK_WIDTH) if b.quick else (BASE, SWEEPS, WIDTH)
     pair = make_pair(base, d, b.device)
     middle = {mode: measure_pair(pair, mode, b, "base", 2 if b.quick else BASE_REPEATS) for mode in MODES}
+    same = {}
+    if b.device.type == "cpu":
+        with without_onednn():
+            same = {mode: measure_pair(pair, mode, b, "base, without oneDNN", 2 if b.quick else BASE_REPEATS)["time_ratio"] for mode in MODES}
     points: dict[str, list[dict[str, Any]]] = {}
     for name in VARIABLES:
         points[name] = []
@@ -168,7 +173,7 @@ def head(b: Bench) -> dict[str, Any]:
     targets = [t for mode in MODES for t in (
         target(f"literal / fast, time of {mode}, {size}", middle[mode]["time_ratio"]["median"], TIME_TARGET, True, "x"),
         target(f"literal / fast, peak memory of {mode}, {size}", middle[mode]["memory_ratio"], MEMORY_TARGET, True, "x"))]
-    return {"device": b.device.type, "base": base, "width": d, "at_base": middle, "sweeps": points, "growth": grown, "resident_bytes": kept,
+    return {"device": b.device.type, "base": base, "width": d, "at_base": middle, "time_ratio_without_onednn": same, "sweeps": points, "growth": grown, "resident_bytes": kept,
             "memory_is": "torch.cuda.max_memory_allocated above the inputs" if b.device.type == "cuda"
             else "highest running sum of torch's allocations above the inputs (resident_bytes: rise of a fresh process's resident memory, forward+backward)",
             "targets": targets}

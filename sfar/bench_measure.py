@@ -10,7 +10,8 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -76,6 +77,17 @@ def interleaved(calls: dict[str, Call], repeats: int, device: torch.device, tick
         if collecting:
             gc.enable()
     return out
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Every product on a CPU by ``torch.mm``'s own library (see ``sfar.products``)."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(_enabled=before, _fp32_precision=None)
 
 
 def allocated_peak(call: Call, device: torch.device) -> tuple[int, Any]:

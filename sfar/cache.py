@@ -45,7 +45,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "ambiguity": (*_STUDY, "report/ablations.py", "subtexts/tpp.py", "ambiguity.py", "report/ambiguity.py"),
     "weights": ("checkpoint.py",),  # of trained models; the key of the same run, code included, is an input
     "qualitative": (*_STUDY, "subtexts/tpp.py", "subtexts/visual.py", "ambiguity.py", "checkpoint.py", "paper/statements.csv", "report/qualitative.py"),
-    "run": (*_FRAMES, "data/fewshot.py", "data/transforms.py", "clip.py", "config.py", "embedding.py", "fusion.py", "model.py", "loss.py", "mean_ap.py", "frozen.py",
+    "run": (*_FRAMES, "data/fewshot.py", "data/transforms.py", "clip.py", "config.py", "products.py", "embedding.py", "fusion.py", "model.py", "loss.py", "mean_ap.py", "frozen.py",
             "processes.py", "train.py", "evaluate.py", "storyboard/weights/clip.json", "experiment.py"),
 }
 LIBRARIES = {"table1": ("numpy", "torch"), "fig7b": ("numpy", "torch", "open_clip_torch"), "table13": ("openai", "pillow"), "world": ("av", "numpy", "pillow"),

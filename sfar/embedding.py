@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from sfar.products import linear
+
 
 def unit(x: Tensor) -> Tensor:
     """Vectors of length one along the last axis; a zero vector stays zero."""
@@ -28,8 +30,8 @@ def attend(words: Tensor, subs: Tensor, sub_mask: Tensor, wq: Tensor, wk: Tensor
     """
     c, _, d = words.shape
     s, m = subs.reshape(c, -1, d), sub_mask.reshape(c, 1, -1)
-    scores = words @ (wq @ wk.T) @ s.transpose(1, 2) / math.sqrt(d)
-    return scores.masked_fill(~m, -math.inf).softmax(-1) @ s @ wv + words
+    scores = linear(words, (wq @ wk.T).T) @ s.transpose(1, 2) / math.sqrt(d)
+    return linear(scores.masked_fill(~m, -math.inf).softmax(-1) @ s, wv.T) + words
 
 
 def coarse_importance(words: Tensor, mask: Tensor, frames: Tensor, temperature: Tensor | float, reduce: str = "mean") -> Tensor:
@@ -44,11 +46,11 @@ def coarse_importance(words: Tensor, mask: Tensor, frames: Tensor, temperature: 
 
     def over_words(w: Tensor, v: Tensor) -> Tensor:
         # Videos last: a softmax over the few frames of a video is several times slower where these are next to each other.
-        p = ((w @ v).view(len(w), length, b) / temperature).softmax(1)
+        p = (linear(w, v).view(len(w), length, b) / temperature).softmax(1)
         return p.new_zeros(classes, length, b).index_add(0, index[0], p)
 
-    columns = unit(frames).permute(2, 1, 0).reshape(d, length * b)
-    out = checkpoint(over_words, unit(words[index]), columns, use_reentrant=False, preserve_rng_state=False).permute(2, 0, 1).contiguous()
+    rows = unit(frames).transpose(0, 1).reshape(length * b, d)
+    out = checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False).permute(2, 0, 1).contiguous()
     return out / mask.sum(1)[None, :, None] if reduce == "mean" else out
 
 

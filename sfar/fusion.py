@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sfar.products import product, weight_gradient
+
 ROWS = {"cpu": 2048, "cuda": 32768}  # pairs of video and class that are worked on at a time
 TINY = 1e-12  # a zero vector has cosine 0
 
@@ -52,15 +54,15 @@ def _turns(b: int, c: int, device: torch.device) -> list[slice]:
     return [slice(i, min(i + n, b)) for i in range(0, b, n)]
 
 
-class _Rows:
-    """Room for the pairs of one turn, the same for every turn: a system that gives out fresh memory takes longer over it than the arithmetic that fills it."""
+class _Room:
+    """Room [videos of a turn, C, width], the same for every turn: a system that gives out fresh memory takes longer over it than the arithmetic that fills it."""
 
-    def __init__(self, turns: list[slice], c: int, like: Tensor):
-        self.videos, self.classes, self.like = max(s.stop - s.start for s in turns), c, like
+    def __init__(self, turns: list[slice], c: int, width: int, like: Tensor):
+        self.all = like.new_empty(max(s.stop - s.start for s in turns), c, width)
 
-    def __call__(self, width: int) -> Tensor:
-        """[videos of a turn, C, width], not initialised."""
-        return self.like.new_empty(self.videos, self.classes, width)
+    def __call__(self, s: slice) -> Tensor:
+        """Of the turn ``s``, holding what was left there."""
+        return self.all[:s.stop - s.start]
 
 
 def _hidden(a: Tensor, u: Tensor, b1: Tensor, out: Tensor) -> Tensor:
@@ -76,51 +78,50 @@ class _Cosines(torch.autograd.Function):
         b, c, d = len(a), len(cls), len(w2)
         dots, norms = a.new_empty(b, c), a.new_empty(b, c)
         turns = _turns(b, c, a.device)
-        room = _Rows(turns, c, a)
-        hidden, out, product = room(len(b1)), room(d), room(d)
-        outs = a.new_empty(b, c, d) if keep else None
+        hidden, with_text = _Room(turns, c, len(b1), a), _Room(turns, c, d, a)
+        outs = []
         for s in turns:
-            n = s.stop - s.start
-            h = _hidden(a[s], u[s], b1, hidden[:n])
-            o = outs[s] if keep else out[:n]
-            torch.mm(h, w2.T, out=o.view(-1, d))
+            o = product(_hidden(a[s], u[s], b1, hidden(s)), w2).view(-1, c, d)
             o += b2
             if skip is not None:
                 o.baddbmm_(a[s], skip[s])
-            torch.sum(torch.mul(o, cls, out=product[:n]), -1, out=dots[s])
+            torch.sum(torch.mul(o, cls, out=with_text(s)), -1, out=dots[s])
             torch.linalg.vector_norm(o, dim=-1, out=norms[s])
+            if keep:
+                outs.append(o)
         norms.clamp_(min=TINY)
         if keep:
-            ctx.save_for_backward(a, u, b1, w2, skip, cls, outs, dots, norms)
+            ctx.save_for_backward(a, u, b1, w2, skip, cls, dots, norms, *outs)
         return dots / norms
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        a, u, b1, w2, skip, cls, outs, dots, norms = ctx.saved_tensors
+        a, u, b1, w2, skip, cls, dots, norms, *outs = ctx.saved_tensors
         b, c, d, width = len(a), len(cls), len(w2), w2.shape[1]
         to_text, to_self = grad / norms, grad * dots / norms**3
         d_a, d_u, d_w2 = torch.empty_like(a), torch.empty_like(u), torch.zeros_like(w2)
         d_b1, d_b2 = w2.new_zeros(width), w2.new_zeros(d)
         d_skip = torch.empty_like(skip) if skip is not None else None
+        d_cls = torch.zeros_like(cls) if ctx.needs_input_grad[7] else None
+        back = w2.T.contiguous()
         turns = _turns(b, c, a.device)
-        room = _Rows(turns, c, a)
-        hidden, d_hidden, d_out = room(width), room(width), room(d)
-        for s in turns:
-            n = s.stop - s.start
-            h = _hidden(a[s], u[s], b1, hidden[:n])
-            d_o = torch.mul(to_text[s, :, None], cls, out=d_out[:n]).addcmul_(outs[s], to_self[s, :, None], value=-1)
+        hidden, d_out = _Room(turns, c, width, a), _Room(turns, c, d, a)
+        for s, o in zip(turns, outs, strict=True):
+            h = _hidden(a[s], u[s], b1, hidden(s))
+            d_o = torch.mul(to_text[s, :, None], cls, out=d_out(s)).addcmul_(o, to_self[s, :, None], value=-1)
             rows = d_o.view(-1, d)
             d_b2 += rows.sum(0)
-            d_w2.addmm_(rows.T, h)
-            d_h = torch.mm(rows, w2, out=d_hidden[:n].view(-1, width))
+            d_w2 += weight_gradient(h, rows)
+            d_h = product(rows, back)
             torch.ops.aten.threshold_backward(d_h, h, 0, grad_input=d_h)
             d_b1 += d_h.sum(0)
-            d_h = d_hidden[:n]
+            d_h = d_h.view(-1, c, width)
             torch.bmm(d_h, u[s].transpose(1, 2), out=d_a[s])
             torch.bmm(a[s].transpose(1, 2), d_h, out=d_u[s])
             if skip is not None:
                 d_a[s] += d_o @ skip[s].transpose(1, 2)
                 torch.bmm(a[s].transpose(1, 2), d_o, out=d_skip[s])
-        d_cls = torch.einsum("bc,bcd->cd", to_text, outs) if ctx.needs_input_grad[7] else None
+            if d_cls is not None:
+                d_cls += torch.einsum("bc,bcd->cd", to_text[s], o)
         return None, d_a, d_u, d_b1, d_w2, d_b2, d_skip, d_cls

@@ -93,6 +93,13 @@ def test_contenders_take_turns():
     assert found == {"median": 2.0, "q25": 1.5, "q75": 2.5, "min": 1.0, "max": 3.0, "n": 3}
 
 
+def test_onednn_is_switched_off_and_on_again():
+    with pytest.raises(RuntimeError, match="mine"), bench_measure.without_onednn():
+        assert not torch.backends.mkldnn.enabled
+        raise RuntimeError("mine")
+    assert torch.backends.mkldnn.enabled == torch.backends.mkldnn.is_available()
+
+
 def test_peak_is_of_what_is_held_at_one_time():
     def call():
         x = torch.ones(1000, 250)  # a megabyte
@@ -236,6 +243,7 @@ def test_what_the_parts_say(records):
     for point in r["head"]["at_base"].values():
         assert point["bytes"]["literal"] > point["bytes"]["fast"] > 0 and point["largest_difference"] < 0.1
     assert set(r["head"]["growth"]["forward"]) == set(bench_head.VARIABLES)
+    assert set(r["head"]["time_ratio_without_onednn"]) == set(bench_head.MODES)
     assert {n for s in r["reader"]["sets"] for n in s["ratios"]} >= {"sfar", "sfar, walk kept", "PyAV, decode through"}
     assert [w["waits"] in ("the model", "the reader") for w in r["pipeline"]["who_waits"]] == [True]
     assert all(0 < v["share_of_peak"] < 1 for v in r["step"]["settings"][0]["variants"]) and not r["step"]["settings"][0]["failed"]
@@ -246,7 +254,7 @@ def test_page_renders(records, tmp_path):
     files = bench_page.write(records)
     assert [f.name for f in files] == ["bench.png", "bench.svg", "README.md"] and files[0].read_bytes()[:4] == b"\x89PNG"
     page = files[2].read_text()
-    assert all(f"## {part.capitalize()}" in page for part in bench.PARTS) and "tiny sizes" in page and "nan" not in page
+    assert all(f"## {part.capitalize()}" in page for part in bench.PARTS) and "tiny sizes" in page and "nan" not in page and "With oneDNN switched off for both" in page
     (tmp_path / "reader.json").write_text((records / "reader.json").read_text())
     assert "## Head" not in bench_page.write(tmp_path)[2].read_text()  # what was not measured is left out
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfar import embedding as E
-from sfar import fusion
+from sfar import fusion, products
 from sfar.config import ModelConfig
 from sfar.model import ClassTexts, build_head
 
@@ -238,8 +238,10 @@ def literal_result(seed):
 
 
 @many
-@precisions
-def test_head(seed, dtype, tolerance):
+@pytest.mark.parametrize("dtype, tolerance, large", [(torch.float64, 1e-10, products.LARGE), (torch.float32, 1e-5, products.LARGE), (torch.float32, 1e-5, 0)],
+                         ids=["float64", "float32", "float32 by convolutions"])
+def test_head(seed, dtype, tolerance, large, monkeypatch):
+    monkeypatch.setattr(products, "LARGE", large)
     k, cfg = make(seed), ModelConfig(**READINGS[seed % len(READINGS)])
     head = head_of(k, cfg).to(dtype)
     frames, cls, words, subs = leaves([k.frames, k.cls, k.words, k.subs], dtype)

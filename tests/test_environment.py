@@ -18,7 +18,7 @@ PACKAGE = ROOT / "sfar"
 FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 # A module imports only from layers before its own, or from its own.
-LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "embedding",
+LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "products", "embedding",
           "fusion", "model", "loss", "mean_ap", "processes", "evaluate", "protocols", "frozen", "train", "checkpoint", "experiment", "resume", "distributed", "runs", "hosts", "ambiguity", "cost", "report", "notebooks", "reproduce", "plan", "summary", "quotes",
           "bench_measure", "bench_literal", "bench_head", "bench_step", "bench_reader", "bench", "cli_subtexts", "cli_data", "cli_bench", "cli", "__main__")
 

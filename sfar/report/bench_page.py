@@ -187,14 +187,16 @@ def _head_markdown(r: dict[str, Any]) -> str:
     base = [[mode, _spread(p["seconds"]["literal"], " s"), _spread(p["seconds"]["fast"], " s"), _spread(p["time_ratio"]), f"{p['bytes']['literal'] / 1e6:,.0f} MB",
              f"{p['bytes']['fast'] / 1e6:,.0f} MB", f"{p['memory_ratio']:.3g}", f"{p['largest_difference']:.1g}"] for mode, p in r["at_base"].items()]
     grown = [[mode, name, *(f"{g[which][what]:.2f}" for what in ("time", "memory") for which in ("literal", "fast"))] for mode, names in r["growth"].items() for name, g in names.items()]
-    kept = {k: v for k, v in r["resident_bytes"].items() if v}
+    same, kept = r["time_ratio_without_onednn"], {k: v for k, v in r["resident_bytes"].items() if v}
+    library = ("\n\nSFAR's head multiplies large matrices by oneDNN (`sfar/products.py`), the literal head by `torch.mm`, as PyTorch does by itself. With oneDNN switched off for both the ratios of time are "
+               + ", ".join(f"{_spread(s)} ({mode})" for mode, s in same.items()) + ".") if same else ""
     extra = f"\n\nRise of a fresh process's resident memory, forward and backward: {', '.join(f'{k} {v / 1e6:,.0f} MB' for k, v in kept.items())}." if kept else ""
     return "\n\n".join([
         "Ratios are literal / SFAR. The literal head (`sfar/bench_literal.py`) computes every position of the 77-token window and gives the same logits (checked before "
         f"anything is timed). Memory: {r['memory_is']}. Base: {_size(r)}; words on average.",
         tables.markdown(["Mode", "Time, literal", "Time, SFAR", "Ratio", "Memory, literal", "Memory, SFAR", "Ratio", "Largest difference of a logit"], base),
         "Exponents of growth (slope in log-log), one variable at a time:",
-        tables.markdown(["Mode", "Variable", "Time, literal", "Time, SFAR", "Memory, literal", "Memory, SFAR"], grown)]) + extra
+        tables.markdown(["Mode", "Variable", "Time, literal", "Time, SFAR", "Memory, literal", "Memory, SFAR"], grown)]) + library + extra
 
 
 def _overhead_markdown(r: dict[str, Any]) -> str:
