@@ -133,7 +133,7 @@ def resident(size: dict[str, int], d: int, which: str) -> int | None:
 
 def _in_fresh_process(size: dict[str, int], d: int, which: str) -> int | None:
     with parallel.pool(1) as pool:
-        return pool.apply(resident, (size, d, which))
+        return pool.result(pool.submit(resident, size, d, which))
 
 
 def head_steps(b: Bench) -> int:

@@ -1,4 +1,4 @@
-"""Process pools whose workers leave Ctrl-C to the parent: one message on the terminal instead of one traceback per worker."""
+"""Work on several processes that leave Ctrl-C to their parent, end with it, and whose death is one message."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import multiprocessing as mp
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.pool import Pool
+from itertools import islice
+from typing import Any
+
+from sfar.errors import SfarError
+
+
+class ProcessDied(SfarError):
+    """One of the processes was killed."""
 
 
 @contextmanager
@@ -34,7 +44,78 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def pool(workers: int | None = None) -> Pool:
-    """A pool of fresh processes (default: one per core); as a context manager it ends them on any exit."""
-    with deaf():
-        return mp.get_context("spawn").Pool(workers or cores())
+def context() -> mp.context.BaseContext:
+    """How the processes are started; a queue that they are to share is made of it."""
+    return mp.get_context("spawn")
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent is gone: one that was killed cannot end its workers, and they would work on for nobody."""
+    mp.parent_process().join()
+    os._exit(1)
+
+
+def _start(then: Callable[..., None], args: tuple) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    then(*args)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _each(work: Callable[[Any], Any], items: list) -> list:
+    return [work(item) for item in items]
+
+
+class Workers:
+    """Fresh processes that call functions of modules. As a context manager it ends them on any exit, at once when that is an exception."""
+
+    def __init__(self, workers: int | None = None, start: Callable[..., None] = _nothing, args: tuple = ()):
+        """``workers``: how many (default: one per core); ``start(*args)`` is called in each before anything else."""
+        self._pool = ProcessPoolExecutor(workers or cores(), mp_context=context(), initializer=_start, initargs=(start, args))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type | None, *_: Any) -> None:
+        if kind:
+            for process in list((self._pool._processes or {}).values()):
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)  # unwaited, their semaphores would be reported as leaked
+
+    def submit(self, work: Callable, *args: Any) -> Future:
+        """``work(*args)`` when a process is free; ``result`` waits for it."""
+        with deaf():  # submitting starts the processes
+            return self._pool.submit(work, *args)
+
+    @staticmethod
+    def result(future: Future) -> Any:
+        """What the work returned or raised. Raises ``ProcessDied`` when a process was killed: none goes on then."""
+        try:
+            return future.result()
+        except BrokenProcessPool as e:
+            raise ProcessDied("one of the processes that work side by side was killed, most often by the system when memory runs out. Run the same command again, "
+                              "with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help") from e
+
+    def _submit_all(self, work: Callable[[Any], Any], items: Iterable, chunksize: int) -> list[Future]:
+        items, out = iter(items), []
+        while part := list(islice(items, chunksize)):
+            out.append(self.submit(_each, work, part))
+        return out
+
+    def imap(self, work: Callable[[Any], Any], items: Iterable, chunksize: int = 1) -> Iterator:
+        """``work(item)`` of each item, in their order, handed out ``chunksize`` at a time. Raises what ``work`` does, and ``ProcessDied``."""
+        waiting = deque(self._submit_all(work, items, chunksize))
+        while waiting:
+            yield from self.result(waiting.popleft())
+
+    def imap_unordered(self, work: Callable[[Any], Any], items: Iterable, chunksize: int = 1) -> Iterator:
+        """The same, as they are done."""
+        for future in as_completed(self._submit_all(work, items, chunksize)):
+            yield from self.result(future)
+
+
+def pool(workers: int | None = None) -> Workers:
+    """Processes for one kind of work."""
+    return Workers(workers)

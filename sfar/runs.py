@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import os
 import queue
 import threading
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, as_completed
 from functools import lru_cache
 from typing import Any
 
@@ -31,16 +28,9 @@ def kept(job: Job) -> dict[str, Any] | None:
 _ticks = None
 
 
-def _leave_with_parent() -> None:
-    """End this process when its parent is gone: one that was killed cannot end its workers, and they would train on for nobody."""
-    mp.parent_process().join()
-    os._exit(1)
-
-
 def _start_worker(ticks) -> None:
     global _ticks
     _ticks = ticks
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
 
@@ -102,9 +92,9 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
 
 
 def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
-    context = mp.get_context("spawn")
-    ticks = context.Queue()
+    ticks = parallel.context().Queue()
     stop = threading.Event()
+    waiting: dict[Future, int] = {}
 
     def show() -> None:
         while not stop.is_set():
@@ -115,28 +105,19 @@ def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[
             bar.set_postfix_str(f"{len(todo) - len(waiting)}/{len(todo)} runs, {name}", refresh=False)
             bar.update(min(n, bar.total - bar.n))
 
-    pool = ProcessPoolExecutor(min(workers, len(todo)), mp_context=context, initializer=_start_worker, initargs=(ticks,))
-    with parallel.deaf():  # submitting starts the processes
-        waiting = {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
     watcher = threading.Thread(target=show, daemon=True)
     watcher.start()
     try:
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
+        with parallel.Workers(min(workers, len(todo)), _start_worker, (ticks,)) as pool:
+            waiting |= {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
+            for future in as_completed(list(waiting)):
                 i = waiting.pop(future)
                 try:
-                    found[i] = future.result()
+                    found[i] = pool.result(future)
+                except parallel.ProcessDied as e:
+                    raise SfarError(f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1") from e
                 except SfarError as e:
                     raise SfarError(f"run {jobs[i].name()}: {e}") from e
-                except BrokenProcessPool as e:
-                    raise SfarError(f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1") from e
-    except BaseException:
-        for process in list(pool._processes.values()):
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)  # they are gone in a moment; unwaited, their semaphores would be reported as leaked
-        raise
     finally:
         stop.set()
         watcher.join()
-    pool.shutdown()

@@ -12,7 +12,6 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -233,7 +232,7 @@ def _look_at_all(name: str, root: Path, videos: list[str], deep: bool, workers: 
     return out, examined
 
 
-def _hash_same_sizes(pool: Pool, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
+def _hash_same_sizes(pool: parallel.Workers, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
     by_size: dict[int, list[dict]] = defaultdict(list)
     for r in records.values():
         if r["state"] and r["file"] and r["state"][0]:
