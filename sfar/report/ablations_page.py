@@ -139,8 +139,8 @@ def fig7a_figure(record: dict[str, Any]) -> plt.Figure:
     right.set_yticks(range(len(steps)), [f"N = {d['against'][1:]} to {d['name'][1:]}" for d in steps])
     right.set_ylim(-0.6, len(steps) - 0.4)
     right.set_title("Gain from more sub-texts\npaired over seeds and videos", loc="left")
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.18), ncols=2)
-    page.verdict_legend(right, [d["verdict"] for d in steps], loc="upper left", bbox_to_anchor=(-0.28, -0.18), ncols=3)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.22), ncols=2)
+    page.verdict_legend(right, [d["verdict"] for d in steps], loc="upper left", bbox_to_anchor=(-0.28, -0.22), ncols=3)
     return fig
 
 
@@ -171,7 +171,7 @@ def readings_figure(record: dict[str, Any]) -> plt.Figure:
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("Difference in top-1 accuracy to the default [points], tower frozen")
     ax.set_title(f"What each open reading is worth: {record['profile']} profile, {page.count(record)}, 95 % intervals", loc="left", x=-0.62)
-    page.verdict_legend(ax, [d["verdict"] for _, d in rows], loc="upper left", bbox_to_anchor=(-0.64, -0.01), ncols=3)
+    page.verdict_legend(ax, [d["verdict"] for _, d in rows], loc="upper left", bbox_to_anchor=(-0.64, -0.025), ncols=3, columnspacing=1.0)
     return fig
 
 
