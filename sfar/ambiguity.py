@@ -95,6 +95,7 @@ def degrees(scores: np.ndarray) -> np.ndarray:
 
 # --- the truth, in the storyboard world ---
 
+
 def overlaps(scripts: dict[str, S.Script]) -> np.ndarray:
     """Share of the time of each class (row) whose action a class (column) has too, [C, C]; 1 on the diagonal."""
     actions = {c: {a for a, _ in s} for c, s in scripts.items()}
@@ -111,7 +112,11 @@ def true_ambiguity(scripts: dict[str, S.Script]) -> dict[str, np.ndarray]:
     """
     users = Counter(a for s in scripts.values() for a, _ in s)  # in how many scripts each action is
     shared = [sum(w for a, w in s if users[a] > 1) for s in scripts.values()]
-    return {"overlap": np.array(list(S.true_ambiguity(scripts).values())), "shared": np.array(shared), "top10": _mean_of_top(overlaps(scripts))}
+    return {
+        "overlap": np.array(list(S.true_ambiguity(scripts).values())),
+        "shared": np.array(shared),
+        "top10": _mean_of_top(overlaps(scripts)),
+    }
 
 
 def true_non_uniformity(segments: list[list[Any]], frames: int) -> dict[str, float]:
@@ -132,5 +137,9 @@ def true_non_uniformity(segments: list[list[Any]], frames: int) -> dict[str, flo
         if relevant:
             own[a] = own.get(a, 0) + n / total
     p = np.array(list(share.values()))
-    return {"disagreement": float(1 - agreement(same)[0]), "unevenness": float(1 + (p * np.log(p)).sum() / np.log(len(p))) if len(p) > 1 else 0.0,
-            "momentary": float(np.mean([s <= MOMENTARY for s in own.values()])), "irrelevant": sum(n for _, n, relevant in segments if not relevant) / total}
+    return {
+        "disagreement": float(1 - agreement(same)[0]),
+        "unevenness": float(1 + (p * np.log(p)).sum() / np.log(len(p))) if len(p) > 1 else 0.0,
+        "momentary": float(np.mean([s <= MOMENTARY for s in own.values()])),
+        "irrelevant": sum(n for _, n, relevant in segments if not relevant) / total,
+    }

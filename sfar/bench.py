@@ -60,7 +60,9 @@ def run(names: list[str], out: Path, command: str, bench: Bench, silent: bool = 
     with tqdm(total=sum(steps.values()), unit="measurement", disable=silent) as bar:
         for k, name in enumerate(todo):
             started, before = time.perf_counter(), bar.n
-            bar.set_description(f"{name} ({PARTS[name].title})" + (f", then {', '.join(todo[k + 1:])}" if todo[k + 1:] else ""))
+            bar.set_description(
+                f"{name} ({PARTS[name].title})" + (f", then {', '.join(todo[k + 1 :])}" if todo[k + 1 :] else "")
+            )
 
             def tick(text: str, bar: tqdm = bar) -> None:
                 bar.set_postfix_str(f"done: {text}", refresh=False)
@@ -70,5 +72,13 @@ def run(names: list[str], out: Path, command: str, bench: Bench, silent: bool = 
             record = PARTS[name].run(bench)
             bar.update(before + steps[name] - bar.n)
             written.append(out / f"{name}.json")
-            paths.write_json(written[-1], {"part": name, "title": PARTS[name].title, "provenance": provenance(command, time.perf_counter() - started, bench.quick), **record})
+            paths.write_json(
+                written[-1],
+                {
+                    "part": name,
+                    "title": PARTS[name].title,
+                    "provenance": provenance(command, time.perf_counter() - started, bench.quick),
+                    **record,
+                },
+            )
     return written

@@ -14,15 +14,38 @@ from torch import Tensor
 from sfar import clip as C
 from sfar import parallel
 from sfar.bench_literal import LiteralHead, padded, random_texts
-from sfar.bench_measure import BenchError, allocated_peak, growth, interleaved, ratio, resident_peak, rounded, summary, target, without_onednn
+from sfar.bench_measure import (
+    BenchError,
+    allocated_peak,
+    growth,
+    interleaved,
+    ratio,
+    resident_peak,
+    rounded,
+    summary,
+    target,
+    without_onednn,
+)
 from sfar.config import ModelConfig
 from sfar.loss import info_nce
 from sfar.model import SFAR, ClassTexts, VideoModel, build_head
 
 MODES = ("forward", "forward+backward")
 VARIABLES = ("videos", "classes", "frames", "subtexts", "words")
-BASE = {"videos": 64, "classes": 400, "frames": 8, "subtexts": 4, "words": 8}  # 8 words: the mean of Kinetics-400's prompts and of their sub-texts
-SWEEPS = {"videos": (8, 24, 64), "classes": (50, 150, 400), "frames": (2, 8, 16), "subtexts": (1, 4, 8), "words": (4, 8, 32)}
+BASE = {
+    "videos": 64,
+    "classes": 400,
+    "frames": 8,
+    "subtexts": 4,
+    "words": 8,
+}  # 8 words: the mean of Kinetics-400's prompts and of their sub-texts
+SWEEPS = {
+    "videos": (8, 24, 64),
+    "classes": (50, 150, 400),
+    "frames": (2, 8, 16),
+    "subtexts": (1, 4, 8),
+    "words": (4, 8, 32),
+}
 WIDTH = 512  # of the joint space of ViT-B/16
 QUICK_BASE = {"videos": 4, "classes": 6, "frames": 4, "subtexts": 2, "words": 4}
 QUICK_SWEEPS = {"videos": (2, 4), "classes": (6, 12), "frames": (2, 4), "subtexts": (1, 2), "words": (4, 8)}
@@ -33,8 +56,12 @@ BASE_REPEATS, SWEEP_SECONDS = 5, 8.0  # pairs at the base point; at the others a
 TIME_TARGET, MEMORY_TARGET = 10.0, 8.0
 OVERHEAD_TARGET = {"cpu": 2.0, "cuda": 1.0}  # percent of the time CLIP takes
 
-TINY = {"embed_dim": 16, "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16, "mlp_ratio": 2.0},
-        "text_cfg": {"context_length": 77, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}, "quick_gelu": False}
+TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 32, "layers": 1, "head_width": 16, "mlp_ratio": 2.0},
+    "text_cfg": {"context_length": 77, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1},
+    "quick_gelu": False,
+}
 
 
 @dataclass
@@ -88,7 +115,9 @@ class Pair:
         return logits
 
 
-def make_pair(size: dict[str, int], d: int, device: torch.device | str = "cpu", seed: int = 0, dtype: torch.dtype = torch.float32) -> Pair:
+def make_pair(
+    size: dict[str, int], d: int, device: torch.device | str = "cpu", seed: int = 0, dtype: torch.dtype = torch.float32
+) -> Pair:
     """Heads and inputs of ``size`` (keys: ``VARIABLES``) at width ``d``, made up from ``seed``."""
     torch.manual_seed(seed)
     fast = build_head("sfar", d, TAU, ModelConfig(n_subtexts=size["subtexts"])).to(device, dtype)
@@ -96,21 +125,27 @@ def make_pair(size: dict[str, int], d: int, device: torch.device | str = "cpu", 
     frames = torch.randn(size["videos"], size["frames"], d, generator=g, dtype=dtype).to(device).requires_grad_()
     labels = torch.randint(size["classes"], (size["videos"],), generator=g).to(device)
     short = random_texts(size["classes"], size["subtexts"], size["words"], d, device, seed + 2, dtype)
-    return Pair(fast, LiteralHead(fast), frames, labels, short, padded(short), torch.tensor(SCALE, device=device, dtype=dtype))
+    return Pair(
+        fast, LiteralHead(fast), frames, labels, short, padded(short), torch.tensor(SCALE, device=device, dtype=dtype)
+    )
 
 
 def difference(fast: Tensor, literal: Tensor) -> float:
     """Largest difference of two sets of logits [B, C]. Raises ``BenchError`` when they are not the same head's."""
     worst = float((fast - literal).abs().max())
     if not worst <= TOLERANCE * SCALE:
-        raise BenchError(f"the literal head and SFAR's differ by {worst:.3g} in a logit (scale {SCALE:g}): their times must not be compared; run the tests of the model")
+        raise BenchError(
+            f"the literal head and SFAR's differ by {worst:.3g} in a logit (scale {SCALE:g}): their times must not be compared; run the tests of the model"
+        )
     return worst
 
 
 def measure_pair(pair: Pair, mode: str, b: Bench, what: str, repeats: int | None = None) -> dict[str, Any]:
     """Both heads at one size: seconds, bytes, their ratios (literal / fast) and the largest difference of their logits."""
     pair.run(mode, "fast")  # what is kept of the texts is made here, once
-    peaks = {which: allocated_peak(lambda which=which: pair.run(mode, which), b.device) for which in ("fast", "literal")}
+    peaks = {
+        which: allocated_peak(lambda which=which: pair.run(mode, which), b.device) for which in ("fast", "literal")
+    }
     worst = difference(peaks["fast"][1], peaks["literal"][1])
     nbytes = {which: peak for which, (peak, _) in peaks.items()}
     calls = {which: lambda which=which: pair.run(mode, which) for which in ("fast", "literal")}
@@ -120,8 +155,13 @@ def measure_pair(pair: Pair, mode: str, b: Bench, what: str, repeats: int | None
     more = interleaved(calls, repeats - 1, b.device)
     times = {which: t + more[which] for which, t in first.items()}
     b.tick(f"{what}, {mode}")
-    return {"seconds": {which: summary(t) for which, t in times.items()}, "time_ratio": ratio(times["literal"], times["fast"]), "bytes": nbytes,
-            "memory_ratio": rounded(nbytes["literal"] / nbytes["fast"]), "largest_difference": rounded(worst)}
+    return {
+        "seconds": {which: summary(t) for which, t in times.items()},
+        "time_ratio": ratio(times["literal"], times["fast"]),
+        "bytes": nbytes,
+        "memory_ratio": rounded(nbytes["literal"] / nbytes["fast"]),
+        "largest_difference": rounded(worst),
+    }
 
 
 def resident(size: dict[str, int], d: int, which: str) -> int | None:
@@ -151,7 +191,10 @@ def head(b: Bench) -> dict[str, Any]:
     same = {}
     if b.device.type == "cpu":
         with without_onednn():
-            same = {mode: measure_pair(pair, mode, b, "base, without oneDNN", 2 if b.quick else BASE_REPEATS)["time_ratio"] for mode in MODES}
+            same = {
+                mode: measure_pair(pair, mode, b, "base, without oneDNN", 2 if b.quick else BASE_REPEATS)["time_ratio"]
+                for mode in MODES
+            }
     points: dict[str, list[dict[str, Any]]] = {}
     for name in VARIABLES:
         points[name] = []
@@ -161,22 +204,51 @@ def head(b: Bench) -> dict[str, Any]:
             found = middle if x == base[name] else {mode: measure_pair(pair, mode, b, f"{x} {name}") for mode in MODES}
             points[name].append({"x": x, **found})
     del pair
-    grown = {mode: {name: {which: {"time": growth(xs := [p["x"] for p in ps], [p[mode]["seconds"][which]["median"] for p in ps]),
-                                   "memory": growth(xs, [p[mode]["bytes"][which] for p in ps])} for which in ("fast", "literal")}
-                    for name, ps in points.items()} for mode in MODES}
+    grown = {
+        mode: {
+            name: {
+                which: {
+                    "time": growth(xs := [p["x"] for p in ps], [p[mode]["seconds"][which]["median"] for p in ps]),
+                    "memory": growth(xs, [p[mode]["bytes"][which] for p in ps]),
+                }
+                for which in ("fast", "literal")
+            }
+            for name, ps in points.items()
+        }
+        for mode in MODES
+    }
     kept = {}
     if not b.quick and b.device.type == "cpu":
         for which in ("fast", "literal"):
             kept[which] = _in_fresh_process(base, d, which)
             b.tick(f"resident memory, {which}")
     size = "B={videos}, C={classes}, L={frames}, N={subtexts}, {words} words".format(**base)
-    targets = [t for mode in MODES for t in (
-        target(f"literal / fast, time of {mode}, {size}", middle[mode]["time_ratio"]["median"], TIME_TARGET, True, "x"),
-        target(f"literal / fast, peak memory of {mode}, {size}", middle[mode]["memory_ratio"], MEMORY_TARGET, True, "x"))]
-    return {"device": b.device.type, "base": base, "width": d, "at_base": middle, "time_ratio_without_onednn": same, "sweeps": points, "growth": grown, "resident_bytes": kept,
-            "memory_is": "torch.cuda.max_memory_allocated above the inputs" if b.device.type == "cuda"
-            else "highest running sum of torch's allocations above the inputs (resident_bytes: rise of a fresh process's resident memory, forward+backward)",
-            "targets": targets}
+    targets = [
+        t
+        for mode in MODES
+        for t in (
+            target(
+                f"literal / fast, time of {mode}, {size}", middle[mode]["time_ratio"]["median"], TIME_TARGET, True, "x"
+            ),
+            target(
+                f"literal / fast, peak memory of {mode}, {size}", middle[mode]["memory_ratio"], MEMORY_TARGET, True, "x"
+            ),
+        )
+    ]
+    return {
+        "device": b.device.type,
+        "base": base,
+        "width": d,
+        "at_base": middle,
+        "time_ratio_without_onednn": same,
+        "sweeps": points,
+        "growth": grown,
+        "resident_bytes": kept,
+        "memory_is": "torch.cuda.max_memory_allocated above the inputs"
+        if b.device.type == "cuda"
+        else "highest running sum of torch's allocations above the inputs (resident_bytes: rise of a fresh process's resident memory, forward+backward)",
+        "targets": targets,
+    }
 
 
 # --- what the head adds to CLIP ------------------------------------------------------------------------------------
@@ -231,13 +303,32 @@ def overhead(b: Bench) -> dict[str, Any]:
             v = calls["clip"]()
             calls["head"] = lambda v=v: model.from_embeddings(v)
             calls["sfar"]()  # what is kept of the texts is made here, once
-            times = interleaved(calls, _rounds(b), b.device, lambda name, precision=precision: b.tick(f"{name}, {precision}"))
+            times = interleaved(
+                calls, _rounds(b), b.device, lambda name, precision=precision: b.tick(f"{name}, {precision}")
+            )
         percent = lambda s: {k: rounded(100 * w) if k != "n" else w for k, w in s.items()}  # noqa: E731
-        rows.append({"precision": precision, "seconds": {name: summary(t) for name, t in times.items()}, "head_percent": percent(ratio(times["head"], times["clip"])),
-                     "whole_percent": percent(summary([s / c - 1 for s, c in zip(times["sfar"], times["clip"])]))})
+        rows.append(
+            {
+                "precision": precision,
+                "seconds": {name: summary(t) for name, t in times.items()},
+                "head_percent": percent(ratio(times["head"], times["clip"])),
+                "whole_percent": percent(summary([s / c - 1 for s, c in zip(times["sfar"], times["clip"])])),
+            }
+        )
     limits = []
     for kind, limit in OVERHEAD_TARGET.items():
         value = max(r["head_percent"]["median"] for r in rows) if kind == b.device.type else None
-        limits.append(target(f"SFAR's head / CLIP's encoding, {'CPU' if kind == 'cpu' else 'GPU'}", value, limit, False, "%"))
-    return {"device": b.device.type, "videos": videos, "frames": BASE["frames"], "classes": classes, "subtexts": BASE["subtexts"], "image_size": config["vision_cfg"]["image_size"],
-            "model": "a tiny ViT" if b.quick else "ViT-B/16, random weights", "rows": rows, "targets": limits}
+        limits.append(
+            target(f"SFAR's head / CLIP's encoding, {'CPU' if kind == 'cpu' else 'GPU'}", value, limit, False, "%")
+        )
+    return {
+        "device": b.device.type,
+        "videos": videos,
+        "frames": BASE["frames"],
+        "classes": classes,
+        "subtexts": BASE["subtexts"],
+        "image_size": config["vision_cfg"]["image_size"],
+        "model": "a tiny ViT" if b.quick else "ViT-B/16, random weights",
+        "rows": rows,
+        "targets": limits,
+    }

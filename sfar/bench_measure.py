@@ -40,7 +40,14 @@ def rounded(x: float) -> float:
 def summary(values: Sequence[float]) -> dict[str, float]:
     """Median, quartiles, extremes and number of ``values`` (at least one)."""
     low, middle, high = np.percentile(values, (25, 50, 75))
-    return {"median": rounded(middle), "q25": rounded(low), "q75": rounded(high), "min": rounded(min(values)), "max": rounded(max(values)), "n": len(values)}
+    return {
+        "median": rounded(middle),
+        "q25": rounded(low),
+        "q75": rounded(high),
+        "min": rounded(min(values)),
+        "max": rounded(max(values)),
+        "n": len(values),
+    }
 
 
 def ratio(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
@@ -54,7 +61,9 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def interleaved(calls: dict[str, Call], repeats: int, device: torch.device, tick: Callable[[str], None] | None = None) -> dict[str, list[float]]:
+def interleaved(
+    calls: dict[str, Call], repeats: int, device: torch.device, tick: Callable[[str], None] | None = None
+) -> dict[str, list[float]]:
     """Seconds of each call, in rounds: every contender once, in the same order, ``repeats`` times. ``tick(name)`` after each.
 
     The garbage of one contender is not collected in another's time.
@@ -105,7 +114,9 @@ def allocated_peak(call: Call, device: torch.device) -> tuple[int, Any]:
         return torch.cuda.max_memory_allocated(device) - before, result
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         result = call()
-    events = sorted((e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns())
+    events = sorted(
+        (e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns()
+    )
     return int(max(np.cumsum([e.nbytes() for e in events]), default=0)), result
 
 
@@ -142,9 +153,19 @@ def target(name: str, value: float | None, limit: float, at_least: bool, unit: s
 
 def provenance(command: str, seconds: float, quick: bool) -> dict[str, Any]:
     """Machine, versions, revision, command. ``load``: the machine's load average when the record was written (the benchmark's own threads count)."""
-    return {"command": command, "revision": revision(), "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "hardware": hardware(), "cores": parallel.cores(),
-            "threads": torch.get_num_threads(), "load": rounded(os.getloadavg()[0]) if hasattr(os, "getloadavg") else None, "quick": quick,
-            "python": platform.python_version(), "versions": {n: _version(n) for n in LIBRARIES}, "seconds": round(seconds, 1)}
+    return {
+        "command": command,
+        "revision": revision(),
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "hardware": hardware(),
+        "cores": parallel.cores(),
+        "threads": torch.get_num_threads(),
+        "load": rounded(os.getloadavg()[0]) if hasattr(os, "getloadavg") else None,
+        "quick": quick,
+        "python": platform.python_version(),
+        "versions": {n: _version(n) for n in LIBRARIES},
+        "seconds": round(seconds, 1),
+    }
 
 
 def _version(name: str) -> str:

@@ -65,16 +65,22 @@ def draw_clip(path: Path, size: tuple[int, int, int, int], gop: int, seed: int) 
         stream.options = {"crf": "23", "preset": "veryfast", "g": str(gop), "threads": "1"}
         for k in range(frames):
             dx, dy = int(200 + 190 * np.sin(k / 40)), int(100 + 90 * np.sin(k / 55))
-            image = wide[dy:dy + height, dx:dx + width] + rng.normal(0, 3, (height, width, 1))
+            image = wide[dy : dy + height, dx : dx + width] + rng.normal(0, 3, (height, width, 1))
             for cx, cy, r, vx, vy, *colour in discs:
                 image[(x - (cx + vx * k) % width) ** 2 + (y - (cy + vy * k) % height) ** 2 < r * r] = colour
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.clip(image, 0, 255).astype(np.uint8), format="rgb24")))
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(np.clip(image, 0, 255).astype(np.uint8), format="rgb24"))
+            )
         container.mux(stream.encode())
 
 
 def storyboard_videos(b: Bench, number: int) -> VideoSet:
     """``number`` videos of the storyboard world, drawn once and kept in the cache."""
-    size = {"data.train_per_class": 1, "data.val_per_class": 1} if b.quick else {"data.train_per_class": 4, "data.val_per_class": 1}  # as ``bench_step.scaling`` draws
+    size = (
+        {"data.train_per_class": 1, "data.val_per_class": 1}
+        if b.quick
+        else {"data.train_per_class": 4, "data.val_per_class": 1}
+    )  # as ``bench_step.scaling`` draws
     profile = get_profile("storyboard", size)
     clips = load_clips(profile, dataset(profile), "train")
     return VideoSet("storyboard", tuple(clips.manifest.root / p for p in clips.paths[:number]), clips.short_side)
@@ -154,14 +160,20 @@ def contenders(path: Path, short_side: int | None) -> dict[str, Callable[[], np.
     indices = val_indices(info.frames, FRAMES)
     size = video._size(info, short_side)
     stored = (info.width, info.height)
-    out: dict[str, Callable[[], np.ndarray]] = {"sfar": lambda: cold_frames(path, indices, short_side), "sfar, walk kept": lambda: video.read_frames(path, indices, short_side)}
+    out: dict[str, Callable[[], np.ndarray]] = {
+        "sfar": lambda: cold_frames(path, indices, short_side),
+        "sfar, walk kept": lambda: video.read_frames(path, indices, short_side),
+    }
     if video.decord_available():
         # Where decord misreads the scaled width it is asked for the stored one, and has less to do than the others.
         wide = stored if video._decord_misreads(size[0]) else size
         out["decord, bare"] = lambda: decord_frames(path, indices, wide)
-    return out | {"sfar, in the guarded process": lambda: guarded(cold_frames, path, indices, short_side),
-                  "PyAV, seek to each": lambda: seek_frames(path, indices, size), "PyAV, decode through": lambda: through_frames(path, indices, size),
-                  "every frame (read_all)": lambda: video.read_all(path, short_side)}
+    return out | {
+        "sfar, in the guarded process": lambda: guarded(cold_frames, path, indices, short_side),
+        "PyAV, seek to each": lambda: seek_frames(path, indices, size),
+        "PyAV, decode through": lambda: through_frames(path, indices, size),
+        "every frame (read_all)": lambda: video.read_all(path, short_side),
+    }
 
 
 # --- reader --------------------------------------------------------------------------------------------------------
@@ -191,7 +203,16 @@ def reader(b: Bench) -> dict[str, Any]:
             rows.append(_read_set(s, rounds))
             b.tick(s.name)
     against = "decord, bare" if video.decord_available() else "PyAV, decode through"
-    targets = [target(f"sfar / {against}, {r['set']}", r["ratios"]["sfar"]["median"] if video.decord_available() else None, TARGET, False, "x") for r in rows]
+    targets = [
+        target(
+            f"sfar / {against}, {r['set']}",
+            r["ratios"]["sfar"]["median"] if video.decord_available() else None,
+            TARGET,
+            False,
+            "x",
+        )
+        for r in rows
+    ]
     return {"device": "cpu", "frames": FRAMES, "against": against, "sets": rows, "threads": 1, "targets": targets}
 
 
@@ -205,9 +226,16 @@ def _read_set(s: VideoSet, rounds: int) -> dict[str, Any]:
             times.setdefault(name, []).extend(t)
     against = times.get("decord, bare") or times["PyAV, decode through"]
     info = video.probe(s.files[0])
-    return {"set": s.name, "videos": len(s.files), "short_side": s.short_side, "first": {"frames": info.frames, "fps": rounded(info.fps), "width": info.width, "height": info.height},
-            "bytes": int(np.mean([p.stat().st_size for p in s.files])), "grey_levels_off": _agreement(s), "milliseconds": {k: summary([1000 * x for x in t]) for k, t in times.items()},
-            "ratios": {k: ratio(t, against) for k, t in times.items()}}
+    return {
+        "set": s.name,
+        "videos": len(s.files),
+        "short_side": s.short_side,
+        "first": {"frames": info.frames, "fps": rounded(info.fps), "width": info.width, "height": info.height},
+        "bytes": int(np.mean([p.stat().st_size for p in s.files])),
+        "grey_levels_off": _agreement(s),
+        "milliseconds": {k: summary([1000 * x for x in t]) for k, t in times.items()},
+        "ratios": {k: ratio(t, against) for k, t in times.items()},
+    }
 
 
 def _agreement(s: VideoSet) -> dict[str, float]:
@@ -215,7 +243,11 @@ def _agreement(s: VideoSet) -> dict[str, float]:
     calls = contenders(s.files[0], s.short_side)
     own = calls["sfar"]().astype(np.int16)
     found = {name: call() for name, call in calls.items()}
-    return {name: rounded(float(np.abs(x.astype(np.int16) - own).mean())) for name, x in found.items() if x.shape == own.shape}
+    return {
+        name: rounded(float(np.abs(x.astype(np.int16) - own).mean()))
+        for name, x in found.items()
+        if x.shape == own.shape
+    }
 
 
 # --- pipeline ------------------------------------------------------------------------------------------------------
@@ -270,7 +302,14 @@ def loading_rate(clips: VideoClips, image_size: int, workers: int, number: int) 
     profile = get_profile("storyboard", {"data.image_size": image_size})
     profile = replace(profile, train=replace(profile.train, frames=FRAMES))
     sampler = _Once()
-    loader = DataLoader(TrainingClips(clips, profile, 0), 2, sampler=sampler, num_workers=workers, persistent_workers=workers > 0, collate_fn=_batch)
+    loader = DataLoader(
+        TrainingClips(clips, profile, 0),
+        2,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=_batch,
+    )
     warm = 2 * max(1, workers)
     sampler.items = list(range(warm))
     _drain(loader)
@@ -293,8 +332,12 @@ def _inputs(b: Bench, sets: list[VideoSet]) -> list[tuple[str, VideoSet, int, in
     """(name, videos, size of the training crops, short side that the reader scales to)."""
     board, kinetics = sets[0], sets[-1]
     small = scale_size(64)
-    all_of_them = [("storyboard videos, 64 px", board, 64, small), (f"{kinetics.name}, 64 px, scaled while read", kinetics, 64, small),
-                   (f"{kinetics.name}, 64 px, read as stored", kinetics, 64, None), (f"{kinetics.name}, 224 px", kinetics, 224, scale_size(224))]
+    all_of_them = [
+        ("storyboard videos, 64 px", board, 64, small),
+        (f"{kinetics.name}, 64 px, scaled while read", kinetics, 64, small),
+        (f"{kinetics.name}, 64 px, read as stored", kinetics, 64, None),
+        (f"{kinetics.name}, 224 px", kinetics, 224, scale_size(224)),
+    ]
     return all_of_them[:1] if b.quick else all_of_them
 
 
@@ -303,7 +346,10 @@ def _models(b: Bench) -> list[tuple[str, dict[str, Any], int, Variant]]:
     if b.quick:
         return [("a tiny ViT", TINY, 2, Variant())]
     half = Variant("bf16" if b.device.type == "cuda" else "fp32")
-    return [("storyboard CLIP", C.storyboard_config(), 16, half), ("ViT-B/16", vit_b16(False), 32 if b.device.type == "cuda" else 1, half)]
+    return [
+        ("storyboard CLIP", C.storyboard_config(), 16, half),
+        ("ViT-B/16", vit_b16(False), 32 if b.device.type == "cuda" else 1, half),
+    ]
 
 
 def pipeline_steps(b: Bench) -> int:
@@ -336,12 +382,35 @@ def pipeline(b: Bench) -> dict[str, Any]:
         call = make_step(config, variant, videos, classes, b.device)
         call()
         times = interleaved({"step": call}, 2 if b.device.type == "cpu" else 10, b.device)["step"]
-        steps.append({"model": model, "image_size": config["vision_cfg"]["image_size"], "videos": videos, "precision": variant.precision,
-                      "clips_per_second": summary([videos / t for t in times])})
+        steps.append(
+            {
+                "model": model,
+                "image_size": config["vision_cfg"]["image_size"],
+                "videos": videos,
+                "precision": variant.precision,
+                "clips_per_second": summary([videos / t for t in times]),
+            }
+        )
         b.tick(model)
-    loading = [{"input": what, "image_size": size, "short_side": short, "workers": workers, "clips_per_second": summary(rates[what, workers])}
-               for what, _, size, short in inputs for workers in counts]
-    return {"device": b.device.type, "frames": FRAMES, "loading": loading, "steps": steps, "who_waits": _who_waits(loading, steps), "targets": []}
+    loading = [
+        {
+            "input": what,
+            "image_size": size,
+            "short_side": short,
+            "workers": workers,
+            "clips_per_second": summary(rates[what, workers]),
+        }
+        for what, _, size, short in inputs
+        for workers in counts
+    ]
+    return {
+        "device": b.device.type,
+        "frames": FRAMES,
+        "loading": loading,
+        "steps": steps,
+        "who_waits": _who_waits(loading, steps),
+        "targets": [],
+    }
 
 
 def _who_waits(loading: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -351,5 +420,13 @@ def _who_waits(loading: list[dict[str, Any]], steps: list[dict[str, Any]]) -> li
         for what in dict.fromkeys(r["input"] for r in loading if r["image_size"] == s["image_size"] or len(steps) == 1):
             best = max((r for r in loading if r["input"] == what), key=lambda r: r["clips_per_second"]["median"])
             times = rounded(best["clips_per_second"]["median"] / s["clips_per_second"]["median"])
-            out.append({"model": s["model"], "input": what, "workers": best["workers"], "read_over_trained": times, "waits": "the reader" if times > 1 else "the model"})
+            out.append(
+                {
+                    "model": s["model"],
+                    "input": what,
+                    "workers": best["workers"],
+                    "read_over_trained": times,
+                    "waits": "the reader" if times > 1 else "the model",
+                }
+            )
     return out

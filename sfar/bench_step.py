@@ -39,17 +39,33 @@ class Variant:
     compiled: bool = False
     channels_last: bool = False
     checkpointed: bool = False  # activations of the visual tower computed again for the backward pass
-    fused_attention: bool = True  # torch's choice among its fused kernels; False: the plain one, which writes the T x T matrix
+    fused_attention: bool = (
+        True  # torch's choice among its fused kernels; False: the plain one, which writes the T x T matrix
+    )
 
 
 # Each differs from "fp32" or "bf16" by one switch.
-VARIANTS = {"fp32": Variant(), "bf16": Variant("bf16"), "fp32, compiled": Variant(compiled=True), "fp32, channels last": Variant(channels_last=True),
-            "fp32, checkpointed": Variant(checkpointed=True), "fp32, plain attention": Variant(fused_attention=False)}
-GPU_VARIANTS = {"bf16": Variant("bf16"), "fp32": Variant(), "bf16, compiled": Variant("bf16", compiled=True), "bf16, channels last": Variant("bf16", channels_last=True),
-                "bf16, checkpointed": Variant("bf16", checkpointed=True), "bf16, plain attention": Variant("bf16", fused_attention=False)}
+VARIANTS = {
+    "fp32": Variant(),
+    "bf16": Variant("bf16"),
+    "fp32, compiled": Variant(compiled=True),
+    "fp32, channels last": Variant(channels_last=True),
+    "fp32, checkpointed": Variant(checkpointed=True),
+    "fp32, plain attention": Variant(fused_attention=False),
+}
+GPU_VARIANTS = {
+    "bf16": Variant("bf16"),
+    "fp32": Variant(),
+    "bf16, compiled": Variant("bf16", compiled=True),
+    "bf16, channels last": Variant("bf16", channels_last=True),
+    "bf16, checkpointed": Variant("bf16", checkpointed=True),
+    "bf16, plain attention": Variant("bf16", fused_attention=False),
+}
 
 
-def make_step(config: dict[str, Any], variant: Variant, videos: int, classes: int, device: torch.device) -> Callable[[], None]:
+def make_step(
+    config: dict[str, Any], variant: Variant, videos: int, classes: int, device: torch.device
+) -> Callable[[], None]:
     """One training step of SFAR on made-up clips [videos, 8, 3, size, size]: forward, loss, backward, AdamW. The visual tower is trained."""
     model = video_model(config, classes, device).train()
     x = random_clips(config, videos, BASE["frames"], device)
@@ -92,7 +108,10 @@ def peaks(b: Bench) -> tuple[dict[str, float], str]:
             if key in name and half:
                 return {"bf16": half * 1e12, "fp32": single * 1e12}, f"data sheet of {key}, dense"
     size = 256 if b.quick else 8192 if b.device.type == "cuda" else 2048
-    return {"fp32": gemm_peak(torch.float32, b.device, size), "bf16": gemm_peak(torch.bfloat16, b.device, size)}, f"best of 5 products of {size} x {size} matrices, measured in this run"
+    return {
+        "fp32": gemm_peak(torch.float32, b.device, size),
+        "bf16": gemm_peak(torch.bfloat16, b.device, size),
+    }, f"best of 5 products of {size} x {size} matrices, measured in this run"
 
 
 @dataclass(frozen=True)
@@ -110,10 +129,24 @@ def settings(b: Bench) -> list[Setting]:
     """On a GPU ViT-B/16 with every variant; on a CPU every variant of the storyboard's small CLIP, and one video a step of ViT-B/16."""
     two = {k: VARIANTS[k] for k in ("fp32", "bf16")}
     if b.quick:
-        return [Setting("a tiny ViT", TINY, 2, {k: VARIANTS[k] for k in ("fp32", "bf16", "fp32, channels last", "fp32, checkpointed", "fp32, plain attention")}, 2)]
+        return [
+            Setting(
+                "a tiny ViT",
+                TINY,
+                2,
+                {
+                    k: VARIANTS[k]
+                    for k in ("fp32", "bf16", "fp32, channels last", "fp32, checkpointed", "fp32, plain attention")
+                },
+                2,
+            )
+        ]
     if b.device.type == "cuda":
         return [Setting("ViT-B/16", vit_b16(False), 32, GPU_VARIANTS, 10)]
-    return [Setting("storyboard CLIP", C.storyboard_config(), 16, VARIANTS, 5), Setting("ViT-B/16", vit_b16(False), 1, two, 2)]
+    return [
+        Setting("storyboard CLIP", C.storyboard_config(), 16, VARIANTS, 5),
+        Setting("ViT-B/16", vit_b16(False), 1, two, 2),
+    ]
 
 
 def step_steps(b: Bench) -> int:
@@ -126,9 +159,16 @@ def step(b: Bench) -> dict[str, Any]:
     classes = QUICK_BASE["classes"] if b.quick else BASE["classes"]
     limit, source = peaks(b)
     b.tick("peak arithmetic")
-    return {"device": b.device.type, "frames": BASE["frames"], "classes": classes, "peak_flops": {k: rounded(v) for k, v in limit.items()}, "peak_is": source,
-            "flops_are": f"2 x MACs of the visual tower x {PASSES} (forward and backward; recomputed activations and the head not counted)",
-            "settings": [_measure(s, classes, limit, b) for s in settings(b)], "targets": []}
+    return {
+        "device": b.device.type,
+        "frames": BASE["frames"],
+        "classes": classes,
+        "peak_flops": {k: rounded(v) for k, v in limit.items()},
+        "peak_is": source,
+        "flops_are": f"2 x MACs of the visual tower x {PASSES} (forward and backward; recomputed activations and the head not counted)",
+        "settings": [_measure(s, classes, limit, b) for s in settings(b)],
+        "targets": [],
+    }
 
 
 def _measure(s: Setting, classes: int, limit: dict[str, float], b: Bench) -> dict[str, Any]:
@@ -147,11 +187,27 @@ def _measure(s: Setting, classes: int, limit: dict[str, float], b: Bench) -> dic
     times = interleaved(calls, s.repeats, b.device, lambda name: b.tick(f"{s.model}, {name}"))
     flops = 2 * PASSES * clip_macs(s.config, BASE["frames"], s.config["vision_cfg"]["image_size"]) * s.videos
     base = next(iter(s.variants))
-    rows = [{"name": name, "seconds": (found := summary(t)), "first_seconds": rounded(first[name]), "steps_per_second": rounded(1 / found["median"]),
-             "clips_per_second": rounded(s.videos / found["median"]), "flops_per_second": rounded(flops / found["median"]),
-             "share_of_peak": rounded(flops / found["median"] / limit[s.variants[name].precision]),
-             "speed_ratio": ratio(times[base], t)} for name, t in times.items()]
-    return {"model": s.model, "image_size": s.config["vision_cfg"]["image_size"], "videos": s.videos, "base": base, "variants": rows, "failed": failed}
+    rows = [
+        {
+            "name": name,
+            "seconds": (found := summary(t)),
+            "first_seconds": rounded(first[name]),
+            "steps_per_second": rounded(1 / found["median"]),
+            "clips_per_second": rounded(s.videos / found["median"]),
+            "flops_per_second": rounded(flops / found["median"]),
+            "share_of_peak": rounded(flops / found["median"] / limit[s.variants[name].precision]),
+            "speed_ratio": ratio(times[base], t),
+        }
+        for name, t in times.items()
+    ]
+    return {
+        "model": s.model,
+        "image_size": s.config["vision_cfg"]["image_size"],
+        "videos": s.videos,
+        "base": base,
+        "variants": rows,
+        "failed": failed,
+    }
 
 
 # --- several processes ---------------------------------------------------------------------------------------------
@@ -165,12 +221,26 @@ def launch(processes: int, overrides: dict[str, Any], out: Path) -> float:
     Raises ``BenchError`` when the training fails.
     """
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = [sys.executable, *start, "-m", "sfar", "train", "sfar", "--out", str(out)] + [w for k, v in overrides.items() for w in ("--set", f"{k}={v}")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=paths.PROJECT, env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"})
+    command = [sys.executable, *start, "-m", "sfar", "train", "sfar", "--out", str(out)] + [
+        w for k, v in overrides.items() for w in ("--set", f"{k}={v}")
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=paths.PROJECT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+    )
     found = TRAINED.search(done.stdout)
     if done.returncode or not found:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise BenchError(f"training on {processes} processes failed: " + next((line for line in said if line.startswith("sfar:")), said[-1] if said else f"status {done.returncode}"))
+        raise BenchError(
+            f"training on {processes} processes failed: "
+            + next(
+                (line for line in said if line.startswith("sfar:")), said[-1] if said else f"status {done.returncode}"
+            )
+        )
     return int(found[1]) * overrides["train.batch"] / float(found[2])
 
 
@@ -204,5 +274,13 @@ def scaling(b: Bench) -> dict[str, Any]:
             for n in counts:
                 rates.setdefault(n, []).append(launch(n, overrides, Path(folder) / f"{n}.safetensors"))
                 b.tick(f"{n} processes")
-    rows = [{"processes": n, "clips_per_second": summary(rates[n]), "speed_ratio": (found := ratio(rates[n], rates[1])), "efficiency": rounded(found["median"] / n)} for n in counts]
+    rows = [
+        {
+            "processes": n,
+            "clips_per_second": summary(rates[n]),
+            "speed_ratio": (found := ratio(rates[n], rates[1])),
+            "efficiency": rounded(found["median"] / n),
+        }
+        for n in counts
+    ]
     return {"device": b.device.type, "overrides": overrides, "threads_each": 1, "rows": rows, "targets": []}

@@ -22,19 +22,62 @@ from sfar.config import digest
 PACKAGE = Path(__file__).resolve().parent
 
 # Which modules each stage's result depends on. A test checks that no import of theirs is missing here.
-_FRAMES = ("data/video.py", "data/watchdog.py", "data/manifest.py", "data/disk.py", "data/kinetics.py", "data/ucf101.py", "data/hmdb51.py", "data/charades.py", "data/layouts.py",
-           "data/store.py")
-_WORLD = ("storyboard/poses.py", "storyboard/scripts.py", "storyboard/render.py", "storyboard/world.py", "storyboard/write.py")
-_STUDY = ("report/stats.py", "report/claims.py", "report/record.py", "report/study.py", "report/table1.py", "storyboard/oracle.py")
+_FRAMES = (
+    "data/video.py",
+    "data/watchdog.py",
+    "data/manifest.py",
+    "data/disk.py",
+    "data/kinetics.py",
+    "data/ucf101.py",
+    "data/hmdb51.py",
+    "data/charades.py",
+    "data/layouts.py",
+    "data/store.py",
+)
+_WORLD = (
+    "storyboard/poses.py",
+    "storyboard/scripts.py",
+    "storyboard/render.py",
+    "storyboard/world.py",
+    "storyboard/write.py",
+)
+_STUDY = (
+    "report/stats.py",
+    "report/claims.py",
+    "report/record.py",
+    "report/study.py",
+    "report/table1.py",
+    "storyboard/oracle.py",
+)
 STAGES: dict[str, tuple[str, ...]] = {
     "world": _WORLD,
     "sets": (*_WORLD, "storyboard/sets.py"),
     "frames": _FRAMES,
     "embeddings": (*_FRAMES, "data/transforms.py", "clip.py", "config.py", "storyboard/weights/clip.json", "frozen.py"),
     "table1": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "storyboard/oracle.py"),
-    "fig7b": ("report/stats.py", "report/claims.py", "report/record.py", "report/table1.py", "report/fig7b.py", "subtexts/tpp.py", "storyboard/oracle.py"),
-    "table13": ("report/record.py", "report/fig7b.py", "report/table13.py", "subtexts/generate.py", "subtexts/parse.py", "subtexts/prompts.py", "subtexts/check.py",
-                "subtexts/journal.py", "subtexts/loopback.py", "subtexts/visual.py", "paper/table6.csv", "paper/table7.csv"),
+    "fig7b": (
+        "report/stats.py",
+        "report/claims.py",
+        "report/record.py",
+        "report/table1.py",
+        "report/fig7b.py",
+        "subtexts/tpp.py",
+        "storyboard/oracle.py",
+    ),
+    "table13": (
+        "report/record.py",
+        "report/fig7b.py",
+        "report/table13.py",
+        "subtexts/generate.py",
+        "subtexts/parse.py",
+        "subtexts/prompts.py",
+        "subtexts/check.py",
+        "subtexts/journal.py",
+        "subtexts/loopback.py",
+        "subtexts/visual.py",
+        "paper/table6.csv",
+        "paper/table7.csv",
+    ),
     "ablations": (*_STUDY, "report/ablations.py"),
     "few_shot": (*_STUDY, "report/few_shot.py"),
     "zero_shot": (*_STUDY, "protocols.py", "report/zero_shot.py"),
@@ -44,16 +87,52 @@ STAGES: dict[str, tuple[str, ...]] = {
     "generalization": (*_STUDY, "hosts.py", "report/generalization.py", "paper/table2c.csv"),  # the claims quote it
     "ambiguity": (*_STUDY, "report/ablations.py", "subtexts/tpp.py", "ambiguity.py", "report/ambiguity.py"),
     "weights": ("checkpoint.py",),  # of trained models; the key of the same run, code included, is an input
-    "qualitative": (*_STUDY, "subtexts/tpp.py", "subtexts/visual.py", "ambiguity.py", "checkpoint.py", "paper/statements.csv", "report/qualitative.py"),
-    "run": (*_FRAMES, "data/fewshot.py", "data/transforms.py", "clip.py", "config.py", "products.py", "embedding.py", "fusion.py", "model.py", "loss.py", "mean_ap.py", "frozen.py",
-            "processes.py", "train.py", "evaluate.py", "storyboard/weights/clip.json", "experiment.py"),
+    "qualitative": (
+        *_STUDY,
+        "subtexts/tpp.py",
+        "subtexts/visual.py",
+        "ambiguity.py",
+        "checkpoint.py",
+        "paper/statements.csv",
+        "report/qualitative.py",
+    ),
+    "run": (
+        *_FRAMES,
+        "data/fewshot.py",
+        "data/transforms.py",
+        "clip.py",
+        "config.py",
+        "products.py",
+        "embedding.py",
+        "fusion.py",
+        "model.py",
+        "loss.py",
+        "mean_ap.py",
+        "frozen.py",
+        "processes.py",
+        "train.py",
+        "evaluate.py",
+        "storyboard/weights/clip.json",
+        "experiment.py",
+    ),
 }
-LIBRARIES = {"table1": ("numpy", "torch"), "fig7b": ("numpy", "torch", "open_clip_torch"), "table13": ("openai", "pillow"), "world": ("av", "numpy", "pillow"),
-             "sets": ("av", "numpy", "pillow"), "frames": ("av", "decord", "numpy", "pillow"), "embeddings": ("torch", "open_clip_torch", "numpy"),
-             "run": ("torch", "open_clip_torch", "numpy"),
-             **dict.fromkeys(("ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization"), ("numpy", "torch")),
-             "host_run": ("torch", "open_clip_torch", "numpy"), "ambiguity": ("numpy", "torch", "open_clip_torch"),
-             "weights": ("torch", "open_clip_torch", "numpy", "safetensors"), "qualitative": ("numpy", "torch", "open_clip_torch", "pillow")}
+LIBRARIES = {
+    "table1": ("numpy", "torch"),
+    "fig7b": ("numpy", "torch", "open_clip_torch"),
+    "table13": ("openai", "pillow"),
+    "world": ("av", "numpy", "pillow"),
+    "sets": ("av", "numpy", "pillow"),
+    "frames": ("av", "decord", "numpy", "pillow"),
+    "embeddings": ("torch", "open_clip_torch", "numpy"),
+    "run": ("torch", "open_clip_torch", "numpy"),
+    **dict.fromkeys(
+        ("ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization"), ("numpy", "torch")
+    ),
+    "host_run": ("torch", "open_clip_torch", "numpy"),
+    "ambiguity": ("numpy", "torch", "open_clip_torch"),
+    "weights": ("torch", "open_clip_torch", "numpy", "safetensors"),
+    "qualitative": ("numpy", "torch", "open_clip_torch", "pillow"),
+}
 
 
 @lru_cache(maxsize=None)
@@ -63,8 +142,13 @@ def _file_version(name: str, stamp: int) -> str:
         tree = ast.parse(raw)
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body and isinstance(body[0], ast.Expr) \
-                    and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+            if (
+                isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+                and body
+                and isinstance(body[0], ast.Expr)
+                and isinstance(body[0].value, ast.Constant)
+                and isinstance(body[0].value.value, str)
+            ):
                 node.body = body[1:]
         raw = ast.dump(tree).encode()
     return hashlib.sha256(raw).hexdigest()
@@ -116,9 +200,11 @@ def folder(stage: str, k: str, build: Callable[[Path], None]) -> Path:
     """
     final = paths.cache() / stage / k
     if not (final / ".complete").is_file():
+
         def complete(temporary: Path) -> None:
             build(temporary)
             (temporary / ".complete").write_text("")
+
         paths.build_folder(final, complete, ".complete")
     return final
 

@@ -20,12 +20,22 @@ from sfar.paths import write_atomic
 
 def trained_state(model: VideoModel) -> dict[str, Tensor]:
     """The tensors that training can change; the frozen text tower comes from the CLIP itself."""
-    return {k: v for k, v in model.state_dict().items() if k.startswith(("head.", "clip.visual.")) or k == "clip.logit_scale"}
+    return {
+        k: v
+        for k, v in model.state_dict().items()
+        if k.startswith(("head.", "clip.visual.")) or k == "clip.logit_scale"
+    }
 
 
 def save(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ...], seed: int) -> None:
     """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses."""
-    about = {"method": model.method, "seed": seed, "classes": list(classes), "model": as_dict(profile.model), "train": as_dict(profile.train)}
+    about = {
+        "method": model.method,
+        "seed": seed,
+        "classes": list(classes),
+        "model": as_dict(profile.model),
+        "train": as_dict(profile.train),
+    }
     state = {k: v.detach().cpu().contiguous() for k, v in trained_state(model).items()}
     write_atomic(path, to_bytes(state, {"sfar": json.dumps(about)}))
 
@@ -38,7 +48,9 @@ def read_about(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as f:
             about = (f.metadata() or {}).get("sfar")
     except (SafetensorError, OSError) as e:
-        raise ConfigError(f"{path} cannot be read as safetensors ({e}): it is damaged or something else; train it again") from e
+        raise ConfigError(
+            f"{path} cannot be read as safetensors ({e}): it is damaged or something else; train it again"
+        ) from e
     if about is None:
         raise ConfigError(f"{path} has no SFAR configuration in it: expected a file written by `sfar train`")
     return json.loads(about)
@@ -55,9 +67,13 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
     mine = as_dict(profile.model)
     for key in sorted(set(mine) | set(about["model"])):
         if mine.get(key) != about["model"].get(key):
-            raise ConfigError(f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says {mine.get(key)!r}")
+            raise ConfigError(
+                f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says {mine.get(key)!r}"
+            )
     if about["classes"] != list(classes):
-        raise ConfigError(f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number")
+        raise ConfigError(
+            f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number"
+        )
     own, state = trained_state(model), load_file(path)
     check_tensors(path, own, state)
     full = model.state_dict()

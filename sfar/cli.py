@@ -48,9 +48,13 @@ def _pairs(items: list[str]) -> dict[str, Any]:
 
 def _profile(a: argparse.Namespace):
     from sfar.config import by_dataset, get_profile
+
     given = _pairs(a.set)
     base = get_profile(a.profile).data.dataset
-    dataset, shots = a.dataset or given.get("data.dataset") or base, bool(given.get("data.shots") or given.get("data.shot_list"))
+    dataset, shots = (
+        a.dataset or given.get("data.dataset") or base,
+        bool(given.get("data.shots") or given.get("data.shot_list")),
+    )
     overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
     if a.data:
         overrides["data.root"] = str(Path(a.data).expanduser().resolve())  # the notebook is executed in another folder
@@ -65,26 +69,41 @@ def _profile(a: argparse.Namespace):
 def _reproduce(a: argparse.Namespace) -> int:
     from sfar import notebooks, paths, reproduce
     from sfar.config import layout
+
     started = time.time()
     profile, overrides = _profile(a)
     if layout(profile) == "charades" and a.what in ("table1", "table11", "fig7b", "table2d"):
-        raise ConfigError(f"{a.what} is top-1 accuracy, and the videos of {profile.data.dataset} have several labels: use `sfar reproduce table2a`, or `sfar train` and `sfar evaluate`")
+        raise ConfigError(
+            f"{a.what} is top-1 accuracy, and the videos of {profile.data.dataset} have several labels: use `sfar reproduce table2a`, or `sfar train` and `sfar evaluate`"
+        )
     if a.what in ("table8", "table9", "fig2f") and profile.train.frames < 2:
-        raise ConfigError(f"configuration key 'train.frames': {a.what} compares the frames of a video with one another (Eq. 17-18), expected at least 2, got {profile.train.frames}")
+        raise ConfigError(
+            f"configuration key 'train.frames': {a.what} compares the frames of a video with one another (Eq. 17-18), expected at least 2, got {profile.train.frames}"
+        )
     if a.dry_run or profile.name == "paper":
         from sfar.clip import load_clip
         from sfar.plan import plan
+
         planned = plan(a.what, profile)
         print(planned.text + "\n", flush=True)
         if a.dry_run:
             return int(bool(planned.wrong))
         if planned.wrong:
             raise SfarError(planned.wrong[0])
-        load_clip(profile.model.clip, profile.model.pretrained)  # now: weights that cannot be fetched are no news for after a look into every video
-    print(f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}", flush=True)
+        load_clip(
+            profile.model.clip, profile.model.pretrained
+        )  # now: weights that cannot be fetched are no news for after a look into every video
+    print(
+        f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}",
+        flush=True,
+    )
     made = reproduce.make(a.what, profile, a.jobs, a.groups)
     source = notebooks.find(made.notebook)
-    executed = notebooks.run(source, paths.PROJECT / "results" / "runs" / source.name, {"profile": profile.name, **made.parameters(profile, overrides, a.groups)})
+    executed = notebooks.run(
+        source,
+        paths.PROJECT / "results" / "runs" / source.name,
+        {"profile": profile.name, **made.parameters(profile, overrides, a.groups)},
+    )
     if made.standard:
         notebooks.refresh(source, executed)
     reproduce.finish(made)
@@ -97,11 +116,13 @@ def _reproduce(a: argparse.Namespace) -> int:
 
 def _pending(a: argparse.Namespace) -> None:
     from sfar import reproduce
+
     print(" ".join(reproduce.pending(_profile(a)[0])))
 
 
 def _summary(a: argparse.Namespace) -> None:
     from sfar import paths, quotes, summary
+
     profile = _profile(a)[0]
     files = [summary.write(profile)]
     if files[0].parent == paths.results("storyboard"):  # the standard results, which README.md and DEVIATIONS.md quote
@@ -112,6 +133,7 @@ def _summary(a: argparse.Namespace) -> None:
 def _draw(a: argparse.Namespace) -> None:
     from sfar.experiment import draw
     from sfar.paths import build_folder
+
     out = Path(a.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already and not an empty folder: give a new one")
@@ -121,12 +143,14 @@ def _draw(a: argparse.Namespace) -> None:
 
 def _preview(a: argparse.Namespace) -> None:
     from sfar.report.preview import preview
+
     print("Written: " + ", ".join(map(str, preview(Path(a.out)))))
 
 
 def _pretrain(a: argparse.Namespace) -> None:
     from sfar.clip import WEIGHTS
     from sfar.storyboard.pretrain import pretrain
+
     row = pretrain(Path(a.out) if a.out else WEIGHTS, steps=a.steps, pool=a.pool)["curve"][-1]
     print(f"Atomic actions {row['action_top1']:.1f} % per frame; written to {a.out or WEIGHTS}")
 
@@ -136,9 +160,11 @@ def _world():
     """The processes of this job: one, or those that torchrun has started."""
     if not parallel.launched():
         from sfar.processes import Alone
+
         yield Alone(), nullcontext
         return
     from sfar import distributed
+
     with distributed.joined() as world:
         yield world, world.first
 
@@ -150,12 +176,15 @@ def _compiling(wanted: bool):
         yield
         return
     from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+
     try:
         yield
     except TorchDynamoException as e:
         why = str(e).strip().splitlines()[0]
-        raise ConfigError(f"train.compile=true: torch.compile could not compile the visual tower ({why}). It needs a C++ compiler such as g++, found by the variable CXX "
-                          "or by its name: install one, or set train.compile=false") from e
+        raise ConfigError(
+            f"train.compile=true: torch.compile could not compile the visual tower ({why}). It needs a C++ compiler such as g++, found by the variable CXX "
+            "or by its name: install one, or set train.compile=false"
+        ) from e
 
 
 def _train(a: argparse.Namespace) -> None:
@@ -168,9 +197,19 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
 
     from sfar import checkpoint, resume
     from sfar.config import changed, check_method
-    from sfar.experiment import build_model, dataset, device, epoch_repeats, load_clips, loader_workers, run_inputs, training_embeddings
+    from sfar.experiment import (
+        build_model,
+        dataset,
+        device,
+        epoch_repeats,
+        load_clips,
+        loader_workers,
+        run_inputs,
+        training_embeddings,
+    )
     from sfar.paths import check_output
     from sfar.train import train
+
     if check_method(a.method) == "vanilla":
         raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
     out = check_output(Path(a.out))
@@ -183,18 +222,39 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
         embedded = None if t.train_visual else training_embeddings(model.clip, clips, profile, data)
     # How the work is laid out may change on the way: it changes no number but by rounding.
     same = changed(profile, {"train.compile": False, "train.micro_batch": 0, "train.checkpoint_activations": False})
-    keeper = resume.Keeper(out.with_name(out.name + ".states"), run_inputs(same, data, a.method, a.seed, "1x1"), a.keep_every, world)
+    keeper = resume.Keeper(
+        out.with_name(out.name + ".states"), run_inputs(same, data, a.method, a.seed, "1x1"), a.keep_every, world
+    )
     if a.restart:
         keeper.discard()
         world.objects(None)
     repeats = epoch_repeats(profile, data, len(clips))
     n = len(clips) * repeats
     per_epoch = n // min(t.batch, n)
-    with tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar, resume.listening(keeper), _compiling(t.compile):
+    with (
+        tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar,
+        resume.listening(keeper),
+        _compiling(t.compile),
+    ):
+
         def step(i: int, n: int, loss: float) -> None:
-            bar.set_postfix_str(f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False)
+            bar.set_postfix_str(
+                f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False
+            )
             bar.update(i - bar.n)  # from where it went on
-        history = train(model, clips, profile, a.seed, step, loader_workers() if embedded is None else 0, repeats, embedded, world, keeper)
+
+        history = train(
+            model,
+            clips,
+            profile,
+            a.seed,
+            step,
+            loader_workers() if embedded is None else 0,
+            repeats,
+            embedded,
+            world,
+            keeper,
+        )
     if world.rank:
         return
     checkpoint.save(out, model, profile, clips.manifest.classes, a.seed)
@@ -202,7 +262,9 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
     shared = f", {world.size} processes" if world.size > 1 else ""
-    print(f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, {history.steps} steps in {history.seconds:.1f} s{shared})")
+    print(
+        f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, {history.steps} steps in {history.seconds:.1f} s{shared})"
+    )
 
 
 def _evaluate(a: argparse.Namespace) -> None:
@@ -215,6 +277,7 @@ def _evaluate_in(a: argparse.Namespace, world, first) -> None:
     from sfar.evaluate import score
     from sfar.experiment import build_model, dataset, device, load_clips, loader_workers, result
     from sfar.train import autocast_dtype
+
     if a.zero_shot and world.size > 1:
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
     profile, _ = _profile(a)
@@ -229,18 +292,42 @@ def _evaluate_in(a: argparse.Namespace, world, first) -> None:
     if a.zero_shot:
         _zero_shot(model, profile, data, about)
         return
-    s = score(model, clips, profile.train.frames, profile.data.image_size, a.views, desc=f"evaluating {a.views}" if world.rank == 0 else "", max_bad_share=profile.data.max_bad_share,
-              workers=loader_workers(), dtype=autocast_dtype(profile.train.precision, device()), world=world)
+    s = score(
+        model,
+        clips,
+        profile.train.frames,
+        profile.data.image_size,
+        a.views,
+        desc=f"evaluating {a.views}" if world.rank == 0 else "",
+        max_bad_share=profile.data.max_bad_share,
+        workers=loader_workers(),
+        dtype=autocast_dtype(profile.train.precision, device()),
+        world=world,
+    )
     if world.rank:
         return
     r = result(s, clips)
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
-    what = f"top-1 {r['top1']:.2f} %, top-5 {r['top5']:.2f} %" if "top1" in r else ", ".join(f"mAP ({v}) {x:.2f} %" for v, x in r["map"].items())
+    what = (
+        f"top-1 {r['top1']:.2f} %, top-5 {r['top5']:.2f} %"
+        if "top1" in r
+        else ", ".join(f"mAP ({v}) {x:.2f} %" for v, x in r["map"].items())
+    )
     print(f"{about}, {a.views}: {what} of {len(s.clips)} videos")
     if a.scores:
         from sfar.paths import write_json
-        write_json(Path(a.scores), {"about": about, "views": a.views, **r, "labels": s.labels.tolist(), "paths": [clips.paths[i] for i in s.clips]})
+
+        write_json(
+            Path(a.scores),
+            {
+                "about": about,
+                "views": a.views,
+                **r,
+                "labels": s.labels.tolist(),
+                "paths": [clips.paths[i] for i in s.clips],
+            },
+        )
 
 
 def _zero_shot(model, profile, data, about: str) -> None:
@@ -249,24 +336,40 @@ def _zero_shot(model, profile, data, about: str) -> None:
     from sfar.data import layouts
     from sfar.experiment import zero_shot_scores
     from sfar.protocols import half10, of_folds, split3
+
     if data.layout not in ("ucf101", "hmdb51"):
-        raise ConfigError(f"--zero-shot is for UCF-101 and HMDB-51 and what has their layout, not for {profile.data.dataset}")
+        raise ConfigError(
+            f"--zero-shot is for UCF-101 and HMDB-51 and what has their layout, not for {profile.data.dataset}"
+        )
     import numpy as np
+
     # A checkpoint's tower may have been trained: embeddings that are kept are those of the CLIP's own.
     found = zero_shot_scores(model, changed(profile, {"train.train_visual": True}), data, "sfar")
     scores, labels = np.array(found["scores"]), np.array(found["labels"])
     half = half10(scores, labels)
-    folds = split3(of_folds(scores, labels, found["paths"], [{c.path for c in layouts.read(data.layout, data.root, "val", f).clips} for f in (1, 2, 3)]))
-    print(f"{about}, zero-shot on {len(labels)} videos of {len(data.classes)} classes: half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
-          f"split3 {folds['top1']['mean']:.2f} +- {folds['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %")
+    folds = split3(
+        of_folds(
+            scores,
+            labels,
+            found["paths"],
+            [{c.path for c in layouts.read(data.layout, data.root, "val", f).clips} for f in (1, 2, 3)],
+        )
+    )
+    print(
+        f"{about}, zero-shot on {len(labels)} videos of {len(data.classes)} classes: half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
+        f"split3 {folds['top1']['mean']:.2f} +- {folds['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %"
+    )
 
 
 def _notebook(a: argparse.Namespace) -> None:
     from sfar import notebooks, paths
+
     source = notebooks.find(a.name)
     if a.refresh and a.parameter:
         raise ConfigError("--refresh keeps the outputs of the default parameters: leave out -p")
-    out = notebooks.run(source, Path(a.out) if a.out else paths.PROJECT / "results" / "runs" / source.name, _pairs(a.parameter))
+    out = notebooks.run(
+        source, Path(a.out) if a.out else paths.PROJECT / "results" / "runs" / source.name, _pairs(a.parameter)
+    )
     if a.refresh:
         notebooks.refresh(source, out)
     print(f"Executed notebook: {out}")
@@ -274,6 +377,7 @@ def _notebook(a: argparse.Namespace) -> None:
 
 def _clean(a: argparse.Namespace) -> None:
     from sfar import cache, paths
+
     print(f"Removed from {paths.cache()}: {', '.join(cache.clean()) or 'nothing, it was empty'}")
 
 
@@ -290,25 +394,57 @@ def parser() -> argparse.ArgumentParser:
     def configured(p: argparse.ArgumentParser) -> None:
         p.add_argument("--profile", default="storyboard", help="storyboard (default) or paper")
         p.add_argument("--dataset", default="", metavar="NAME", help=f"{', '.join(DATASETS)} (default: the profile's)")
-        p.add_argument("--data", default="", metavar="DIR", help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one")
-        p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2")
+        p.add_argument(
+            "--data",
+            default="",
+            metavar="DIR",
+            help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one",
+        )
+        p.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2"
+        )
 
     from sfar.config import DATASETS, LAYOUT_NAMES
     from sfar.reproduce import TARGETS
-    p = command("reproduce", _reproduce, "Measure a table or figure of the paper, write results/ and execute its notebook.")
+
+    p = command(
+        "reproduce", _reproduce, "Measure a table or figure of the paper, write results/ and execute its notebook."
+    )
     p.add_argument("what", choices=TARGETS)
     configured(p)
     p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
     p.add_argument("--jobs", type=_positive, default=None, help="runs side by side (default: one per core)")
-    p.add_argument("--dry-run", action="store_true", help="check data, weights and sub-texts and print the plan; nothing is trained or written")
-    p.add_argument("--groups", nargs="+", default=[], metavar="FILE", help="fig7b, table2d: groups of sub-texts instead of the storyboard world's")
-    for name, run, text in (("pending", _pending, "Targets of `sfar reproduce` that are not finished, in the order to make them (what `make reproduce` runs)."),
-                            ("summary", _summary, "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md.")):
+    p.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check data, weights and sub-texts and print the plan; nothing is trained or written",
+    )
+    p.add_argument(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="fig7b, table2d: groups of sub-texts instead of the storyboard world's",
+    )
+    for name, run, text in (
+        (
+            "pending",
+            _pending,
+            "Targets of `sfar reproduce` that are not finished, in the order to make them (what `make reproduce` runs).",
+        ),
+        (
+            "summary",
+            _summary,
+            "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md.",
+        ),
+    ):
         p = command(name, run, text)
         configured(p)
         p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
 
-    world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(dest="what", required=True, metavar="WHAT")
+    world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
     p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
     p.add_argument("--dataset", default="kinetics400", choices=LAYOUT_NAMES)
     p.add_argument("--out", required=True, metavar="DIR")
@@ -319,6 +455,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", default="preview", metavar="DIR")
 
     from sfar import cli_bench, cli_data, cli_subtexts
+
     cli_subtexts.add(sub, command, _positive, _pairs)
     cli_data.add(sub, command, _positive, _seed)
     cli_bench.add(sub, command)
@@ -332,8 +469,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("method", help="clip, temporal, single or sfar")
     configured(p)
     p.add_argument("--seed", type=_seed, default=0)
-    p.add_argument("--out", required=True, metavar="FILE", help="the checkpoint; states on the way lie beside it, in FILE.states, until it is written")
-    p.add_argument("--keep-every", type=float, default=600.0, metavar="SECONDS", help="how often the state is kept; the same command goes on from the last one (default: 600)")
+    p.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="the checkpoint; states on the way lie beside it, in FILE.states, until it is written",
+    )
+    p.add_argument(
+        "--keep-every",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how often the state is kept; the same command goes on from the last one (default: 600)",
+    )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
@@ -341,7 +489,11 @@ def parser() -> argparse.ArgumentParser:
     configured(p)
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
     p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
-    p.add_argument("--zero-shot", action="store_true", help="the data set has other classes than the checkpoint: half10 and split3 (Tables 2b, 10)")
+    p.add_argument(
+        "--zero-shot",
+        action="store_true",
+        help="the data set has other classes than the checkpoint: half10 and split3 (Tables 2b, 10)",
+    )
 
     p = command("notebook", _notebook, "Execute a notebook headlessly.")
     p.add_argument("name", help="a path, or the start of its name such as 03")
@@ -358,7 +510,9 @@ def main(argv: list[str] | None = None) -> int:
     a = parser().parse_args(argv)
     try:
         if parallel.launched() and a.command not in ("train", "evaluate"):
-            raise ConfigError(f"`sfar {a.command}` is one process: start it without torchrun (several processes share the work of train and evaluate)")
+            raise ConfigError(
+                f"`sfar {a.command}` is one process: start it without torchrun (several processes share the work of train and evaluate)"
+            )
         return a.run(a) or 0
     except SfarError as e:
         if not e.said and os.environ.get("RANK", "0") == "0":
@@ -370,12 +524,16 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as e:
         if parallel.launched():
             from sfar import distributed
+
             if distributed.lost(e):
                 return 1
         torch = sys.modules.get("torch")  # not imported for a message
         if torch is None or not isinstance(e, torch.OutOfMemoryError):
             raise
-        print("sfar: out of GPU memory: lower train.batch, set train.checkpoint_activations=true, or free the device; finished runs are kept", file=sys.stderr)
+        print(
+            "sfar: out of GPU memory: lower train.batch, set train.checkpoint_activations=true, or free the device; finished runs are kept",
+            file=sys.stderr,
+        )
         return 2
 
 

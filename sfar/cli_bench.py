@@ -11,13 +11,23 @@ from typing import Any
 
 
 def _bench(a: argparse.Namespace) -> None:
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler reports its own start and end, read when torch is imported
+    os.environ.setdefault(
+        "KINETO_LOG_LEVEL", "99"
+    )  # torch's profiler reports its own start and end, read when torch is imported
     from sfar import bench
     from sfar.paths import check_output
     from sfar.report import bench_page
+
     out = Path(a.out) if a.out else bench.output(a.quick)
     check_output(out / "README.md")
-    words = ["sfar", "bench", *a.parts, *(["--quick"] if a.quick else []), *(["--folder", a.folder] if a.folder else []), *(["--out", a.out] if a.out else [])]
+    words = [
+        "sfar",
+        "bench",
+        *a.parts,
+        *(["--quick"] if a.quick else []),
+        *(["--folder", a.folder] if a.folder else []),
+        *(["--out", a.out] if a.out else []),
+    ]
     settings = bench.Bench(a.quick, Path(a.folder) if a.folder else None)
     files = bench.run(a.parts, out, shlex.join(words), settings)
     files += bench_page.write(out)
@@ -27,8 +37,20 @@ def _bench(a: argparse.Namespace) -> None:
 
 def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the ``bench`` command to the ``sfar`` parser; ``command`` is the parser's own helper."""
-    p = command("bench", _bench, "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, scaling.", sub)
-    p.add_argument("parts", nargs="*", metavar="PART", help="head, overhead, reader, pipeline, step, scaling (default: all, about 12 minutes on 2 cores)")
+    p = command(
+        "bench",
+        _bench,
+        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, scaling.",
+        sub,
+    )
+    p.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help="head, overhead, reader, pipeline, step, scaling (default: all, about 12 minutes on 2 cores)",
+    )
     p.add_argument("--folder", default="", metavar="DIR", help="reader: videos of your own too")
     p.add_argument("--quick", action="store_true", help="tiny sizes, in seconds: does it run? Its numbers mean little")
-    p.add_argument("--out", default="", metavar="DIR", help="default: results/bench, with --quick results/runs/bench-quick")
+    p.add_argument(
+        "--out", default="", metavar="DIR", help="default: results/bench, with --quick results/runs/bench-quick"
+    )

@@ -63,8 +63,10 @@ def tokenize(texts: list[str], context_length: int = 77) -> Tensor:
         if len(ids) == 2:
             raise ConfigError(f"empty text prompt {text!r}: expected at least one word")
         if len(ids) > context_length:
-            raise ConfigError(f"text prompt of {len(ids)} tokens, CLIP's window is {context_length}; shorten it: {text[:80]!r}")
-        row[:len(ids)] = torch.tensor(ids)
+            raise ConfigError(
+                f"text prompt of {len(ids)} tokens, CLIP's window is {context_length}; shorten it: {text[:80]!r}"
+            )
+        row[: len(ids)] = torch.tensor(ids)
     return out
 
 
@@ -101,7 +103,11 @@ def embed_texts(model: CLIP, texts: list[str], keep: str = "words", batch: int =
     parts = [encode_words(model, t, keep) for t in tokens.split(batch)]
     width = max(p.words.shape[1] for p in parts)
     pad = lambda x: nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (0, width - x.shape[1]))  # noqa: E731
-    return Words(torch.cat([pad(p.words) for p in parts]), torch.cat([pad(p.mask) for p in parts]), torch.cat([p.cls for p in parts]))
+    return Words(
+        torch.cat([pad(p.words) for p in parts]),
+        torch.cat([pad(p.mask) for p in parts]),
+        torch.cat([p.cls for p in parts]),
+    )
 
 
 def embed_frames(model: CLIP, frames: Tensor) -> Tensor:
@@ -150,7 +156,9 @@ def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) 
     """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``: nothing is loaded in part."""
     wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
     if wrong:
-        raise ConfigError(f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}")
+        raise ConfigError(
+            f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+        )
 
 
 def load_weights(model: nn.Module, path: Path) -> nn.Module:
@@ -171,7 +179,18 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
 
 
 # What open_clip raises for a file that is no checkpoint, or another model's, besides its own words.
-_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, AttributeError, KeyError, TypeError, StopIteration, pickle.UnpicklingError, SafetensorError)
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    StopIteration,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -187,7 +206,11 @@ def _load_torchscript(name: str, path: Path) -> CLIP:
     if not open_clip.get_model_config(name).get("quick_gelu", False):
         raise ConfigError(f"{name!r} with OpenAI's weights gives wrong features: use {name + '-quickgelu'!r}")
     model = open_clip.create_model(name)
-    state = {k: v for k, v in torch.jit.load(path, map_location="cpu").state_dict().items() if k not in ("input_resolution", "context_length", "vocab_size")}
+    state = {
+        k: v
+        for k, v in torch.jit.load(path, map_location="cpu").state_dict().items()
+        if k not in ("input_resolution", "context_length", "vocab_size")
+    }
     own = model.state_dict()
     check_tensors(path, own, state)
     model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
@@ -204,7 +227,9 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
     if name == STORYBOARD:
         return load_weights(build(storyboard_config()), WEIGHTS / "clip.safetensors").eval()
     if name not in open_clip.list_models():
-        raise ConfigError(f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'")
+        raise ConfigError(
+            f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'"
+        )
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
     if tag and tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
@@ -214,13 +239,23 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
         if local and _is_torchscript(file):
             model = _load_torchscript(name, file)
         else:
-            model = open_clip.create_model(name, pretrained=(str(file) if local else pretrained) or None, cache_dir=os.environ.get("SFAR_CLIP_CACHE"))
+            model = open_clip.create_model(
+                name,
+                pretrained=(str(file) if local else pretrained) or None,
+                cache_dir=os.environ.get("SFAR_CLIP_CACHE"),
+            )
     except _UNREADABLE as e:
         why = f"({type(e).__name__}: {str(e)[:200]})"
         if local:
-            raise ConfigError(f"{file} does not hold the weights of {name} {why}; give OpenAI's or open_clip's own file of this model") from e
-        raise ConfigError(f"the weights {pretrained!r} of {name} cannot be had {why}; give a local file, "
-                          "or run once with a network connection and the same SFAR_CLIP_CACHE folder") from e
+            raise ConfigError(
+                f"{file} does not hold the weights of {name} {why}; give OpenAI's or open_clip's own file of this model"
+            ) from e
+        raise ConfigError(
+            f"the weights {pretrained!r} of {name} cannot be had {why}; give a local file, "
+            "or run once with a network connection and the same SFAR_CLIP_CACHE folder"
+        ) from e
     if not isinstance(model, CLIP):
-        raise ConfigError(f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'")
+        raise ConfigError(
+            f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'"
+        )
     return model.eval()

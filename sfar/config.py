@@ -18,7 +18,12 @@ from sfar.errors import ConfigError
 
 METHODS = ("vanilla", "clip", "temporal", "single", "sfar")
 LAYOUT_NAMES = ("kinetics400", "ucf101", "hmdb51", "charades")
-DRAWN = {"storyboard-kinetics": "kinetics400", "storyboard-ucf101": "ucf101", "storyboard-hmdb51": "hmdb51", "storyboard-charades": "charades"}
+DRAWN = {
+    "storyboard-kinetics": "kinetics400",
+    "storyboard-ucf101": "ucf101",
+    "storyboard-hmdb51": "hmdb51",
+    "storyboard-charades": "charades",
+}
 DATASETS = (*DRAWN, *LAYOUT_NAMES)  # data.dataset
 
 
@@ -31,11 +36,15 @@ class ModelConfig:
     prompt: str = "This is a video about {}"  # BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"
     subtexts: str = "bank"  # section 3.1: "bank" (bundled), a group of subtexts/groups.py, or a JSON file of your own; {n} and {dataset} in its path are filled in
     n_subtexts: int = 4  # section 4.3 ("opted for 4"); "fixed N=5" elsewhere
-    attention: str = "printed"  # "printed": W^q, W^k, W^v alone (Eq. 4-6); "mha": multi-head with biases and output projection
+    attention: str = (
+        "printed"  # "printed": W^q, W^k, W^v alone (Eq. 4-6); "mha": multi-head with biases and output projection
+    )
     attention_heads: int = 8  # of "mha" only
     word_mask: str = "words"  # Eq. 7, 9: "words" (no start token, no padding), "real", "all" (BIKE)
     coarse_reduce: str = "mean"  # Eq. 7: "mean" over words (BIKE) or "sum" as printed
-    frame_temperature: float | None = None  # Eq. 7, 9: softmax over frames; None: 1 / logit scale of the CLIP (0.01 for OpenAI's)
+    frame_temperature: float | None = (
+        None  # Eq. 7, 9: softmax over frames; None: 1 / logit scale of the CLIP (0.01 for OpenAI's)
+    )
     frame_norm: bool = True  # Eq. 8, 10: frame embeddings of unit length, as BIKE; False: raw
     ffn: str = "linear-relu-linear"  # Eq. 11: "linear-relu-linear" of width d, or "none"
     ffn_residual: bool = False  # Eq. 11 prints none
@@ -57,7 +66,9 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     loss_lambda: float = 1.0  # Eq. 14; the paper gives no value, BIKE and ActionCLIP weigh both directions alike
-    train_visual: bool = True  # the paper fine-tunes the visual tower; False: frozen, its frame embeddings made once and kept
+    train_visual: bool = (
+        True  # the paper fine-tunes the visual tower; False: frozen, its frame embeddings made once and kept
+    )
     frozen_draws: int = 4  # of a frozen tower: augmented versions of each training clip that are embedded; epoch e uses version e mod this
     few_shot_epoch: str = "repeat"  # an epoch of K shots: "repeat" the list up to the full list's length (BIKE train.py), or pass through it "once"
     frames: int = 8
@@ -79,7 +90,9 @@ class DataConfig:
     fold: int = 1  # of UCF-101 and HMDB-51: which of the three official train/test splits
     shots: int = 0  # few-shot: K training clips per class; 0: all
     shot_seed: int = 0  # of the few-shot list
-    shot_draws: int = 1  # lists drawn and united; more than 1: what an unseeded draw in each of so many processes amounts to
+    shot_draws: int = (
+        1  # lists drawn and united; more than 1: what an unseeded draw in each of so many processes amounts to
+    )
     shot_list: str = ""  # a file with the few-shot list instead of a drawn one
     image_size: int = 64
     seed: int = 2025  # of the drawn world; the development world is 1, the CLIP's training frames are 11 and 12
@@ -105,13 +118,18 @@ PROFILES: dict[str, Profile] = {
         "paper",
         ModelConfig(clip="ViT-B-16-quickgelu", pretrained="openai"),
         TrainConfig(
-            epochs=30, warmup_epochs=5.0, batch=256,  # section 4.1, Table 5
-            lr_head=5e-5, lr_clip=5e-6,  # section 4.1 and Table 5: both are right for BIKE's two groups
+            epochs=30,
+            warmup_epochs=5.0,
+            batch=256,  # section 4.1, Table 5
+            lr_head=5e-5,
+            lr_clip=5e-6,  # section 4.1 and Table 5: both are right for BIKE's two groups
             crop_area=(0.08, 1.0),
-            checkpoint_activations=True),  # 256 clips of 8 frames need some 200 GB without
+            checkpoint_activations=True,
+        ),  # 256 clips of 8 frames need some 200 GB without
         # CVDF's own copy lacks 2.5 % of the training list (PROTOCOL section 5: 240,258 of 246,534), other copies more.
         DataConfig(dataset="kinetics400", image_size=224, max_bad_share=0.05),
-        seeds=(0,)),
+        seeds=(0,),
+    ),
 }
 
 
@@ -178,40 +196,74 @@ def check(p: Profile) -> Profile:
     }
     for key, (value, allowed) in choices.items():
         if value not in allowed:
-            raise ConfigError(f"configuration key {key!r}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
+            raise ConfigError(
+                f"configuration key {key!r}: expected one of {', '.join(map(str, allowed))}, got {value!r}"
+            )
     positive = {
-        "train.frozen_draws": p.train.frozen_draws, "data.shot_draws": p.data.shot_draws,
-        "train.epochs": p.train.epochs, "train.batch": p.train.batch, "train.frames": p.train.frames, "train.lr_head": p.train.lr_head,
-        "data.train_per_class": p.data.train_per_class, "data.val_per_class": p.data.val_per_class, "data.image_size": p.data.image_size,
-        "model.n_subtexts": p.model.n_subtexts, "model.attention_heads": p.model.attention_heads}
+        "train.frozen_draws": p.train.frozen_draws,
+        "data.shot_draws": p.data.shot_draws,
+        "train.epochs": p.train.epochs,
+        "train.batch": p.train.batch,
+        "train.frames": p.train.frames,
+        "train.lr_head": p.train.lr_head,
+        "data.train_per_class": p.data.train_per_class,
+        "data.val_per_class": p.data.val_per_class,
+        "data.image_size": p.data.image_size,
+        "model.n_subtexts": p.model.n_subtexts,
+        "model.attention_heads": p.model.attention_heads,
+    }
     for key, value in positive.items():
         if not (value > 0 and math.isfinite(value)):
             raise ConfigError(f"configuration key {key!r}: expected more than 0, got {value!r}")
     bounded = {
-        "train.warmup_epochs": (p.train.warmup_epochs, math.inf), "train.lr_clip": (p.train.lr_clip, math.inf),
-        "train.weight_decay": (p.train.weight_decay, math.inf), "train.loss_lambda": (p.train.loss_lambda, math.inf),
-        "train.micro_batch": (p.train.micro_batch, math.inf), "train.flip": (p.train.flip, 1), "train.gray": (p.train.gray, 1), "model.temporal_layers": (p.model.temporal_layers, math.inf), "data.seed": (p.data.seed, math.inf),
-        "train.eps": (p.train.eps, math.inf), "data.shots": (p.data.shots, math.inf), "data.shot_seed": (p.data.shot_seed, math.inf), "data.max_bad_share": (p.data.max_bad_share, 1)}
+        "train.warmup_epochs": (p.train.warmup_epochs, math.inf),
+        "train.lr_clip": (p.train.lr_clip, math.inf),
+        "train.weight_decay": (p.train.weight_decay, math.inf),
+        "train.loss_lambda": (p.train.loss_lambda, math.inf),
+        "train.micro_batch": (p.train.micro_batch, math.inf),
+        "train.flip": (p.train.flip, 1),
+        "train.gray": (p.train.gray, 1),
+        "model.temporal_layers": (p.model.temporal_layers, math.inf),
+        "data.seed": (p.data.seed, math.inf),
+        "train.eps": (p.train.eps, math.inf),
+        "data.shots": (p.data.shots, math.inf),
+        "data.shot_seed": (p.data.shot_seed, math.inf),
+        "data.max_bad_share": (p.data.max_bad_share, 1),
+    }
     for key, (value, high) in bounded.items():
         if not (0 <= value <= high and math.isfinite(value)):
-            raise ConfigError(f"configuration key {key!r}: expected {'0 to 1' if high == 1 else 'at least 0'}, got {value!r}")
+            raise ConfigError(
+                f"configuration key {key!r}: expected {'0 to 1' if high == 1 else 'at least 0'}, got {value!r}"
+            )
     if p.data.root and p.data.dataset in DRAWN and p.data.dataset != "storyboard-kinetics":
-        raise ConfigError(f"configuration key 'data.root': {p.data.dataset} is drawn, not read; for a folder name its data set: {', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)")
+        raise ConfigError(
+            f"configuration key 'data.root': {p.data.dataset} is drawn, not read; for a folder name its data set: {', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)"
+        )
     if p.data.fold != 1 and layout(p) in ("kinetics400", "charades"):
         raise ConfigError(f"configuration key 'data.fold': {p.data.dataset} has one official split, got {p.data.fold}")
     if p.data.shot_list and (p.data.shots or p.data.shot_draws > 1):
-        raise ConfigError("configuration keys 'data.shot_list' and 'data.shots', 'data.shot_draws': a list from a file is taken as it is; leave the others out")
+        raise ConfigError(
+            "configuration keys 'data.shot_list' and 'data.shots', 'data.shot_draws': a list from a file is taken as it is; leave the others out"
+        )
     if p.data.shot_draws > 1 and not p.data.shots:
         raise ConfigError("configuration key 'data.shot_draws': needs data.shots")
     if not all(0 <= b < 1 for b in p.train.betas):
-        raise ConfigError(f"configuration key 'train.betas': expected two numbers of at least 0 and below 1, got {p.train.betas!r}")
+        raise ConfigError(
+            f"configuration key 'train.betas': expected two numbers of at least 0 and below 1, got {p.train.betas!r}"
+        )
     low, high = p.train.crop_area
     if not 0 < low <= high <= 1:
-        raise ConfigError(f"configuration key 'train.crop_area': expected 0 < lowest <= highest <= 1, got {p.train.crop_area!r}")
+        raise ConfigError(
+            f"configuration key 'train.crop_area': expected 0 < lowest <= highest <= 1, got {p.train.crop_area!r}"
+        )
     if p.model.frame_temperature is not None and not p.model.frame_temperature > 0:
-        raise ConfigError(f"configuration key 'model.frame_temperature': expected more than 0, got {p.model.frame_temperature!r}")
+        raise ConfigError(
+            f"configuration key 'model.frame_temperature': expected more than 0, got {p.model.frame_temperature!r}"
+        )
     if p.model.prompt.count("{}") != 1 or p.model.prompt.count("{") != 1 or p.model.prompt.count("}") != 1:
-        raise ConfigError(f"configuration key 'model.prompt': expected one place {{}} for the class name, got {p.model.prompt!r}")
+        raise ConfigError(
+            f"configuration key 'model.prompt': expected one place {{}} for the class name, got {p.model.prompt!r}"
+        )
     if not (p.model.coarse or p.model.fine):
         raise ConfigError("configuration keys 'model.coarse' and 'model.fine': at least one must be true")
     if len(set(p.seeds)) != len(p.seeds) or not p.seeds or min(p.seeds) < 0:

@@ -63,8 +63,9 @@ def skeleton(arch: str):
         return open_clip.CLIP(**config).eval()
 
 
-def tower_macs(width: int, layers: int, patch: int, embed_dim: int, frames: int, size: int,
-               mlp_ratio: float = 4.0) -> dict[str, int]:
+def tower_macs(
+    width: int, layers: int, patch: int, embed_dim: int, frames: int, size: int, mlp_ratio: float = 4.0
+) -> dict[str, int]:
     """MACs of a CLIP visual transformer on ``frames`` RGB frames of ``size`` x ``size`` pixels, by component.
 
     The T = (size / patch)^2 + 1 tokens of a frame (patches and class token) attend within the frame only. Returns
@@ -98,8 +99,9 @@ def macs(arch: str, frames: int = 8, size: int = 224) -> dict[str, dict[str, flo
     import open_clip
 
     vision = open_clip.CLIPVisionCfg(**config["vision_cfg"])  # fills in what the configuration file leaves to defaults
-    counts = tower_macs(vision.width, vision.layers, vision.patch_size, config["embed_dim"], frames, size,
-                        vision.mlp_ratio)
+    counts = tower_macs(
+        vision.width, vision.layers, vision.patch_size, config["embed_dim"], frames, size, vision.mlp_ratio
+    )
     return {
         "components": {name: count / 1e9 for name, count in counts.items()},
         "totals": {
@@ -109,8 +111,9 @@ def macs(arch: str, frames: int = 8, size: int = 224) -> dict[str, dict[str, flo
     }
 
 
-def head_macs(width: int, classes: int, frames: int, words: int, subtexts: int,
-              head: str = "printed") -> dict[str, dict[str, float]]:
+def head_macs(
+    width: int, classes: int, frames: int, words: int, subtexts: int, head: str = "printed"
+) -> dict[str, dict[str, float]]:
     """GMACs (10^9) that SFAR adds to the visual tower, for one view scored against every class.
 
     ``width``: d, the width of CLIP's joint space; ``classes``: C; ``frames``: L; ``words``: word embeddings kept of a
@@ -190,8 +193,15 @@ def parameters(arch: str, head: str = "printed") -> dict[str, int]:
 
 def _clip_parameters(arch: str) -> dict[str, int]:
     names = {"transformer": "text_blocks"}
-    order = ("visual", "text_blocks", "token_embedding", "positional_embedding", "ln_final", "text_projection",
-             "logit_scale")
+    order = (
+        "visual",
+        "text_blocks",
+        "token_embedding",
+        "positional_embedding",
+        "ln_final",
+        "text_projection",
+        "logit_scale",
+    )
     counts = dict.fromkeys(order, 0)  # a parameter of no known part is a KeyError, not a wrong total
     for name, parameter in skeleton(arch).named_parameters():
         part = name.split(".")[0]
@@ -227,8 +237,14 @@ def inventories(arch: str) -> list[dict]:
 
     def entry(name: str, components: dict[str, int], against: tuple[float, str] = ours) -> dict:
         total = sum(components.values()) / 1e6
-        return {"name": name, "components": components, "total_m": total, "paper_row": against[1],
-                "paper_m": against[0], "fits": round(total, decimals) == against[0]}
+        return {
+            "name": name,
+            "components": components,
+            "total_m": total,
+            "paper_row": against[1],
+            "paper_m": against[0],
+            "fits": round(total, decimals) == against[0],
+        }
 
     def pick(*names: str) -> dict[str, int]:
         return {name: clip[name] for name in names}
@@ -244,8 +260,11 @@ def inventories(arch: str) -> list[dict]:
         entry("plain CLIP, everything", clip),
         entry("CLIP + printed head, everything", clip | printed),
         entry("CLIP + mha head, everything", clip | mha),
-        entry("visual + text blocks + positional embedding (BIKE without a head)",
-              pick(*towers, "positional_embedding"), bike),
+        entry(
+            "visual + text blocks + positional embedding (BIKE without a head)",
+            pick(*towers, "positional_embedding"),
+            bike,
+        ),
     ]
 
 
@@ -255,7 +274,9 @@ def inventories(arch: str) -> list[dict]:
 # attention's and the MLP's projections, q, k, v and the attention's output: 8) and hidden widths of the MLP (before and after QuickGELU, and
 # its factor: 3). Attention runs as one fused kernel that keeps no T x T matrix. A test counts them.
 KEPT_WIDTHS, KEPT_HIDDEN = 8, 3
-KEPT_PER_CLASS = 1  # vectors of width d that the head keeps of each video and class: the video embedding (``fusion.cosines``)
+KEPT_PER_CLASS = (
+    1  # vectors of width d that the head keeps of each video and class: the video embedding (``fusion.cosines``)
+)
 
 
 def _vision(config: dict):
@@ -274,8 +295,16 @@ def clip_macs(config: dict, frames: int, size: int) -> int:
     return sum(tower_macs(v.width, v.layers, v.patch_size, config["embed_dim"], frames, size, v.mlp_ratio).values())
 
 
-def training_memory(config: dict, batch: int, frames: int, size: int, classes: int, train_visual: bool = True, half: bool = True,
-                    checkpointed: bool = False) -> dict[str, float]:
+def training_memory(
+    config: dict,
+    batch: int,
+    frames: int,
+    size: int,
+    classes: int,
+    train_visual: bool = True,
+    half: bool = True,
+    checkpointed: bool = False,
+) -> dict[str, float]:
     """Bytes that one training step of SFAR needs at the least, by part: an estimate from shapes.
 
     ``batch`` videos of ``frames`` frames of ``size`` x ``size`` pixels on one device, logits over ``classes``; ``half``: bf16 autocast.
@@ -295,7 +324,9 @@ def training_memory(config: dict, batch: int, frames: int, size: int, classes: i
     trained = head + 1 + (visual if train_visual else 0)
     tokens = (size // v.patch_size) ** 2 + 1
     value = 2 if half else 4
-    block = v.width * (KEPT_WIDTHS * value + 2 * (4 - value)) + KEPT_HIDDEN * int(v.width * v.mlp_ratio) * value  # the two norms keep single precision
+    block = (
+        v.width * (KEPT_WIDTHS * value + 2 * (4 - value)) + KEPT_HIDDEN * int(v.width * v.mlp_ratio) * value
+    )  # the two norms keep single precision
     token = v.layers * v.width * value + block if checkpointed else v.layers * block
     return {
         "weights": 4.0 * (total + head) + (2.0 * visual if half else 0.0),

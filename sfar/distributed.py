@@ -24,7 +24,16 @@ from sfar.processes import Alone
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 FOREVER = timedelta(days=7)  # a look into 240,000 videos takes hours, and those who wait for it hold nothing up
 # How the two libraries name a peer that is gone.
-_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Connection refused", "gloo", "NCCL", "ncclSystemError", "recvValue failed")
+_GONE = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "Connection refused",
+    "gloo",
+    "NCCL",
+    "ncclSystemError",
+    "recvValue failed",
+)
 
 
 def lost(e: Exception) -> bool:
@@ -42,7 +51,12 @@ class World(Alone):
         self._first = 0
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        return DistributedDataParallel(module, device_ids=[self.local_rank] if self.device.type == "cuda" else None, forward_sync_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(
+            module,
+            device_ids=[self.local_rank] if self.device.type == "cuda" else None,
+            forward_sync_buffers=False,
+            gradient_as_bucket_view=True,
+        )
 
     def exchange(self, numbers: list[int], width: int) -> list[list[int]]:
         own = torch.tensor(numbers + [0] * (width - len(numbers)), device=self.device)
@@ -58,7 +72,7 @@ class World(Alone):
     def gather(self, own: Tensor, counts: list[int]) -> Tensor:
         most = max(counts)
         padded = own.new_zeros(most, *own.shape[1:])
-        padded[:len(own)] = own.detach()
+        padded[: len(own)] = own.detach()
         out = own.new_empty(self.size * most, *own.shape[1:])
         dist.all_gather_into_tensor(out, padded)
         parts = [p[:n] for p, n in zip(out.view(self.size, most, *own.shape[1:]), counts)]
@@ -91,16 +105,22 @@ def joined() -> Iterator[World]:
     """Join the processes of the job that torchrun has started. Raises ``ConfigError`` where its variables are missing or there are fewer GPUs than processes."""
     missing = [v for v in _VARIABLES if not os.environ.get(v)]
     if missing:
-        raise ConfigError(f"WORLD_SIZE is set, {', '.join(missing)} not: start several processes with `torchrun --nproc-per-node N -m sfar ...`")
+        raise ConfigError(
+            f"WORLD_SIZE is set, {', '.join(missing)} not: start several processes with `torchrun --nproc-per-node N -m sfar ...`"
+        )
     local, cuda = int(os.environ["LOCAL_RANK"]), torch.cuda.is_available()
     if cuda and local >= torch.cuda.device_count():
-        raise ConfigError(f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}; start no more processes (torchrun --nproc-per-node)")
+        raise ConfigError(
+            f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}; start no more processes (torchrun --nproc-per-node)"
+        )
     if cuda:
         torch.cuda.set_device(local)
     store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=10)))
     world = World(store, rank, size, local)
     try:
-        dist.init_process_group("nccl" if cuda else "gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=size)
+        dist.init_process_group(
+            "nccl" if cuda else "gloo", store=dist.PrefixStore("group", store), rank=rank, world_size=size
+        )
         yield world
     except SfarError as e:
         world.say_once(str(e))
@@ -108,7 +128,9 @@ def joined() -> Iterator[World]:
         raise
     except Exception as e:
         if lost(e):
-            world.say_once("another process of this job is gone; what ended it is in the report of torchrun. The same command goes on from the last kept state")
+            world.say_once(
+                "another process of this job is gone; what ended it is in the report of torchrun. The same command goes on from the last kept state"
+            )
         raise
     else:
         dist.barrier()

@@ -34,7 +34,9 @@ def attend(words: Tensor, subs: Tensor, sub_mask: Tensor, wq: Tensor, wk: Tensor
     return linear(scores.masked_fill(~m, -math.inf).softmax(-1) @ s, wv.T) + words
 
 
-def coarse_importance(words: Tensor, mask: Tensor, frames: Tensor, temperature: Tensor | float, reduce: str = "mean") -> Tensor:
+def coarse_importance(
+    words: Tensor, mask: Tensor, frames: Tensor, temperature: Tensor | float, reduce: str = "mean"
+) -> Tensor:
     """Eq. 7: a_coarse [B, C, L], the softmax over frames of each word's similarity, taken together over the words.
 
     words [C, W, d] (T^ of Eq. 6), mask [C, W], frames [B, L, d]. ``reduce``: "sum" as printed (rows add up to the number
@@ -50,7 +52,11 @@ def coarse_importance(words: Tensor, mask: Tensor, frames: Tensor, temperature: 
         return p.new_zeros(classes, length, b).index_add(0, index[0], p)
 
     rows = unit(frames).transpose(0, 1).reshape(length * b, d)
-    out = checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False).permute(2, 0, 1).contiguous()
+    out = (
+        checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False)
+        .permute(2, 0, 1)
+        .contiguous()
+    )
     return out / mask.sum(1)[None, :, None] if reduce == "mean" else out
 
 

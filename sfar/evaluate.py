@@ -39,7 +39,11 @@ def _views(clips: VideoClips, i: int, frames: int, size: int, views: str) -> Ten
     if views == "1x1":
         return center_crop(clips.read(i, lambda n: val_indices(n, frames)), size)[None]
     raw = clips.read(i, lambda n: multi_clip_indices(n, frames, n_clips))
-    return torch.cat([three_crops(r, size) for r in raw]) if n_crops == 3 else torch.stack([center_crop(r, size) for r in raw])
+    return (
+        torch.cat([three_crops(r, size) for r in raw])
+        if n_crops == 3
+        else torch.stack([center_crop(r, size) for r in raw])
+    )
 
 
 class _Inputs(Dataset):
@@ -61,8 +65,20 @@ class _Inputs(Dataset):
 
 
 @torch.inference_mode()
-def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: str = "1x1", batch: int = 16, desc: str = "", max_bad_share: float = 0.0,
-          embedded: Tensor | None = None, workers: int = 0, dtype: torch.dtype | None = None, world: Alone = Alone()) -> Scores:
+def score(
+    model: VideoModel,
+    clips: VideoClips,
+    frames: int,
+    size: int,
+    views: str = "1x1",
+    batch: int = 16,
+    desc: str = "",
+    max_bad_share: float = 0.0,
+    embedded: Tensor | None = None,
+    workers: int = 0,
+    dtype: torch.dtype | None = None,
+    world: Alone = Alone(),
+) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
     BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
@@ -75,8 +91,16 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
     device = next(model.parameters()).device
     per_video = VIEWS[views][0] * VIEWS[views][1]
     at_once = max(1, batch // per_video)
-    batches = [list(range(i, min(i + at_once, len(clips)))) for i in range(0, len(clips), at_once)][world.rank::world.size]
-    loader = DataLoader(_Inputs(clips, frames, size, views, embedded), batch_sampler=batches, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=list)
+    batches = [list(range(i, min(i + at_once, len(clips)))) for i in range(0, len(clips), at_once)][
+        world.rank :: world.size
+    ]
+    loader = DataLoader(
+        _Inputs(clips, frames, size, views, embedded),
+        batch_sampler=batches,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        collate_fn=list,
+    )
     probabilities, coarse, fine, indices, kept, lost = [], [], [], [], [], []
     for items in tqdm(loader, desc=desc, leave=False, disable=not desc, unit="batch"):
         for i, x, why in items:
@@ -99,7 +123,14 @@ def score(model: VideoModel, clips: VideoClips, frames: int, size: int, views: s
             for store, a in ((coarse, out.coarse), (fine, out.fine)):
                 if a is not None:
                     store.append(a[b, pick].float().cpu().numpy())
-    parts = world.objects({"kept": kept, "lost": {clips.paths[i]: clips.bad[clips.paths[i]] for i in lost}, "numbers": lost, "rows": (probabilities, indices, coarse, fine)})
+    parts = world.objects(
+        {
+            "kept": kept,
+            "lost": {clips.paths[i]: clips.bad[clips.paths[i]] for i in lost},
+            "numbers": lost,
+            "rows": (probabilities, indices, coarse, fine),
+        }
+    )
     for part in parts:
         clips.bad |= part["lost"]
     if gone := [i for part in parts for i in part["numbers"]]:

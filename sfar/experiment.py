@@ -74,8 +74,10 @@ def root_of(profile: Profile, which: str) -> Path:
     """The folder of the data set in the layout ``which``: in ``data.root`` under that name, else ``data.root`` itself. Raises ``DataError`` if that holds others only."""
     folder, held = sets_in(profile.data.root)
     if held and which not in held:
-        raise DataError(f"{folder} (data.root) holds {', '.join(held)}, but no folder {which}: put the data set, or a link to it, there under this name; "
-                        f"`sfar data layout {which}` shows what it must look like")
+        raise DataError(
+            f"{folder} (data.root) holds {', '.join(held)}, but no folder {which}: put the data set, or a link to it, there under this name; "
+            f"`sfar data layout {which}` shows what it must look like"
+        )
     return (folder / which).resolve() if held else folder
 
 
@@ -83,9 +85,15 @@ def need_sets(profile: Profile, names: tuple[str, ...]) -> None:
     """Raise ``DataError`` naming the sub-folders that are missing where ``data.root`` does not hold all of ``names`` (of ``config.LAYOUT_NAMES``)."""
     folder, held = sets_in(profile.data.root)
     if missing := [n for n in names if n not in held]:
-        where = f"{folder} (data.root) has no sub-folder {', '.join(missing)}" if profile.data.root else "data.root is empty"
-        raise DataError(f"{where}: several data sets are needed here. Give one folder with DATA=/path (data.root) that holds each, or a link to it, under its name: "
-                        f"{', '.join(names)}; `sfar data layout {missing[0]}` shows what it must look like")
+        where = (
+            f"{folder} (data.root) has no sub-folder {', '.join(missing)}"
+            if profile.data.root
+            else "data.root is empty"
+        )
+        raise DataError(
+            f"{where}: several data sets are needed here. Give one folder with DATA=/path (data.root) that holds each, or a link to it, under its name: "
+            f"{', '.join(names)}; `sfar data layout {missing[0]}` shows what it must look like"
+        )
 
 
 def dataset(profile: Profile) -> Dataset:
@@ -96,16 +104,27 @@ def dataset(profile: Profile) -> Dataset:
         manifests = [layouts.read(which, root, split, d.fold) for split in _SOURCES[which]]
         return Dataset(which, root, _fingerprint(manifests), manifests[0].classes, False)
     if d.dataset not in DRAWN:
-        raise DataError(f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with DATA=/path (data.root); "
-                        f"`sfar data layout {d.dataset}` shows what it must look like")
+        raise DataError(
+            f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with DATA=/path (data.root); "
+            f"`sfar data layout {d.dataset}` shows what it must look like"
+        )
     stage = "world" if which == "kinetics400" else "sets"
     inputs = [d.seed, d.train_per_class, d.val_per_class] + ([which] if stage == "sets" else [])
-    root = cache.folder(stage, cache.key(stage, inputs), lambda folder: draw(folder, which, d.seed, d.train_per_class, d.val_per_class))
-    return Dataset(which, root, cache.key(stage, inputs, with_libraries=False), layouts.read(which, root, "val").classes, True)
+    root = cache.folder(
+        stage, cache.key(stage, inputs), lambda folder: draw(folder, which, d.seed, d.train_per_class, d.val_per_class)
+    )
+    return Dataset(
+        which, root, cache.key(stage, inputs, with_libraries=False), layouts.read(which, root, "val").classes, True
+    )
 
 
 # The lists that name every video of a data set once: what is decoded, and what its fingerprint is made of.
-_SOURCES = {"kinetics400": ("train", "val"), "ucf101": ("all",), "hmdb51": ("all",), "charades": ("train-videos", "val")}
+_SOURCES = {
+    "kinetics400": ("train", "val"),
+    "ucf101": ("all",),
+    "hmdb51": ("all",),
+    "charades": ("train-videos", "val"),
+}
 
 
 def _fingerprint(manifests: list[Manifest]) -> str:
@@ -129,8 +148,10 @@ def _file(profile: Profile) -> str:
     m, which = profile.model, layout(profile)
     name = m.subtexts.replace("{n}", str(m.n_subtexts)).replace("{dataset}", which)
     if name != m.subtexts and not Path(name).expanduser().is_file():
-        raise ConfigError(f"model.subtexts={m.subtexts!r}: there is no file {name}; `sfar subtexts generate --classes {which} --n {m.n_subtexts} --model MODEL --out {name}` makes it "
-                          "(or --classes FILE with your class names)")
+        raise ConfigError(
+            f"model.subtexts={m.subtexts!r}: there is no file {name}; `sfar subtexts generate --classes {which} --n {m.n_subtexts} --model MODEL --out {name}` makes it "
+            "(or --classes FILE with your class names)"
+        )
     return name
 
 
@@ -147,11 +168,16 @@ def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     elif m.subtexts != "bank":
         texts = SubTexts.load(_file(profile), m.n_subtexts)
     else:
-        missing = {name: [c for c in classes if c not in _bank(name)] for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)}
+        missing = {
+            name: [c for c in classes if c not in _bank(name)]
+            for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)
+        }
         best = min(missing, key=lambda name: len(missing[name]))
         if missing[best]:
-            raise ConfigError(f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks {', '.join(map(repr, missing[best][:3]))}"
-                              f"{' and others' * (len(missing[best]) > 3)}. Write them with `sfar subtexts generate` and give the file as model.subtexts")
+            raise ConfigError(
+                f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks {', '.join(map(repr, missing[best][:3]))}"
+                f"{' and others' * (len(missing[best]) > 3)}. Write them with `sfar subtexts generate` and give the file as model.subtexts"
+            )
         texts = _bank(best, m.n_subtexts)
     if texts.n != m.n_subtexts:
         raise ConfigError(f"{texts.source} has N = {texts.n}, not {m.n_subtexts} (model.n_subtexts)")
@@ -174,7 +200,11 @@ def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
 
 def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     """The clips of a split ("train" as the few-shot fields say), decoded once where the data set is small (fewer than 5,000 videos)."""
-    manifest = few_shot_manifest(profile, data) if split == "train" else layouts.read(data.layout, data.root, split, profile.data.fold)
+    manifest = (
+        few_shot_manifest(profile, data)
+        if split == "train"
+        else layouts.read(data.layout, data.root, split, profile.data.fold)
+    )
     listed = _SOURCES[data.layout]
     source = listed[0] if len(listed) == 1 or split == "train" else listed[1]
     whole = layouts.read(data.layout, data.root, source, profile.data.fold)
@@ -195,7 +225,9 @@ def training_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, data: D
         full = load_clips(dataclasses.replace(profile, data=whole), data, "train")
         if isinstance(full, StoredClips):
             place = {c: i for i, c in enumerate(zip(full.paths, full.first, full.lengths))}
-            return frame_embeddings(clip, full, profile, data.fingerprint, True)[:, [place[c] for c in zip(clips.paths, clips.first, clips.lengths)]]
+            return frame_embeddings(clip, full, profile, data.fingerprint, True)[
+                :, [place[c] for c in zip(clips.paths, clips.first, clips.lengths)]
+            ]
     return frame_embeddings(clip, clips, profile, data.fingerprint, True)
 
 
@@ -235,17 +267,33 @@ def build_model(profile: Profile, data: Dataset, classes: tuple[str, ...], metho
 # Fields of ``ModelConfig`` that a method reads; the others do not make it another run.
 _TEXT = {"clip", "pretrained", "prompt"}
 READS = {
-    "vanilla": _TEXT, "clip": _TEXT, "temporal": _TEXT | {"temporal_layers"},
+    "vanilla": _TEXT,
+    "clip": _TEXT,
+    "temporal": _TEXT | {"temporal_layers"},
     "single": _TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
-    "sfar": _TEXT | {"n_subtexts", "attention", "attention_heads", "word_mask", "coarse_reduce", "frame_temperature", "frame_norm", "ffn",
-                     "ffn_residual", "coarse", "fine"},  # "subtexts" says where they are; the texts themselves are an input
+    "sfar": _TEXT
+    | {
+        "n_subtexts",
+        "attention",
+        "attention_heads",
+        "word_mask",
+        "coarse_reduce",
+        "frame_temperature",
+        "frame_norm",
+        "ffn",
+        "ffn_residual",
+        "coarse",
+        "fine",
+    },  # "subtexts" says where they are; the texts themselves are an input
 }
 
 
 _SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
 
 
-def run_inputs(profile: Profile, data: Dataset, method: str, seed: int, views: str, zero_shot: tuple[str, ...] = ()) -> dict[str, Any]:
+def run_inputs(
+    profile: Profile, data: Dataset, method: str, seed: int, views: str, zero_shot: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Everything a run's numbers follow from, but the code: configuration as far as the method reads it, data, sub-texts."""
     model = {k: v for k, v in as_dict(profile.model).items() if k in READS[check_method(method)]}
     trained = method != "vanilla"
@@ -258,10 +306,21 @@ def run_inputs(profile: Profile, data: Dataset, method: str, seed: int, views: s
     if profile.data.shot_list and trained:
         where["shot_list"] = fewshot.content(few_shot_manifest(profile, data))
     sides = [(p, dataset(p)) for p in (by_name(profile, name) for name in zero_shot)]
-    return {"model": model, "weights": weights_id(profile.model.clip, profile.model.pretrained),
-            "subtexts": digest([dict(subtexts_of(p, d.classes)) for p, d in ((profile, data), *sides)]) if method == "sfar" else None,
-            "classes": list(data.classes), "train": training if trained else {"frames": profile.train.frames}, "data": where, "fingerprint": data.fingerprint,
-            "method": method, "seed": seed if trained else 0, "views": views, "zero_shot": [[n, d.fingerprint] for n, (_, d) in zip(zero_shot, sides)]}
+    return {
+        "model": model,
+        "weights": weights_id(profile.model.clip, profile.model.pretrained),
+        "subtexts": digest([dict(subtexts_of(p, d.classes)) for p, d in ((profile, data), *sides)])
+        if method == "sfar"
+        else None,
+        "classes": list(data.classes),
+        "train": training if trained else {"frames": profile.train.frames},
+        "data": where,
+        "fingerprint": data.fingerprint,
+        "method": method,
+        "seed": seed if trained else 0,
+        "views": views,
+        "zero_shot": [[n, d.fingerprint] for n, (_, d) in zip(zero_shot, sides)],
+    }
 
 
 def by_name(profile: Profile, name: str) -> Profile:
@@ -294,7 +353,9 @@ class Job:
         repeats = epoch_repeats(self.profile, self.data, n_train)
         trained = 3 * n_train * repeats * self.profile.train.epochs if self.method != "vanilla" else 0
         many = VIEWS[self.views][0] * VIEWS[self.views][1] if self.views != "1x1" else 0
-        return (trained if self.profile.train.train_visual else trained // 20) + n_val * (1 + many + len(self.zero_shot))
+        return (trained if self.profile.train.train_visual else trained // 20) + n_val * (
+            1 + many + len(self.zero_shot)
+        )
 
 
 SCORES_KEPT = 100_000  # class scores of a small test set are kept with the ranks
@@ -316,22 +377,43 @@ def result(s: Scores, clips: VideoClips) -> dict[str, Any]:
     for row, i in enumerate(s.clips):
         positive[row, list(clips.sets[i])] = True
     absent = not positive.any(0).all()
-    maps = {v: mean_ap(s.probabilities, positive, v, batch=MAP_BATCH if v == "bike" else 0) for v in VARIANTS if not (absent and v == "official")}
+    maps = {
+        v: mean_ap(s.probabilities, positive, v, batch=MAP_BATCH if v == "bike" else 0)
+        for v in VARIANTS
+        if not (absent and v == "official")
+    }
     return {"map": maps, "scores": _digits(s.probabilities), "sets": [list(clips.sets[i]) for i in s.clips]}
 
 
 def zero_shot_scores(model: VideoModel, profile: Profile, data: Dataset, method: str) -> dict[str, Any]:
     """Scores of a trained model on all videos of another data set, its classes and sub-texts in place of the training ones."""
     clips = load_clips(profile, data, "all")
-    embedded = None if profile.train.train_visual or method == "vanilla" else frame_embeddings(model.clip, clips, profile, data.fingerprint, False)
+    embedded = (
+        None
+        if profile.train.train_visual or method == "vanilla"
+        else frame_embeddings(model.clip, clips, profile, data.fingerprint, False)
+    )
     own = model.texts
     model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(profile, data.classes), profile.model))
     try:
-        s = score(model, clips, profile.train.frames, profile.data.image_size, max_bad_share=profile.data.max_bad_share, embedded=embedded,
-                  workers=0 if embedded is not None else loader_workers(), dtype=autocast_dtype(profile.train.precision, device()))
+        s = score(
+            model,
+            clips,
+            profile.train.frames,
+            profile.data.image_size,
+            max_bad_share=profile.data.max_bad_share,
+            embedded=embedded,
+            workers=0 if embedded is not None else loader_workers(),
+            dtype=autocast_dtype(profile.train.precision, device()),
+        )
     finally:
         model.for_classes(own)
-    return {"scores": _digits(s.probabilities), "labels": s.labels.tolist(), "paths": [clips.paths[i] for i in s.clips], "classes": list(data.classes)}
+    return {
+        "scores": _digits(s.probabilities),
+        "labels": s.labels.tolist(),
+        "paths": [clips.paths[i] for i in s.clips],
+        "classes": list(data.classes),
+    }
 
 
 def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
@@ -351,22 +433,59 @@ def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
         work = 3 * t.batch if t.train_visual else 3 * t.batch / 20
         on_step = (lambda i, n, loss: tick(work)) if tick else None
         embedded = training_embeddings(model.clip, clips, p, job.data) if frozen else None
-        history = train(model, clips, p, job.seed, on_step, workers=0 if frozen else loader_workers(), repeats=repeats, embedded=embedded, keeper=keeper)
+        history = train(
+            model,
+            clips,
+            p,
+            job.seed,
+            on_step,
+            workers=0 if frozen else loader_workers(),
+            repeats=repeats,
+            embedded=embedded,
+            keeper=keeper,
+        )
         trained = ["head"] * any(True for _ in model.head.parameters()) + ["logit_scale"] + ["visual"] * t.train_visual
         chosen = {"clips": len(clips), "repeats": repeats, "bad": clips.bad}
     dtype = autocast_dtype(t.precision, where)
-    s = score(model, val, t.frames, p.data.image_size, max_bad_share=p.data.max_bad_share, workers=0 if frozen else loader_workers(), dtype=dtype,
-              embedded=frame_embeddings(model.clip, val, p, job.data.fingerprint, False) if frozen else None)
+    s = score(
+        model,
+        val,
+        t.frames,
+        p.data.image_size,
+        max_bad_share=p.data.max_bad_share,
+        workers=0 if frozen else loader_workers(),
+        dtype=dtype,
+        embedded=frame_embeddings(model.clip, val, p, job.data.fingerprint, False) if frozen else None,
+    )
     if tick:
         tick(len(val))
     paths = [val.paths[i] for i in s.clips]
     record: dict[str, Any] = {
-        "method": job.method, "seed": job.seed, "views": {"1x1": result(s, val)},
-        "labels": s.labels.tolist(), "paths": paths, "bad": val.bad, "missing": list(val.manifest.missing), "classes": list(classes),
-        "trained": trained, "training": chosen, "history": dataclasses.asdict(history) if history else None,
-        "logit_scale": model.clip.logit_scale.exp().item(), "temperature": model.head.tau}
+        "method": job.method,
+        "seed": job.seed,
+        "views": {"1x1": result(s, val)},
+        "labels": s.labels.tolist(),
+        "paths": paths,
+        "bad": val.bad,
+        "missing": list(val.manifest.missing),
+        "classes": list(classes),
+        "trained": trained,
+        "training": chosen,
+        "history": dataclasses.asdict(history) if history else None,
+        "logit_scale": model.clip.logit_scale.exp().item(),
+        "temperature": model.head.tau,
+    }
     if job.views != "1x1":
-        many = score(model, val, t.frames, p.data.image_size, job.views, max_bad_share=p.data.max_bad_share, workers=loader_workers(), dtype=dtype)
+        many = score(
+            model,
+            val,
+            t.frames,
+            p.data.image_size,
+            job.views,
+            max_bad_share=p.data.max_bad_share,
+            workers=loader_workers(),
+            dtype=dtype,
+        )
         record["views"][job.views] = result(many, val)
         if tick:
             tick(len(val) * VIEWS[job.views][0] * VIEWS[job.views][1])
@@ -376,7 +495,9 @@ def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
         record["irrelevant"] = [seen[path]["irrelevant"] for path in paths]
         uniform = np.ones((len(paths), t.frames)) / t.frames
         mass = {"uniform": uniform, "coarse": s.coarse, "fine": s.fine}
-        record["relevant_mass"] = {k: relevant_mass(a, s.indices, relevance).round(6).tolist() for k, a in mass.items() if a is not None}
+        record["relevant_mass"] = {
+            k: relevant_mass(a, s.indices, relevance).round(6).tolist() for k, a in mass.items() if a is not None
+        }
     record["zero_shot"] = {}
     for name in job.zero_shot:
         other = by_name(p, name)

@@ -24,7 +24,9 @@ BATCH = 32  # clips in one pass through the tower
 def _number(clips: VideoClips, i: int) -> int:
     """What a clip's augmentation is drawn from, besides the version: path and place in the video, not its place in the list, so
     that a few-shot list and the full list give the same embeddings."""
-    return int.from_bytes(hashlib.sha256(f"{clips.paths[i]}\n{clips.first[i]}\n{clips.lengths[i]}".encode()).digest()[:8], "little")
+    return int.from_bytes(
+        hashlib.sha256(f"{clips.paths[i]}\n{clips.first[i]}\n{clips.lengths[i]}".encode()).digest()[:8], "little"
+    )
 
 
 def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) -> Tensor:
@@ -57,13 +59,25 @@ def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprin
     """
     t, d = profile.train, profile.data
     if profile.model.clip != STORYBOARD and not profile.model.pretrained:
-        raise ConfigError("configuration key 'train.train_visual': a frozen tower needs weights; give model.pretrained or train it")
-    what = {"fingerprint": fingerprint, "clips": list(zip(clips.paths, clips.first, clips.lengths)), "size": d.image_size, "frames": t.frames,
-            "clip": weights_id(profile.model.clip, profile.model.pretrained), "augment": as_dict(t)["crop_area"] + [t.flip, t.gray] if training else None,
-            "draws": t.frozen_draws if training else None}
+        raise ConfigError(
+            "configuration key 'train.train_visual': a frozen tower needs weights; give model.pretrained or train it"
+        )
+    what = {
+        "fingerprint": fingerprint,
+        "clips": list(zip(clips.paths, clips.first, clips.lengths)),
+        "size": d.image_size,
+        "frames": t.frames,
+        "clip": weights_id(profile.model.clip, profile.model.pretrained),
+        "augment": as_dict(t)["crop_area"] + [t.flip, t.gray] if training else None,
+        "draws": t.frozen_draws if training else None,
+    }
 
     def build(folder: Path) -> None:
-        versions = [_draws(clip, clips, profile, k) for k in range(t.frozen_draws)] if training else [_draws(clip, clips, profile, None)]
+        versions = (
+            [_draws(clip, clips, profile, k) for k in range(t.frozen_draws)]
+            if training
+            else [_draws(clip, clips, profile, None)]
+        )
         save_file({"frames": torch.stack(versions) if training else versions[0]}, folder / "frames.safetensors")
 
     return load_file(cache.folder("embeddings", cache.key("embeddings", what), build) / "frames.safetensors")["frames"]

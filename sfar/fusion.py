@@ -42,8 +42,12 @@ def cosines(frames: Tensor, cls: Tensor, parts: list[tuple[Tensor, Layers]], res
     k = len(parts)
     first = frames.new_zeros(b, k * length, k * d)
     for i, (_, f) in enumerate(parts):
-        first[:, i * length:(i + 1) * length, i * d:(i + 1) * d] = frames @ f.w1.T
-    b1, w2, b2 = torch.cat([f.b1 for _, f in parts]), torch.cat([f.w2 for _, f in parts], 1), sum(f.b2 for _, f in parts)
+        first[:, i * length : (i + 1) * length, i * d : (i + 1) * d] = frames @ f.w1.T
+    b1, w2, b2 = (
+        torch.cat([f.b1 for _, f in parts]),
+        torch.cat([f.w2 for _, f in parts], 1),
+        sum(f.b2 for _, f in parts),
+    )
     skip = frames.repeat(1, k, 1) if residual else None
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (importance, first, b1, w2, b2, cls))
     return _Cosines.apply(keep, importance, first, b1, w2, b2, skip, cls)
@@ -62,7 +66,7 @@ class _Room:
 
     def __call__(self, s: slice) -> Tensor:
         """Of the turn ``s``, holding what was left there."""
-        return self.all[:s.stop - s.start]
+        return self.all[: s.stop - s.start]
 
 
 def _hidden(a: Tensor, u: Tensor, b1: Tensor, out: Tensor) -> Tensor:
@@ -74,7 +78,9 @@ class _Cosines(torch.autograd.Function):
     """cos(W2 relu(a u + b1) + b2 [+ a skip], cls) of a [B, C, K], u [B, K, H], b1 [H], w2 [d, H], b2 [d], skip [B, K, d], cls [C, d]."""
 
     @staticmethod
-    def forward(ctx: Any, keep: bool, a: Tensor, u: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, skip: Tensor | None, cls: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, keep: bool, a: Tensor, u: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, skip: Tensor | None, cls: Tensor
+    ) -> Tensor:
         b, c, d = len(a), len(cls), len(w2)
         dots, norms = a.new_empty(b, c), a.new_empty(b, c)
         turns = _turns(b, c, a.device)

@@ -85,7 +85,7 @@ class Cues(nn.Module):
         h = self.norm(self.down(v)).relu()
         length, r = h.shape[1], self.reach
         padded = F.pad(h, (0, 0, r, r))
-        cues = [self.layers(self.operation(padded[:, r + z:r + z + length], h)) for z in range(-r, r + 1)]
+        cues = [self.layers(self.operation(padded[:, r + z : r + z + length], h)) for z in range(-r, r + 1)]
         return v + self.up(self.mix(torch.cat(cues, -1)).relu())
 
 
@@ -126,7 +126,9 @@ class VideoPrompt(Head):
             start, *words, end = token_ids(name)
             last = 2 * self.AROUND + len(words) + 1
             if last >= window:
-                raise ConfigError(f"class {name!r} has {len(words)} tokens: with {2 * self.AROUND} learned vectors it does not fit into CLIP's window of {window}")
+                raise ConfigError(
+                    f"class {name!r} has {len(words)} tokens: with {2 * self.AROUND} learned vectors it does not fit into CLIP's window of {window}"
+                )
             place = [0, *range(self.AROUND + 1, self.AROUND + 1 + len(words)), last]
             row[place], own[place] = torch.tensor([start, *words, end]), True
         self.register_buffer("ids", ids, persistent=False)
@@ -144,11 +146,19 @@ class VideoPrompt(Head):
             n = ids.shape[1]
             return torch.where(self.real[:, :n, None], clip.token_embedding(ids), self.vectors.weight[:n])
 
-        prompted = SimpleNamespace(token_embedding=embed, **{k: getattr(clip, k) for k in ("positional_embedding", "transformer", "attn_mask", "ln_final", "text_projection")})
+        prompted = SimpleNamespace(
+            token_embedding=embed,
+            **{
+                k: getattr(clip, k)
+                for k in ("positional_embedding", "transformer", "attn_mask", "ln_final", "text_projection")
+            },
+        )
         return encode_words(prompted, self.ids).cls
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor, extra: Tensor | None = None) -> Output:
-        o = (self.transformer(frames) - frames).mean(1)[:, None]  # VideoPrompt's transformer has no residual to its input
+        o = (self.transformer(frames) - frames).mean(1)[
+            :, None
+        ]  # VideoPrompt's transformer has no residual to its input
         if extra is not None:
             o = o + extra
         return Output(self.SCALE * (E.unit(o) * E.unit(self.class_embeddings())).sum(-1), video=o)
@@ -168,14 +178,18 @@ class Plugged(Head):
         return out
 
 
-def into_host(model: VideoModel, host: str, plug: str, names: Sequence[str], frames: int, cfg: ModelConfig) -> VideoModel:
+def into_host(
+    model: VideoModel, host: str, plug: str, names: Sequence[str], frames: int, cfg: ModelConfig
+) -> VideoModel:
     """``model`` (frozen tower; its texts are those of the classes ``names``) with its head replaced by a host's. Raises ``ConfigError`` for an unknown host or plug.
 
     The logit scale is trained in BIKE alone, as in its code: ATM has none (FVE's cosine takes CLIP's as it is), VideoPrompt's is 1 / 0.07. The host's
     weights are drawn before FVE's, so that from one seed they are the same with every plug.
     """
     if host not in HOSTS or plug not in PLUGS:
-        raise ConfigError(f"unknown host {host!r} with plug {plug!r}: expected one of {', '.join(HOSTS)} with one of {', '.join(PLUGS)}")
+        raise ConfigError(
+            f"unknown host {host!r} with plug {plug!r}: expected one of {', '.join(HOSTS)} with one of {', '.join(PLUGS)}"
+        )
     d, tau = model.texts.cls.shape[-1], model.head.tau
     model.clip.requires_grad_(False)
     model.clip.logit_scale.requires_grad_(host == "bike")
@@ -187,7 +201,9 @@ def into_host(model: VideoModel, host: str, plug: str, names: Sequence[str], fra
         head = VideoPrompt(d, tau, model.clip, names, frames)
     if plug != "none":
         # An infinite temperature gives every frame the same weight.
-        head = Plugged(head, SFAR(d, tau if plug == "fine" else math.inf, dataclasses.replace(cfg, coarse=False, fine=True)))
+        head = Plugged(
+            head, SFAR(d, tau if plug == "fine" else math.inf, dataclasses.replace(cfg, coarse=False, fine=True))
+        )
     model.head, model.method = head, host
     return model
 
@@ -213,13 +229,34 @@ def run_host(run: HostJob) -> dict[str, Any]:
     started = time.perf_counter()
     clips, val = (load_clips(p, data, split) for split in ("train", "val"))
     classes = val.manifest.classes
-    model = into_host(build_model(p, data, classes, "vanilla", seed), run.host, run.plug, classes, t.frames, p.model).to(device())
+    model = into_host(
+        build_model(p, data, classes, "vanilla", seed), run.host, run.plug, classes, t.frames, p.model
+    ).to(device())
     own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if run.host == "atm" else p
-    history = train(model, clips, own, seed, repeats=epoch_repeats(p, data, len(clips)), embedded=training_embeddings(model.clip, clips, p, data))
-    s = score(model, val, t.frames, p.data.image_size, embedded=frame_embeddings(model.clip, val, p, data.fingerprint, False))
-    return {"host": run.host, "plug": run.plug, "seed": seed, "views": {"1x1": result(s, val)}, "labels": s.labels.tolist(), "paths": [val.paths[i] for i in s.clips],
-            "classes": list(classes), "trained": ["head"] + ["logit_scale"] * model.clip.logit_scale.requires_grad,
-            "parameters": sum(q.numel() for q in model.parameters() if q.requires_grad), "v2t": history.v2t, "seconds": round(time.perf_counter() - started, 1)}
+    history = train(
+        model,
+        clips,
+        own,
+        seed,
+        repeats=epoch_repeats(p, data, len(clips)),
+        embedded=training_embeddings(model.clip, clips, p, data),
+    )
+    s = score(
+        model, val, t.frames, p.data.image_size, embedded=frame_embeddings(model.clip, val, p, data.fingerprint, False)
+    )
+    return {
+        "host": run.host,
+        "plug": run.plug,
+        "seed": seed,
+        "views": {"1x1": result(s, val)},
+        "labels": s.labels.tolist(),
+        "paths": [val.paths[i] for i in s.clips],
+        "classes": list(classes),
+        "trained": ["head"] + ["logit_scale"] * model.clip.logit_scale.requires_grad,
+        "parameters": sum(q.numel() for q in model.parameters() if q.requires_grad),
+        "v2t": history.v2t,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
 
 
 def _work(item: tuple[str, HostJob]) -> tuple[str, dict[str, Any]]:

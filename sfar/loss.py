@@ -32,5 +32,7 @@ def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, 
     loss = t2v + lam * v2t
     if not torch.isfinite(loss):
         wrong = (~torch.isfinite(logits).all(1)).nonzero()[:, 0].tolist()
-        raise NotFinite(f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip", wrong)
+        raise NotFinite(
+            f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip", wrong
+        )
     return loss, {"t2v": t2v.item(), "v2t": v2t.item()}

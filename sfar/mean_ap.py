@@ -27,7 +27,9 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     """
     scores, positive = np.asarray(scores), np.asarray(positive)
     if scores.ndim != 1 or positive.ndim != 1:
-        raise ConfigError(f"average precision: expected scores [V] and positives [V] of one class, got shapes {scores.shape} and {positive.shape}")
+        raise ConfigError(
+            f"average precision: expected scores [V] and positives [V] of one class, got shapes {scores.shape} and {positive.shape}"
+        )
     return float(per_class(scores[:, None], positive[:, None])[0])
 
 
@@ -50,19 +52,35 @@ def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official",
     ``DataError`` for "official" when classes have no positives, for the others when none has.
     """
     if variant not in VARIANTS:
-        raise ConfigError(f"unknown variant {variant!r} of mean average precision: expected one of {', '.join(VARIANTS)}")
-    if isinstance(batch, bool) or not isinstance(batch, (int, np.integer)) or (batch < 1 if variant == "bike" else batch != 0):
-        raise ConfigError(f"mean average precision, variant {variant!r}: batch={batch!r}; "
-                          + ("give the number of videos per batch, at least 1" if variant == "bike" else "only 'bike' has batches, leave it out"))
+        raise ConfigError(
+            f"unknown variant {variant!r} of mean average precision: expected one of {', '.join(VARIANTS)}"
+        )
+    if (
+        isinstance(batch, bool)
+        or not isinstance(batch, (int, np.integer))
+        or (batch < 1 if variant == "bike" else batch != 0)
+    ):
+        raise ConfigError(
+            f"mean average precision, variant {variant!r}: batch={batch!r}; "
+            + (
+                "give the number of videos per batch, at least 1"
+                if variant == "bike"
+                else "only 'bike' has batches, leave it out"
+            )
+        )
     scores, positive = _checked(scores, positive)
     empty = np.flatnonzero(~positive.any(0))
     if len(empty) == positive.shape[1]:
-        raise DataError(f"mean average precision: none of the {len(positive)} videos has any label of the {positive.shape[1]} classes; check the labels")
+        raise DataError(
+            f"mean average precision: none of the {len(positive)} videos has any label of the {positive.shape[1]} classes; check the labels"
+        )
     if variant == "bike":
         return 100.0 * _running(scores, positive, int(batch))
     if variant == "official" and len(empty):
-        raise DataError(f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive video (the first, from 0: "
-                        f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; evaluate on the whole test set, or choose variant 'present'")
+        raise DataError(
+            f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive video (the first, from 0: "
+            f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; evaluate on the whole test set, or choose variant 'present'"
+        )
     if variant == "labelled":
         kept = positive.any(1)
         scores, positive = scores[kept], positive[kept]
@@ -72,14 +90,20 @@ def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official",
 def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive)
     if scores.ndim != 2 or scores.shape != positive.shape or not scores.size:
-        raise ConfigError(f"average precision: expected scores and positives of one shape [videos, classes] with at least one of each, "
-                          f"got {scores.shape} and {positive.shape}")
+        raise ConfigError(
+            f"average precision: expected scores and positives of one shape [videos, classes] with at least one of each, "
+            f"got {scores.shape} and {positive.shape}"
+        )
     if not np.isfinite(scores).all():
         video, k = np.argwhere(~np.isfinite(scores))[0]
-        raise ConfigError(f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is {scores[video, k]} of video {video}, class {k} "
-                          "(from 0); check the model, or leave such videos out")
+        raise ConfigError(
+            f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is {scores[video, k]} of video {video}, class {k} "
+            "(from 0); check the model, or leave such videos out"
+        )
     if not np.isin(positive, (0, 1)).all():
-        raise ConfigError(f"average precision: positives are 0 or 1 (or False and True), got {positive[~np.isin(positive, (0, 1))][0]!r}")
+        raise ConfigError(
+            f"average precision: positives are 0 or 1 (or False and True), got {positive[~np.isin(positive, (0, 1))][0]!r}"
+        )
     return scores, positive.astype(bool)
 
 
@@ -90,7 +114,9 @@ def _precision_sums(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     n = len(s)
     place = np.arange(n)[:, None]
     ends = np.vstack([s[:-1] != s[1:], np.ones((1, s.shape[1]), bool)])
-    last = np.minimum.accumulate(np.where(ends, place, n)[::-1], axis=0)[::-1]  # of each video, the end of its group of equal scores
+    last = np.minimum.accumulate(np.where(ends, place, n)[::-1], axis=0)[
+        ::-1
+    ]  # of each video, the end of its group of equal scores
     precision = np.take_along_axis(hit.cumsum(0), last, 0) / (last + 1)
     return (precision * hit).sum(0)
 

@@ -210,12 +210,18 @@ class SFAR(Head):
         if cfg.fine:
             self.ffn_fine = ffn()
         self._mean_words: tuple[Tensor, Tensor] | None = None  # (sub_words it belongs to, constant of Eq. 9)
-        self._words: tuple[Tensor, list[int], Tensor] | None = None  # (words they belong to, versions of the weights, augmented words of Eq. 6)
+        self._words: tuple[Tensor, list[int], Tensor] | None = (
+            None  # (words they belong to, versions of the weights, augmented words of Eq. 6)
+        )
 
     def _fine_words(self, texts: ClassTexts) -> Tensor:
         kept = self._mean_words
         # A model that was evaluated first and is trained later: autograd refuses tensors made in inference mode.
-        if kept is None or kept[0] is not texts.sub_words or (kept[1].is_inference() and not torch.is_inference_mode_enabled()):
+        if (
+            kept is None
+            or kept[0] is not texts.sub_words
+            or (kept[1].is_inference() and not torch.is_inference_mode_enabled())
+        ):
             self._mean_words = kept = (texts.sub_words, E.mean_unit_words(texts.sub_words, texts.sub_mask))
         return kept[1]
 
@@ -295,7 +301,9 @@ class VideoModel(nn.Module):
         """The head alone on frame embeddings [B, L, d] (not normalised): what a frozen tower gives is made once and kept."""
         # Under bf16 autocast the head stays in single precision: cosines are divided by a temperature of 0.01.
         with torch.autocast(v.device.type, enabled=False):
-            return self.head(v.float() if v.dtype in (torch.bfloat16, torch.float16) else v, self.texts, self.clip.logit_scale.exp())
+            return self.head(
+                v.float() if v.dtype in (torch.bfloat16, torch.float16) else v, self.texts, self.clip.logit_scale.exp()
+            )
 
     def for_classes(self, texts: ClassTexts) -> VideoModel:
         """This model on other classes, weights shared: for zero-shot tests. Switch back by calling it with the former texts."""

@@ -38,9 +38,18 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
         raise ConfigError(f"{notebook.name} has no parameter {', '.join(unknown)}: it declares {', '.join(declared)}")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", cwd=str(notebook.parent), execution_timeout=timeout)
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            execution_timeout=timeout,
+        )
     except PapermillExecutionError as e:
-        raise SfarError(f"{notebook.name}, cell {e.exec_count}: {e.ename}: {e.evalue}. The copy with the failing cell is {output}") from e
+        raise SfarError(
+            f"{notebook.name}, cell {e.exec_count}: {e.ename}: {e.evalue}. The copy with the failing cell is {output}"
+        ) from e
     return output
 
 
@@ -61,5 +70,10 @@ def refresh(notebook: Path, executed: Path) -> None:
                 if "execution_count" in out:
                     out["execution_count"] = count
         mine.metadata = nbformat.NotebookNode({k: v for k, v in mine.metadata.items() if k == "tags"})
-    nb.metadata = nbformat.NotebookNode({"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}})
+    nb.metadata = nbformat.NotebookNode(
+        {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
     paths.write_atomic(notebook, nbformat.writes(nb) + "\n")

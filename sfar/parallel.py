@@ -73,7 +73,9 @@ class Workers:
 
     def __init__(self, workers: int | None = None, start: Callable[..., None] = _nothing, args: tuple = ()):
         """``workers``: how many (default: one per core); ``start(*args)`` is called in each before anything else."""
-        self._pool = ProcessPoolExecutor(workers or cores(), mp_context=context(), initializer=_start, initargs=(start, args))
+        self._pool = ProcessPoolExecutor(
+            workers or cores(), mp_context=context(), initializer=_start, initargs=(start, args)
+        )
 
     def __enter__(self) -> Workers:
         return self
@@ -95,8 +97,10 @@ class Workers:
         try:
             return future.result()
         except BrokenProcessPool as e:
-            raise ProcessDied("one of the processes that work side by side was killed, most often by the system when memory runs out. Run the same command again, "
-                              "with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help") from e
+            raise ProcessDied(
+                "one of the processes that work side by side was killed, most often by the system when memory runs out. Run the same command again, "
+                "with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help"
+            ) from e
 
     def _submit_all(self, work: Callable[[Any], Any], items: Iterable, chunksize: int) -> list[Future]:
         items, out = iter(items), []

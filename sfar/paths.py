@@ -36,7 +36,14 @@ def check_output(path: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     if not path.name or path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise SfarError(f"cannot write {path}: " + ("expected the name of a file" if not path.name or path.is_dir() else f"{folder} is not a folder that can be written to"))
+        raise SfarError(
+            f"cannot write {path}: "
+            + (
+                "expected the name of a file"
+                if not path.name or path.is_dir()
+                else f"{folder} is not a folder that can be written to"
+            )
+        )
     return path
 
 
@@ -57,7 +64,9 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as e:
-        raise SfarError(f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights") from e
+        raise SfarError(
+            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights"
+        ) from e
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
@@ -83,7 +92,9 @@ def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> 
     except OSError as e:
         if mark and (final / mark).is_file():
             return
-        raise SfarError(f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights") from e
+        raise SfarError(
+            f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights"
+        ) from e
     finally:
         if temporary and temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)

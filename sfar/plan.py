@@ -20,7 +20,18 @@ from sfar.config import DRAWN, PROFILES, Profile, as_dict, by_dataset, changed, 
 from sfar.data import layouts
 from sfar.errors import ConfigError, SfarError
 from sfar.evaluate import VIEWS
-from sfar.experiment import ON_DEMAND, Dataset, Job, dataset, epoch_repeats, few_shot_manifest, is_drawn, need_sets, root_of, subtexts_of
+from sfar.experiment import (
+    ON_DEMAND,
+    Dataset,
+    Job,
+    dataset,
+    epoch_repeats,
+    few_shot_manifest,
+    is_drawn,
+    need_sets,
+    root_of,
+    subtexts_of,
+)
 from sfar.report import ablations, fig7b, multi_label, style, table1, zero_shot
 from sfar.report import few_shot as few_shot_study
 from sfar.report import record as R
@@ -32,9 +43,9 @@ from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 SOURCES = {
     "model.clip": "Tables 1, 3: ViT-B/16; OpenAI's weights need open_clip's quickgelu model",
     "model.pretrained": "appendix A.3: CLIP as trained by [30]",
-    "model.prompt": "BIKE modules/text_prompt.py; the preliminary prints \"a photo of a class\"",
+    "model.prompt": 'BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"',
     "model.subtexts": "section 3.1; the authors' set is not public, the bundled one is this repository's",
-    "model.n_subtexts": "section 4.3 (\"opted for 4\"); N = 5 in other places",
+    "model.n_subtexts": 'section 4.3 ("opted for 4"); N = 5 in other places',
     "model.attention": "Eq. 4-6 as printed",
     "model.attention_heads": "not in the paper; of attention = mha only",
     "model.word_mask": "Eq. 7, 9: words; BIKE takes all 77 positions",
@@ -81,13 +92,34 @@ SOURCES = {
     "seeds": "not in the paper, which reports one number",
 }
 _FEW_SHOT = "section 4.1; Table 5, row 7: 2 epochs on Kinetics-400, 10 on the others"
-_CHARADES = {"train.epochs": "BIKE configs/charades; section 4.1 says 30", "train.frames": "section 4.2, Table 2a: 16 frames"}
-_YOURS = {"data.dataset", "data.root", "data.fold", "data.shots", "data.shot_list"}  # a choice of what to run, not of how
+_CHARADES = {
+    "train.epochs": "BIKE configs/charades; section 4.1 says 30",
+    "train.frames": "section 4.2, Table 2a: 16 frames",
+}
+_YOURS = {
+    "data.dataset",
+    "data.root",
+    "data.fold",
+    "data.shots",
+    "data.shot_list",
+}  # a choice of what to run, not of how
 _OF_DRAWN = {"data.seed", "data.train_per_class", "data.val_per_class"}
 
 # Dense peaks of arithmetic in TFLOP/s, bf16 and single precision, from the makers' data sheets; None: has no bf16. The first that fits the device's name counts.
-PEAKS = (("H100 PCIe", 756.0, 51.0), ("H100", 989.0, 67.0), ("H200", 989.0, 67.0), ("A100", 312.0, 19.5), ("L40S", 362.0, 91.6), ("RTX 4090", 165.0, 82.6), ("V100", None, 15.7))
-MEMORY = {"NVIDIA A100 80GB": 80e9, "NVIDIA H100 80GB": 80e9, "NVIDIA H200": 141e9}  # what is shown where there is no GPU
+PEAKS = (
+    ("H100 PCIe", 756.0, 51.0),
+    ("H100", 989.0, 67.0),
+    ("H200", 989.0, 67.0),
+    ("A100", 312.0, 19.5),
+    ("L40S", 362.0, 91.6),
+    ("RTX 4090", 165.0, 82.6),
+    ("V100", None, 15.7),
+)
+MEMORY = {
+    "NVIDIA A100 80GB": 80e9,
+    "NVIDIA H100 80GB": 80e9,
+    "NVIDIA H200": 141e9,
+}  # what is shown where there is no GPU
 # Assumptions of the estimate.
 SHARE = 0.4  # of the device's peak that training and evaluation reach
 READ_SECONDS = 0.2  # to read the frames of one video of 10 s: all of it is decoded, on one core
@@ -130,19 +162,31 @@ def plan(what: str, profile: Profile) -> Plan:
         return value
 
     every = _sets(what, profile)
-    found = {name: part("Data", lambda p=p: _data(p, wrong, every)) for name, p in ((name, changed(profile, {"data.dataset": name})) for name in every)}
+    found = {
+        name: part("Data", lambda p=p: _data(p, wrong, every))
+        for name, p in ((name, changed(profile, {"data.dataset": name})) for name in every)
+    }
     sizes = found.get(profile.data.dataset) or found[every[0]]
     part("Weights", lambda: (None, _weights(profile)))
     for name, at in found.items():
         if at:
-            part("Sub-texts", lambda name=name, at=at: (None, _subtexts(what, changed(profile, {"data.dataset": name}), at.data)))
+            part(
+                "Sub-texts",
+                lambda name=name, at=at: (None, _subtexts(what, changed(profile, {"data.dataset": name}), at.data)),
+            )
     if sizes:
         jobs = part("Runs", lambda: _runs(what, profile, sizes))
         if jobs:
             part("Memory and time (estimated, not measured)", lambda: (None, _estimate(profile, sizes, jobs)))
     part("Configuration", lambda: (None, _configuration(profile)))
     part("Written", lambda: (None, _written(profile)))
-    out += ["", *([f"Missing: {w}" for w in wrong] or ["Everything that the run needs is there, or is fetched as it says above."])]
+    out += [
+        "",
+        *(
+            [f"Missing: {w}" for w in wrong]
+            or ["Everything that the run needs is there, or is fetched as it says above."]
+        ),
+    ]
     return Plan("\n".join(out), wrong)
 
 
@@ -156,8 +200,15 @@ def _sets(what: str, profile: Profile) -> tuple[str, ...]:
     for study in (few_shot_study, zero_shot, multi_label):
         if what in STUDIES[study.STUDY.name][1]:
             return study.sets(profile)
-    tested = {"table1", "table11", *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1])}
-    return (profile.data.dataset, *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()))
+    tested = {
+        "table1",
+        "table11",
+        *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1]),
+    }
+    return (
+        profile.data.dataset,
+        *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()),
+    )
 
 
 def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
@@ -173,41 +224,59 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
     rows, notes, manifests = [], [], {}
     for split in ("train", "val"):
         m = manifests[split] = layouts.read(which, root, split, d.fold)
-        published = ", ".join(f"{e.number:,} {e.unit}{'' if layouts.count(m, e.unit) == e.number else ' (here ' + format(layouts.count(m, e.unit), ',') + ')'}"
-                              for e in layouts.expected(which, split, d.fold))
+        published = ", ".join(
+            f"{e.number:,} {e.unit}{'' if layouts.count(m, e.unit) == e.number else ' (here ' + format(layouts.count(m, e.unit), ',') + ')'}"
+            for e in layouts.expected(which, split, d.fold)
+        )
         videos = len({c.path for c in m.clips})
         rows.append([split, f"{len(m.clips):,}", f"{videos:,}", f"{len(m.missing):,}", published or None])
         if m.missing:
             notes.append(f"not on disk ({split}): {', '.join(m.missing[:3])}{' ...' if len(m.missing) > 3 else ''}")
         lost = len(m.missing) / (videos + len(m.missing))
         if lost > d.max_bad_share:
-            wrong.append(f"{root}: {len(m.missing):,} of {videos + len(m.missing):,} {split} videos are not on disk ({lost:.1%}; data.max_bad_share allows {d.max_bad_share:.1%}): "
-                         f"get them, or run with --set data.max_bad_share={min(1.0, lost + 0.01):.2f}")
+            wrong.append(
+                f"{root}: {len(m.missing):,} of {videos + len(m.missing):,} {split} videos are not on disk ({lost:.1%}; data.max_bad_share allows {d.max_bad_share:.1%}): "
+                f"get them, or run with --set data.max_bad_share={min(1.0, lost + 0.01):.2f}"
+            )
         notes += m.notes
     classes = manifests["train"].classes
     if idle := sorted(set(range(len(classes))) - {c.label for c in manifests["train"].clips}):
-        wrong.append(f"{root}: no training video of {', '.join(classes[k] for k in idle[:5])}{' and others' if len(idle) > 5 else ''}")
+        wrong.append(
+            f"{root}: no training video of {', '.join(classes[k] for k in idle[:5])}{' and others' if len(idle) > 5 else ''}"
+        )
     data = Dataset(which, root, "", classes, False)
     chosen = few_shot_manifest(profile, data)
-    sizes = _Sizes(data, len(chosen.clips), epoch_repeats(profile, data, len(chosen.clips)), len(manifests["val"].clips))
+    sizes = _Sizes(
+        data, len(chosen.clips), epoch_repeats(profile, data, len(chosen.clips)), len(manifests["val"].clips)
+    )
     if few_shot(profile):
         notes.append(f"few-shot list: {len(chosen.clips):,} clips, {sizes.repeats} times in an epoch")
     count = f"{len(classes)} classes{'' if len(classes) == about.classes else f' (published: {about.classes})'}"
     head = f"{about.title}{f', fold {d.fold}' if about.folds else ''}, {count}, in {root}"
-    return sizes, "\n".join([head, markdown(["Split", "Clips", "Videos", "Missing", "Published"], rows), *notes,
-                             f"Only lists and names were looked at; `sfar data check {which} --root DIR` looks into every video."])
+    return sizes, "\n".join(
+        [
+            head,
+            markdown(["Split", "Clips", "Videos", "Missing", "Published"], rows),
+            *notes,
+            f"Only lists and names were looked at; `sfar data check {which} --root DIR` looks into every video.",
+        ]
+    )
 
 
 def _drawn(profile: Profile) -> tuple[_Sizes, str]:
     d, which = profile.data, layout(profile)
-    classes = {"kinetics400": tuple(KINETICS), "ucf101": tuple(UCF), "hmdb51": tuple(HMDB), "charades": (*UCF, *HMDB)}[which]
+    classes = {"kinetics400": tuple(KINETICS), "ucf101": tuple(UCF), "hmdb51": tuple(HMDB), "charades": (*UCF, *HMDB)}[
+        which
+    ]
     videos = 10 * d.train_per_class if which == "charades" else len(classes) * d.train_per_class
     val = 10 * d.val_per_class if which == "charades" else len(classes) * d.val_per_class
     full = 2 * videos if which == "charades" else videos  # timed parts, about two of a video
     train = min(full, d.shots * d.shot_draws * len(classes)) if d.shots else full
     repeats = max(1, full // train) if d.shots and profile.train.few_shot_epoch == "repeat" else 1
-    text = (f"the storyboard world in the layout of {layouts.layout(which).title}, drawn from seed {d.seed} when the run starts: {len(classes)} classes, "
-            f"{videos:,} training and {val:,} test videos")
+    text = (
+        f"the storyboard world in the layout of {layouts.layout(which).title}, drawn from seed {d.seed} when the run starts: {len(classes)} classes, "
+        f"{videos:,} training and {val:,} test videos"
+    )
     if train < full:
         text += f"\nfew-shot list: {train:,} clips, {repeats} times in an epoch"
     return _Sizes(Dataset(which, Path(), "", classes, True), train, repeats, val), text
@@ -233,8 +302,10 @@ def _weights(profile: Profile) -> str:
     if not tag:
         file = Path(pretrained).expanduser()
         if not file.is_file():
-            raise ConfigError(f"model.pretrained={pretrained!r} is neither a file nor weights that open_clip has for {name} "
-                              f"({', '.join(open_clip.list_pretrained_tags_by_model(name))})")
+            raise ConfigError(
+                f"model.pretrained={pretrained!r} is neither a file nor weights that open_clip has for {name} "
+                f"({', '.join(open_clip.list_pretrained_tags_by_model(name))})"
+            )
         load_clip(name, pretrained)
         return f"{name} from the file {file}: {_size(file)}, read and complete"
     if tag.get("quick_gelu", False) and not _config(profile).get("quick_gelu", False):
@@ -245,8 +316,10 @@ def _weights(profile: Profile) -> str:
         load_clip(name, str(file))
         return f"{name}, {pretrained!r}: at hand in {where}, {_size(file)}, read and complete"
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise ConfigError(f"the weights {pretrained!r} of {name} are not in {where}, and HF_HUB_OFFLINE forbids to fetch them: run once without it, "
-                          "set SFAR_CLIP_CACHE to the folder that has them, or give a file: --set model.pretrained=/path/to/weights.safetensors")
+        raise ConfigError(
+            f"the weights {pretrained!r} of {name} are not in {where}, and HF_HUB_OFFLINE forbids to fetch them: run once without it, "
+            "set SFAR_CLIP_CACHE to the folder that has them, or give a file: --set model.pretrained=/path/to/weights.safetensors"
+        )
     return f"{name}, {pretrained!r}: not in {where}; fetched from {tag.get('hf_hub') or tag.get('url')} before anything else (needs a network)"
 
 
@@ -274,10 +347,17 @@ def _config(profile: Profile) -> dict[str, Any]:
 
 def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
     every = [profile]
-    if what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1]) and not data.drawn and data.layout == "kinetics400":
+    if (
+        what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1])
+        and not data.drawn
+        and data.layout == "kinetics400"
+    ):
         ablations.need_subtexts(profile, data.classes)
         every = [v.profile(profile, profile.seeds[0]) for v in ablations.FIG7A]
-    return "\n".join(f"{texts.source}: N = {texts.n} for each of {len(texts)} classes" for texts in (subtexts_of(p, data.classes) for p in every))
+    return "\n".join(
+        f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
+        for texts in (subtexts_of(p, data.classes) for p in every)
+    )
 
 
 # --- runs, memory, time --------------------------------------------------------------------------------------------
@@ -293,11 +373,21 @@ def _runs(what: str, profile: Profile, sizes: _Sizes) -> tuple[list[Job] | None,
         return None, f"{what} lists its own; memory and time are estimated for table1 and fig7b"
     rows: dict[tuple, list[int]] = {}
     for j in jobs:
-        rows.setdefault((j.method, j.profile.model.subtexts if what in ("fig7b", "table2d") else "", j.views), []).append(j.seed)
+        rows.setdefault(
+            (j.method, j.profile.model.subtexts if what in ("fig7b", "table2d") else "", j.views), []
+        ).append(j.seed)
     t = profile.train
     passes = f"{t.epochs} x {sizes.train * sizes.repeats:,} clips"
-    table = [[style.NAMES[m] + (f", {texts}" if texts else ""), len(s) if m != "vanilla" else "none", passes if m != "vanilla" else None,
-              "1x1" if views == "1x1" else f"1x1 and {views}", f"{sizes.val:,}"] for (m, texts, views), s in rows.items()]
+    table = [
+        [
+            style.NAMES[m] + (f", {texts}" if texts else ""),
+            len(s) if m != "vanilla" else "none",
+            passes if m != "vanilla" else None,
+            "1x1" if views == "1x1" else f"1x1 and {views}",
+            f"{sizes.val:,}",
+        ]
+        for (m, texts, views), s in rows.items()
+    ]
     return jobs, markdown(["Method", "Seeds", "Training", "Views", "Test videos"], table)
 
 
@@ -309,7 +399,12 @@ def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, floa
     views = sum(1 + (VIEWS[j.views][0] * VIEWS[j.views][1] if j.views != "1x1" else 0) for j in jobs) * sizes.val
     reading = not sizes.data.drawn and sizes.train + sizes.val > ON_DEMAND  # smaller sets are decoded once
     opened = sum(1 + (j.views != "1x1") for j in jobs) * sizes.val
-    return (_passes(profile) * one * clips, one * views, READ_SECONDS * clips * reading * t.train_visual, READ_SECONDS * opened * reading)
+    return (
+        _passes(profile) * one * clips,
+        one * views,
+        READ_SECONDS * clips * reading * t.train_visual,
+        READ_SECONDS * opened * reading,
+    )
 
 
 def _passes(profile: Profile) -> int:
@@ -320,12 +415,27 @@ def _passes(profile: Profile) -> int:
 def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     t, config = profile.train, _config(profile)
     batch = min(t.batch, sizes.train * sizes.repeats)
-    parts, one = (cost.training_memory(config, b, t.frames, profile.data.image_size, len(sizes.data.classes), t.train_visual, t.precision != "fp32", t.checkpoint_activations)
-                  for b in (batch, 1))
+    parts, one = (
+        cost.training_memory(
+            config,
+            b,
+            t.frames,
+            profile.data.image_size,
+            len(sizes.data.classes),
+            t.train_visual,
+            t.precision != "fp32",
+            t.checkpoint_activations,
+        )
+        for b in (batch, 1)
+    )
     fixed = one["weights"] + one["gradients and Adam"]
     need, per_video = sum(parts.values()), sum(one.values()) - fixed
     train, test, read_train, read_test = _work(profile, sizes, jobs)
-    gpus = [(torch.cuda.get_device_name(), float(torch.cuda.get_device_properties(0).total_memory))] if torch.cuda.is_available() else list(MEMORY.items())
+    gpus = (
+        [(torch.cuda.get_device_name(), float(torch.cuda.get_device_properties(0).total_memory))]
+        if torch.cuda.is_available()
+        else list(MEMORY.items())
+    )
     rows = []
     for name, memory in gpus:
         peak = next(((half, single) for key, half, single in PEAKS if key in name), None)
@@ -333,22 +443,40 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
         if peak:
             half = peak[0] if t.precision != "fp32" and peak[0] else peak[1]
             # READERS processes read ahead while the device computes; the slower of both counts.
-            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(test / (SHARE * half * 1e12), read_test / READERS)
-        rows.append([name, f"{memory / 1e9:.0f} GB", "yes" if need <= USABLE * memory else f"no, at most {max(0, int((USABLE * memory - fixed) / per_video))} videos",
-                     f"{seconds / 3600:,.1f}" if seconds is not None else "peak not known"])
+            seconds = max(train / (SHARE * half * 1e12), read_train / READERS) + max(
+                test / (SHARE * half * 1e12), read_test / READERS
+            )
+        rows.append(
+            [
+                name,
+                f"{memory / 1e9:.0f} GB",
+                "yes"
+                if need <= USABLE * memory
+                else f"no, at most {max(0, int((USABLE * memory - fixed) / per_video))} videos",
+                f"{seconds / 3600:,.1f}" if seconds is not None else "peak not known",
+            ]
+        )
     cores = parallel.cores()
     seconds = (train + test) / (CORE_TFLOPS * cores * 1e12) + read_train / cores + read_test / cores
     rows.append([f"this machine's {cores} cores", None, None, f"{seconds / 3600:,.1f}"])
     listed = ", ".join(f"{k} {v / 1e9:.1f}" for k, v in parts.items())
-    lines = [f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
-             f"One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
-             markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
-             f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is {_passes(profile)} forward passes; multiply and add count 2).",
-             f"Assumed: {SHARE:.0%} of the peak, "
-             + (f"{READ_SECONDS} s of one core to read a video, {READERS} of them reading for a GPU, " if read_test else "every video decoded once, ")
-             + f"{1000 * CORE_TFLOPS:.0f} GFLOP/s a core, {USABLE:.0%} of a GPU's memory usable."]
+    lines = [
+        f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
+        f"One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
+        markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
+        f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is {_passes(profile)} forward passes; multiply and add count 2).",
+        f"Assumed: {SHARE:.0%} of the peak, "
+        + (
+            f"{READ_SECONDS} s of one core to read a video, {READERS} of them reading for a GPU, "
+            if read_test
+            else "every video decoded once, "
+        )
+        + f"{1000 * CORE_TFLOPS:.0f} GFLOP/s a core, {USABLE:.0%} of a GPU's memory usable.",
+    ]
     if need > USABLE * max(m for _, m in gpus):
-        lines.append("The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole batch, a step costs a third more), or share it among devices.")
+        lines.append(
+            "The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole batch, a step costs a third more), or share it among devices."
+        )
     return "\n".join(lines)
 
 
@@ -358,15 +486,44 @@ def training_table() -> str:
     for name in ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu"):
         config = open_clip.get_model_config(name)
         macs = cost.clip_macs(config, 8, 224)
-        for gpus, micro, again in ((8, 0, False), (8, 0, True), (4, 0, True), (1, 0, True), (1, 32, False), (1, 8, False)):
+        for gpus, micro, again in (
+            (8, 0, False),
+            (8, 0, True),
+            (4, 0, True),
+            (1, 0, True),
+            (1, 32, False),
+            (1, 8, False),
+        ):
             share = 256 // gpus
             at_once = micro or share
             parts = cost.training_memory(config, at_once, 8, 224, 400, checkpointed=again)
             parts["frames"] *= share / at_once  # the whole share lies on the device
             passes = 3 + again + bool(micro)
             minutes = [epoch * passes * 2 * macs / (SHARE * peak * 1e12 * gpus) / 60 for peak in (312.0, 989.0)]
-            rows.append([name.removesuffix("-quickgelu"), str(gpus), str(share), str(micro or "all"), "yes" if again else "no", f"{sum(parts.values()) / 1e9:.1f}", *(f"{m:.0f}" for m in minutes)])
-    return markdown(["Model", "GPUs", "Clips on each", "At a time (micro_batch)", "checkpoint_activations", "GB on each", "Minutes an epoch, A100", "H100"], rows)
+            rows.append(
+                [
+                    name.removesuffix("-quickgelu"),
+                    str(gpus),
+                    str(share),
+                    str(micro or "all"),
+                    "yes" if again else "no",
+                    f"{sum(parts.values()) / 1e9:.1f}",
+                    *(f"{m:.0f}" for m in minutes),
+                ]
+            )
+    return markdown(
+        [
+            "Model",
+            "GPUs",
+            "Clips on each",
+            "At a time (micro_batch)",
+            "checkpoint_activations",
+            "GB on each",
+            "Minutes an epoch, A100",
+            "H100",
+        ],
+        rows,
+    )
 
 
 # --- configuration, output -----------------------------------------------------------------------------------------
@@ -375,13 +532,19 @@ def training_table() -> str:
 def fields(profile: Profile) -> dict[str, Any]:
     """Every field by its dotted name."""
     groups = as_dict(profile)
-    return {f"{g}.{k}": v for g in ("model", "train", "data") for k, v in groups[g].items()} | {"seeds": groups["seeds"]}
+    return {f"{g}.{k}": v for g in ("model", "train", "data") for k, v in groups[g].items()} | {
+        "seeds": groups["seeds"]
+    }
 
 
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_show, value))
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if isinstance(value, (bool, type(None))) else str(value) or "-"
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, str(value))
+        if isinstance(value, (bool, type(None)))
+        else str(value) or "-"
+    )
 
 
 def source(profile: Profile, key: str) -> str:
@@ -401,15 +564,20 @@ def source(profile: Profile, key: str) -> str:
 
 def _configuration(profile: Profile) -> str:
     drawn = not profile.data.root and profile.data.dataset in DRAWN
-    return markdown(["Field", "Value", "Source"], [[k, _show(v), source(profile, k)] for k, v in fields(profile).items() if drawn or k not in _OF_DRAWN])
+    return markdown(
+        ["Field", "Value", "Source"],
+        [[k, _show(v), source(profile, k)] for k, v in fields(profile).items() if drawn or k not in _OF_DRAWN],
+    )
 
 
 def _written(profile: Profile) -> str:
     out, cache = R.folder(profile), paths.cache()
     near = next(p for p in (cache, *cache.parents) if p.exists())
     free = f"{shutil.disk_usage(near).free / 1e9:,.0f} GB free"
-    return (f"record, table and figure: {os.path.relpath(out)}{'' if out == paths.results(profile.name) else ' (not the standard configuration)'}\n"
-            f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\nfinished runs, so that nothing is made twice: {cache} ({free})")
+    return (
+        f"record, table and figure: {os.path.relpath(out)}{'' if out == paths.results(profile.name) else ' (not the standard configuration)'}\n"
+        f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\nfinished runs, so that nothing is made twice: {cache} ({free})"
+    )
 
 
 if __name__ == "__main__":

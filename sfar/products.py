@@ -18,7 +18,13 @@ LARGE = 2**24  # multiplications; for fewer, to call a convolution takes longer 
 
 
 def _convolved(x: Tensor, width: int) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() * width >= LARGE and torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and x.numel() * width >= LARGE
+        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
+    )
 
 
 def _image(x: Tensor) -> Tensor:
@@ -53,7 +59,9 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, w = ctx.saved_tensors
-        return (product(g, w.T) if ctx.needs_input_grad[0] else None), (weight_gradient(x, g) if ctx.needs_input_grad[1] else None)
+        return (product(g, w.T) if ctx.needs_input_grad[0] else None), (
+            weight_gradient(x, g) if ctx.needs_input_grad[1] else None
+        )
 
 
 def linear(x: Tensor, w: Tensor) -> Tensor:

@@ -40,10 +40,12 @@ def half10(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
         raise ConfigError(f"half10 draws half of the classes and needs at least 2, got {n}")
     full, draws = accuracy(scores, labels), []
     for seed in range(DRAWS):
-        classes = np.random.RandomState(seed).permutation(n)[:n // 2]
+        classes = np.random.RandomState(seed).permutation(n)[: n // 2]
         if not np.isin(labels, classes).any():
-            raise DataError(f"half10, seed {seed}: none of the {len(labels)} videos is of the drawn classes (from 0: {', '.join(map(str, np.sort(classes)[:8]))}"
-                            f"{', ...' if len(classes) > 8 else ''}); evaluate on all videos of the data set")
+            raise DataError(
+                f"half10, seed {seed}: none of the {len(labels)} videos is of the drawn classes (from 0: {', '.join(map(str, np.sort(classes)[:8]))}"
+                f"{', ...' if len(classes) > 8 else ''}); evaluate on all videos of the data set"
+            )
         draws.append({"seed": seed, **accuracy(scores, labels, classes)})
     return {**_summary(draws), "draws": draws, "full": full}
 
@@ -59,7 +61,9 @@ def split3(splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
     checked = [_checked(scores, labels, f"split {i}: ") for i, (scores, labels) in enumerate(splits, 1)]
     counts = [scores.shape[1] for scores, _ in checked]
     if len(set(counts)) > 1:
-        raise ConfigError(f"split3: the splits have {counts[0]}, {counts[1]} and {counts[2]} classes; expected the same classes in all three")
+        raise ConfigError(
+            f"split3: the splits have {counts[0]}, {counts[1]} and {counts[2]} classes; expected the same classes in all three"
+        )
     each = [accuracy(scores, labels) for scores, labels in checked]
     return {**_summary(each), "splits": each}
 
@@ -75,14 +79,31 @@ def accuracy(scores: np.ndarray, labels: np.ndarray, classes: np.ndarray | None 
     scores, labels = _checked(scores, labels)
     n = scores.shape[1]
     columns = np.arange(n) if classes is None else np.sort(np.asarray(classes))
-    if columns.ndim != 1 or not len(columns) or not np.issubdtype(columns.dtype, np.integer) or columns[0] < 0 or columns[-1] >= n or (np.diff(columns) == 0).any():
-        raise ConfigError(f"zero-shot classes: expected different whole numbers from 0 to {n - 1}, at least one, got {classes!r}")
+    if (
+        columns.ndim != 1
+        or not len(columns)
+        or not np.issubdtype(columns.dtype, np.integer)
+        or columns[0] < 0
+        or columns[-1] >= n
+        or (np.diff(columns) == 0).any()
+    ):
+        raise ConfigError(
+            f"zero-shot classes: expected different whole numbers from 0 to {n - 1}, at least one, got {classes!r}"
+        )
     kept = np.isin(labels, columns)
     if not kept.any():
-        raise DataError(f"none of the {len(labels)} videos is of the {len(columns)} chosen classes; evaluate on all videos of the data set")
+        raise DataError(
+            f"none of the {len(labels)} videos is of the {len(columns)} chosen classes; evaluate on all videos of the data set"
+        )
     rank = ranks(scores[kept][:, columns], np.searchsorted(columns, labels[kept]))
-    return {"top1": round(topk(rank, 1), DIGITS), "top5": round(topk(rank, 5), DIGITS), "classes": columns.tolist(), "videos": int(kept.sum()),
-            "empty": np.setdiff1d(columns, labels).tolist(), "ranks": rank.tolist()}
+    return {
+        "top1": round(topk(rank, 1), DIGITS),
+        "top5": round(topk(rank, 5), DIGITS),
+        "classes": columns.tolist(),
+        "videos": int(kept.sum()),
+        "empty": np.setdiff1d(columns, labels).tolist(),
+        "ranks": rank.tolist(),
+    }
 
 
 def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
@@ -97,14 +118,20 @@ def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
 def _checked(scores: np.ndarray, labels: np.ndarray, where: str = "") -> tuple[np.ndarray, np.ndarray]:
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not scores.size:
-        raise ConfigError(f"{where}expected scores [videos, classes] and labels [videos] with at least one of each, got shapes {scores.shape} and {labels.shape}")
+        raise ConfigError(
+            f"{where}expected scores [videos, classes] and labels [videos] with at least one of each, got shapes {scores.shape} and {labels.shape}"
+        )
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= scores.shape[1]:
         bad = next((v for v in labels.tolist() if not isinstance(v, int) or not 0 <= v < scores.shape[1]), labels.dtype)
-        raise ConfigError(f"{where}labels are whole numbers from 0 to {scores.shape[1] - 1}, the columns of the scores; got {bad}")
+        raise ConfigError(
+            f"{where}labels are whole numbers from 0 to {scores.shape[1] - 1}, the columns of the scores; got {bad}"
+        )
     return scores, labels
 
 
-def of_folds(scores: np.ndarray, labels: np.ndarray, paths: Sequence[str], folds: Sequence[set[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def of_folds(
+    scores: np.ndarray, labels: np.ndarray, paths: Sequence[str], folds: Sequence[set[str]]
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """What ``split3`` takes, out of scores of all videos: the rows whose path is in the test list of each fold.
 
     Raises ``DataError`` for a fold of which no video was scored.
@@ -113,6 +140,8 @@ def of_folds(scores: np.ndarray, labels: np.ndarray, paths: Sequence[str], folds
     for k, fold in enumerate(folds, 1):
         keep = np.array([p in fold for p in paths], bool)
         if not keep.any():
-            raise DataError(f"none of the {len(fold)} test videos of split {k} was scored; check the lists and the videos")
+            raise DataError(
+                f"none of the {len(fold)} test videos of split {k} was scored; check the lists and the videos"
+            )
         out.append((np.asarray(scores)[keep], np.asarray(labels)[keep]))
     return out

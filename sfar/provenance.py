@@ -14,12 +14,14 @@ from sfar import paths
 
 def revision() -> str:
     """The git revision, with "+changes" when the tree has uncommitted ones under ``sfar/``; "unknown" outside git."""
+
     def git(*args: str) -> str | None:
         try:
             done = subprocess.run(["git", *args], cwd=paths.PROJECT, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
+
     head = git("rev-parse", "--short=12", "HEAD")
     if not head:
         return "unknown"
@@ -31,6 +33,9 @@ def hardware() -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        name = next((line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")), name)
+        name = next(
+            (line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")),
+            name,
+        )
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {os.cpu_count()} cores{gpu}"

@@ -58,7 +58,11 @@ def value(spec: str) -> str:
     record = _load(name)
     if what in ("claim", "verdict"):
         c = _one([c for c in record["claims"] if c["claim"].startswith(rest)], spec)
-        digits = _interval(c) if c["unit"].startswith("points") else f"{c['mean']:+.2f} ({c['low']:+.2f} to {c['high']:+.2f})"
+        digits = (
+            _interval(c)
+            if c["unit"].startswith("points")
+            else f"{c['mean']:+.2f} ({c['low']:+.2f} to {c['high']:+.2f})"
+        )
         return c["verdict"] if what == "verdict" else digits
     if name == "table1" and what == "rows":
         return "\n" + table1_page.measured_markdown(record) + "\n"
@@ -67,7 +71,9 @@ def value(spec: str) -> str:
         return f"{found['mass'] if isinstance(found, dict) else found:.0f} %"
     if name == "fig7b" and what in ("r2", "rho"):
         reading, which = rest.split(", ")
-        c = _one([c for c in record["correlations"] if (c["reading"], c["which"], c["x"]) == (reading, which, "TPP")], spec)[what]
+        c = _one(
+            [c for c in record["correlations"] if (c["reading"], c["which"], c["x"]) == (reading, which, "TPP")], spec
+        )[what]
         return f"{c['value']:.2f}, 95 % interval {c['low']:.2f} to {c['high']:.2f}"
     if name == "fig7b" and what == "top1":
         return f"{_one([g for g in record['groups'] if g['name'] == rest], spec)['top1']['mean']:.1f} %"
@@ -80,7 +86,9 @@ def value(spec: str) -> str:
 def _readings(text: str) -> str:
     """The measured effects of open readings, by their titles."""
     for r in _load("ablations")["readings"]:
-        text = re.sub(re.escape(r["title"]) + ": " + _NUMBERS, lambda _, r=r: f"{r['title']}: {_interval(r['difference'])}", text)
+        text = re.sub(
+            re.escape(r["title"]) + ": " + _NUMBERS, lambda _, r=r: f"{r['title']}: {_interval(r['difference'])}", text
+        )
     return text
 
 

@@ -26,13 +26,33 @@ STUDIES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 # Target -> notebook. A light module: the command line lists the targets without loading torch.
-TARGETS = {"table1": "03_table1_kinetics", "table11": "03_table1_kinetics", "fig4": "01_subtext_generation", "fig8": "01_subtext_generation", "table6": "01_subtext_generation",
-           "table7": "01_subtext_generation", "table13": "01_subtext_generation", "table14": "01_subtext_generation",
-           "fig7b": "02_tpp_correlation", "table2d": "02_tpp_correlation",
-           "audit": "00_paper_audit", "table5": "00_paper_audit", **{target: notebook for notebook, targets in STUDIES.values() for target in targets}}
+TARGETS = {
+    "table1": "03_table1_kinetics",
+    "table11": "03_table1_kinetics",
+    "fig4": "01_subtext_generation",
+    "fig8": "01_subtext_generation",
+    "table6": "01_subtext_generation",
+    "table7": "01_subtext_generation",
+    "table13": "01_subtext_generation",
+    "table14": "01_subtext_generation",
+    "fig7b": "02_tpp_correlation",
+    "table2d": "02_tpp_correlation",
+    "audit": "00_paper_audit",
+    "table5": "00_paper_audit",
+    **{target: notebook for notebook, targets in STUDIES.values() for target in targets},
+}
 
 # One target of each record or page, after those it needs: what `make reproduce` runs.
-STEPS = ("table1", "fig7b", "table13", "fig4", "fig8", "table6", *(targets[0] for _, targets in STUDIES.values()), "audit")
+STEPS = (
+    "table1",
+    "fig7b",
+    "table13",
+    "fig4",
+    "fig8",
+    "table6",
+    *(targets[0] for _, targets in STUDIES.values()),
+    "audit",
+)
 
 
 @dataclass
@@ -51,14 +71,21 @@ class Made:
     def parameters(self, profile: Profile, overrides: dict[str, Any], groups: list[str]) -> dict[str, Any]:
         """The notebook's parameters for this result: kept runs are found again, so "measure" costs no training."""
         rest = {k: v for k, v in overrides.items() if k != "seeds" or not self.seeds}
-        return {"overrides": rest, **({"seeds": list(profile.seeds)} if self.seeds else {}), **self.extra, **({"groups": [str(Path(g).resolve()) for g in groups]} if groups else {})}
+        return {
+            "overrides": rest,
+            **({"seeds": list(profile.seeds)} if self.seeds else {}),
+            **self.extra,
+            **({"groups": [str(Path(g).resolve()) for g in groups]} if groups else {}),
+        }
 
 
 def make(what: str, profile: Profile, workers: int | None = None, groups: list[str] | None = None) -> Made:
     """Measure ``what`` (one of ``TARGETS``), write its files. Raises ``ConfigError`` for ``groups`` where there are none to choose."""
     if groups and what not in ("fig7b", "table2d"):
         raise ConfigError(f"--groups is for fig7b and table2d, not for {what}")
-    mark = _mark(what, profile, _sources()) if not (groups or profile.data.root) else ""  # now: of the code that is about to run
+    mark = (
+        _mark(what, profile, _sources()) if not (groups or profile.data.root) else ""
+    )  # now: of the code that is about to run
     made = _make(what, profile, workers, groups or [])
     made.mark = mark
     return made
@@ -79,6 +106,7 @@ def _make(what: str, profile: Profile, workers: int | None, groups: list[str]) -
 
 def _study(name: str, profile: Profile, workers: int | None) -> Made:
     from sfar.report import record as R
+
     study, page = (importlib.import_module(f"sfar.report.{module}") for module in (name, f"{name}_page"))
     record = study.STUDY.measure(profile, workers)
     out = R.folder(profile)
@@ -89,30 +117,48 @@ def _study(name: str, profile: Profile, workers: int | None) -> Made:
 def _audit(profile: Profile) -> Made:
     from sfar.report import audit_page
     from sfar.report import record as R
+
     out = R.folder(profile)
-    return Made(TARGETS["audit"], audit_page.write(out, profile), audit_page.text(profile), out == paths.results("storyboard"),
-                needs=[path(profile) for path, *_ in audit_page.RECORDS.values()])
+    return Made(
+        TARGETS["audit"],
+        audit_page.write(out, profile),
+        audit_page.text(profile),
+        out == paths.results("storyboard"),
+        needs=[path(profile) for path, *_ in audit_page.RECORDS.values()],
+    )
 
 
 def _table1(profile: Profile, workers: int | None) -> Made:
     from sfar.report import record as R
     from sfar.report import table1, table1_page
+
     record = table1.measure(profile, workers)
     out = R.folder(profile)
     files = table1_page.write(record, out)
     text = table1_page.measured_markdown(record) + "\n\n" + table1_page.claims_markdown(record)
     bad, missing = record["data"]["undecodable"], record["data"]["missing"]
     if bad or missing:
-        text += f"\n\n{len(bad)} videos could not be decoded and {len(missing)} are missing; they are named in {files[3]}"
-    return Made(TARGETS["table1"], files, text, out == paths.results("storyboard"), seeds=True, extra={"source": "measure"})
+        text += (
+            f"\n\n{len(bad)} videos could not be decoded and {len(missing)} are missing; they are named in {files[3]}"
+        )
+    return Made(
+        TARGETS["table1"], files, text, out == paths.results("storyboard"), seeds=True, extra={"source": "measure"}
+    )
 
 
 def _fig7b(profile: Profile, workers: int | None, groups: list[str]) -> Made:
     from sfar.report import fig7b, fig7b_page
+
     record = fig7b.measure(profile, groups, workers)
     out = fig7b.path(profile, groups).parent
     files = fig7b_page.write(record, out)
-    text = "\n\n".join([fig7b_page.groups_markdown(record), fig7b_page.correlations_markdown(record), fig7b_page.claims_markdown(record)])
+    text = "\n\n".join(
+        [
+            fig7b_page.groups_markdown(record),
+            fig7b_page.correlations_markdown(record),
+            fig7b_page.claims_markdown(record),
+        ]
+    )
     return Made(TARGETS["fig7b"], files, text, out == paths.results("storyboard"), extra={"source": "measure"})
 
 
@@ -121,6 +167,7 @@ def _subtexts(what: str, profile: Profile) -> Made:
     from sfar.report import record as R
     from sfar.report import subtexts_page as page
     from sfar.report import table13
+
     out = R.folder(profile)
     standard = out == paths.results("storyboard")
     shown = [table13.path(profile)]  # the notebook of all of them shows Table 13
@@ -146,7 +193,9 @@ def _sources() -> str:
     """Hash of everything a target is made from: the package's files, the notebooks without their outputs, library versions."""
     h = hashlib.sha256()
     for path in sorted(p for p in cache.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        h.update(path.relative_to(cache.PACKAGE).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        h.update(
+            path.relative_to(cache.PACKAGE).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest()
+        )
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         h.update(json.dumps([path.name, [(c["cell_type"], c["source"]) for c in cells]]).encode())
@@ -158,7 +207,10 @@ def _mark(what: str, profile: Profile, sources: str) -> str:
 
 
 def _contents(files: list[Path]) -> dict[str, str]:
-    return {f.relative_to(paths.PROJECT).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else "" for f in files}
+    return {
+        f.relative_to(paths.PROJECT).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else ""
+        for f in files
+    }
 
 
 def finish(made: Made) -> None:

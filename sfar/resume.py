@@ -72,10 +72,15 @@ class Keeper:
     def stopped(self, at: Progress, per_epoch: int) -> None:
         """Raise ``Stopped``, after ``save``."""
         asked = max(self.world.objects(self._signal))
-        raise Stopped(f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; the state is kept in {self.folder}: "
-                      "the same command goes on from there", 128 + asked)
+        raise Stopped(
+            f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; the state is kept in {self.folder}: "
+            "the same command goes on from there",
+            128 + asked,
+        )
 
-    def save(self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, at: Progress) -> None:
+    def save(
+        self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, at: Progress
+    ) -> None:
         """Keep the state; nobody goes on before it is written. Raises ``SfarError`` when the disk refuses; earlier states stay."""
         tensors = {f"model.{k}": v for k, v in trained_state(model).items()}
         moments = optimizer.state_dict()
@@ -83,13 +88,21 @@ class Keeper:
         for rank, own in enumerate(self.world.objects(_generators())):
             tensors |= {f"random.{rank}.{k}": v for k, v in own.items()}
         if self.world.rank == 0:
-            state = {"about": self.about, "config": digest(self.about), "progress": dataclasses.asdict(at), "groups": moments["param_groups"], "scaler": scaler.state_dict(),
-                     "processes": self.world.size}
+            state = {
+                "about": self.about,
+                "config": digest(self.about),
+                "progress": dataclasses.asdict(at),
+                "groups": moments["param_groups"],
+                "scaler": scaler.state_dict(),
+                "processes": self.world.size,
+            }
             self._write(at.history.steps, tensors, state)
         self.world.objects(None)
         self._last = time.monotonic()
 
-    def restore(self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> Progress | None:
+    def restore(
+        self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+    ) -> Progress | None:
         """Put the newest whole state back into all three and the random number generators; None if there is none.
 
         Raises ``ConfigError`` for a state of another training (naming the first difference), and where all there are are damaged.
@@ -165,7 +178,9 @@ class Keeper:
                 print(f"sfar: damaged, going on from the one before: {', '.join(damaged)}", file=sys.stderr)
             return state, tensors
         if damaged:
-            raise ConfigError(f"every kept state of this training is damaged: {', '.join(damaged)}. Start over with --restart")
+            raise ConfigError(
+                f"every kept state of this training is damaged: {', '.join(damaged)}. Start over with --restart"
+            )
         return None
 
     def _check(self, state: dict[str, Any]) -> None:
@@ -173,13 +188,16 @@ class Keeper:
             return
         a, b = _flat(state["about"]), _flat(self.about)
         first = next((k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)), "?")
-        raise ConfigError(f"{self.folder} keeps the state of another training ({first}: {str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
-                          "or start over with --restart")
+        raise ConfigError(
+            f"{self.folder} keeps the state of another training ({first}: {str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
+            "or start over with --restart"
+        )
 
 
 @contextmanager
 def listening(keeper: Keeper) -> Iterator[None]:
     """SIGTERM and Ctrl-C ask ``keeper`` to stop after the batch at hand; a second Ctrl-C stops at once."""
+
     def asked(number: int, _: Any) -> None:
         if keeper._signal and number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -208,8 +226,13 @@ def _generators() -> dict[str, Tensor]:
     """States of all generators of this process. They are kept for what may draw from them one day; today every draw is made from (seed, epoch, clip)."""
     version, words, gauss = random.getstate()
     kind, keys, position, has, cached = np.random.get_state()
-    out = {"python": torch.tensor([version, *words], dtype=torch.int64), "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
-           "numpy": torch.from_numpy(np.array([*keys, position, has], np.int64)), "numpy_gauss": torch.tensor([cached], dtype=torch.float64), "torch": torch.get_rng_state()}
+    out = {
+        "python": torch.tensor([version, *words], dtype=torch.int64),
+        "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
+        "numpy": torch.from_numpy(np.array([*keys, position, has], np.int64)),
+        "numpy_gauss": torch.tensor([cached], dtype=torch.float64),
+        "torch": torch.get_rng_state(),
+    }
     if torch.cuda.is_available():
         out["cuda"] = torch.cuda.get_rng_state()
     return out

@@ -91,7 +91,9 @@ def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training")
     return [found[i] for i in range(len(jobs))]
 
 
-def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm) -> None:
+def _in_parallel(
+    jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm
+) -> None:
     ticks = parallel.context().Queue()
     stop = threading.Event()
     waiting: dict[Future, int] = {}
@@ -115,7 +117,9 @@ def _in_parallel(jobs: list[Job], keys: list[str], todo: list[int], found: dict[
                 try:
                     found[i] = pool.result(future)
                 except parallel.ProcessDied as e:
-                    raise SfarError(f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1") from e
+                    raise SfarError(
+                        f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1"
+                    ) from e
                 except SfarError as e:
                     raise SfarError(f"run {jobs[i].name()}: {e}") from e
     finally:

@@ -133,7 +133,16 @@ class _Logits(nn.Module):
             return (self.model.from_embeddings(x) if self.embedded else self.model(x)).logits.float()
 
 
-def _backward(module: nn.Module, x: Tensor, labels: Tensor, counts: list[int], lam: float, micro: int, scaler: torch.amp.GradScaler, world: Alone) -> tuple[Tensor, dict[str, float]]:
+def _backward(
+    module: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    counts: list[int],
+    lam: float,
+    micro: int,
+    scaler: torch.amp.GradScaler,
+    world: Alone,
+) -> tuple[Tensor, dict[str, float]]:
     """Gradients of the loss over the videos of all processes, of which ``x`` are this one's; returns loss and parts.
 
     With few clips at a time (``micro``, 0: all): logits of all first, without keeping anything; the loss gives the gradient at every
@@ -158,8 +167,18 @@ def _backward(module: nn.Module, x: Tensor, labels: Tensor, counts: list[int], l
     return loss.detach(), both
 
 
-def train(model: VideoModel, clips: VideoClips, profile: Profile, seed: int, on_step: Callable[[int, int, float], None] | None = None,
-          workers: int = 0, repeats: int = 1, embedded: Tensor | None = None, world: Alone = Alone(), keeper: Any = None) -> History:
+def train(
+    model: VideoModel,
+    clips: VideoClips,
+    profile: Profile,
+    seed: int,
+    on_step: Callable[[int, int, float], None] | None = None,
+    workers: int = 0,
+    repeats: int = 1,
+    embedded: Tensor | None = None,
+    world: Alone = Alone(),
+    keeper: Any = None,
+) -> History:
     """Train ``model`` in place on ``clips``; ``on_step(step, steps, loss)`` is called after each.
 
     ``repeats``: passes through the list in one epoch. ``embedded`` [draws, clips, L, d]: frame embeddings of a frozen tower, in place of
@@ -172,14 +191,26 @@ def train(model: VideoModel, clips: VideoClips, profile: Profile, seed: int, on_
     """
     t, start = profile.train, time.perf_counter()
     device = next(model.parameters()).device
-    data = TrainingClips(clips, profile, seed, repeats) if embedded is None else TrainingEmbeddings(embedded, clips.labels, repeats)
-    groups = [{"params": ps, "lr": lr, "base": lr} for ps, lr in ((model.groups()["clip"], t.lr_clip), (model.groups()["head"], t.lr_head)) if ps]
+    data = (
+        TrainingClips(clips, profile, seed, repeats)
+        if embedded is None
+        else TrainingEmbeddings(embedded, clips.labels, repeats)
+    )
+    groups = [
+        {"params": ps, "lr": lr, "base": lr}
+        for ps, lr in ((model.groups()["clip"], t.lr_clip), (model.groups()["head"], t.lr_head))
+        if ps
+    ]
     optimizer = torch.optim.AdamW(groups, betas=t.betas, eps=t.eps, weight_decay=t.weight_decay)
     dtype = autocast_dtype(t.precision, device)
-    scaler = torch.amp.GradScaler(device.type, 2.0**16 / world.size, enabled=dtype == torch.float16)  # ``_backward`` multiplies by the number of processes
+    scaler = torch.amp.GradScaler(
+        device.type, 2.0**16 / world.size, enabled=dtype == torch.float16
+    )  # ``_backward`` multiplies by the number of processes
     batch = min(t.batch, len(data))
     if batch < world.size:
-        raise ConfigError(f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; start fewer, or raise train.batch")
+        raise ConfigError(
+            f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; start fewer, or raise train.batch"
+        )
     most = -(-batch // world.size)  # clips of a process in a batch
     micro = t.micro_batch if t.micro_batch < most else 0  # one decision for all processes: they meet in the same order
     per_epoch = len(data) // batch
@@ -190,13 +221,18 @@ def train(model: VideoModel, clips: VideoClips, profile: Profile, seed: int, on_
     before, history = at.history.seconds, at.history
     model.train()
     module = world.wrap(_Logits(model, embedded is not None, device, dtype))
-    stand_in = torch.zeros(1, *((t.frames, 3, profile.data.image_size, profile.data.image_size) if embedded is None else embedded.shape[2:]))
+    stand_in = torch.zeros(
+        1,
+        *((t.frames, 3, profile.data.image_size, profile.data.image_size) if embedded is None else embedded.shape[2:]),
+    )
     while at.epoch < t.epochs:
         data.epoch = at.epoch
         order = np.random.default_rng([seed, at.epoch]).permutation(len(data))
-        batches = order[:per_epoch * batch].reshape(per_epoch, batch)
-        mine = [np.array_split(rows, world.size)[world.rank].tolist() for rows in batches[at.done:]]
-        loader = DataLoader(data, batch_sampler=mine, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=_collate)
+        batches = order[: per_epoch * batch].reshape(per_epoch, batch)
+        mine = [np.array_split(rows, world.size)[world.rank].tolist() for rows in batches[at.done :]]
+        loader = DataLoader(
+            data, batch_sampler=mine, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=_collate
+        )
         for x, y, bad in loader:
             # Stop and save are decided together, or some would wait for those who have left.
             stop, save = (keeper.stop_asked(), keeper.due()) if keeper else (False, False)
@@ -210,9 +246,11 @@ def train(model: VideoModel, clips: VideoClips, profile: Profile, seed: int, on_
             counts = [s[3] for s in said]
             if any(counts):
                 for group in optimizer.param_groups:
-                    group["lr"] = group["base"] * learning_rate(at.epoch + (at.done + 1) / per_epoch, t.warmup_epochs, t.epochs)
+                    group["lr"] = group["base"] * learning_rate(
+                        at.epoch + (at.done + 1) / per_epoch, t.warmup_epochs, t.epochs
+                    )
                 x = (stand_in if x is None else x).to(device, non_blocking=True)
-                labels = torch.tensor([k for s in said for k in s[4:4 + s[3]]], device=device)
+                labels = torch.tensor([k for s in said for k in s[4 : 4 + s[3]]], device=device)
                 optimizer.zero_grad(set_to_none=True)
                 try:
                     loss, parts = _backward(module, x, labels, counts, t.loss_lambda, micro, scaler, world)
@@ -241,5 +279,8 @@ def _batch(clips: VideoClips, rows: np.ndarray, wrong: list[int], at: Progress, 
     """Which batch it was. ``wrong``: its videos whose own logits are not finite, by place among those that could be read."""
     good = [k for k in (int(i) % len(clips) for i in rows) if str(k) not in at.bad]
     named = [clips.paths[good[i]] for i in wrong if i < len(good)] or [clips.paths[k] for k in good]
-    return (f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; {'logits that are not finite: ' if wrong else 'its videos: '}"
-            + ", ".join(named[:8]) + (f" and {len(named) - 8} others" if len(named) > 8 else ""))
+    return (
+        f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; {'logits that are not finite: ' if wrong else 'its videos: '}"
+        + ", ".join(named[:8])
+        + (f" and {len(named) - 8} others" if len(named) > 8 else "")
+    )

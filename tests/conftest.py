@@ -13,7 +13,9 @@ LONGEST = ("test_end_to_end", "test_studies_end_to_end")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))  # stable: files stay whole
+    items.sort(
+        key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+    )  # stable: files stay whole
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,9 +36,11 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def drawn(own_cache):
     """``drawn(name, ...)``: these sets of the storyboard world are drawn and decoded by the worker that asks first; the others wait instead of doing it again."""
+
     def draw(*names):
         from sfar.config import by_dataset, get_profile
         from sfar.experiment import dataset, load_clips
+
         with open(paths.cache() / "drawn.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for name in names:
@@ -44,4 +48,5 @@ def drawn(own_cache):
                 data = dataset(profile)
                 for split in ("train", "val"):
                     load_clips(profile, data, split)
+
     return draw

@@ -26,6 +26,7 @@ def run(folder, out, fsync_seconds=0.0, step_seconds=0.0, every=0.0):
     def on_step(*_):
         folder.with_name("begun").touch()
         time.sleep(step_seconds)
+
     with listening(keeper):
         history = train(model, tiny.clips(13), tiny.profile(**PROFILE), 3, on_step, keeper=keeper)
     save_file({**model.state_dict(), "loss": torch.tensor(history.loss), "steps": torch.tensor(history.steps)}, out)

@@ -45,8 +45,8 @@ def augmented_words_multi_head(words, subs, heads, in_weight, in_bias, out_weigh
     """
     d = words.shape[1]
     size = d // heads
-    wq, wk, wv = in_weight[:d], in_weight[d:2 * d], in_weight[2 * d:]
-    bq, bk, bv = in_bias[:d], in_bias[d:2 * d], in_bias[2 * d:]
+    wq, wk, wv = in_weight[:d], in_weight[d : 2 * d], in_weight[2 * d :]
+    bq, bk, bv = in_bias[:d], in_bias[d : 2 * d], in_bias[2 * d :]
     keys = [wk @ s + bk for sub in subs for s in sub]
     values = [wv @ s + bv for sub in subs for s in sub]
     out = []
@@ -96,7 +96,21 @@ def feed_forward(x, w1, b1, w2, b2, residual=False):
     return out + x if residual else out
 
 
-def head(frames, cls, words, subs, attention, ffn_coarse, ffn_fine, scale, tau, reduce="mean", frame_norm=True, coarse=True, fine=True):
+def head(
+    frames,
+    cls,
+    words,
+    subs,
+    attention,
+    ffn_coarse,
+    ffn_fine,
+    scale,
+    tau,
+    reduce="mean",
+    frame_norm=True,
+    coarse=True,
+    fine=True,
+):
     """Eq. 4-11 and the cosine of section 3.4 for frames [B, L, d] of B videos and the texts of C classes.
 
     ``cls`` [C, d], ``words`` a list of C matrices, ``subs`` a list of C lists of N matrices; ``attention(words, subs)`` is
@@ -213,8 +227,8 @@ def transformer_block(xs, heads, norm1, attention, norm2, mlp, activation, causa
     h = torch.stack([layer_norm(x, *norm1) for x in xs])
     out = []
     for i, x in enumerate(xs):
-        seen = h[:i + 1] if causal else h
-        x = x + augmented_words_multi_head(h[i:i + 1], [seen], heads, *attention)[0] - h[i]  # it adds its input back
+        seen = h[: i + 1] if causal else h
+        x = x + augmented_words_multi_head(h[i : i + 1], [seen], heads, *attention)[0] - h[i]  # it adds its input back
         w1, b1, w2, b2 = mlp
         out.append(x + w2 @ activation(w1 @ layer_norm(x, *norm2) + b1) + b2)
     return out

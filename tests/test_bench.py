@@ -31,18 +31,26 @@ def clip_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("size", [SIZE, SIZE | {"subtexts": 1}, SIZE | {"words": 1, "frames": 1}, SIZE | {"videos": 1, "words": 40}])
+@pytest.mark.parametrize(
+    "size", [SIZE, SIZE | {"subtexts": 1}, SIZE | {"words": 1, "frames": 1}, SIZE | {"videos": 1, "words": 40}]
+)
 def test_literal_head_gives_the_fast_one_s_logits_and_gradients(size, seed):
     pair = make_pair(size, 24, seed=seed, dtype=torch.float64)
     found = {}
     for which in ("fast", "literal"):
         logits = pair.step(which)
-        found[which] = {"logits": logits, "frames": pair.frames.grad, **{n: p.grad for n, p in pair.fast.named_parameters()}}
+        found[which] = {
+            "logits": logits,
+            "frames": pair.frames.grad,
+            **{n: p.grad for n, p in pair.fast.named_parameters()},
+        }
         pair.frames.grad = None
         pair.fast.zero_grad(set_to_none=True)
     assert set(found["fast"]) == set(found["literal"]) and len(found["fast"]) > 10
     for name, value in found["fast"].items():
-        torch.testing.assert_close(value, found["literal"][name], rtol=1e-6, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            value, found["literal"][name], rtol=1e-6, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_evaluation_gives_the_same_logits_as_training():
@@ -55,10 +63,16 @@ def test_evaluation_gives_the_same_logits_as_training():
 def test_padding_of_the_window_counts_for_nothing():
     pair = make_pair(SIZE, 24, dtype=torch.float64)
     noise = pair.whole
-    noise = replace(noise, words=noise.words + 5.0 * ~noise.mask[..., None], sub_words=noise.sub_words + 5.0 * ~noise.sub_mask[..., None])
+    noise = replace(
+        noise,
+        words=noise.words + 5.0 * ~noise.mask[..., None],
+        sub_words=noise.sub_words + 5.0 * ~noise.sub_mask[..., None],
+    )
     with torch.no_grad():
         assert noise.words.shape[1] == 77 and noise.sub_words.shape[2] == 77
-        torch.testing.assert_close(pair.literal(pair.frames, noise, pair.scale), pair.logits("literal"), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            pair.literal(pair.frames, noise, pair.scale), pair.logits("literal"), rtol=1e-9, atol=1e-9
+        )
 
 
 def test_texts_have_the_words_that_are_asked_for():
@@ -106,18 +120,24 @@ def test_peak_is_of_what_is_held_at_one_time():
         y = x + 1
         del x
         return y * y
+
     peak, result = bench_measure.allocated_peak(call, CPU)
     assert 2_000_000 <= peak < 2_000_100 and result.sum() == 1_000_000
 
 
 def test_resident_memory_rises_by_what_is_written():
-    rise = bench_measure.resident_peak(lambda: np.ones(100_000_000, np.uint8).sum())  # more than an allocator keeps for itself
+    rise = bench_measure.resident_peak(
+        lambda: np.ones(100_000_000, np.uint8).sum()
+    )  # more than an allocator keeps for itself
     assert rise is None or 90e6 < rise < 130e6
 
 
 def test_growth_and_targets():
     assert bench_measure.growth([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
-    verdicts = [bench_measure.target("x", v, 10, least, "x")["reached"] for v, least in ((11, True), (9, True), (9, False), (11, False), (None, True))]
+    verdicts = [
+        bench_measure.target("x", v, 10, least, "x")["reached"]
+        for v, least in ((11, True), (9, True), (9, False), (11, False), (None, True))
+    ]
     assert verdicts == [True, False, True, False, None]
 
 
@@ -170,17 +190,29 @@ def test_rate_is_read_from_the_trainer_s_report(monkeypatch, tmp_path):
 
     def run(command, **options):
         seen.append((command, options["env"]["OMP_NUM_THREADS"]))
-        return argparse.Namespace(returncode=0, stdout="Written: x (100 clips, 12 steps in 6.0 s, 2 processes)\n", stderr="")
+        return argparse.Namespace(
+            returncode=0, stdout="Written: x (100 clips, 12 steps in 6.0 s, 2 processes)\n", stderr=""
+        )
+
     monkeypatch.setattr(bench_step.subprocess, "run", run)
     assert bench_step.launch(2, {"train.batch": 16, "train.epochs": 2}, tmp_path / "x") == 32.0
     command, threads = seen[0]
-    assert threads == "1" and "torch.distributed.run" in command and "--nproc-per-node=2" in command and "train.batch=16" in command
+    assert (
+        threads == "1"
+        and "torch.distributed.run" in command
+        and "--nproc-per-node=2" in command
+        and "train.batch=16" in command
+    )
     bench_step.launch(1, {"train.batch": 16}, tmp_path / "x")
     assert "torch.distributed.run" not in seen[1][0]
 
 
 def test_failed_training_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench_step.subprocess, "run", lambda *_, **__: argparse.Namespace(returncode=2, stdout="", stderr="warning\nsfar: no room\nmore"))
+    monkeypatch.setattr(
+        bench_step.subprocess,
+        "run",
+        lambda *_, **__: argparse.Namespace(returncode=2, stdout="", stderr="warning\nsfar: no room\nmore"),
+    )
     with pytest.raises(BenchError, match="2 processes failed: sfar: no room"):
         bench_step.launch(2, {"train.batch": 16}, tmp_path / "x")
 
@@ -200,12 +232,16 @@ def records(tmp_path_factory, clip_file):
     """All parts, quick, once: the folder with the records. No world is drawn and no process launched for it."""
     out = tmp_path_factory.mktemp("bench")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_reader, "storyboard_videos", lambda b, n: bench_reader.VideoSet("storyboard", (clip_file,), 73))
+        patch.setattr(
+            bench_reader, "storyboard_videos", lambda b, n: bench_reader.VideoSet("storyboard", (clip_file,), 73)
+        )
         patch.setattr(bench_reader, "_worker_counts", lambda: [0, 1])
         patch.setattr(bench_step, "load_clips", lambda *_: None)
         patch.setattr(bench_step, "dataset", lambda *_: None)
         patch.setattr(bench_step, "launch", lambda n, overrides, path: 10.0 * n)
-        files = bench.run([], out, "sfar bench --quick", Bench(quick=True, folder=clip_file.parent, device=CPU), silent=True)
+        files = bench.run(
+            [], out, "sfar bench --quick", Bench(quick=True, folder=clip_file.parent, device=CPU), silent=True
+        )
     assert [f.name for f in files] == [f"{part}.json" for part in bench.PARTS]
     return out
 
@@ -224,7 +260,11 @@ def _ratios(node):
 @pytest.mark.parametrize("part", list(bench.PARTS))
 def test_quick_part_writes_a_record(records, part):
     record = json.loads((records / f"{part}.json").read_text())
-    assert record["part"] == part and record["provenance"]["quick"] and record["provenance"]["command"] == "sfar bench --quick"
+    assert (
+        record["part"] == part
+        and record["provenance"]["quick"]
+        and record["provenance"]["command"] == "sfar bench --quick"
+    )
     assert {"hardware", "revision", "threads", "versions", "seconds"} <= set(record["provenance"])
     spreads = list(_ratios(record))
     assert spreads and all(s["min"] <= s["q25"] <= s["median"] <= s["q75"] <= s["max"] for s in spreads)
@@ -234,7 +274,12 @@ def test_quick_part_writes_a_record(records, part):
 def test_targets_are_recorded(records):
     found = bench_page.load(records)
     limits = {part: [t["limit"] for t in r["targets"]] for part, r in found.items()}
-    assert limits["head"] == [10.0, 8.0] * 2 and limits["overhead"] == [2.0, 1.0] and set(limits["reader"]) == {1.15} and len(limits["reader"]) == 4
+    assert (
+        limits["head"] == [10.0, 8.0] * 2
+        and limits["overhead"] == [2.0, 1.0]
+        and set(limits["reader"]) == {1.15}
+        and len(limits["reader"]) == 4
+    )
     assert [t["reached"] is None for t in found["overhead"]["targets"]] == [False, True]  # no GPU was asked
 
 
@@ -246,15 +291,25 @@ def test_what_the_parts_say(records):
     assert set(r["head"]["time_ratio_without_onednn"]) == set(bench_head.MODES)
     assert {n for s in r["reader"]["sets"] for n in s["ratios"]} >= {"sfar", "sfar, walk kept", "PyAV, decode through"}
     assert [w["waits"] in ("the model", "the reader") for w in r["pipeline"]["who_waits"]] == [True]
-    assert all(0 < v["share_of_peak"] < 1 for v in r["step"]["settings"][0]["variants"]) and not r["step"]["settings"][0]["failed"]
+    assert (
+        all(0 < v["share_of_peak"] < 1 for v in r["step"]["settings"][0]["variants"])
+        and not r["step"]["settings"][0]["failed"]
+    )
     assert [x["efficiency"] for x in r["scaling"]["rows"]] == [1.0] * len(bench_step.process_counts())
 
 
 def test_page_renders(records, tmp_path):
     files = bench_page.write(records)
-    assert [f.name for f in files] == ["bench.png", "bench.svg", "README.md"] and files[0].read_bytes()[:4] == b"\x89PNG"
+    assert [f.name for f in files] == ["bench.png", "bench.svg", "README.md"] and files[0].read_bytes()[
+        :4
+    ] == b"\x89PNG"
     page = files[2].read_text()
-    assert all(f"## {part.capitalize()}" in page for part in bench.PARTS) and "tiny sizes" in page and "nan" not in page and "With oneDNN switched off for both" in page
+    assert (
+        all(f"## {part.capitalize()}" in page for part in bench.PARTS)
+        and "tiny sizes" in page
+        and "nan" not in page
+        and "With oneDNN switched off for both" in page
+    )
     (tmp_path / "reader.json").write_text((records / "reader.json").read_text())
     assert "## Head" not in bench_page.write(tmp_path)[2].read_text()  # what was not measured is left out
 
@@ -284,9 +339,13 @@ def test_command(tmp_path, monkeypatch, capsys):
         p = into.add_parser(name, help=text)
         p.set_defaults(run=run)
         return p
+
     cli_bench.add(sub, command)
     monkeypatch.setenv("KINETO_LOG_LEVEL", "99")
     a = top.parse_args(["bench", "overhead", "--quick", "--out", str(tmp_path)])
     a.run(a)
     assert "SFAR's head / CLIP's encoding, CPU" in capsys.readouterr().out
-    assert json.loads((tmp_path / "overhead.json").read_text())["provenance"]["command"] == f"sfar bench overhead --quick --out {tmp_path}"
+    assert (
+        json.loads((tmp_path / "overhead.json").read_text())["provenance"]["command"]
+        == f"sfar bench overhead --quick --out {tmp_path}"
+    )

@@ -39,7 +39,9 @@ def edit(path, old, new, last=False):
     assert old in text
     path.write_text(new.join(text.rsplit(old, 1) if last else text.split(old, 1)), encoding="utf-8")
     state = path.stat()
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000_000))  # later for certain, however coarse the clock
+    os.utime(
+        path, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000_000)
+    )  # later for certain, however coarse the clock
 
 
 def listing(folder):
@@ -57,7 +59,12 @@ def test_a_copy_of_the_code_has_the_same_version(package, monkeypatch):
 
 
 def test_key_changes_with_its_inputs():
-    keys = {cache.key(s, i, w) for s in STAGES for i in ([1, 2], [2, 1], {"seed": 1}, {"seed": 2}, None) for w in (True, False)}
+    keys = {
+        cache.key(s, i, w)
+        for s in STAGES
+        for i in ([1, 2], [2, 1], {"seed": 1}, {"seed": 2}, None)
+        for w in (True, False)
+    }
     assert len(keys) == len(STAGES) * 5 * 2
     assert cache.key("run", {"a": 1, "b": 2}) == cache.key("run", {"b": 2, "a": 1})
     assert all(k.isalnum() and len(k) == 16 for k in keys)
@@ -70,23 +77,40 @@ def test_key_changes_with_the_libraries(monkeypatch):
     assert all(a[0] != b[0] and a[1] == b[1] for a, b in zip(after, before))
 
 
-@pytest.mark.parametrize("old, new", [
-    ("    y = logits[:, labels]", "    # a remark\n\n    y = logits[:, labels]  # another"),
-    ("Section 3.4: the InfoNCE loss", "Another first line"),
-    ("Read with the minus sign", "Another docstring"),
-    ("    v2t = F.cross_entropy(logits, labels)", "    v2t = F.cross_entropy(\n        logits,\n        labels,\n    )"),
-])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("    y = logits[:, labels]", "    # a remark\n\n    y = logits[:, labels]  # another"),
+        ("Section 3.4: the InfoNCE loss", "Another first line"),
+        ("Read with the minus sign", "Another docstring"),
+        (
+            "    v2t = F.cross_entropy(logits, labels)",
+            "    v2t = F.cross_entropy(\n        logits,\n        labels,\n    )",
+        ),
+    ],
+)
 def test_a_comment_throws_nothing_away(package, old, new):
     before = [cache.code_version(s) for s in STAGES]
     edit(package / "loss.py", old, new)
     assert [cache.code_version(s) for s in STAGES] == before
 
 
-@pytest.mark.parametrize("file, stages", [
-    ("loss.py", {"run"}), ("config.py", {"run", "embeddings"}), ("data/transforms.py", {"run", "embeddings"}), ("data/store.py", {"frames", "embeddings", "run"}),
-    ("storyboard/world.py", {"world", "sets"}), ("storyboard/sets.py", {"sets"}), ("subtexts/parse.py", {"table13"}), ("subtexts/tpp.py", {"fig7b"}),
-    ("report/table1.py", {"table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions"}), ("report/few_shot.py", {"few_shot"}),
-    ("storyboard/weights/clip.json", {"run", "embeddings"})])
+@pytest.mark.parametrize(
+    "file, stages",
+    [
+        ("loss.py", {"run"}),
+        ("config.py", {"run", "embeddings"}),
+        ("data/transforms.py", {"run", "embeddings"}),
+        ("data/store.py", {"frames", "embeddings", "run"}),
+        ("storyboard/world.py", {"world", "sets"}),
+        ("storyboard/sets.py", {"sets"}),
+        ("subtexts/parse.py", {"table13"}),
+        ("subtexts/tpp.py", {"fig7b"}),
+        ("report/table1.py", {"table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions"}),
+        ("report/few_shot.py", {"few_shot"}),
+        ("storyboard/weights/clip.json", {"run", "embeddings"}),
+    ],
+)
 def test_a_change_is_noticed_where_it_matters(package, file, stages):
     """``stages``: those that must notice; no stage may that does not name the file."""
     before = {s: cache.code_version(s) for s in STAGES}
@@ -103,7 +127,11 @@ def test_a_change_elsewhere_is_not(package):
 
 def test_every_sign_and_every_default_counts(package):
     versions = [cache.code_version("run")]
-    for old, new in (("t2v + lam * v2t", "t2v - lam * v2t"), ("lam: float = 1.0", "lam: float = 0.5"), ("info_nce", "info_nce_2")):
+    for old, new in (
+        ("t2v + lam * v2t", "t2v - lam * v2t"),
+        ("lam: float = 1.0", "lam: float = 0.5"),
+        ("info_nce", "info_nce_2"),
+    ):
         edit(package / "loss.py", old, new)
         versions.append(cache.code_version("run"))
     assert len(set(versions)) == 4
@@ -163,12 +191,18 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
     from sfar import experiment, runs
     from sfar.config import get_profile
 
-    job = experiment.Job(get_profile("storyboard"), experiment.Dataset("kinetics400", own_cache, "fingerprint", ("long jump", "pole vault"), False), "sfar", 0)
+    job = experiment.Job(
+        get_profile("storyboard"),
+        experiment.Dataset("kinetics400", own_cache, "fingerprint", ("long jump", "pole vault"), False),
+        "sfar",
+        0,
+    )
     before = job.key()
 
     def run_one(job, tick=None, keeper=None):
         monkeypatch.setattr(cache, "code_version", lambda stage: "edited meanwhile")
         return {"method": job.method}
+
     monkeypatch.setattr(runs, "run_one", run_one)
     monkeypatch.setattr(runs, "load_clips", lambda *_: [0])
     monkeypatch.setattr(runs, "device", lambda: torch.device("cuda"))  # one after another, in this process
@@ -185,19 +219,27 @@ def test_a_folder_is_built_once(own_cache):
     def build(folder):
         calls.append(folder)
         (folder / "a").write_text("1")
+
     first = cache.folder("world", "k", build)
     assert first == cache.folder("world", "k", build) == own_cache / "world" / "k"
     assert len(calls) == 1 and calls[0] != first and (first / "a").read_text() == "1"
     assert listing(own_cache / "world") == ["k"]
 
 
-@pytest.mark.parametrize("error, raised", [
-    (KeyboardInterrupt(), KeyboardInterrupt), (RuntimeError("a mistake"), RuntimeError), (SfarError("a video is damaged"), SfarError),
-    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError)])
+@pytest.mark.parametrize(
+    "error, raised",
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (RuntimeError("a mistake"), RuntimeError),
+        (SfarError("a video is damaged"), SfarError),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError),
+    ],
+)
 def test_an_interrupted_build_leaves_nothing(own_cache, error, raised):
     def build(folder):
         (folder / "half").write_text("x")
         raise error
+
     with pytest.raises(raised) as e:
         cache.folder("world", "k", build)
     assert listing(own_cache / "world") == []
@@ -215,9 +257,11 @@ def test_a_folder_without_its_mark_is_built_anew(own_cache):
 
 def test_two_at_once_keep_the_first(own_cache):
     """Two commands that need the same world: the slower one takes what is there, and nobody's files vanish under them."""
+
     def slower(folder):
         (folder / "by").write_text("second")
         cache.folder("world", "k", lambda other: (other / "by").write_text("first"))
+
     built = cache.folder("world", "k", slower)
     assert (built / "by").read_text() == "first" and listing(own_cache / "world") == ["k"]
 

@@ -39,7 +39,14 @@ def threads(monkeypatch):
 def looks(monkeypatch):
     """Paths of the videos that are looked at."""
     seen = []
-    monkeypatch.setattr(checking, "guarded", lambda function, path, *a, **k: (function.__name__ == "probe" and seen.append(os.path.basename(path)), guarded(function, path, *a, **k))[1])
+    monkeypatch.setattr(
+        checking,
+        "guarded",
+        lambda function, path, *a, **k: (
+            function.__name__ == "probe" and seen.append(os.path.basename(path)),
+            guarded(function, path, *a, **k),
+        )[1],
+    )
     return seen
 
 
@@ -47,8 +54,9 @@ def looks(monkeypatch):
 def clips(tmp_path_factory):
     """Small videos, no two of one size: frames -> bytes."""
     folder = tmp_path_factory.mktemp("clips")
-    return {n: write(folder / f"{n}.mp4", frames=n, width=64, height=48).read_bytes() for n in (5, 7, 8, 9, 12, 16, 21)} | {
-        "avi": write(folder / "x.avi", frames=10, width=64, height=48, codec="mpeg4", bframes=0).read_bytes()}
+    return {
+        n: write(folder / f"{n}.mp4", frames=n, width=64, height=48).read_bytes() for n in (5, 7, 8, 9, 12, 16, 21)
+    } | {"avi": write(folder / "x.avi", frames=10, width=64, height=48, codec="mpeg4", bframes=0).read_bytes()}
 
 
 # --- real formats ---
@@ -59,10 +67,22 @@ def lists(root, rows):
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     for split in ("train", "val"):
         with open(root / f"annotations/{split}.csv", "w", newline="", encoding="utf-8") as f:
-            csv.writer(f).writerows([["label", "youtube_id", "time_start", "time_end", "split"], *([lab, vid, 0, 10, s] for s, lab, vid in rows if s == split)])
+            csv.writer(f).writerows(
+                [
+                    ["label", "youtube_id", "time_start", "time_end", "split"],
+                    *([lab, vid, 0, 10, s] for s, lab, vid in rows if s == split),
+                ]
+            )
 
 
-ROWS = [("train", "archery", "a0"), ("train", "archery", "a1"), ("train", "bowling", "b0"), ("train", "bowling", "b1"), ("val", "archery", "c0"), ("val", "bowling", "d0")]
+ROWS = [
+    ("train", "archery", "a0"),
+    ("train", "archery", "a1"),
+    ("train", "bowling", "b0"),
+    ("train", "bowling", "b1"),
+    ("val", "archery", "c0"),
+    ("val", "bowling", "d0"),
+]
 
 
 @pytest.fixture
@@ -72,10 +92,14 @@ def kinetics(tmp_path, clips, monkeypatch):
     lists(root, ROWS)
     for (split, _, vid), n in zip(ROWS, (8, 9, 12, 16, 21, 8)):
         (root / split).mkdir(exist_ok=True)
-        (root / split / f"{vid}_000000_000010.mp4").write_bytes(clips[n] + (b"\0\0\0\x08free" if vid == "d0" else b""))  # no two files are the same
+        (root / split / f"{vid}_000000_000010.mp4").write_bytes(
+            clips[n] + (b"\0\0\0\x08free" if vid == "d0" else b"")
+        )  # no two files are the same
     monkeypatch.setattr(checking, "class_names", lambda name: list(CLASSES))
     for split, n in (("train", 4), ("val", 2)):
-        monkeypatch.setitem(layouts.COUNTS["kinetics400"], (split,), (Expected(n, FOUND, "us"), Expected(n, LISTED, "us too")))
+        monkeypatch.setitem(
+            layouts.COUNTS["kinetics400"], (split,), (Expected(n, FOUND, "us"), Expected(n, LISTED, "us too"))
+        )
     return root
 
 
@@ -92,28 +116,61 @@ def run(root, name="kinetics400", **options):
 def test_a_sound_copy(kinetics):
     r = run(kinetics)
     assert r["status"] == 0 and r["wrong"] == r["remarks"] == []
-    assert all(r[k] == [] for k in ("missing", "extra", "undecodable", "too_short", "train_and_val", "identical", "beyond_end"))
-    assert (r["videos"], r["examined"], r["kept"], r["drawn"], r["dataset"], r["title"]) == (6, 6, 0, False, "kinetics400", "Kinetics-400")
+    assert all(
+        r[k] == [] for k in ("missing", "extra", "undecodable", "too_short", "train_and_val", "identical", "beyond_end")
+    )
+    assert (r["videos"], r["examined"], r["kept"], r["drawn"], r["dataset"], r["title"]) == (
+        6,
+        6,
+        0,
+        False,
+        "kinetics400",
+        "Kinetics-400",
+    )
     assert r["classes"] == {"found": 2, "expected": 2, "unknown": [], "lacking": []}
     for s, name, n in zip(r["splits"], ("train", "val"), (4, 2), strict=True):
-        assert (s["split"], s["listed"], s["found"], s["clips"], s["missing"], s["extra"], s["lost"]) == (name, n, n, n, 0, 0, 0)
-        assert s["expected"] == [{"number": n, "unit": unit, "source": source, "counted": n, "agrees": True} for unit, source in ((FOUND, "us"), (LISTED, "us too"))]
+        assert (s["split"], s["listed"], s["found"], s["clips"], s["missing"], s["extra"], s["lost"]) == (
+            name,
+            n,
+            n,
+            n,
+            0,
+            0,
+            0,
+        )
+        assert s["expected"] == [
+            {"number": n, "unit": unit, "source": source, "counted": n, "agrees": True}
+            for unit, source in ((FOUND, "us"), (LISTED, "us too"))
+        ]
 
 
 def test_missing_and_extra(kinetics):
     at(kinetics, "a1").unlink()
     shutil.copy(at(kinetics, "a0"), kinetics / "train/more_000000_000010.mp4")
     r = run(kinetics, max_bad_share=0.2)
-    assert r["missing"] == [{"path": "train/a1_000000_000010.mp4", "splits": ["train"]}] and r["extra"] == ["train/more_000000_000010.mp4"]
-    assert r["wrong"] == ["train: 1 of 4 videos are not on disk (25.0%; up to 20.0% may be missing)"] and r["status"] == 1
-    assert "train: 3 videos on disk, published are 4 (75.0%; us)" in r["remarks"] and r["identical"] == [], "what is in no list is not looked at"
-    assert any(x.startswith("train: 1 of 4 clips cannot be used") and x.endswith("--set data.max_bad_share=0.25") for x in r["remarks"])
+    assert r["missing"] == [{"path": "train/a1_000000_000010.mp4", "splits": ["train"]}] and r["extra"] == [
+        "train/more_000000_000010.mp4"
+    ]
+    assert (
+        r["wrong"] == ["train: 1 of 4 videos are not on disk (25.0%; up to 20.0% may be missing)"] and r["status"] == 1
+    )
+    assert "train: 3 videos on disk, published are 4 (75.0%; us)" in r["remarks"] and r["identical"] == [], (
+        "what is in no list is not looked at"
+    )
+    assert any(
+        x.startswith("train: 1 of 4 clips cannot be used") and x.endswith("--set data.max_bad_share=0.25")
+        for x in r["remarks"]
+    )
     assert run(kinetics, max_bad_share=0.25)["status"] == 0
 
 
 def test_kinetics_may_lack_what_the_published_copy_lacks(kinetics, monkeypatch):
     at(kinetics, "a1").unlink()
-    monkeypatch.setitem(layouts.COUNTS["kinetics400"], ("train",), (Expected(3, FOUND, "the copy of all"), Expected(4, LISTED, "the list")))
+    monkeypatch.setitem(
+        layouts.COUNTS["kinetics400"],
+        ("train",),
+        (Expected(3, FOUND, "the copy of all"), Expected(4, LISTED, "the list")),
+    )
     r = run(kinetics)
     assert len(r["missing"]) == 1 and r["status"] == 0 and r["wrong"] == []
 
@@ -124,11 +181,18 @@ def broken(root, clips):
     too_long(at(root, "a1"), root / "more.mp4", 6)
     shutil.move(root / "more.mp4", at(root, "a1"))
     at(root, "b0").write_text("<html>Video unavailable</html>" * 30)
-    at(root, "b1").write_bytes(clips[16][:len(clips[16]) * 6 // 10])
+    at(root, "b1").write_bytes(clips[16][: len(clips[16]) * 6 // 10])
     claimed = clips["avi"].index(b"strh") + 8 + 32  # dwLength
-    at(root, "c0").write_bytes(clips["avi"][:claimed] + (15).to_bytes(4, "little") + clips["avi"][claimed + 4:])
+    at(root, "c0").write_bytes(clips["avi"][:claimed] + (15).to_bytes(4, "little") + clips["avi"][claimed + 4 :])
     at(root, "d0").write_bytes(clips["avi"][:-1000])
-    return {"a0": "empty", "a1": "over-reported", "b0": "damaged", "b1": "damaged", "c0": "over-reported", "d0": "damaged"}
+    return {
+        "a0": "empty",
+        "a1": "over-reported",
+        "b0": "damaged",
+        "b1": "damaged",
+        "c0": "over-reported",
+        "d0": "damaged",
+    }
 
 
 def test_undecodable_videos_of_each_kind(kinetics, clips):
@@ -157,6 +221,7 @@ def test_kinds_of_messages(tmp_path):
 def test_a_video_that_is_too_slow_is_looked_at_again(kinetics, monkeypatch, looks):
     def slow(function, path, *args, **options):
         return guarded(time.sleep, 60, seconds=0.05) if "a0" in str(path) else guarded(function, path, *args, **options)
+
     with monkeypatch.context() as m:
         m.setattr(checking, "guarded", slow)
         r = run(kinetics)
@@ -168,7 +233,10 @@ def test_short_videos(kinetics, clips):
     at(kinetics, "a0").write_bytes(clips[5])
     at(kinetics, "d0").write_bytes(clips[7])
     r = run(kinetics)
-    assert [(t["path"], t["frames"], t["splits"]) for t in r["too_short"]] == [("train/a0_000000_000010.mp4", 5, ["train"]), ("val/d0_000000_000010.mp4", 7, ["val"])]
+    assert [(t["path"], t["frames"], t["splits"]) for t in r["too_short"]] == [
+        ("train/a0_000000_000010.mp4", 5, ["train"]),
+        ("val/d0_000000_000010.mp4", 7, ["val"]),
+    ]
     assert r["status"] == 0, "frames are repeated"
     assert len(run(kinetics, min_frames=7)["too_short"]) == 1 and len(run(kinetics, min_frames=10)["too_short"]) == 3
 
@@ -177,7 +245,9 @@ def test_ids_in_train_and_val(kinetics):
     lists(kinetics, [*ROWS, ("val", "bowling", "a1")])
     shutil.copy(at(kinetics, "a0"), kinetics / "val/a1_000000_000010.mp4")
     r = run(kinetics)
-    assert r["train_and_val"] == [{"id": "a1_000000_000010", "fold": 1, "train": "train/a1_000000_000010.mp4", "val": "val/a1_000000_000010.mp4"}]
+    assert r["train_and_val"] == [
+        {"id": "a1_000000_000010", "fold": 1, "train": "train/a1_000000_000010.mp4", "val": "val/a1_000000_000010.mp4"}
+    ]
     assert "1 videos are in the training and in the validation list" in r["wrong"] and r["status"] == 1
 
 
@@ -187,7 +257,9 @@ def test_identical_files(kinetics, twin, across):
     # As long, but another content.
     at(kinetics, "b1").write_bytes(at(kinetics, "a0").read_bytes()[:-1] + b"\1")
     r = run(kinetics)
-    assert [(d["paths"], d["train_and_val"]) for d in r["identical"]] == [(["train/a0_000000_000010.mp4", at(kinetics, twin).relative_to(kinetics).as_posix()], across)]
+    assert [(d["paths"], d["train_and_val"]) for d in r["identical"]] == [
+        (["train/a0_000000_000010.mp4", at(kinetics, twin).relative_to(kinetics).as_posix()], across)
+    ]
     assert r["identical"][0]["bytes"] == at(kinetics, "a0").stat().st_size and len(r["identical"][0]["sha256"]) == 64
 
 
@@ -215,15 +287,18 @@ def test_only_a_deep_look_finds_what_no_validation_reads(kinetics, clips):
     damaged = next(k for k in range(20, 0, -1) if k not in read and k > max(read))
     path = write(at(kinetics, "c0"), frames=21, width=64, height=48, x264="keyint=1")  # no frame needs another
     import av
+
     with av.open(str(path)) as container:
         packet = sorted((p for p in container.demux(video=0) if p.size), key=lambda p: p.pts)[damaged]
         place, size = packet.pos, packet.size
     raw = bytearray(path.read_bytes())
-    raw[place + size // 2:place + size] = bytes(size - size // 2)
+    raw[place + size // 2 : place + size] = bytes(size - size // 2)
     path.write_bytes(raw)
     assert run(kinetics)["status"] == 0
     r = run(kinetics, deep=True)
-    assert r["examined"] == 6 and [u["path"] for u in r["undecodable"]] == ["val/c0_000000_000010.mp4"], "a shallow look does not stand for a deep one"
+    assert r["examined"] == 6 and [u["path"] for u in r["undecodable"]] == ["val/c0_000000_000010.mp4"], (
+        "a shallow look does not stand for a deep one"
+    )
     assert run(kinetics)["examined"] == 0 and run(kinetics)["status"] == 1, "a deep one does for a shallow one"
 
 
@@ -243,7 +318,11 @@ def charades(root, clips, train, test="BBBBB,c001 0.00 0.20,5\n"):
 @pytest.fixture
 def published(monkeypatch):
     monkeypatch.setattr(checking, "class_names", lambda name: list(CLASSES))
-    for split, counts in (("train", (Expected(4, ACTIONS, "us"), Expected(1, LISTED, "us"))), ("val", (Expected(1, LISTED, "us"),)), ("train-videos", (Expected(1, LISTED, "us"),))):
+    for split, counts in (
+        ("train", (Expected(4, ACTIONS, "us"), Expected(1, LISTED, "us"))),
+        ("val", (Expected(1, LISTED, "us"),)),
+        ("train-videos", (Expected(1, LISTED, "us"),)),
+    ):
         monkeypatch.setitem(layouts.COUNTS["charades"], (split,), counts)
 
 
@@ -251,18 +330,45 @@ def test_parts_beyond_the_end(tmp_path, clips, published):
     root = charades(tmp_path / "c", clips, "AAAAA,c000 0.00 0.80;c001 0.50 1.30;c000 0.50 1.40;c001 0.85 9.00,20\n")
     r = run(root, "charades")
     assert r["beyond_end"] == [
-        {"path": "videos/AAAAA.mp4", "split": "train", "class": "archery", "start": 0.5, "end": 1.4, "video_seconds": 0.84, "lost": False},
-        {"path": "videos/AAAAA.mp4", "split": "train", "class": "bowling", "start": 0.85, "end": 9.0, "video_seconds": 0.84, "lost": True}]
+        {
+            "path": "videos/AAAAA.mp4",
+            "split": "train",
+            "class": "archery",
+            "start": 0.5,
+            "end": 1.4,
+            "video_seconds": 0.84,
+            "lost": False,
+        },
+        {
+            "path": "videos/AAAAA.mp4",
+            "split": "train",
+            "class": "bowling",
+            "start": 0.85,
+            "end": 9.0,
+            "video_seconds": 0.84,
+            "lost": True,
+        },
+    ]
     train = r["splits"][0]
-    assert (train["split"], train["listed"], train["found"], train["clips"], train["lost"]) == ("train", 1, 1, 4, 1) and r["status"] == 0
+    assert (train["split"], train["listed"], train["found"], train["clips"], train["lost"]) == (
+        "train",
+        1,
+        1,
+        4,
+        1,
+    ) and r["status"] == 0
     assert [s["split"] for s in r["splits"]] == ["train", "val", "train-videos"] and r["videos"] == 2
 
 
 def test_numbers_of_a_complete_data_set_have_to_agree(tmp_path, clips, published):
     root = charades(tmp_path / "c", clips, "AAAAA,c000 0.00 0.80;c001 0.30 0.30;c000 0.10 0.40,20\nCCCCC,,3\n")
     r = run(root, "charades")
-    assert r["wrong"] == ["train: 3 timed actions listed, published are 4 (75.0%; us)", "train: 2 videos listed, published are 1 (200.0%; us)",
-                          "train-videos: 2 videos listed, published are 1 (200.0%; us)", "train-videos: 1 of 2 videos are not on disk (50.0%; up to 1.0% may be missing)"]
+    assert r["wrong"] == [
+        "train: 3 timed actions listed, published are 4 (75.0%; us)",
+        "train: 2 videos listed, published are 1 (200.0%; us)",
+        "train-videos: 2 videos listed, published are 1 (200.0%; us)",
+        "train-videos: 1 of 2 videos are not on disk (50.0%; up to 1.0% may be missing)",
+    ]
     assert r["missing"] == [{"path": "videos/CCCCC.mp4", "splits": ["train-videos"]}]
     assert "train: 1 listed videos have no timed action and so give no clip" in r["remarks"]
     assert any("do not end after they start" in x for x in r["remarks"])
@@ -273,9 +379,18 @@ def test_numbers_of_a_complete_data_set_have_to_agree(tmp_path, clips, published
 
 DRAWN = {
     "kinetics400": (lambda root: write_kinetics(root, 5, 1, 1, ("long jump", "hurdling"), 1), {"train": 2, "val": 2}),
-    "ucf101": (lambda root: write_ucf101(root, 5, 2, 1, ("uneven bars", "cliff diving"), 1), {**{f"train {f}": 4 for f in (1, 2, 3)}, **{f"val {f}": 2 for f in (1, 2, 3)}, "all": 6}),
-    "hmdb51": (lambda root: write_hmdb51(root, 5, 1, 1, ("flic flac", "hop"), 1), {**{f"train {f}": 2 for f in (1, 2, 3)}, **{f"val {f}": 2 for f in (1, 2, 3)}, "all": 8}),
-    "charades": (lambda root: write_charades(root, 5, 2, 2, ("cliff diving", "hop"), 1), {"train": 2, "val": 2, "train-videos": 2}),
+    "ucf101": (
+        lambda root: write_ucf101(root, 5, 2, 1, ("uneven bars", "cliff diving"), 1),
+        {**{f"train {f}": 4 for f in (1, 2, 3)}, **{f"val {f}": 2 for f in (1, 2, 3)}, "all": 6},
+    ),
+    "hmdb51": (
+        lambda root: write_hmdb51(root, 5, 1, 1, ("flic flac", "hop"), 1),
+        {**{f"train {f}": 2 for f in (1, 2, 3)}, **{f"val {f}": 2 for f in (1, 2, 3)}, "all": 8},
+    ),
+    "charades": (
+        lambda root: write_charades(root, 5, 2, 2, ("cliff diving", "hop"), 1),
+        {"train": 2, "val": 2, "train-videos": 2},
+    ),
 }
 
 
@@ -284,12 +399,20 @@ def test_a_drawn_copy_is_compared_with_its_lists_alone(tmp_path, name):
     draw, listed = DRAWN[name]
     draw(tmp_path / "set")
     r = run(tmp_path / "set", name)
-    assert r["status"] == 0 and r["drawn"] and r["wrong"] == r["undecodable"] == r["missing"] == r["extra"] == r["identical"] == r["beyond_end"] == []
-    assert {s["split"]: s["listed"] for s in r["splits"]} == listed and all(s["expected"] == [] and s["lost"] == 0 for s in r["splits"])
+    assert (
+        r["status"] == 0
+        and r["drawn"]
+        and r["wrong"] == r["undecodable"] == r["missing"] == r["extra"] == r["identical"] == r["beyond_end"] == []
+    )
+    assert {s["split"]: s["listed"] for s in r["splits"]} == listed and all(
+        s["expected"] == [] and s["lost"] == 0 for s in r["splits"]
+    )
     assert any("there is a truth.json" in x for x in r["remarks"])
     (tmp_path / "set/truth.json").unlink()
     r = run(tmp_path / "set", name)
-    assert r["examined"] == 0 and r["status"] == 1 and "classes instead of" in r["wrong"][0], "now it passes for the real one"
+    assert r["examined"] == 0 and r["status"] == 1 and "classes instead of" in r["wrong"][0], (
+        "now it passes for the real one"
+    )
 
 
 def test_one_fold(tmp_path):
@@ -316,7 +439,9 @@ def test_nothing_is_looked_at_twice(kinetics, clips, looks):
     looks.clear()
     second = run(kinetics)
     assert looks == [] and (second["examined"], second["kept"]) == (0, 6)
-    assert {k: v for k, v in first.items() if k not in ("examined", "kept")} == {k: v for k, v in second.items() if k not in ("examined", "kept")}
+    assert {k: v for k, v in first.items() if k not in ("examined", "kept")} == {
+        k: v for k, v in second.items() if k not in ("examined", "kept")
+    }
 
 
 def test_a_changed_file_is_looked_at_again(kinetics, clips, looks):
@@ -325,7 +450,9 @@ def test_a_changed_file_is_looked_at_again(kinetics, clips, looks):
     at(kinetics, "a0").write_bytes(clips[7])
     os.utime(at(kinetics, "b0"), ns=(1, 1))
     r = run(kinetics)
-    assert sorted(looks) == sorted(at(kinetics, v).name for v in ("a0", "b0")) and [t["frames"] for t in r["too_short"]] == [7]
+    assert sorted(looks) == sorted(at(kinetics, v).name for v in ("a0", "b0")) and [
+        t["frames"] for t in r["too_short"]
+    ] == [7]
     at(kinetics, "a0").write_bytes(b"")
     assert [u["kind"] for u in run(kinetics)["undecodable"]] == ["empty"]
 
@@ -341,6 +468,7 @@ def test_an_interrupted_check_goes_on(kinetics, monkeypatch):
         append(file, record)
         if len(records(kinetics)) == 4:
             raise Stop
+
     with monkeypatch.context() as m:
         m.setattr(checking, "_append", some)
         with pytest.raises(Stop):
@@ -367,7 +495,11 @@ def test_a_cut_or_strange_line_is_passed_over(kinetics, looks, end):
 
 def test_other_roots_and_data_sets_have_other_files(kinetics, tmp_path, monkeypatch):
     file = record_file("kinetics400", kinetics)
-    assert file.is_relative_to(tmp_path / "cache") and file != record_file("ucf101", kinetics) and file != record_file("kinetics400", tmp_path)
+    assert (
+        file.is_relative_to(tmp_path / "cache")
+        and file != record_file("ucf101", kinetics)
+        and file != record_file("kinetics400", tmp_path)
+    )
     monkeypatch.chdir(kinetics.parent)
     assert record_file("kinetics400", kinetics.name) == file, "the same folder by another name"
 

@@ -19,7 +19,12 @@ from sfar.data.kinetics import read_kinetics
 def world(tmp_path_factory):
     """A small drawn set in the Kinetics layout: 25 classes, 2 + 1 videos each."""
     root = tmp_path_factory.mktemp("data") / "k400"
-    assert main(["storyboard", "draw", "--out", str(root), "--seed", "5", "--train-per-class", "2", "--val-per-class", "1"]) == 0
+    assert (
+        main(
+            ["storyboard", "draw", "--out", str(root), "--seed", "5", "--train-per-class", "2", "--val-per-class", "1"]
+        )
+        == 0
+    )
     return root
 
 
@@ -33,17 +38,20 @@ def refused(capsys, argv, *parts):
         assert str(part) in message, message
 
 
-@pytest.mark.parametrize(("argv", "parts"), [
-    (["--profile", "storybord"], ["unknown profile 'storybord'", "storyboard, paper"]),
-    (["--set", "train.epoch=2"], ["train.epoch", "did you mean 'epochs'"]),
-    (["--set", "train.epochs=many"], ["train.epochs", "expected int"]),
-    (["--set", "train.epochs"], ["expected key=value"]),
-    (["--set", "model.attention=soft"], ["model.attention", "printed, mha"]),
-    (["--seeds", "a,b"], ["--seeds 'a,b'", "integers"]),
-    (["--seeds", "1,1"], ["distinct"]),
-    (["--profile", "paper"], ["kinetics400", "DATA="]),
-    (["--data", "/no/such/folder"], ["/no/such/folder", "no such folder"]),
-])
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["--profile", "storybord"], ["unknown profile 'storybord'", "storyboard, paper"]),
+        (["--set", "train.epoch=2"], ["train.epoch", "did you mean 'epochs'"]),
+        (["--set", "train.epochs=many"], ["train.epochs", "expected int"]),
+        (["--set", "train.epochs"], ["expected key=value"]),
+        (["--set", "model.attention=soft"], ["model.attention", "printed, mha"]),
+        (["--seeds", "a,b"], ["--seeds 'a,b'", "integers"]),
+        (["--seeds", "1,1"], ["distinct"]),
+        (["--profile", "paper"], ["kinetics400", "DATA="]),
+        (["--data", "/no/such/folder"], ["/no/such/folder", "no such folder"]),
+    ],
+)
 def test_reproduce_refuses(capsys, argv, parts):
     refused(capsys, ["reproduce", "table1", *argv], *parts)
 
@@ -58,9 +66,17 @@ def test_empty_and_wrong_layout(capsys, tmp_path, world):
     refused(capsys, ["reproduce", "table1", "--data", wrong], "none of the 50 videos", "check the layout")
 
 
-@pytest.mark.parametrize("argv", [
-    ["reproduce", "table1", "--jobs", "0"], ["storyboard", "draw", "--out", "x", "--seed", "-1"], ["pretrain", "--steps", "none"],
-    ["storyboard", "draw", "--out", "x", "--val-per-class", "0"], ["reproduce", "table99"], ["reproduse"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["reproduce", "table1", "--jobs", "0"],
+        ["storyboard", "draw", "--out", "x", "--seed", "-1"],
+        ["pretrain", "--steps", "none"],
+        ["storyboard", "draw", "--out", "x", "--val-per-class", "0"],
+        ["reproduce", "table99"],
+        ["reproduse"],
+    ],
+)
 def test_wrong_options(capsys, argv):
     with pytest.raises(SystemExit) as stop:
         main(argv)
@@ -126,7 +142,13 @@ def test_undeclared_notebook_parameter(capsys):
 
 
 def _command(*argv, **options):
-    return subprocess.Popen([sys.executable, "-m", "sfar", *map(str, argv)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(
+        [sys.executable, "-m", "sfar", *map(str, argv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 def _alive(group):
@@ -174,7 +196,12 @@ def test_interrupted_training_ends_with_one_message(tmp_path, world):
     """Ctrl-C while two runs train side by side: no worker is left, no traceback, no half-written record."""
     cache = tmp_path / "cache"
     argv = ["reproduce", "table1", "--data", world, "--seeds", "0", "--jobs", "2", "--set", "train.epochs=500"]
-    p = _command(*argv, start_new_session=True, preexec_fn=_hears_ctrl_c, env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)})
+    p = _command(
+        *argv,
+        start_new_session=True,
+        preexec_fn=_hears_ctrl_c,
+        env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)},
+    )
     deadline = time.time() + 90
     while time.time() < deadline and len(list(cache.glob("frames/*/.complete"))) < 2:
         time.sleep(0.2)
@@ -202,7 +229,11 @@ def test_full_disk_leaves_nothing(tmp_path):
 
 def test_help_of_make_lists_every_target():
     root = Path(__file__).resolve().parents[1]
-    targets = [line.split(":")[0] for line in (root / "Makefile").read_text().splitlines() if line and line[0].isalpha() and ":" in line and "=" not in line]
+    targets = [
+        line.split(":")[0]
+        for line in (root / "Makefile").read_text().splitlines()
+        if line and line[0].isalpha() and ":" in line and "=" not in line
+    ]
     text = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
     assert targets and all(f"make {t} " in text for t in targets)
 
@@ -214,6 +245,7 @@ def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
 
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 200.00 GiB")
+
     monkeypatch.setattr(experiment, "dataset", full)
     refused(capsys, ["train", "sfar", "--out", tmp_path / "x"], "out of GPU memory: lower train.batch")
     monkeypatch.setattr(experiment, "dataset", lambda *_: [].pop())
@@ -221,23 +253,42 @@ def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
         main(["train", "sfar", "--out", str(tmp_path / "x")])
 
 
-@pytest.mark.parametrize(("argv", "parts"), [
-    (["reproduce", "table1", "--dataset", "storyboard-charades"], ["several labels", "table2a"]),
-    (["reproduce", "table8", "--set", "train.frames=1"], ["train.frames", "table8", "at least 2", "got 1"]),
-    (["reproduce", "table1", "--dataset", "ucf"], ["unknown data set 'ucf'", "ucf101"]),
-    (["train", "sfar", "--out", "x", "--dataset", "hmdb51"], ["hmdb51 on disk", "sfar data layout hmdb51"]),
-    (["train", "sfar", "--out", "x", "--dataset", "storyboard-ucf101", "--data", "."], ["storyboard-ucf101 is drawn, not read"]),
-    (["train", "sfar", "--out", "x", "--dataset", "charades", "--data", ".", "--set", "data.fold=2"], ["data.fold", "one official split"]),
-])
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["reproduce", "table1", "--dataset", "storyboard-charades"], ["several labels", "table2a"]),
+        (["reproduce", "table8", "--set", "train.frames=1"], ["train.frames", "table8", "at least 2", "got 1"]),
+        (["reproduce", "table1", "--dataset", "ucf"], ["unknown data set 'ucf'", "ucf101"]),
+        (["train", "sfar", "--out", "x", "--dataset", "hmdb51"], ["hmdb51 on disk", "sfar data layout hmdb51"]),
+        (
+            ["train", "sfar", "--out", "x", "--dataset", "storyboard-ucf101", "--data", "."],
+            ["storyboard-ucf101 is drawn, not read"],
+        ),
+        (
+            ["train", "sfar", "--out", "x", "--dataset", "charades", "--data", ".", "--set", "data.fold=2"],
+            ["data.fold", "one official split"],
+        ),
+    ],
+)
 def test_data_sets_and_targets_that_do_not_fit(capsys, argv, parts):
     refused(capsys, argv, *parts)
 
 
-@pytest.mark.parametrize(("argv", "epochs", "frames"), [
-    (["--set", "data.shots=2"], 2, 8), (["--dataset", "ucf101", "--set", "data.shots=2"], 10, 8), (["--dataset", "ucf101"], 30, 8), (["--dataset", "charades"], 20, 16),
-    (["--set", "data.dataset=charades"], 20, 16), (["--dataset", "ucf101", "--set", "data.shots=2", "--set", "train.epochs=7"], 7, 8), ([], 30, 8)])
+@pytest.mark.parametrize(
+    ("argv", "epochs", "frames"),
+    [
+        (["--set", "data.shots=2"], 2, 8),
+        (["--dataset", "ucf101", "--set", "data.shots=2"], 10, 8),
+        (["--dataset", "ucf101"], 30, 8),
+        (["--dataset", "charades"], 20, 16),
+        (["--set", "data.dataset=charades"], 20, 16),
+        (["--dataset", "ucf101", "--set", "data.shots=2", "--set", "train.epochs=7"], 7, 8),
+        ([], 30, 8),
+    ],
+)
 def test_the_protocol_follows_the_data_set(argv, epochs, frames):
     from sfar.cli import _profile, parser
+
     profile, overrides = _profile(parser().parse_args(["reproduce", "table1", "--profile", "paper", *argv]))
     assert (profile.train.epochs, profile.train.frames) == (epochs, frames)
     assert overrides.get("train.epochs", 30) == epochs, "the notebook is given the same"
@@ -248,6 +299,7 @@ def sets(tmp_path_factory):
     """Two classes of UCF-101 and of HMDB-51 each, 4 + 2 videos, and ten videos of three classes in the layout of Charades."""
     from sfar.storyboard.scripts import HMDB, UCF
     from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
+
     base = tmp_path_factory.mktemp("sets")
     write_ucf101(base / "ucf101", 5, 4, 2, classes=tuple(UCF)[:2], workers=1)
     write_hmdb51(base / "hmdb51", 5, 4, 2, classes=tuple(HMDB)[:2], workers=1)
@@ -267,13 +319,31 @@ def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
     assert main(["evaluate", ckpt, *ucf, "--zero-shot", "--set", "train.train_visual=false"]) == 0
     assert capsys.readouterr().out == out.splitlines(keepends=True)[-1]
     refused(capsys, ["evaluate", ckpt, *ucf], "trained on 2 classes, the data has 2 or others")
-    refused(capsys, ["evaluate", ckpt, "--dataset", "charades", "--data", sets / "charades", "--zero-shot"], "--zero-shot is for UCF-101 and HMDB-51")
+    refused(
+        capsys,
+        ["evaluate", ckpt, "--dataset", "charades", "--data", sets / "charades", "--zero-shot"],
+        "--zero-shot is for UCF-101 and HMDB-51",
+    )
     refused(capsys, ["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shots=5"], "5")
-    refused(capsys, ["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shot_list=/no/such/list.json"], "/no/such/list.json")
+    refused(
+        capsys,
+        ["train", "sfar", *hmdb, "--out", ckpt, "--set", "data.shot_list=/no/such/list.json"],
+        "/no/such/list.json",
+    )
 
 
 def test_charades(capsys, tmp_path, sets):
     ckpt = str(tmp_path / "x.safetensors")
-    where = ["--dataset", "charades", "--data", str(sets / "charades"), "--set", "train.train_visual=false", "--set", "train.frames=4", *SMALL]
+    where = [
+        "--dataset",
+        "charades",
+        "--data",
+        str(sets / "charades"),
+        "--set",
+        "train.train_visual=false",
+        "--set",
+        "train.frames=4",
+        *SMALL,
+    ]
     assert main(["train", "clip", *where, "--out", ckpt]) == 0 and main(["evaluate", ckpt, *where]) == 0
     assert "1x1: mAP (official) " in capsys.readouterr().out

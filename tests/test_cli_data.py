@@ -22,10 +22,15 @@ def make(root, videos=4):
     for k, name in enumerate(c.replace(" ", "_") for c in CLASSES):
         (root / "videos" / name).mkdir(parents=True)
         for i in range(videos):
-            (root / "videos" / name / f"{name}_{i}.avi").write_bytes((root / "one.avi").read_bytes() + bytes(50 * k + i + 1))  # no two of one size
+            (root / "videos" / name / f"{name}_{i}.avi").write_bytes(
+                (root / "one.avi").read_bytes() + bytes(50 * k + i + 1)
+            )  # no two of one size
         for fold in (1, 2, 3):
             (root / "testTrainMulti_7030_splits" / f"{name}_test_split{fold}.txt").write_text(
-                "".join(f"{name}_{i}.avi {1 if i < videos // 2 else 2 if i < videos - 1 else 0} \n" for i in range(videos)))
+                "".join(
+                    f"{name}_{i}.avi {1 if i < videos // 2 else 2 if i < videos - 1 else 0} \n" for i in range(videos)
+                )
+            )
     (root / "one.avi").unlink()
     return root
 
@@ -67,20 +72,49 @@ def test_check_returns_1_and_names_the_files(tmp_path, capsys):
     (root / "videos/brush_hair/more.avi").write_bytes(b"x")
     assert run("check", "hmdb51", "--root", root, "--workers", 1, "--fold", 2) == 1
     out = capsys.readouterr().out
-    for part in ("Cannot be decoded, empty (0 bytes): 1", "videos/wave/wave_0.avi: is empty", "videos/wave/wave_1.avi: is damaged or not a video", "Missing: 1",
-                 "videos/brush_hair/brush_hair_1.avi (train 2, all)", "Extra: 1", "videos/brush_hair/more.avi", "Wrong: train 2: 1 of 4 videos are not on disk (25.0%",
-                 "Wrong: 2 of 7 videos cannot be decoded"):
+    for part in (
+        "Cannot be decoded, empty (0 bytes): 1",
+        "videos/wave/wave_0.avi: is empty",
+        "videos/wave/wave_1.avi: is damaged or not a video",
+        "Missing: 1",
+        "videos/brush_hair/brush_hair_1.avi (train 2, all)",
+        "Extra: 1",
+        "videos/brush_hair/more.avi",
+        "Wrong: train 2: 1 of 4 videos are not on disk (25.0%",
+        "Wrong: 2 of 7 videos cannot be decoded",
+    ):
         assert part in out, out
     assert "train 1" not in out and "All well" not in out
 
 
 def test_only_the_first_problems_are_printed():
     count = FIRST + 5
-    report = {"title": "UCF-101", "root": "/data", "videos": 20, "examined": 20, "kept": 0, "deep": True, "splits": [], "undecodable": [], "min_frames": 8,
-              "missing": [{"path": f"v{i:02d}.avi", "splits": ["all"]} for i in range(count)], "too_short": [], "train_and_val": [], "identical": [], "beyond_end": [],
-              "extra": [], "remarks": [], "wrong": ["train: 15 of 20"]}
+    report = {
+        "title": "UCF-101",
+        "root": "/data",
+        "videos": 20,
+        "examined": 20,
+        "kept": 0,
+        "deep": True,
+        "splits": [],
+        "undecodable": [],
+        "min_frames": 8,
+        "missing": [{"path": f"v{i:02d}.avi", "splits": ["all"]} for i in range(count)],
+        "too_short": [],
+        "train_and_val": [],
+        "identical": [],
+        "beyond_end": [],
+        "extra": [],
+        "remarks": [],
+        "wrong": ["train: 15 of 20"],
+    }
     said = text(report)
-    assert f"Missing: {count}" in said and f"v{FIRST - 1:02d}.avi" in said and f"v{FIRST:02d}.avi" not in said and "... and 5 more" in said
+    assert (
+        f"Missing: {count}" in said
+        and f"v{FIRST - 1:02d}.avi" in said
+        and f"v{FIRST:02d}.avi" not in said
+        and "... and 5 more" in said
+    )
     assert said.endswith("Wrong: train: 15 of 20") and "every frame decoded" in said
 
 
@@ -137,7 +171,12 @@ def test_few_shot(hmdb, tmp_path, capsys):
     file = tmp_path / "list.json"
     assert run("few-shot", "hmdb51", "--root", hmdb, "--shots", 2, "--seed", 3, "--fold", 2, "--out", file) == 0
     out, saved = capsys.readouterr().out, json.loads(file.read_text(encoding="utf-8"))
-    assert "4 clips, 2 of each of 2 classes, seed 3" in out and saved["sha256"] in out and str(file) in out and "fold 2" in out
+    assert (
+        "4 clips, 2 of each of 2 classes, seed 3" in out
+        and saved["sha256"] in out
+        and str(file) in out
+        and "fold 2" in out
+    )
     manifest = layouts.read("hmdb51", hmdb, "train", 2)
     assert fewshot.load_list(file, manifest) == fewshot.choose(manifest, 2, 3)
 

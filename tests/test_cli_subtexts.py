@@ -13,7 +13,11 @@ from sfar.subtexts import SubTexts, prompts
 from sfar.subtexts.groups import GROUPS, group
 from sfar.subtexts.loopback import Loopback, Reply, asked, forms
 
-STEPS = {"jump": ["running up", "taking off", "flying", "landing"], "swim": ["diving in", "pulling the water", "breathing", "turning"], "bow": ["bending", "holding", "rising", "smiling"]}
+STEPS = {
+    "jump": ["running up", "taking off", "flying", "landing"],
+    "swim": ["diving in", "pulling the water", "breathing", "turning"],
+    "bow": ["bending", "holding", "rising", "smiling"],
+}
 
 
 def answer(request, count):
@@ -71,13 +75,25 @@ def saved(folder, name, texts, label_set="own"):
 # --- generate ---
 
 
-@pytest.mark.parametrize("content, names", [
-    ("jump\nswim\n", ["jump", "swim"]), ("\ufeffjump\r\n\r\n  swim  \r\n", ["jump", "swim"]), ("swim", ["swim"]), ("\n\njump\n\n", ["jump"])], ids=["lines", "Windows", "one", "blank lines"])
+@pytest.mark.parametrize(
+    "content, names",
+    [
+        ("jump\nswim\n", ["jump", "swim"]),
+        ("\ufeffjump\r\n\r\n  swim  \r\n", ["jump", "swim"]),
+        ("swim", ["swim"]),
+        ("\n\njump\n\n", ["jump"]),
+    ],
+    ids=["lines", "Windows", "one", "blank lines"],
+)
 def test_classes_from_a_file(server, tmp_path, content, names):
     (tmp_path / "my classes.txt").write_text(content, encoding="utf-8", newline="")
     assert run(*asking(server, "my classes.txt")) == 0
     texts = SubTexts.load("o.json")
-    assert list(texts) == names and texts.label_set == "my classes" and sorted(map(asked, server.requests)) == sorted(names)
+    assert (
+        list(texts) == names
+        and texts.label_set == "my classes"
+        and sorted(map(asked, server.requests)) == sorted(names)
+    )
     assert all(list(texts[n]) == [f"{t} in way 1" for t in STEPS[n]] for n in names)
 
 
@@ -110,16 +126,28 @@ def test_one_prompt(server, prompt):
     assert list(SubTexts.load("o.json")["jump"]) == [f"{t} in way {prompt}" for t in STEPS["jump"]]
 
 
-@pytest.mark.parametrize("out, stem", [("o.json", "o"), ("new/folder/my.texts.json", "new/folder/my.texts"), ("plain", "plain")])
+@pytest.mark.parametrize(
+    "out, stem", [("o.json", "o"), ("new/folder/my.texts.json", "new/folder/my.texts"), ("plain", "plain")]
+)
 def test_all_four_prompts(server, tmp_path, capsys, out, stem):
     assert run(*asking(server, "jump,swim", "--prompt", "all", out=out)) == 0
     for k in range(1, 5):
         texts = SubTexts.load(f"{stem}.prompt{k}.json")
-        assert list(texts["swim"]) == [f"{t} in way {k}" for t in STEPS["swim"]] and texts.provenance["prompt"] == f"Table 6, row {k}"
-    assert not (tmp_path / out).exists() and len((tmp_path / f"{out}.journal.jsonl").read_text().splitlines()) == 8 == len(server.requests)
+        assert (
+            list(texts["swim"]) == [f"{t} in way {k}" for t in STEPS["swim"]]
+            and texts.provenance["prompt"] == f"Table 6, row {k}"
+        )
+    assert not (tmp_path / out).exists() and len(
+        (tmp_path / f"{out}.journal.jsonl").read_text().splitlines()
+    ) == 8 == len(server.requests)
     said = capsys.readouterr().out
-    assert f"sfar subtexts select {stem}.prompt1.json {stem}.prompt2.json {stem}.prompt3.json {stem}.prompt4.json --out {out}" in said
-    assert run(*asking(server, "jump,swim", out=out)) == 0 and len(server.requests) == 8  # one of them alone is in the journal already
+    assert (
+        f"sfar subtexts select {stem}.prompt1.json {stem}.prompt2.json {stem}.prompt3.json {stem}.prompt4.json --out {out}"
+        in said
+    )
+    assert (
+        run(*asking(server, "jump,swim", out=out)) == 0 and len(server.requests) == 8
+    )  # one of them alone is in the journal already
 
 
 def test_another_n():
@@ -134,34 +162,91 @@ def test_the_options_reach_the_request(server):
     assert server.requests[0]["temperature"] == 0.25 and server.requests[0]["model"] == "m"
 
 
-@pytest.mark.parametrize("classes, parts", [
-    ("none.txt", ["--classes none.txt", "no such file", "one class name a line"]), ("no/such/file", ["no such file"]), ("empty.txt", ["empty.txt", "no class name"]), ("blank.txt", ["no class name"]), (",,", ["no class name"]),
-    ("", ["no class name"]), ("jump,swim,jump", ["'jump'", "more than once"]), ("twice.txt", ["'swim'", "more than once"]), ("latin.txt", ["latin.txt", "UTF-8"]), ("binary.txt", ["binary.txt", "UTF-8"]),
-    ("folder/", ["no such file"]), ("long.txt", ["class name 'xxx", "1 to 200 characters", "got 201"]), ("~nobody_of_that_name/classes.txt", ["~nobody_of_that_name"])])
+@pytest.mark.parametrize(
+    "classes, parts",
+    [
+        ("none.txt", ["--classes none.txt", "no such file", "one class name a line"]),
+        ("no/such/file", ["no such file"]),
+        ("empty.txt", ["empty.txt", "no class name"]),
+        ("blank.txt", ["no class name"]),
+        (",,", ["no class name"]),
+        ("", ["no class name"]),
+        ("jump,swim,jump", ["'jump'", "more than once"]),
+        ("twice.txt", ["'swim'", "more than once"]),
+        ("latin.txt", ["latin.txt", "UTF-8"]),
+        ("binary.txt", ["binary.txt", "UTF-8"]),
+        ("folder/", ["no such file"]),
+        ("long.txt", ["class name 'xxx", "1 to 200 characters", "got 201"]),
+        ("~nobody_of_that_name/classes.txt", ["~nobody_of_that_name"]),
+    ],
+)
 def test_classes_that_are_a_mistake(server, tmp_path, capsys, classes, parts):
-    for name, raw in {"empty": b"", "blank": b"\n  \n", "twice": b"jump\nswim\nswim\n", "latin": "Übung\n".encode("latin-1"), "binary": b"\xff\xfe\x00\x01", "long": b"x" * 201}.items():
+    for name, raw in {
+        "empty": b"",
+        "blank": b"\n  \n",
+        "twice": b"jump\nswim\nswim\n",
+        "latin": "Übung\n".encode("latin-1"),
+        "binary": b"\xff\xfe\x00\x01",
+        "long": b"x" * 201,
+    }.items():
         (tmp_path / f"{name}.txt").write_bytes(raw)
     refused(capsys, asking(server, classes), *parts)
     assert server.requests == [] and not list(tmp_path.glob("o.json*"))
 
 
-@pytest.mark.parametrize("argv, parts", [
-    (["--price", "cheap"], ["--price 'cheap'", "2.5,10"]), (["--price", "1"], ["--price"]), (["--price", "1,2,3"], ["--price"]), (["--price", "1,-2"], ["--price"]), (["--price", "nan,1"], ["--price"]),
-    (["--price", "inf,1"], ["--price"]), (["--price", ","], ["--price"]), (["--n", "1"], ["N=1", "at least 2"]), (["--retries", "-1"], ["--retries"]), (["--timeout", "0"], ["--timeout"]), (["--timeout", "nan"], ["--timeout"]),
-    (["--longest-wait", "-1"], ["--longest-wait"]), (["--longest-wait", "nan"], ["--longest-wait"]), (["--temperature", "nan"], ["--temperature"]), (["--model", " "], ["--model"]),
-    (["--base-url", "localhost:8000/v1"], ["--base-url", "http://"]), (["--base-url", ""], ["--base-url"]), (["--base-url", "http://[::1/v1"], ["--base-url"]), (["--base-url", "http:///v1"], ["--base-url"]),
-    (["--base-url", "http://127.0.0.1:99999/v1"], ["--base-url"]), (["--key-env", "NO_SUCH_KEY"], ["NO_SUCH_KEY"])])
+@pytest.mark.parametrize(
+    "argv, parts",
+    [
+        (["--price", "cheap"], ["--price 'cheap'", "2.5,10"]),
+        (["--price", "1"], ["--price"]),
+        (["--price", "1,2,3"], ["--price"]),
+        (["--price", "1,-2"], ["--price"]),
+        (["--price", "nan,1"], ["--price"]),
+        (["--price", "inf,1"], ["--price"]),
+        (["--price", ","], ["--price"]),
+        (["--n", "1"], ["N=1", "at least 2"]),
+        (["--retries", "-1"], ["--retries"]),
+        (["--timeout", "0"], ["--timeout"]),
+        (["--timeout", "nan"], ["--timeout"]),
+        (["--longest-wait", "-1"], ["--longest-wait"]),
+        (["--longest-wait", "nan"], ["--longest-wait"]),
+        (["--temperature", "nan"], ["--temperature"]),
+        (["--model", " "], ["--model"]),
+        (["--base-url", "localhost:8000/v1"], ["--base-url", "http://"]),
+        (["--base-url", ""], ["--base-url"]),
+        (["--base-url", "http://[::1/v1"], ["--base-url"]),
+        (["--base-url", "http:///v1"], ["--base-url"]),
+        (["--base-url", "http://127.0.0.1:99999/v1"], ["--base-url"]),
+        (["--key-env", "NO_SUCH_KEY"], ["NO_SUCH_KEY"]),
+    ],
+)
 def test_options_that_are_a_mistake(server, tmp_path, capsys, argv, parts):
     refused(capsys, [*asking(server, "jump"), "--retries", "0", *argv], *parts)
     assert server.requests == [] and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("argv", [
-    ["generate", "--classes", "a", "--out", "o"], ["generate", "--classes", "a", "--model", "m"], ["generate", "--model", "m", "--out", "o"], ["generate", "--classes", "a", "--model", "m", "--out", "o", "--prompt", "5"],
-    ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "0"], ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "four"],
-    ["generate", "--classes", "a", "--model", "m", "--out", "o", "--concurrency", "0"], ["generate", "--classes", "a", "--model", "m", "--out", "o", "--attempts", "-1"],
-    ["describe", "--action", "a", "--videos", "--model", "m", "--out", "o"], ["describe", "--action", "a", "--videos", "v", "--model", "m", "--out", "o", "--frames", "0"], ["select", "bank"],
-    ["select", "bank", "--out", "o", "--by", "video"], ["score", "--reading", "both"], ["rehearse"], ["check"], ["compose"], []])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["generate", "--classes", "a", "--out", "o"],
+        ["generate", "--classes", "a", "--model", "m"],
+        ["generate", "--model", "m", "--out", "o"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--prompt", "5"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "0"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "four"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--concurrency", "0"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--attempts", "-1"],
+        ["describe", "--action", "a", "--videos", "--model", "m", "--out", "o"],
+        ["describe", "--action", "a", "--videos", "v", "--model", "m", "--out", "o", "--frames", "0"],
+        ["select", "bank"],
+        ["select", "bank", "--out", "o", "--by", "video"],
+        ["score", "--reading", "both"],
+        ["rehearse"],
+        ["check"],
+        ["compose"],
+        [],
+    ],
+)
 def test_wrong_usage(capsys, tmp_path, argv):
     with pytest.raises(SystemExit) as stop:
         main(["subtexts", *argv])
@@ -190,7 +275,28 @@ def test_a_group_of_classes_with_one_set_is_noted(tmp_path, capsys):
 
 def test_describe_with_every_option(server, tmp_path, capsys):
     video = write(tmp_path / "v.mp4")
-    assert run("describe", "--action", "jump", "--videos", video, "--model", "m", "--base-url", server.url, "--out", "d.json", "--frames", "3", "--prompt", "4", "--price", "1,1") == 0
+    assert (
+        run(
+            "describe",
+            "--action",
+            "jump",
+            "--videos",
+            video,
+            "--model",
+            "m",
+            "--base-url",
+            server.url,
+            "--out",
+            "d.json",
+            "--frames",
+            "3",
+            "--prompt",
+            "4",
+            "--price",
+            "1,1",
+        )
+        == 0
+    )
     made = json.loads((tmp_path / "d.json").read_text())
     assert made["frames"] == 3 and list(made["videos"]) == ["v.mp4"] and len(made["videos"]["v.mp4"]) == 4
     said = server.requests[0]["messages"][1]["content"]
@@ -198,10 +304,36 @@ def test_describe_with_every_option(server, tmp_path, capsys):
     assert "about $" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argv, parts", [(["--videos", "none.mp4"], ["none.mp4"]), (["--action", " "], ["class name"]), (["--n", "1"], ["N=1"]), (["--price", "x"], ["--price"]), (["--out", "v.mp4/d.json"], ["v.mp4/d.json"])])
+@pytest.mark.parametrize(
+    "argv, parts",
+    [
+        (["--videos", "none.mp4"], ["none.mp4"]),
+        (["--action", " "], ["class name"]),
+        (["--n", "1"], ["N=1"]),
+        (["--price", "x"], ["--price"]),
+        (["--out", "v.mp4/d.json"], ["v.mp4/d.json"]),
+    ],
+)
 def test_describe_refuses(server, tmp_path, capsys, argv, parts):
     write(tmp_path / "v.mp4")
-    refused(capsys, ["describe", "--action", "jump", "--videos", "v.mp4", "--model", "m", "--base-url", server.url, "--out", "d.json", *argv], *parts)
+    refused(
+        capsys,
+        [
+            "describe",
+            "--action",
+            "jump",
+            "--videos",
+            "v.mp4",
+            "--model",
+            "m",
+            "--base-url",
+            server.url,
+            "--out",
+            "d.json",
+            *argv,
+        ],
+        *parts,
+    )
     assert server.requests == [] and not list(tmp_path.glob("d.json*"))
 
 
@@ -221,13 +353,25 @@ def test_check_says_what_it_cannot_know(tmp_path, capsys):
 
 
 def test_check_lists_every_problem(tmp_path, capsys):
-    bad = {"jump": ["running up", "run up", "jumping", "landing"], "swim": ["the", "pulling the water", "very " * 90, "turning"], "bow": STEPS["bow"], "nod": STEPS["bow"]}
+    bad = {
+        "jump": ["running up", "run up", "jumping", "landing"],
+        "swim": ["the", "pulling the water", "very " * 90, "turning"],
+        "bow": STEPS["bow"],
+        "nod": STEPS["bow"],
+    }
     saved(tmp_path, "bad", bad)
     (tmp_path / "classes.txt").write_text("jump\nswim\nbow\nkick\n")
     assert run("check", "bad.json", "--classes", "classes.txt") == 2
     out, err = capsys.readouterr()
-    expected = ["'jump': twice the same: 'running up' and 'run up'", "'jump': just repeats the class name: 'jumping'", "'swim': an empty sub-text 'the'", "'swim': 92 tokens, more than CLIP's window of 77",
-                "'bow' and 'nod' have the same set", "'kick': missing", "'nod': not a class of this label set"]
+    expected = [
+        "'jump': twice the same: 'running up' and 'run up'",
+        "'jump': just repeats the class name: 'jumping'",
+        "'swim': an empty sub-text 'the'",
+        "'swim': 92 tokens, more than CLIP's window of 77",
+        "'bow' and 'nod' have the same set",
+        "'kick': missing",
+        "'nod': not a class of this label set",
+    ]
     assert len(out.splitlines()) == len(expected) and all(e in out for e in expected)
     assert err.strip() == "sfar: bad.json: 7 things to mend"
 
@@ -240,9 +384,17 @@ def test_check_of_a_label_set_with_a_class_less(tmp_path, capsys):
     assert out.strip() == f"{list(texts)[0]!r}: missing" and "1 things to mend" in err
 
 
-@pytest.mark.parametrize("argv, parts", [
-    (["none.json"], ["none.json"]), (["kinetics"], ["kinetics", "kinetics400"]), (["mine.json", "--n", "3"], ["mine.json", "N = 4, not 3"]), (["text.json"], ["text.json", "no file of sub-texts"]),
-    (["mine.json", "--classes", "none.txt"], ["none.txt"]), (["two.json"], ["two.json", "jump"])])
+@pytest.mark.parametrize(
+    "argv, parts",
+    [
+        (["none.json"], ["none.json"]),
+        (["kinetics"], ["kinetics", "kinetics400"]),
+        (["mine.json", "--n", "3"], ["mine.json", "N = 4, not 3"]),
+        (["text.json"], ["text.json", "no file of sub-texts"]),
+        (["mine.json", "--classes", "none.txt"], ["none.txt"]),
+        (["two.json"], ["two.json", "jump"]),
+    ],
+)
 def test_check_refuses(tmp_path, capsys, argv, parts):
     saved(tmp_path, "mine", STEPS)
     (tmp_path / "text.json").write_text("1. running\n2. jumping\n")
@@ -266,7 +418,9 @@ def test_score(tmp_path, capsys):
     tpp = means(out)
     assert set(tpp) == {"bank", "unrelated", "class-name"} and list(tpp.values()) == sorted(tpp.values(), reverse=True)
     made = json.loads((tmp_path / "new" / "s.json").read_text())
-    assert set(made) == set(tpp) and all(set(m) == {"printed", "diverse"} and list(m["printed"]) == list(KINETICS) for m in made.values())
+    assert set(made) == set(tpp) and all(
+        set(m) == {"printed", "diverse"} and list(m["printed"]) == list(KINETICS) for m in made.values()
+    )
     assert all(sum(m["printed"].values()) / 25 == pytest.approx(tpp[g], abs=0.006) for g, m in made.items())
 
 
@@ -280,7 +434,11 @@ def test_score_of_a_file_and_a_label_set(tmp_path, capsys):
 
 def test_score_under_the_other_reading_is_ordered_by_it(capsys):
     assert run("score", "bank", "unrelated", "class-name", "redundant", "--reading", "diverse") == 0
-    rows = [[c.strip() for c in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
+    rows = [
+        [c.strip() for c in line.strip("|").split("|")]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("|")
+    ][2:]
     diverse = [float(r[4]) for r in rows]
     assert len(diverse) == 4 and diverse == sorted(diverse, reverse=True)
 
@@ -295,7 +453,9 @@ def test_select_a_group(tmp_path, capsys):
     best = list(means(capsys.readouterr().out))
     assert run("select", "bank", "unrelated", "redundant", "--out", "best.json") == 0
     out = capsys.readouterr().out
-    assert [line.split(": ")[0] for line in out.splitlines()[:3]] == [f"{k}. {g}" for k, g in enumerate(best, 1)] and f"Selected: {best[0]}" in out
+    assert [line.split(": ")[0] for line in out.splitlines()[:3]] == [
+        f"{k}. {g}" for k, g in enumerate(best, 1)
+    ] and f"Selected: {best[0]}" in out
     assert dict(SubTexts.load("best.json")) == dict(group(best[0]))
 
 
@@ -322,9 +482,20 @@ def test_select_among_the_files_that_generate_wrote(server, capsys):
     assert any(dict(SubTexts.load("o.json")) == dict(SubTexts.load(f)) for f in files)
 
 
-@pytest.mark.parametrize("argv, parts", [
-    (["bnak"], ["bnak"]), (["none.json"], ["none.json"]), (["bank", "bank"], ["same group"]), (["bank", "terse", "bank"], ["same group"]), (["storyboard", "--n", "9"], ["not 9"]), (["bank", "--n", "2"], ["bank", "4"]), (["bank", "--profile", "storybord"], ["storybord"]),
-    (["bank", "--set", "model.clip=none"], ["none"]), (["bank", "--set", "model.clipp=x"], ["model.clipp"])])
+@pytest.mark.parametrize(
+    "argv, parts",
+    [
+        (["bnak"], ["bnak"]),
+        (["none.json"], ["none.json"]),
+        (["bank", "bank"], ["same group"]),
+        (["bank", "terse", "bank"], ["same group"]),
+        (["storyboard", "--n", "9"], ["not 9"]),
+        (["bank", "--n", "2"], ["bank", "4"]),
+        (["bank", "--profile", "storybord"], ["storybord"]),
+        (["bank", "--set", "model.clip=none"], ["none"]),
+        (["bank", "--set", "model.clipp=x"], ["model.clipp"]),
+    ],
+)
 @pytest.mark.parametrize("what", ["score", "select"])
 def test_groups_that_are_a_mistake(tmp_path, capsys, what, argv, parts):
     refused(capsys, [what, *argv, *(["--out", "x.json"] if what == "select" else [])], *parts)
@@ -336,7 +507,13 @@ def test_select_by_class_needs_the_same_classes_and_n(tmp_path, capsys):
     saved(tmp_path, "four", STEPS)
     saved(tmp_path, "fewer", {"jump": STEPS["jump"]})
     for other in ("two", "fewer"):
-        refused(capsys, ["select", "four.json", f"{other}.json", "--by", "class", "--out", "x.json"], "four.json", f"{other}.json", "same classes with the same N")
+        refused(
+            capsys,
+            ["select", "four.json", f"{other}.json", "--by", "class", "--out", "x.json"],
+            "four.json",
+            f"{other}.json",
+            "same classes with the same N",
+        )
     assert not (tmp_path / "x.json").exists()
 
 
@@ -345,7 +522,16 @@ def test_scores_of_one_sub_text(tmp_path, capsys):
     refused(capsys, ["score", "one.json"], "at least 2, got 1")
 
 
-@pytest.mark.parametrize("argv", [["score", "bank", "--out", "file/s.json"], ["select", "bank", "--out", "file/s.json"], ["score", "bank", "--out", "folder"], ["select", "bank", "--out", "folder"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["score", "bank", "--out", "file/s.json"],
+        ["select", "bank", "--out", "file/s.json"],
+        ["score", "bank", "--out", "folder"],
+        ["select", "bank", "--out", "folder"],
+    ],
+    ids=" ".join,
+)
 def test_results_that_cannot_be_written(tmp_path, capsys, argv):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
@@ -361,7 +547,12 @@ def test_rehearse(tmp_path, capsys):
     out = capsys.readouterr().out
     took = json.loads((tmp_path / "r" / "rehearsal.json").read_text())
     entries = [json.loads(line) for line in (tmp_path / "r" / "rehearsal.jsonl").read_text().splitlines()]
-    assert took["classes"] == 25 and took["answers"] == len(entries) and took["requests"] > took["answers"] > 25 and "no LLM was asked" in out
+    assert (
+        took["classes"] == 25
+        and took["answers"] == len(entries)
+        and took["requests"] > took["answers"] > 25
+        and "no LLM was asked" in out
+    )
     assert {e["class"] for e in entries} == set(KINETICS)
     refused(capsys, ["rehearse", "--out", "r"], "r/rehearsal.jsonl is there already", "another folder")
     (tmp_path / "file").write_text("")

@@ -89,8 +89,8 @@ def test_cropping_the_padding_changes_no_row(model):
         assert w.words.shape == (len(TEXTS), length.max() - first, full.shape[-1])
         for k, n in enumerate(length.tolist()):
             assert w.mask[k].tolist() == [i < n - first for i in range(w.mask.shape[1])]
-            assert (w.words[k, :n - first] - full[k, first:n]).abs().max() < 1e-5
-            assert (w.words[k, n - first:] == 0).all()
+            assert (w.words[k, : n - first] - full[k, first:n]).abs().max() < 1e-5
+            assert (w.words[k, n - first :] == 0).all()
 
 
 def test_all_positions_is_the_whole_window(model):
@@ -192,7 +192,9 @@ def test_weights_come_back(weights, tmp_path):
     assert all(got[k].dtype == torch.float32 and torch.equal(got[k], want[k].half().float()) for k in want)
 
 
-@pytest.mark.parametrize("text, first", [({"layers": 3}, "transformer.resblocks.2"), ({"width": 32}, "positional_embedding")])
+@pytest.mark.parametrize(
+    "text, first", [({"layers": 3}, "transformer.resblocks.2"), ({"width": 32}, "positional_embedding")]
+)
 def test_weights_of_another_configuration(weights, text, first):
     model = blank(**text)
     before = {k: v.clone() for k, v in model.state_dict().items()}
@@ -205,7 +207,7 @@ def test_weights_of_another_configuration(weights, text, first):
 def test_weights_cut_short(weights, tmp_path, share):
     data = weights.read_bytes()
     path = tmp_path / "cut.safetensors"
-    path.write_bytes(data[:int(share * len(data))])
+    path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(ConfigError, match="cut.safetensors cannot be read as safetensors"):
         C.load_weights(blank(), path)
 
@@ -245,24 +247,35 @@ def test_an_unknown_clip(name):
         C.load_clip(name)
 
 
-@pytest.mark.parametrize("name, tag", [
-    ("ViT-B-16", "openai"), ("ViT-L-14", "openai"), ("ViT-L-14-336", "openai"),
-    ("ViT-B-16", "OpenAI"),  # open_clip does not mind the case of a tag
-    ("ViT-B-16", "metaclip_400m"), ("ViT-B-16", "dfn2b")])  # nor are OpenAI's weights the only ones
+@pytest.mark.parametrize(
+    "name, tag",
+    [
+        ("ViT-B-16", "openai"),
+        ("ViT-L-14", "openai"),
+        ("ViT-L-14-336", "openai"),
+        ("ViT-B-16", "OpenAI"),  # open_clip does not mind the case of a tag
+        ("ViT-B-16", "metaclip_400m"),
+        ("ViT-B-16", "dfn2b"),
+    ],
+)  # nor are OpenAI's weights the only ones
 def test_weights_trained_with_quickgelu_need_it(monkeypatch, name, tag):
     monkeypatch.setattr(open_clip, "create_model", lambda *args, **kwargs: tiny.clip())  # open_clip itself only warns
     with pytest.raises(ConfigError, match=f"use '{name}-quickgelu'"):
         C.load_clip(name, tag)
 
 
-@pytest.mark.parametrize("name, tag", [("ViT-B-16", "laion2b_s34b_b88k"), (B16, "openai"), (B16, "metaclip_400m"), ("ViT-B-16", "")])
+@pytest.mark.parametrize(
+    "name, tag", [("ViT-B-16", "laion2b_s34b_b88k"), (B16, "openai"), (B16, "metaclip_400m"), ("ViT-B-16", "")]
+)
 def test_names_and_weights_that_agree(monkeypatch, name, tag):
     monkeypatch.setattr(open_clip, "create_model", lambda *args, **kwargs: tiny.clip())
     assert isinstance(C.load_clip(name, tag), CLIP)
 
 
 def test_an_architecture_without_clips_text_tower(monkeypatch):
-    monkeypatch.setattr(open_clip, "create_model", lambda *args, **kwargs: torch.nn.Linear(1, 1))  # SigLIP and others: not open_clip.CLIP
+    monkeypatch.setattr(
+        open_clip, "create_model", lambda *args, **kwargs: torch.nn.Linear(1, 1)
+    )  # SigLIP and others: not open_clip.CLIP
     with pytest.raises(ConfigError, match="ViT-B-16-SigLIP"):
         C.load_clip("ViT-B-16-SigLIP")
 
@@ -298,7 +311,9 @@ def test_a_damaged_local_file(tmp_path, name, content):
 @pytest.mark.parametrize("content", [[1, 2], {}, {"a": torch.zeros(1)}, {"state_dict": []}])
 def test_a_checkpoint_of_something_else(tmp_path, content):
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(ConfigError, match="(?s)other.pt does not hold the weights of ViT-S-32-alt .*OpenAI's or open_clip's own file"):
+    with pytest.raises(
+        ConfigError, match="(?s)other.pt does not hold the weights of ViT-S-32-alt .*OpenAI's or open_clip's own file"
+    ):
         C.load_clip("ViT-S-32-alt", str(tmp_path / "other.pt"))
 
 
@@ -322,7 +337,10 @@ class Archive(torch.nn.Module):
 def small(monkeypatch):
     """Two open_clip models of 32 pixels, with QuickGELU and without."""
     from open_clip import factory
-    monkeypatch.setattr(factory, "_MODEL_CONFIGS", {"tiny-quickgelu": {**tiny.CONFIG, "quick_gelu": True}, "tiny": tiny.CONFIG})
+
+    monkeypatch.setattr(
+        factory, "_MODEL_CONFIGS", {"tiny-quickgelu": {**tiny.CONFIG, "quick_gelu": True}, "tiny": tiny.CONFIG}
+    )
 
 
 def test_openais_own_archive(tmp_path, small):
@@ -331,7 +349,9 @@ def test_openais_own_archive(tmp_path, small):
     torch.jit.trace(Archive(model), torch.ones(1).half()).save(tmp_path / "ViT.pt")
     got = C.load_clip("tiny-quickgelu", str(tmp_path / "ViT.pt")).state_dict()
     want = model.state_dict()
-    assert got.keys() == want.keys() and all(got[k].dtype == torch.float32 and torch.equal(got[k], want[k].float()) for k in want)
+    assert got.keys() == want.keys() and all(
+        got[k].dtype == torch.float32 and torch.equal(got[k], want[k].float()) for k in want
+    )
     with pytest.raises(ConfigError, match="'tiny' with OpenAI's weights gives wrong features: use 'tiny-quickgelu'"):
         C.load_clip("tiny", str(tmp_path / "ViT.pt"))
     wide = C.build({**tiny.CONFIG, "embed_dim": 24}).half()
@@ -345,4 +365,7 @@ def test_a_file_in_the_home_folder(tmp_path, small, monkeypatch):
     save_file(tiny.clip().state_dict(), tmp_path / "own.safetensors")
     got = C.load_clip("tiny-quickgelu", "~/own.safetensors")
     assert torch.equal(got.text_projection, tiny.clip().text_projection)
-    assert C.weights_id("tiny-quickgelu", "~/own.safetensors") == ["tiny-quickgelu", C.weights_hash(tmp_path / "own.safetensors")]
+    assert C.weights_id("tiny-quickgelu", "~/own.safetensors") == [
+        "tiny-quickgelu",
+        C.weights_hash(tmp_path / "own.safetensors"),
+    ]

@@ -32,10 +32,17 @@ def test_profiles_pass_their_own_check(name):
 
 def test_overrides_change_what_they_name_and_nothing_else():
     before = as_dict(PROFILES["storyboard"])
-    changed = get_profile("storyboard", {"train.epochs": 2, "model.prompt": "a photo of {}", "seeds": [3, 1],
-                                         "train.crop_area": [0.08, 1.0]})
+    changed = get_profile(
+        "storyboard",
+        {"train.epochs": 2, "model.prompt": "a photo of {}", "seeds": [3, 1], "train.crop_area": [0.08, 1.0]},
+    )
     after = as_dict(changed)
-    assert (changed.train.epochs, changed.model.prompt, changed.seeds, changed.train.crop_area) == (2, "a photo of {}", (3, 1), (0.08, 1.0))
+    assert (changed.train.epochs, changed.model.prompt, changed.seeds, changed.train.crop_area) == (
+        2,
+        "a photo of {}",
+        (3, 1),
+        (0.08, 1.0),
+    )
     for group, key in (("train", "epochs"), ("train", "crop_area"), ("model", "prompt")):
         after[group][key] = before[group][key]
     after["seeds"] = before["seeds"]
@@ -70,8 +77,17 @@ def test_unknown_profile():
     refused({}, "'papr'", "storyboard", "paper", profile="papr")
 
 
-@pytest.mark.parametrize("key, near", [("train.epoch", "epochs"), ("train.lr_heads", "lr_head"), ("model.subtext", "subtexts"),
-                                       ("data.imagesize", "image_size"), ("modle.prompt", "model"), ("seed", "seeds")])
+@pytest.mark.parametrize(
+    "key, near",
+    [
+        ("train.epoch", "epochs"),
+        ("train.lr_heads", "lr_head"),
+        ("model.subtext", "subtexts"),
+        ("data.imagesize", "image_size"),
+        ("modle.prompt", "model"),
+        ("seed", "seeds"),
+    ],
+)
 def test_unknown_key_names_the_nearest(key, near):
     refused({key: 1}, repr(key), f"did you mean {near!r}")
 
@@ -86,20 +102,52 @@ def test_a_group_is_not_a_value():
     refused({"model": None}, "'model'", "group")
 
 
-@pytest.mark.parametrize("key, value", [
-    ("train.epochs", "3"), ("train.epochs", 2.5), ("train.epochs", 2.0), ("train.epochs", True), ("train.epochs", None),
-    ("train.lr_head", "1e-3"), ("train.lr_head", True), ("train.crop_area", 0.5), ("train.crop_area", "0.5,1"),
-    ("model.coarse", 1), ("model.coarse", "false"), ("model.prompt", 3), ("data.root", 5), ("seeds", 3), ("seeds", "0,1")])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("train.epochs", "3"),
+        ("train.epochs", 2.5),
+        ("train.epochs", 2.0),
+        ("train.epochs", True),
+        ("train.epochs", None),
+        ("train.lr_head", "1e-3"),
+        ("train.lr_head", True),
+        ("train.crop_area", 0.5),
+        ("train.crop_area", "0.5,1"),
+        ("model.coarse", 1),
+        ("model.coarse", "false"),
+        ("model.prompt", 3),
+        ("data.root", 5),
+        ("seeds", 3),
+        ("seeds", "0,1"),
+    ],
+)
 def test_wrong_type(key, value):
     refused({key: value}, repr(key), "expected", repr(value))
 
 
-@pytest.mark.parametrize("key, value", [
-    ("model.attention", "softmax"), ("model.word_mask", "none"), ("model.coarse_reduce", "max"), ("model.ffn", "linear"),
-    ("model.n_subtexts", 0), ("model.frame_temperature", 0.0), ("model.frame_temperature", -0.01),
-    ("model.frame_temperature", float("nan")), ("model.prompt", "a video"),
-    ("train.epochs", 0), ("train.batch", -1), ("train.frames", 0), ("train.lr_head", 0.0), ("train.lr_head", float("nan")),
-    ("data.image_size", 0), ("data.train_per_class", 0), ("data.val_per_class", -2)])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("model.attention", "softmax"),
+        ("model.word_mask", "none"),
+        ("model.coarse_reduce", "max"),
+        ("model.ffn", "linear"),
+        ("model.n_subtexts", 0),
+        ("model.frame_temperature", 0.0),
+        ("model.frame_temperature", -0.01),
+        ("model.frame_temperature", float("nan")),
+        ("model.prompt", "a video"),
+        ("train.epochs", 0),
+        ("train.batch", -1),
+        ("train.frames", 0),
+        ("train.lr_head", 0.0),
+        ("train.lr_head", float("nan")),
+        ("data.image_size", 0),
+        ("data.train_per_class", 0),
+        ("data.val_per_class", -2),
+    ],
+)
 def test_out_of_range(key, value):
     refused({key: value}, key, repr(value))
 
@@ -115,21 +163,50 @@ def test_seeds_are_distinct(seeds):
     refused({"seeds": seeds}, "seeds", "distinct")
 
 
-@pytest.mark.parametrize("key, value", [
-    ("model.frame_temperature", "0.01"), ("model.frame_temperature", "abc"), ("model.frame_temperature", True),
-    ("model.frame_temperature", [0.01]), ("seeds", [0.5, 1.5]), ("seeds", ["a"]), ("seeds", [[0]]), ("seeds", [True]),
-    ("train.crop_area", ["a", 1.0]), ("train.betas", [0.9])])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("model.frame_temperature", "0.01"),
+        ("model.frame_temperature", "abc"),
+        ("model.frame_temperature", True),
+        ("model.frame_temperature", [0.01]),
+        ("seeds", [0.5, 1.5]),
+        ("seeds", ["a"]),
+        ("seeds", [[0]]),
+        ("seeds", [True]),
+        ("train.crop_area", ["a", 1.0]),
+        ("train.betas", [0.9]),
+    ],
+)
 def test_wrong_type_inside(key, value):
     """Where the default gives no type to compare with: a field that may be open, and what is inside a tuple."""
     refused({key: value}, key)
 
 
-@pytest.mark.parametrize("key, value", [
-    ("train.warmup_epochs", -1.0), ("train.lr_clip", -1e-4), ("train.lr_head", float("inf")), ("train.weight_decay", -0.1),
-    ("train.loss_lambda", -1.0), ("train.flip", 1.5), ("train.gray", -0.1),
-    ("train.crop_area", [0.9, 0.1]), ("train.crop_area", [0.0, 1.0]), ("train.crop_area", [0.5, 1.5]),
-    ("model.temporal_layers", -1), ("model.attention_heads", 0), ("model.prompt", "{} {x}"), ("model.prompt", "{} {}"),
-    ("data.seed", -1), ("data.max_bad_share", 1.5), ("data.max_bad_share", -0.1), ("seeds", [-1]), ("name", "mine")])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("train.warmup_epochs", -1.0),
+        ("train.lr_clip", -1e-4),
+        ("train.lr_head", float("inf")),
+        ("train.weight_decay", -0.1),
+        ("train.loss_lambda", -1.0),
+        ("train.flip", 1.5),
+        ("train.gray", -0.1),
+        ("train.crop_area", [0.9, 0.1]),
+        ("train.crop_area", [0.0, 1.0]),
+        ("train.crop_area", [0.5, 1.5]),
+        ("model.temporal_layers", -1),
+        ("model.attention_heads", 0),
+        ("model.prompt", "{} {x}"),
+        ("model.prompt", "{} {}"),
+        ("data.seed", -1),
+        ("data.max_bad_share", 1.5),
+        ("data.max_bad_share", -0.1),
+        ("seeds", [-1]),
+        ("name", "mine"),
+    ],
+)
 def test_what_would_fail_or_mislead_much_later(key, value):
     refused({key: value}, key)
 
@@ -150,7 +227,9 @@ def test_paper_profile_is_section_4_1_and_table_5():
     assert (t.lr_head, t.lr_clip) == (5e-5, 5e-6), "section 4.1 and Table 5 print one each"
     assert (t.weight_decay, t.flip, t.gray, t.frames) == (0.02, 0.5, 0.2, 8)
     assert p.data.image_size == 224 and t.crop_area == (0.08, 1.0) and t.train_visual
-    assert (p.model.clip, p.model.pretrained) == ("ViT-B-16-quickgelu", "openai"), "OpenAI's weights need the quickgelu configuration"
+    assert (p.model.clip, p.model.pretrained) == ("ViT-B-16-quickgelu", "openai"), (
+        "OpenAI's weights need the quickgelu configuration"
+    )
 
 
 def test_both_profiles_read_the_paper_alike():
@@ -177,7 +256,14 @@ def test_every_field_in_deviations_exists(key):
 def test_every_reading_has_a_row_in_deviations():
     """``coarse`` and ``fine`` are the paper's own ablation."""
     fields = {f"model.{f.name}" for f in dataclasses.fields(ModelConfig)} - {"model.coarse", "model.fine"}
-    fields |= {"train.loss_lambda", "train.lr_head", "train.lr_clip", "train.weight_decay", "train.warmup_epochs", "train.crop_area"}
+    fields |= {
+        "train.loss_lambda",
+        "train.lr_head",
+        "train.lr_clip",
+        "train.weight_decay",
+        "train.warmup_epochs",
+        "train.crop_area",
+    }
     assert fields <= set(named_in_deviations())
 
 
@@ -186,7 +272,11 @@ def test_deviations_rows_are_complete():
     tables = re.findall(r"^\|.*\|\n\|[-|]+\|\n(?:\|.*\|\n)+", DEVIATIONS, re.MULTILINE)
     assert len(tables) == 6
     for table in tables:
-        rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines() if not line.startswith("|-")]
+        rows = [
+            [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
+            for line in table.splitlines()
+            if not line.startswith("|-")
+        ]
         assert all(len(r) == len(rows[0]) and all(r) for r in rows), rows[0]
 
 

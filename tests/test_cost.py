@@ -42,8 +42,12 @@ def hooked_macs(tower: nn.Module, video: torch.Tensor) -> dict[str, int]:
         seen["attention"] += 2 * scores * (width // module.num_heads)
 
     kinds = ((nn.Conv2d, conv), (nn.Linear, linear), (nn.MultiheadAttention, attention))
-    handles = [module.register_forward_hook(hook) for module in tower.modules() for kind, hook in kinds
-               if isinstance(module, kind)]
+    handles = [
+        module.register_forward_hook(hook)
+        for module in tower.modules()
+        for kind, hook in kinds
+        if isinstance(module, kind)
+    ]
     try:
         tower(video)
     finally:
@@ -52,10 +56,13 @@ def hooked_macs(tower: nn.Module, video: torch.Tensor) -> dict[str, int]:
     return seen
 
 
-@pytest.mark.parametrize("arch, hooked, complete", [
-    (B16, 90_162_855_936, 140_507_627_520),
-    (L14, 415_160_598_528, 648_102_150_144),
-])
+@pytest.mark.parametrize(
+    "arch, hooked, complete",
+    [
+        (B16, 90_162_855_936, 140_507_627_520),
+        (L14, 415_160_598_528, 648_102_150_144),
+    ],
+)
 def test_totals_agree_with_hooks_and_with_the_operator_counter(arch, hooked, complete):
     totals = cost.macs(arch)["totals"]
     assert totals[cost.SKIPS_MHA] == hooked / 1e9
@@ -164,10 +171,13 @@ def test_exact_head_counts_against_modules():
             assert sum(cost.head_parameters(d, "mha").values()) == count(attention, ffn(d), ffn(d))
 
 
-@pytest.mark.parametrize("arch, visual, blocks, total", [
-    (B16, 86_192_640, 37_828_608, 149_620_737),
-    (L14, 303_966_208, 85_054_464, 427_616_513),
-])
+@pytest.mark.parametrize(
+    "arch, visual, blocks, total",
+    [
+        (B16, 86_192_640, 37_828_608, 149_620_737),
+        (L14, 303_966_208, 85_054_464, 427_616_513),
+    ],
+)
 def test_parameters_of_clip(arch, visual, blocks, total):
     counts = cost.parameters(arch)
     assert (counts["visual"], counts["text_blocks"], counts["logit_scale"]) == (visual, blocks, 1)
@@ -205,7 +215,9 @@ def test_no_counted_inventory_gives_the_printed_parameters_of_vit_l():
     assert round(entries["visual + mha head"]["total_m"], 1) == 308.7
     assert round(entries["plain CLIP, everything"]["total_m"], 2) == 427.62
     assert {name for name, e in entries.items() if e["fits"]} == {
-        "BIKE's row + mha head", "BIKE's row + text_projection + printed head"}
+        "BIKE's row + mha head",
+        "BIKE's row + text_projection + printed head",
+    }
     assert round(entries["BIKE's row + mha head"]["total_m"], 1) == 311.7
     assert {e["paper_m"] for name, e in entries.items() if "without a head" not in name} == {312.0}
 

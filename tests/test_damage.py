@@ -76,17 +76,19 @@ def overwrite(data, rng):
     """A run of other bytes: a bad sector, a bad cable."""
     raw = np.frombuffer(data, np.uint8).copy()
     at, size = rng.integers(0, len(raw)), rng.integers(4, 600)
-    raw[at:at + size] = rng.choice([0, 255, -1]) if rng.random() < 0.5 else rng.integers(0, 256, len(raw[at:at + size]))
+    raw[at : at + size] = (
+        rng.choice([0, 255, -1]) if rng.random() < 0.5 else rng.integers(0, 256, len(raw[at : at + size]))
+    )
     return raw.tobytes()
 
 
 def truncate(data, rng):
-    return data[:rng.integers(1, len(data))]
+    return data[: rng.integers(1, len(data))]
 
 
 def half_loaded(data, rng):
     """As long as it should be, with zeros behind some place."""
-    return data[:(at := rng.integers(1, len(data)))] + bytes(len(data) - at)
+    return data[: (at := rng.integers(1, len(data)))] + bytes(len(data) - at)
 
 
 def wrong_header(data, rng):
@@ -105,11 +107,16 @@ def wrong_index(data, rng):
 def lost_piece(data, rng):
     """Some bytes in the middle are gone and the rest has moved up."""
     at = rng.integers(1, len(data))
-    return data[:at] + data[at + rng.integers(1, 2000):]
+    return data[:at] + data[at + rng.integers(1, 2000) :]
 
 
 def no_video(data, rng):
-    return [b"<html>Video unavailable</html>" * 50, rng.bytes(5000), b"\x89PNG\r\n\x1a\n" + rng.bytes(900), bytes(5000)][rng.integers(4)]
+    return [
+        b"<html>Video unavailable</html>" * 50,
+        rng.bytes(5000),
+        b"\x89PNG\r\n\x1a\n" + rng.bytes(900),
+        bytes(5000),
+    ][rng.integers(4)]
 
 
 KINDS = (flip_bits, overwrite, truncate, half_loaded, wrong_header, wrong_index, lost_piece, no_video)
@@ -147,13 +154,20 @@ def held(path):
     """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        times = sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size) if container.format.name.startswith("matroska") else []
+        times = (
+            sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size)
+            if container.format.name.startswith("matroska")
+            else []
+        )
     return np.array([round(10 * t) for t in times]) if times and len(times) < FRAMES else np.arange(FRAMES)
 
 
 @pytest.mark.parametrize("name", VIDEOS)
 def test_the_frames_of_a_sound_video_show_their_numbers(sound, name):
-    assert distances(sound[name][1]).argmin(1).tolist() == list(range(FRAMES)) and (distances(sound[name][1]).min(1) == 0).all()
+    assert (
+        distances(sound[name][1]).argmin(1).tolist() == list(range(FRAMES))
+        and (distances(sound[name][1]).min(1) == 0).all()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
@@ -176,7 +190,9 @@ def test_damage_ends_in_an_error_or_in_the_frames_asked_for(sound, tmp_path, bac
             assert far.min() > 2, f"{damaged}: frames {number} show {far.argmin(1)}"
             if kind in (truncate, wrong_header, wrong_index, lost_piece) and not name.endswith((".mkv", ".webm")):
                 assert np.array_equal(frames, whole[wanted]), "no picture is damaged"
-    if backend == "pyav" and kind is flip_bits and name != "vp9.webm":  # H.264 and MPEG-4 notice most flipped bits, VP9 hardly any
+    if (
+        backend == "pyav" and kind is flip_bits and name != "vp9.webm"
+    ):  # H.264 and MPEG-4 notice most flipped bits, VP9 hardly any
         assert errors >= 0.7 * COPIES
     if kind is no_video:
         assert errors == COPIES
@@ -189,8 +205,8 @@ def claim_more(name, path, target, extra):
         too_long(path, target, extra)
     elif name.endswith(".avi"):
         at = data.index(b"strh") + 8 + 32  # dwLength
-        assert int.from_bytes(data[at:at + 4], "little") == FRAMES
-        target.write_bytes(data[:at] + (FRAMES + extra).to_bytes(4, "little") + data[at + 4:])
+        assert int.from_bytes(data[at : at + 4], "little") == FRAMES
+        target.write_bytes(data[:at] + (FRAMES + extra).to_bytes(4, "little") + data[at + 4 :])
     else:
         tag = b"00:00:02.4"
         assert data.count(tag) == 1

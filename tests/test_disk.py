@@ -24,9 +24,14 @@ def test_the_first_list_that_is_there(tmp_path):
     (tmp_path / "annotations/val.csv").mkdir(parents=True)  # a folder is no list
     with pytest.raises(DataError) as e:
         find_list(tmp_path, ("annotations", ""), ("val.csv", "validate.csv"), "kinetics400")
-    assert str(tmp_path) in str(e.value) and "annotations/val.csv or val.csv or annotations/validate.csv or validate.csv" in str(e.value)
+    assert str(tmp_path) in str(
+        e.value
+    ) and "annotations/val.csv or val.csv or annotations/validate.csv or validate.csv" in str(e.value)
     (tmp_path / "annotations/validate.csv").write_text("x")
-    assert find_list(tmp_path, ("annotations", ""), ("val.csv", "validate.csv"), "kinetics400") == tmp_path / "annotations/validate.csv"
+    assert (
+        find_list(tmp_path, ("annotations", ""), ("val.csv", "validate.csv"), "kinetics400")
+        == tmp_path / "annotations/validate.csv"
+    )
     (tmp_path / "val.csv").write_text("x")
     assert find_list(tmp_path, ("annotations", ""), ("val.csv", "validate.csv"), "kinetics400") == tmp_path / "val.csv"
 
@@ -42,7 +47,10 @@ def test_lines(tmp_path, end):
     assert text_lines(file) == [(1, "first"), (4, "fourth 2"), (5, "ünf")]
 
 
-@pytest.mark.parametrize(("raw", "words"), [(b"", "has no lines"), (b" \n\r\n", "has no lines"), (b"a\n\xff\xfeb\n", "is not a text file in UTF-8")])
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [(b"", "has no lines"), (b" \n\r\n", "has no lines"), (b"a\n\xff\xfeb\n", "is not a text file in UTF-8")],
+)
 def test_files_that_are_no_list(tmp_path, raw, words):
     (tmp_path / "list.txt").write_bytes(raw)
     with pytest.raises(DataError) as e:
@@ -52,14 +60,27 @@ def test_files_that_are_no_list(tmp_path, raw, words):
 
 def test_rows(tmp_path):
     file = tmp_path / "list.csv"
-    file.write_bytes('\N{BYTE ORDER MARK}id,more,label\r\na1,x, "b c" \r\n\r\n"d\r\n2",y,"e, ""f"""\r\ng,,\r\n'.encode())
-    assert list(csv_rows(file, ("label", "id"))) == [(2, {"label": '"b c"', "id": "a1"}), (5, {"label": 'e, "f"', "id": "d\r\n2"}), (6, {"label": "", "id": "g"})]
+    file.write_bytes(
+        '\N{BYTE ORDER MARK}id,more,label\r\na1,x, "b c" \r\n\r\n"d\r\n2",y,"e, ""f"""\r\ng,,\r\n'.encode()
+    )
+    assert list(csv_rows(file, ("label", "id"))) == [
+        (2, {"label": '"b c"', "id": "a1"}),
+        (5, {"label": 'e, "f"', "id": "d\r\n2"}),
+        (6, {"label": "", "id": "g"}),
+    ]
 
 
-@pytest.mark.parametrize(("raw", "words"), [
-    (b"", "columns missing in the first line: id, label; expected id,label[,x]"), (b"id,Label\na,b\n", "columns missing in the first line: label"), (b"id,label\n", "has no rows"),
-    (b"id,label\na,b\nc\n", "line 3: has fewer than 2 columns; expected id,label[,x]"), (b"id,label\n\xff,b\n", "is not a csv file in UTF-8"),
-    (b'id,label\n"' + b"x" * 200_000 + b'",b\n', "is not a csv file in UTF-8 (field larger")])
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"", "columns missing in the first line: id, label; expected id,label[,x]"),
+        (b"id,Label\na,b\n", "columns missing in the first line: label"),
+        (b"id,label\n", "has no rows"),
+        (b"id,label\na,b\nc\n", "line 3: has fewer than 2 columns; expected id,label[,x]"),
+        (b"id,label\n\xff,b\n", "is not a csv file in UTF-8"),
+        (b'id,label\n"' + b"x" * 200_000 + b'",b\n', "is not a csv file in UTF-8 (field larger"),
+    ],
+)
 def test_files_that_are_no_csv(tmp_path, raw, words):
     (tmp_path / "list.csv").write_bytes(raw)
     with pytest.raises(DataError) as e:
@@ -70,7 +91,18 @@ def test_files_that_are_no_csv(tmp_path, raw, words):
 # --- the videos ---
 
 
-@pytest.mark.parametrize(("name", "base"), [("a.mp4", "a"), ("a.b.AVI", "a.b"), ("a.webm", "a"), ("a.mkv", "a"), ("a.txt", "a.txt"), ("a.b", "a.b"), ("a", "a")])
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("a.mp4", "a"),
+        ("a.b.AVI", "a.b"),
+        ("a.webm", "a"),
+        ("a.mkv", "a"),
+        ("a.txt", "a.txt"),
+        ("a.b", "a.b"),
+        ("a", "a"),
+    ],
+)
 def test_stem(name, base):
     assert stem(name) == base
 
@@ -92,20 +124,38 @@ def test_the_first_on_the_shelf_is_read():
         shelf.put(key, path)
     shelf.put_frames("b", "b/")
     shelf.put_frames("c", "c/")
-    assert shelf.paths == {"a": "a.mp4", "b": "b.mp4", "c": "c/"} and shelf.twice == [("a.mp4", "a.avi"), ("a.mp4", "a.webm")]
-    assert shelf.notes() == ("2 video files are second copies and not read (the first: a.avi; a.mp4 is read)",) and Shelf().notes() == ()
+    assert shelf.paths == {"a": "a.mp4", "b": "b.mp4", "c": "c/"} and shelf.twice == [
+        ("a.mp4", "a.avi"),
+        ("a.mp4", "a.webm"),
+    ]
+    assert (
+        shelf.notes() == ("2 video files are second copies and not read (the first: a.avi; a.mp4 is read)",)
+        and Shelf().notes() == ()
+    )
     assert shelf.unnamed(["b"]) == ("a.mp4", "c/") and shelf.unnamed(["a", "b", "c"]) == ()
 
 
 def test_class_folders(tmp_path):
-    for path in ("videos/HandStand/v_1.avi", "videos/HandStand/v_1.mp4", "videos/handstand/v_2.avi", "videos/other/v_9.avi", "Wave/V_1.avi", "videos/v_3.avi"):
+    for path in (
+        "videos/HandStand/v_1.avi",
+        "videos/HandStand/v_1.mp4",
+        "videos/handstand/v_2.avi",
+        "videos/other/v_9.avi",
+        "Wave/V_1.avi",
+        "videos/v_3.avi",
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"")
     for path in ("videos/HandStand/v_2", "videos/HandStand/v_4", "videos/HandStand/handstand"):
         (tmp_path / path).mkdir()
     number = {"handstand": 0, "wave": 1}
     shelf, home = class_folders(tmp_path, ("UCF-101", "videos", ""), number, str.casefold)
-    assert shelf.paths == {(0, "v_1"): "videos/HandStand/v_1.mp4", (0, "v_2"): "videos/handstand/v_2.avi", (0, "v_4"): "videos/HandStand/v_4", (1, "v_1"): "Wave/V_1.avi"}
+    assert shelf.paths == {
+        (0, "v_1"): "videos/HandStand/v_1.mp4",
+        (0, "v_2"): "videos/handstand/v_2.avi",
+        (0, "v_4"): "videos/HandStand/v_4",
+        (1, "v_1"): "Wave/V_1.avi",
+    }
     assert shelf.twice == [("videos/HandStand/v_1.mp4", "videos/HandStand/v_1.avi")] and home == "videos"
     exact, home = class_folders(tmp_path, ("", "videos"), number, str)
     assert exact.paths[1, "V_1"] == "Wave/V_1.avi" and home == ""

@@ -15,14 +15,25 @@ from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-SMALL = ["--set", "data.train_per_class=1", "--set", "data.val_per_class=1", "--set", "train.batch=10", "--set", "train.epochs=10"]
+SMALL = [
+    "--set",
+    "data.train_per_class=1",
+    "--set",
+    "data.val_per_class=1",
+    "--set",
+    "train.batch=10",
+    "--set",
+    "train.epochs=10",
+]
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Folder of what each of two processes has saved."""
     out = tmp_path_factory.mktemp("two")
-    done = subprocess.run([*LAUNCH, str(HERE / "two.py"), str(out)], timeout=240, capture_output=True, text=True, cwd=HERE)
+    done = subprocess.run(
+        [*LAUNCH, str(HERE / "two.py"), str(out)], timeout=240, capture_output=True, text=True, cwd=HERE
+    )
     assert done.returncode == 0, done.stderr
     return out
 
@@ -108,7 +119,11 @@ def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, dat
     _, err = job.communicate(timeout=120)
     assert job.returncode != 0 and not out.exists()
     said = re.findall(r"^sfar: .*", err.replace("\r", "\n"), re.MULTILINE)
-    assert len(said) == 1 and "another process of this job is gone" in said[0] and "goes on from the last kept state" in said[0], err
+    assert (
+        len(said) == 1
+        and "another process of this job is gone" in said[0]
+        and "goes on from the last kept state" in said[0]
+    ), err
     assert "RuntimeError" not in err  # no traceback of those that are left; torchrun reports which process it was
     again = subprocess.run(command, timeout=240, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
@@ -119,7 +134,9 @@ def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, dat
 def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     """As a batch system ends a job: torchrun hands the signal on, all processes stop after the same batch, one writes."""
     out = tmp_path / "x.safetensors"
-    job = subprocess.Popen(sfar("train", "sfar", *SMALL, "--out", out, "--keep-every", 0), stderr=subprocess.PIPE, text=True)
+    job = subprocess.Popen(
+        sfar("train", "sfar", *SMALL, "--out", out, "--keep-every", 0), stderr=subprocess.PIPE, text=True
+    )
     begun(job, tmp_path / "x.safetensors.states")
     job.send_signal(signal.SIGTERM)
     _, err = job.communicate(timeout=120)
@@ -130,18 +147,38 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     assert all(torch.allclose(v, got[k], atol=1e-3) for k, v in want.items() if "in_proj_bias" not in k)
 
 
-@pytest.mark.parametrize("args, message", [
-    (["train", "sfar", *SMALL, "--set", "train.batch=1", "--out", "x.safetensors"], "train.batch: a batch of 1 clips cannot be shared by 2 processes"),
-    (["train", "sfar", "--set", "train.btach=1", "--out", "x.safetensors"], "unknown configuration key 'train.btach'"),
-    (["summary"], "start it without torchrun")])
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        (
+            ["train", "sfar", *SMALL, "--set", "train.batch=1", "--out", "x.safetensors"],
+            "train.batch: a batch of 1 clips cannot be shared by 2 processes",
+        ),
+        (
+            ["train", "sfar", "--set", "train.btach=1", "--out", "x.safetensors"],
+            "unknown configuration key 'train.btach'",
+        ),
+        (["summary"], "start it without torchrun"),
+    ],
+)
 def test_a_mistake_is_reported_once(args, message, tmp_path, data):
     done = subprocess.run(sfar(*args), timeout=240, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode != 0 and len(re.findall(r"^sfar: ", done.stderr.replace("\r", "\n"), re.MULTILINE)) == 1 and message in done.stderr, done.stderr
+    assert (
+        done.returncode != 0
+        and len(re.findall(r"^sfar: ", done.stderr.replace("\r", "\n"), re.MULTILINE)) == 1
+        and message in done.stderr
+    ), done.stderr
 
 
 def test_metrics_of_two_processes_are_those_of_one(tmp_path, data):
     files = [tmp_path / f"{n}.json" for n in (1, 2)]
     for file, launch in zip(files, ([], LAUNCH)):
-        done = subprocess.run(sfar("evaluate", data, *SMALL, "--scores", file, launch=launch), timeout=240, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            sfar("evaluate", data, *SMALL, "--scores", file, launch=launch),
+            timeout=240,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         assert done.returncode == 0 and len(re.findall("of 25 videos", done.stdout)) == 1, done.stderr
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -75,8 +75,16 @@ def make(seed):
     b, c, n, w, ws, length, d = pick(1, 3), pick(1, 4), pick(1, 4), pick(1, 5), pick(1, 6), pick(1, 8), 2 * pick(1, 6)
     normal = lambda *shape: torch.randn(shape, generator=g, dtype=torch.float64)  # noqa: E731
     tau = 10 ** float(torch.empty(()).uniform_(-1, 0.3, generator=g))
-    return Case(normal(b, length, d), normal(c, w, d), random_mask(g, c, w, scattered=seed % 2 == 1), normal(c, n, ws, d),
-                random_mask(g, c, n, ws, scattered=seed % 2 == 1), normal(c, d), tau, seed)
+    return Case(
+        normal(b, length, d),
+        normal(c, w, d),
+        random_mask(g, c, w, scattered=seed % 2 == 1),
+        normal(c, n, ws, d),
+        random_mask(g, c, n, ws, scattered=seed % 2 == 1),
+        normal(c, d),
+        tau,
+        seed,
+    )
 
 
 def weights(seed, *shapes):
@@ -108,7 +116,9 @@ def compare(fast, slow, inputs, names, tolerance, dtype, seed):
     got, want = fast(*ours), slow(*theirs)
     for i, (a, b) in enumerate(zip(got, want, strict=True)):
         close(a, b, tolerance, f"output {i}")
-    grads = [torch.autograd.grad(projected(out, seed), of, allow_unused=True) for out, of in ((got, ours), (want, theirs))]
+    grads = [
+        torch.autograd.grad(projected(out, seed), of, allow_unused=True) for out, of in ((got, ours), (want, theirs))
+    ]
     for name, a, b in zip(names, *grads, strict=True):
         assert (a is None) == (b is None), name
         if a is not None:
@@ -152,7 +162,13 @@ def test_coarse_importance(seed, dtype, tolerance):
         return [E.coarse_importance(words, k.mask, frames, k.tau, reduce)]
 
     def slow(words, frames):
-        return [grid(lambda t, v: literal.coarse_importance(t, v, k.tau, reduce), [list(w[m]) for w, m in zip(words, k.mask)], frames)]
+        return [
+            grid(
+                lambda t, v: literal.coarse_importance(t, v, k.tau, reduce),
+                [list(w[m]) for w, m in zip(words, k.mask)],
+                frames,
+            )
+        ]
 
     compare(fast, slow, [k.words, k.frames], ["words", "frames"], tolerance, dtype, seed)
 
@@ -184,8 +200,10 @@ def test_a_learned_temperature_gets_the_literal_gradient(seed):
         return [E.coarse_importance(k.words, k.mask, k.frames, tau), E.fine_importance(means, k.frames, tau)]
 
     def slow(tau):
-        return [grid(lambda t, v: literal.coarse_importance(list(t), v, tau, "mean"), k.word_lists(), k.frames),
-                grid(lambda t, v: literal.fine_importance(t, v, tau), k.sub_lists(), k.frames)]
+        return [
+            grid(lambda t, v: literal.coarse_importance(list(t), v, tau, "mean"), k.word_lists(), k.frames),
+            grid(lambda t, v: literal.fine_importance(t, v, tau), k.sub_lists(), k.frames),
+        ]
 
     compare(fast, slow, [torch.tensor(k.tau, dtype=torch.float64)], ["temperature"], 1e-10, torch.float64, seed)
 
@@ -216,13 +234,30 @@ def literal_head(head, k, frames, cls, words, subs, cfg):
     def ffn(which):
         if cfg.ffn == "none":
             return lambda x: x
-        parts = [p[f"{which}.layers.{n}"] for n in ("0.weight", "0.bias", "2.weight", "2.bias")] if f"{which}.layers.0.weight" in p else []
+        parts = (
+            [p[f"{which}.layers.{n}"] for n in ("0.weight", "0.bias", "2.weight", "2.bias")]
+            if f"{which}.layers.0.weight" in p
+            else []
+        )
         return lambda x: literal.feed_forward(x, *parts, cfg.ffn_residual)
 
     word_lists = [w[m] for w, m in zip(words, k.mask)]
     sub_lists = [[s[m] for s, m in zip(ss, mm)] for ss, mm in zip(subs, k.sub_mask)]
-    out = literal.head(frames, cls, word_lists, sub_lists, attention, ffn("ffn_coarse"), ffn("ffn_fine"), SCALE, k.tau, cfg.coarse_reduce,
-                       cfg.frame_norm, cfg.coarse, cfg.fine)
+    out = literal.head(
+        frames,
+        cls,
+        word_lists,
+        sub_lists,
+        attention,
+        ffn("ffn_coarse"),
+        ffn("ffn_fine"),
+        SCALE,
+        k.tau,
+        cfg.coarse_reduce,
+        cfg.frame_norm,
+        cfg.coarse,
+        cfg.fine,
+    )
     return [o for o in out if o is not None]
 
 
@@ -238,8 +273,11 @@ def literal_result(seed):
 
 
 @many
-@pytest.mark.parametrize("dtype, tolerance, large", [(torch.float64, 1e-10, products.LARGE), (torch.float32, 1e-5, products.LARGE), (torch.float32, 1e-5, 0)],
-                         ids=["float64", "float32", "float32 by convolutions"])
+@pytest.mark.parametrize(
+    "dtype, tolerance, large",
+    [(torch.float64, 1e-10, products.LARGE), (torch.float32, 1e-5, products.LARGE), (torch.float32, 1e-5, 0)],
+    ids=["float64", "float32", "float32 by convolutions"],
+)
 def test_head(seed, dtype, tolerance, large, monkeypatch):
     monkeypatch.setattr(products, "LARGE", large)
     k, cfg = make(seed), ModelConfig(**READINGS[seed % len(READINGS)])
@@ -327,7 +365,7 @@ def test_videos_do_not_mix(seed):
     k = make(seed)
     together = run(k)
     for b in range(len(k.frames)):
-        close(run(k, frames=k.frames[b:b + 1]).logits, together.logits[b:b + 1], 1e-12)
+        close(run(k, frames=k.frames[b : b + 1]).logits, together.logits[b : b + 1], 1e-12)
 
 
 @many
@@ -382,14 +420,20 @@ def test_identical_subtexts_are_one(seed, attention):
 @some
 def test_one_word_and_one_subtext(seed):
     k = make(seed)
-    texts = ClassTexts(k.cls, k.words[:, :1], torch.ones_like(k.mask[:, :1]), k.subs[:, :1, :1], torch.ones_like(k.sub_mask[:, :1, :1]))
+    texts = ClassTexts(
+        k.cls, k.words[:, :1], torch.ones_like(k.mask[:, :1]), k.subs[:, :1, :1], torch.ones_like(k.sub_mask[:, :1, :1])
+    )
     head = head_of(k, ModelConfig())
     out = run(k, head=head, texts=texts)
     # One key: its weight is one whatever the query, so T^ = S W^v + T.
     augmented = texts.sub_words[:, 0] @ head.attention.wv + texts.words
     cosine = torch.einsum("cwd,bld->bcl", E.unit(augmented), E.unit(k.frames))
     close(out.coarse, (cosine / k.tau).softmax(-1), 1e-12)
-    close(out.fine, (torch.einsum("cd,bld->bcl", E.unit(texts.sub_words[:, 0, 0]), E.unit(k.frames)) / k.tau).softmax(-1), 1e-12)
+    close(
+        out.fine,
+        (torch.einsum("cd,bld->bcl", E.unit(texts.sub_words[:, 0, 0]), E.unit(k.frames)) / k.tau).softmax(-1),
+        1e-12,
+    )
 
 
 @some
@@ -428,10 +472,12 @@ def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
     b, length, c, d = 5, 3, 4, 6
     g = torch.Generator().manual_seed(parts)
     draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64).requires_grad_()  # noqa: E731
-    leaves = [draw(b, length, d), draw(c, d)] + [x for _ in range(parts) for x in (draw(b, c, length), draw(d, d), draw(d), draw(d, d), draw(d))]
+    leaves = [draw(b, length, d), draw(c, d)] + [
+        x for _ in range(parts) for x in (draw(b, c, length), draw(d, d), draw(d), draw(d, d), draw(d))
+    ]
 
     def split(x):
-        return [(x[i], fusion.Layers(*x[i + 1:i + 5])) for i in range(0, len(x), 5)]
+        return [(x[i], fusion.Layers(*x[i + 1 : i + 5])) for i in range(0, len(x), 5)]
 
     def fused(frames, cls, *x):
         return fusion.cosines(frames, E.unit(cls), split(x), residual)
@@ -445,7 +491,9 @@ def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
 
     close(fused(*leaves), plain(*leaves), 1e-12)
     weights = torch.randn(b, c, generator=g, dtype=torch.float64)
-    for got, want in zip(*(torch.autograd.grad((f(*leaves) * weights).sum(), leaves) for f in (fused, plain)), strict=True):
+    for got, want in zip(
+        *(torch.autograd.grad((f(*leaves) * weights).sum(), leaves) for f in (fused, plain)), strict=True
+    ):
         close(got, want, 1e-11)
     assert torch.autograd.gradcheck(fused, leaves)
 
@@ -463,15 +511,23 @@ def test_nothing_with_a_row_for_each_word_is_kept(method):
     """Of the size B x C x words x L, nor anything of B x C x d but the video embedding: what autograd saves is looked at."""
     b, length, c, n, w, d = 7, 5, 31, 3, 9, 16
     g = torch.Generator().manual_seed(0)
-    texts = ClassTexts(torch.randn(c, d, generator=g), torch.randn(c, w, d, generator=g), torch.ones(c, w, dtype=torch.bool), torch.randn(c, n, w, d, generator=g),
-                       torch.ones(c, n, w, dtype=torch.bool))
+    texts = ClassTexts(
+        torch.randn(c, d, generator=g),
+        torch.randn(c, w, d, generator=g),
+        torch.ones(c, w, dtype=torch.bool),
+        torch.randn(c, n, w, d, generator=g),
+        torch.ones(c, n, w, dtype=torch.bool),
+    )
     head = build_head("sfar", d, 0.1, ModelConfig(n_subtexts=n))
     kept = {}
 
     def pack(x):
         kept[x.data_ptr()] = x.numel()
         return x
+
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), torch.set_grad_enabled(method == "backward"):
         head(torch.randn(b, length, d, generator=g, requires_grad=True), texts, torch.tensor(1.0))
-    large = sorted(k for k in kept.values() if k >= b * c * d and k % b == 0)  # b is a prime that no other size has: of the videos, not of the texts alone
+    large = sorted(
+        k for k in kept.values() if k >= b * c * d and k % b == 0
+    )  # b is a prime that no other size has: of the videos, not of the texts alone
     assert large == ([] if method == "forward" else [b * c * d])  # o

@@ -54,7 +54,12 @@ def test_one_seed_again(runs, method):
     again = runs[1][method]
     assert again["trained"] == row["trained"] and not again["bad"] and not again["missing"]
     for k in ("top1", "top5"):
-        assert abs(again["views"]["1x1"][k] - row[k]["per_seed"][0]) <= TOLERANCE, (method, k, again["views"]["1x1"][k], row[k]["per_seed"])
+        assert abs(again["views"]["1x1"][k] - row[k]["per_seed"][0]) <= TOLERANCE, (
+            method,
+            k,
+            again["views"]["1x1"][k],
+            row[k]["per_seed"],
+        )
 
 
 @pytest.mark.slow
@@ -81,6 +86,7 @@ def test_there_is_something_to_win(runs):
 def test_videos_come_back_through_decord(runs):
     """The drawn videos are read by decord where it is installed, and PyAV sees the same frames."""
     from sfar.data.video import decord_available, read_frames
+
     clips = load_clips(get_profile("storyboard"), runs[0], "val")
     path = runs[0].root / clips.paths[0]
     auto, pyav = (read_frames(path, [0, 5, 9], backend=b).astype(int) for b in ("auto", "pyav"))
@@ -103,15 +109,24 @@ def test_zero_shot_again(runs):
             scores, labels = np.array(run["scores"]), np.array(run["labels"])
             assert runs[1][method]["trained"] == row["trained"] and len(labels) == row["videos"]
             half = half10(scores, labels)
-            for protocol, found_now in (("half10", half), ("split3", split3(of_folds(scores, labels, run["paths"], folds)))):
-                assert abs(found_now["top1"]["mean"] - row[protocol]["per_seed"][0]) <= allowed(row["videos"]), (name, method, protocol)
+            for protocol, found_now in (
+                ("half10", half),
+                ("split3", split3(of_folds(scores, labels, run["paths"], folds))),
+            ):
+                assert abs(found_now["top1"]["mean"] - row[protocol]["per_seed"][0]) <= allowed(row["videos"]), (
+                    name,
+                    method,
+                    protocol,
+                )
             for k in ("top1", "top5"):
                 assert abs(half["full"][k] - row["full"][k]["per_seed"][0]) <= allowed(row["videos"]), (name, method, k)
 
 
 def test_same_seed_same_record():
     """Twice the same seed on one machine: the same record to the last digit; another seed: another one."""
-    profile = get_profile("storyboard", {"data.train_per_class": 2, "data.val_per_class": 1, "train.epochs": 1, "data.seed": 77})
+    profile = get_profile(
+        "storyboard", {"data.train_per_class": 2, "data.val_per_class": 1, "train.epochs": 1, "data.seed": 77}
+    )
     data = dataset(profile)
     a, b, c = (run_one(Job(profile, data, "sfar", seed)) for seed in (3, 3, 4))
     for r in (a, b, c):

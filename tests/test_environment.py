@@ -18,12 +18,66 @@ PACKAGE = ROOT / "sfar"
 FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
 
 # A module imports only from layers before its own, or from its own.
-LAYERS = ("errors", "parallel", "config", "paths", "provenance", "cache", "paper", "data", "clip", "storyboard", "subtexts", "products", "embedding",
-          "fusion", "model", "loss", "mean_ap", "processes", "evaluate", "protocols", "frozen", "train", "checkpoint", "experiment", "resume", "distributed", "runs", "hosts", "ambiguity", "cost", "report", "notebooks", "reproduce", "plan", "summary", "quotes",
-          "bench_measure", "bench_literal", "bench_head", "bench_step", "bench_reader", "bench", "cli_subtexts", "cli_data", "cli_bench", "cli", "__main__")
+LAYERS = (
+    "errors",
+    "parallel",
+    "config",
+    "paths",
+    "provenance",
+    "cache",
+    "paper",
+    "data",
+    "clip",
+    "storyboard",
+    "subtexts",
+    "products",
+    "embedding",
+    "fusion",
+    "model",
+    "loss",
+    "mean_ap",
+    "processes",
+    "evaluate",
+    "protocols",
+    "frozen",
+    "train",
+    "checkpoint",
+    "experiment",
+    "resume",
+    "distributed",
+    "runs",
+    "hosts",
+    "ambiguity",
+    "cost",
+    "report",
+    "notebooks",
+    "reproduce",
+    "plan",
+    "summary",
+    "quotes",
+    "bench_measure",
+    "bench_literal",
+    "bench_head",
+    "bench_step",
+    "bench_reader",
+    "bench",
+    "cli_subtexts",
+    "cli_data",
+    "cli_bench",
+    "cli",
+    "__main__",
+)
 
-MACHINES = [{"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
-            for s, m in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("darwin", "x86_64"), ("win32", "AMD64"))]
+MACHINES = [
+    {"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
+    for s, m in (
+        ("linux", "x86_64"),
+        ("linux", "aarch64"),
+        ("darwin", "arm64"),
+        ("darwin", "x86_64"),
+        ("win32", "AMD64"),
+    )
+]
 
 
 # --- pins ----------------------------------------------------------------------------------------------------------
@@ -110,7 +164,9 @@ def test_no_machine_gets_two_versions_of_a_package():
 @pytest.mark.parametrize("name", FILES)
 def test_no_addresses(name):
     """Where packages come from is for the user's own pip settings to say."""
-    assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host|^\s*-[if]\s|\s@\s", text(name), re.MULTILINE)
+    assert not re.search(
+        r"://|--(extra-)?index|--find-links|--trusted-host|^\s*-[if]\s|\s@\s", text(name), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("requirement", [r for r in pyproject() if wanted(r, {})], ids=lambda r: r.name)
@@ -141,7 +197,9 @@ def imported(path):
             out |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports inside the package are written out"
-            out |= {f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names}
+            out |= {
+                f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names
+            }
     return out
 
 
@@ -193,15 +251,54 @@ def test_decord_is_imported_in_one_place():
 
 # These say where things are, how work is spread or what went wrong: no number follows from them.
 # "sfar" itself holds the version and silences a warning. A training that was interrupted goes on to the same weights to the bit (tests/test_resume.py).
-HARMLESS = {"sfar", "sfar.errors", "sfar.paths", "sfar.cache", "sfar.provenance", "sfar.parallel", "sfar.resume", "sfar.checkpoint"}
+HARMLESS = {
+    "sfar",
+    "sfar.errors",
+    "sfar.paths",
+    "sfar.cache",
+    "sfar.provenance",
+    "sfar.parallel",
+    "sfar.resume",
+    "sfar.checkpoint",
+}
 # The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
 # A table's record is kept under the versions of all stages before it (``table1.inputs``).
 ALL_RUNS = ("world", "sets", "frames", "run")
-THROUGH_INPUTS = {"world": (), "sets": (), "frames": ("world", "sets"), "embeddings": ("world", "sets"), "run": ("world", "sets"), "host_run": ALL_RUNS, "weights": ALL_RUNS,
-                  **dict.fromkeys(("table1", "fig7b", "ablations", "few_shot", "zero_shot", "multi_label", "sub_actions", "generalization", "ambiguity", "qualitative"), ALL_RUNS),
-                  "table13": (*ALL_RUNS, "fig7b")}
+THROUGH_INPUTS = {
+    "world": (),
+    "sets": (),
+    "frames": ("world", "sets"),
+    "embeddings": ("world", "sets"),
+    "run": ("world", "sets"),
+    "host_run": ALL_RUNS,
+    "weights": ALL_RUNS,
+    **dict.fromkeys(
+        (
+            "table1",
+            "fig7b",
+            "ablations",
+            "few_shot",
+            "zero_shot",
+            "multi_label",
+            "sub_actions",
+            "generalization",
+            "ambiguity",
+            "qualitative",
+        ),
+        ALL_RUNS,
+    ),
+    "table13": (*ALL_RUNS, "fig7b"),
+}
 # Sub-texts are inputs of a run themselves (``experiment.run_inputs``), whichever code reads or makes them; how runs are spread changes none.
-BY_CONTENT = {"sfar.subtexts", "sfar.subtexts.texts", "sfar.subtexts.groups", "sfar.storyboard.captions", "sfar.data.labels", "sfar.runs", "sfar.paper"}
+BY_CONTENT = {
+    "sfar.subtexts",
+    "sfar.subtexts.texts",
+    "sfar.subtexts.groups",
+    "sfar.storyboard.captions",
+    "sfar.data.labels",
+    "sfar.runs",
+    "sfar.paper",
+}
 
 
 def dotted(file):
@@ -210,8 +307,10 @@ def dotted(file):
 
 def empty(path):
     """Whether a module only says what it is: docstring and constants."""
-    return all(isinstance(n, ast.Assign | ast.AnnAssign) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
-               for n in ast.parse(path.read_bytes()).body)
+    return all(
+        isinstance(n, ast.Assign | ast.AnnAssign) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+        for n in ast.parse(path.read_bytes()).body
+    )
 
 
 def closure(names):
@@ -232,7 +331,11 @@ def code_of(*stages):
 
 def uncovered(names, covered):
     """Modules that importing ``names`` runs and that no key knows of."""
-    return {m for m in closure(names) - covered - HARMLESS - BY_CONTENT if not (MODULES[m].name == "__init__.py" and empty(MODULES[m]))}
+    return {
+        m
+        for m in closure(names) - covered - HARMLESS - BY_CONTENT
+        if not (MODULES[m].name == "__init__.py" and empty(MODULES[m]))
+    }
 
 
 @pytest.mark.parametrize("stage", cache.STAGES)
@@ -240,7 +343,9 @@ def test_cache_keys_cover_all_code(stage):
     listed = cache.STAGES[stage]
     assert len(set(listed)) == len(listed)
     assert not [f for f in listed if not (PACKAGE / f).is_file()], "a file that is not there"
-    assert not uncovered(code_of(stage), code_of(stage, *THROUGH_INPUTS.get(stage, ()))), f"add to cache.STAGES[{stage!r}]"
+    assert not uncovered(code_of(stage), code_of(stage, *THROUGH_INPUTS.get(stage, ()))), (
+        f"add to cache.STAGES[{stage!r}]"
+    )
 
 
 def test_cache_keys_cover_what_makes_the_numbers():

@@ -54,7 +54,11 @@ def test_topk():
 def test_relevant_mass():
     importance = np.array([[0.1, 0.2, 0.3, 0.4], [0.25, 0.25, 0.25, 0.25], [1.0, 2.0, 3.0, 4.0]])
     indices = np.array([[0, 2, 4, 6], [0, 1, 2, 3], [0, 0, 1, 1]])
-    relevance = [np.array([True, False, False, False, True, False, False, False]), np.array([False] * 4), np.array([False, True])]
+    relevance = [
+        np.array([True, False, False, False, True, False, False, False]),
+        np.array([False] * 4),
+        np.array([False, True]),
+    ]
     # frames 0 and 4: 0.1 + 0.3; none; the frames sampled twice count twice: (3 + 4) / 10
     assert relevant_mass(importance, indices, relevance) == pytest.approx([0.4, 0.0, 0.7])
 
@@ -70,7 +74,7 @@ def test_relevant_mass_does_not_depend_on_the_scale():
 
 def crop(frames, top, left):
     """One view by hand: cut, to the scale 0 to 1, normalise; float32 [L, 3, size, size]."""
-    cut = frames[:, top:top + tiny.SIZE, left:left + tiny.SIZE] / 255
+    cut = frames[:, top : top + tiny.SIZE, left : left + tiny.SIZE] / 255
     return torch.from_numpy((cut - np.array(CLIP_MEAN)) / np.array(CLIP_STD)).permute(0, 3, 1, 2).float()
 
 
@@ -83,7 +87,9 @@ def probabilities(model, view):
 def model(request):
     model = tiny.model(request.param)
     with torch.no_grad():
-        model.clip.logit_scale.fill_(np.log(50))  # so that views disagree, and the mean of softmax is not softmax of the mean
+        model.clip.logit_scale.fill_(
+            np.log(50)
+        )  # so that views disagree, and the mean of softmax is not softmax of the mean
     return model
 
 
@@ -141,7 +147,9 @@ def test_importance_is_that_of_the_true_class(clips):
     assert s.coarse.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
 
 
-@pytest.mark.parametrize("method, coarse, fine", [("clip", False, False), ("single", True, False), ("sfar", True, True)])
+@pytest.mark.parametrize(
+    "method, coarse, fine", [("clip", False, False), ("single", True, False), ("sfar", True, True)]
+)
 def test_only_the_importance_a_method_has(method, coarse, fine, clips):
     s = score(tiny.model(method), clips, FRAMES, tiny.SIZE)
     assert (s.coarse is not None, s.fine is not None) == (coarse, fine)

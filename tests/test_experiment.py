@@ -28,6 +28,7 @@ def roots(tmp_path_factory):
     """Two classes in three layouts, 4 + 2 videos each."""
     from sfar.storyboard.sets import write_hmdb51, write_ucf101
     from sfar.storyboard.write import write_kinetics
+
     base = tmp_path_factory.mktemp("data")
     for name, write in (("kinetics400", write_kinetics), ("ucf101", write_ucf101), ("hmdb51", write_hmdb51)):
         write(base / name, 5, 4, 2, classes=SOLE[name], workers=1)
@@ -77,34 +78,60 @@ def test_a_drawn_set_is_drawn_once(monkeypatch, tmp_path):
 
     def draw(folder, which, seed, train, val):
         from sfar.storyboard.sets import write_hmdb51
+
         calls.append((which, seed, train, val))
         write_hmdb51(folder, seed, train, val, classes=SOLE["hmdb51"], workers=1)
+
     monkeypatch.setattr(X, "draw", draw)
-    p = get_profile("storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 2, "data.val_per_class": 1})
+    p = get_profile(
+        "storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 2, "data.val_per_class": 1}
+    )
     data = X.dataset(p)
     assert data.drawn and data.layout == "hmdb51" and X.dataset(p) == data and calls == [("hmdb51", 2025, 2, 1)]
-    assert X.dataset(get_profile("storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 1, "data.val_per_class": 1})).fingerprint != data.fingerprint
+    assert (
+        X.dataset(
+            get_profile(
+                "storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 1, "data.val_per_class": 1}
+            )
+        ).fingerprint
+        != data.fingerprint
+    )
 
 
 def test_by_name():
     p = get_profile("storyboard", {"data.shots": 2, "data.shot_seed": 3, "data.shot_draws": 2, "train.epochs": 9})
     other = X.by_name(p, "storyboard-ucf101")
-    assert (other.data.dataset, other.data.root, other.data.fold, other.data.shots, other.data.shot_draws) == ("storyboard-ucf101", "", 1, 0, 1)
+    assert (other.data.dataset, other.data.root, other.data.fold, other.data.shots, other.data.shot_draws) == (
+        "storyboard-ucf101",
+        "",
+        1,
+        0,
+        1,
+    )
     assert other.train == p.train and other.model == p.model and other.data.seed == p.data.seed
     with pytest.raises(ConfigError, match="data.dataset"):
         X.by_name(p, "storyboard-kinetics600")
 
 
-@pytest.mark.parametrize("classes, label_set", [
-    (tuple(KINETICS), "storyboard"), ((*UCF, *HMDB), "storyboard"), (("zumba", "abseiling"), "kinetics400"),
-    (("cartwheel", "brush hair"), "hmdb51"), (("cliff diving", "pizza tossing"), "ucf101")])
+@pytest.mark.parametrize(
+    "classes, label_set",
+    [
+        (tuple(KINETICS), "storyboard"),
+        ((*UCF, *HMDB), "storyboard"),
+        (("zumba", "abseiling"), "kinetics400"),
+        (("cartwheel", "brush hair"), "hmdb51"),
+        (("cliff diving", "pizza tossing"), "ucf101"),
+    ],
+)
 def test_subtexts_are_of_the_first_label_set_that_has_all(classes, label_set):
     texts = X.subtexts_of(get_profile("storyboard"), classes)
     assert tuple(texts) == classes and texts.n == 4 and texts.label_set == label_set
 
 
 def test_subtexts_of_no_label_set():
-    with pytest.raises(ConfigError, match="has all 3 classes: the nearest, .*, lacks 'swallowing swords'.*sfar subtexts generate"):
+    with pytest.raises(
+        ConfigError, match="has all 3 classes: the nearest, .*, lacks 'swallowing swords'.*sfar subtexts generate"
+    ):
         X.subtexts_of(get_profile("storyboard"), ("long jump", "making pizza", "swallowing swords"))
 
 
@@ -145,7 +172,10 @@ def test_epoch_repeats(roots):
     p = at(roots)
     data = X.dataset(p)
     assert X.epoch_repeats(p, data, 8) == 1
-    assert X.epoch_repeats(at(roots, **{"data.shots": 1}), data, 2) == 4 and X.epoch_repeats(at(roots, **{"data.shots": 2}), data, 3) == 2  # floor
+    assert (
+        X.epoch_repeats(at(roots, **{"data.shots": 1}), data, 2) == 4
+        and X.epoch_repeats(at(roots, **{"data.shots": 2}), data, 3) == 2
+    )  # floor
     assert X.epoch_repeats(at(roots, **{"data.shots": 1, "train.few_shot_epoch": "once"}), data, 2) == 1
 
 
@@ -159,12 +189,26 @@ def key(overrides=None, method="sfar", seed=0, views="1x1"):
 
 
 def test_what_does_not_change_a_key():
-    assert key({"seeds": [4, 5]}) == key() == key({"train.frozen_draws": 2}) == key({"train.few_shot_epoch": "once"}), "read in other runs only"
-    assert key(method="vanilla", seed=1) == key({"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False}, "vanilla"), "nothing is trained"
+    assert key({"seeds": [4, 5]}) == key() == key({"train.frozen_draws": 2}) == key({"train.few_shot_epoch": "once"}), (
+        "read in other runs only"
+    )
+    assert key(method="vanilla", seed=1) == key(
+        {"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False}, "vanilla"
+    ), "nothing is trained"
 
 
-@pytest.mark.parametrize("change", [
-    {"data.shots": 2}, {"train.train_visual": False}, {"train.epochs": 1}, {"train.frames": 4}, {"train.crop_area": [0.1, 1]}, {"data.max_bad_share": 0.5}, {"model.prompt": "{}"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data.shots": 2},
+        {"train.train_visual": False},
+        {"train.epochs": 1},
+        {"train.frames": 4},
+        {"train.crop_area": [0.1, 1]},
+        {"data.max_bad_share": 0.5},
+        {"model.prompt": "{}"},
+    ],
+)
 def test_what_does(change):
     assert key(change) != key()
 
@@ -172,13 +216,25 @@ def test_what_does(change):
 def test_what_does_where_it_is_read():
     frozen, shots = {"train.train_visual": False}, {"data.shots": 2}
     assert key({**frozen, "train.frozen_draws": 2}) != key(frozen)
-    assert len({key(shots), key({**shots, "train.few_shot_epoch": "once"}), key({**shots, "data.shot_seed": 1}), key({**shots, "data.shot_draws": 2})}) == 4
+    assert (
+        len(
+            {
+                key(shots),
+                key({**shots, "train.few_shot_epoch": "once"}),
+                key({**shots, "data.shot_seed": 1}),
+                key({**shots, "data.shot_draws": 2}),
+            }
+        )
+        == 4
+    )
 
 
 def test_a_local_weights_file_counts_by_its_content(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"1")
     (tmp_path / "b.pt").write_bytes(b"1")
-    inputs = lambda name: X.run_inputs(get_profile("paper", {"model.pretrained": str(tmp_path / name)}), DATA, "clip", 0, "1x1")  # noqa: E731
+    inputs = lambda name: X.run_inputs(
+        get_profile("paper", {"model.pretrained": str(tmp_path / name)}), DATA, "clip", 0, "1x1"
+    )  # noqa: E731
     assert inputs("a.pt")["weights"] == inputs("b.pt")["weights"]
     before = inputs("a.pt")["weights"]
     (tmp_path / "a.pt").write_bytes(b"2")
@@ -205,25 +261,38 @@ class Evaluated:
 
 
 def test_result_of_one_label():
-    s = Scores(np.array([[.7, .2, .1], [.3, .3, .4]], np.float32), np.array([0, 1]), np.array([0, 1]))
+    s = Scores(np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]], np.float32), np.array([0, 1]), np.array([0, 1]))
     r = X.result(s, Evaluated(Manifest("kinetics400", "val", Path(), ("a", "b", "c"), ()), []))
-    assert (r["top1"], r["top5"], r["ranks"]) == (50.0, 100.0, [0, 2]) and np.float32(r["scores"]) == pytest.approx(s.probabilities, abs=0)
+    assert (r["top1"], r["top5"], r["ranks"]) == (50.0, 100.0, [0, 2]) and np.float32(r["scores"]) == pytest.approx(
+        s.probabilities, abs=0
+    )
     assert json.loads(json.dumps(r)) == r
-    many = Scores(np.full((1001, 100), .01, np.float32), np.zeros(1001, int), np.arange(1001))
+    many = Scores(np.full((1001, 100), 0.01, np.float32), np.zeros(1001, int), np.arange(1001))
     assert "scores" not in X.result(many, Evaluated(Manifest("kinetics400", "val", Path(), ("a",) * 100, ()), []))
 
 
 def test_result_of_many_labels():
     rng = np.random.default_rng(0)
     scores = rng.random((40, 3)).astype(np.float32)
-    sets = [tuple(int(k) for k in range(3) if rng.random() < .4) for _ in range(42)]
+    sets = [tuple(int(k) for k in range(3) if rng.random() < 0.4) for _ in range(42)]
     kept = np.array([i for i in range(42) if i not in (3, 7)])  # two could not be read
-    manifest = Manifest("charades", "val", Path(), ("a", "b", "c"), tuple(Clip(str(i), min(s, default=-1), str(i), s) for i, s in enumerate(sets)), multi_label=True)
+    manifest = Manifest(
+        "charades",
+        "val",
+        Path(),
+        ("a", "b", "c"),
+        tuple(Clip(str(i), min(s, default=-1), str(i), s) for i, s in enumerate(sets)),
+        multi_label=True,
+    )
     r = X.result(Scores(scores, np.full(40, -1), kept), Evaluated(manifest, sets))
     positive = np.array([[k in sets[i] for k in range(3)] for i in kept])
-    assert set(r["map"]) == set(VARIANTS) and r["map"]["official"] == pytest.approx(mean_ap(scores, positive, "official"))
+    assert set(r["map"]) == set(VARIANTS) and r["map"]["official"] == pytest.approx(
+        mean_ap(scores, positive, "official")
+    )
     assert r["sets"] == [list(sets[i]) for i in kept] and json.loads(json.dumps(r)) == r
-    none = X.result(Scores(scores, np.full(40, -1), kept), Evaluated(manifest, [tuple(k for k in s if k) for s in sets]))
+    none = X.result(
+        Scores(scores, np.full(40, -1), kept), Evaluated(manifest, [tuple(k for k in s if k) for s in sets])
+    )
     assert "official" not in none["map"], "the official script has no number for a class without positives"
 
 
@@ -233,23 +302,32 @@ def test_result_of_many_labels():
 def test_zero_shot_scores_restores_the_classes(roots, monkeypatch):
     p = at(roots, "ucf101")
     data = X.dataset(p)
-    model = X.build_model(p, X.Dataset("kinetics400", Path(), "", SOLE["kinetics400"], False), SOLE["kinetics400"], "sfar", 0).eval()
+    model = X.build_model(
+        p, X.Dataset("kinetics400", Path(), "", SOLE["kinetics400"], False), SOLE["kinetics400"], "sfar", 0
+    ).eval()
     own = model.texts
     frames = torch.randn(2, 8, own.cls.shape[1], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model.from_embeddings(frames).logits
     found = X.zero_shot_scores(model, p, data, "sfar")
-    assert np.array(found["scores"]).shape == (12, 2) and found["classes"] == list(data.classes) and len(set(found["paths"])) == 12, "all folds' videos"
+    assert (
+        np.array(found["scores"]).shape == (12, 2)
+        and found["classes"] == list(data.classes)
+        and len(set(found["paths"])) == 12
+    ), "all folds' videos"
     assert all(torch.equal(getattr(model.texts, f.name), getattr(own, f.name)) for f in dataclasses.fields(own))
     with torch.no_grad():
         assert torch.equal(model.from_embeddings(frames).logits, before)
     other = X.build_model(p, data, data.classes, "sfar", 0)
     other.load_state_dict(model.state_dict())
     clips = X.load_clips(p, data, "all")
-    assert np.allclose(X.score(other, clips, 8, 64).probabilities, found["scores"], atol=1e-6), "the same as a model of those classes"
+    assert np.allclose(X.score(other, clips, 8, 64).probabilities, found["scores"], atol=1e-6), (
+        "the same as a model of those classes"
+    )
 
     def fail(*args, **kwargs):
         raise DataError("damaged")
+
     monkeypatch.setattr(X, "score", fail)
     with pytest.raises(DataError):
         X.zero_shot_scores(model, p, data, "sfar")

@@ -29,17 +29,44 @@ def made_up(profile, variants, seeds, workers=None, desc=""):
     for v in variants:
         p = v.profile(profile, seeds[0])
         n, k = VIDEOS[p.data.dataset], p.data.shots
-        skill = SKILL[v.method] + (0.02 * np.log2(k) + 0.03 * (p.train.few_shot_epoch == "repeat") + 0.02 * (p.data.shot_draws > 1) + 0.05 * p.train.train_visual if k else 0)
+        skill = SKILL[v.method] + (
+            0.02 * np.log2(k)
+            + 0.03 * (p.train.few_shot_epoch == "repeat")
+            + 0.02 * (p.data.shot_draws > 1)
+            + 0.05 * p.train.train_visual
+            if k
+            else 0
+        )
         hard = np.random.default_rng(zlib.crc32(p.data.dataset.encode())).random(n)
         out[v.name] = []
         for s in seeds if v.method != "vanilla" else seeds[:1]:
             rng = np.random.default_rng([s, zlib.crc32(v.name.encode())])
             hit = 0.5 * (rng.random(n) + hard) < skill
-            trained = ["head"] * (v.method not in ("vanilla", "clip")) + ["logit_scale"] + ["visual"] * p.train.train_visual if k else []
+            trained = (
+                ["head"] * (v.method not in ("vanilla", "clip")) + ["logit_scale"] + ["visual"] * p.train.train_visual
+                if k
+                else []
+            )
             clips = 10 * min(24, k * (1 if p.data.shot_draws == 1 else 5)) if k else 0
-            training = {"clips": clips, "repeats": 240 // clips if p.train.few_shot_epoch == "repeat" else 1, "bad": {}} if k else None
-            out[v.name].append({"method": v.method, "seed": s, "trained": trained, "training": training, "views": {"1x1": {"ranks": np.where(hit, 0, rng.integers(1, 10, n)).tolist()}},
-                                "labels": [0] * n, "classes": ["a"] * 10, "bad": {}, "missing": [], "seconds": 1.0})
+            training = (
+                {"clips": clips, "repeats": 240 // clips if p.train.few_shot_epoch == "repeat" else 1, "bad": {}}
+                if k
+                else None
+            )
+            out[v.name].append(
+                {
+                    "method": v.method,
+                    "seed": s,
+                    "trained": trained,
+                    "training": training,
+                    "views": {"1x1": {"ranks": np.where(hit, 0, rng.integers(1, 10, n)).tolist()}},
+                    "labels": [0] * n,
+                    "classes": ["a"] * 10,
+                    "bad": {},
+                    "missing": [],
+                    "seconds": 1.0,
+                }
+            )
     return out
 
 
@@ -59,17 +86,27 @@ def test_every_cell_is_there_once(record):
     keys = [tuple(c[k] for k in few_shot_page._KEY) for c in record["cells"]]
     assert len(set(keys)) == len(keys) == 3 * 4 * 5 * 2 + 3 * 4 + TUNED_SETS * 2 * 2
     for d in VIDEOS:
-        assert {(k, m, e) for dd, k, m, e, t, n in keys if (dd, t, n) == (d, "frozen", 1)} == {(k, m, e) for k in SHOTS for m in METHODS for e in ("repeat", "once")}
-    assert {(d, k, m) for d, k, m, _, t, _ in keys if t == "fine-tuned"} == {(d, k, m) for d in TUNED for k in (2, 16) for m in ("clip", "sfar")}
+        assert {(k, m, e) for dd, k, m, e, t, n in keys if (dd, t, n) == (d, "frozen", 1)} == {
+            (k, m, e) for k in SHOTS for m in METHODS for e in ("repeat", "once")
+        }
+    assert {(d, k, m) for d, k, m, _, t, _ in keys if t == "fine-tuned"} == {
+        (d, k, m) for d in TUNED for k in (2, 16) for m in ("clip", "sfar")
+    }
     for c in record["cells"]:
-        assert ("visual" in c["trained"]) == (c["tower"] == "fine-tuned") and len(c["top1"]["per_seed"]) == (1 if c["method"] == "vanilla" else len(SEEDS))
+        assert ("visual" in c["trained"]) == (c["tower"] == "fine-tuned") and len(c["top1"]["per_seed"]) == (
+            1 if c["method"] == "vanilla" else len(SEEDS)
+        )
 
 
 def test_a_seed_draws_the_list_and_the_zero_shot_row_has_none():
     profile = get_profile("storyboard")
     by = {tuple(what.values()): v for what, v in few_shot.variants(profile)}
     sfar = by["storyboard-ucf101", 4, "sfar", "repeat", "frozen", 1]
-    assert [sfar.profile(profile, s).data.shot_seed for s in (0, 3)] == [0, 3] and sfar.profile(profile, 3).data.shots == 4 and not sfar.profile(profile, 0).train.train_visual
+    assert (
+        [sfar.profile(profile, s).data.shot_seed for s in (0, 3)] == [0, 3]
+        and sfar.profile(profile, 3).data.shots == 4
+        and not sfar.profile(profile, 0).train.train_visual
+    )
     assert by["storyboard-ucf101", 4, "sfar", "repeat", "frozen", 8].profile(profile, 2).data.shot_draws == 8
     assert by["storyboard-ucf101", 4, "clip", "once", "frozen", 1].profile(profile, 2).train.few_shot_epoch == "once"
     assert by[TUNED[0], 2, "clip", "repeat", "fine-tuned", 1].profile(profile, 2).train.train_visual
@@ -79,7 +116,11 @@ def test_a_seed_draws_the_list_and_the_zero_shot_row_has_none():
 
 def test_averages_are_over_k_and_sets_and_differences_paired(record):
     for a in record["averages"]:
-        cells = [few_shot_page.cell(record, d, k, a["method"], a["epoch"], lists=a["lists"])["top1"]["mean"] for d in VIDEOS for k in SHOTS]
+        cells = [
+            few_shot_page.cell(record, d, k, a["method"], a["epoch"], lists=a["lists"])["top1"]["mean"]
+            for d in VIDEOS
+            for k in SHOTS
+        ]
         assert a["mean"] == pytest.approx(np.mean(cells), abs=2e-4) and a["low"] < a["mean"] < a["high"]
     for d in record["differences"]:
         first, second = (few_shot_page.average(record, *who) for who in (d["name"], d["against"]))
@@ -87,7 +128,10 @@ def test_averages_are_over_k_and_sets_and_differences_paired(record):
         assert d["verdict"] == ("holds" if d["low"] > 0 else "does not hold" if d["high"] < 0 else "undecided")
     assert len(record["differences_cells"]) == 3 * 4 * 4 + TUNED_SETS * 2
     for d in record["differences_cells"]:
-        first, second = (few_shot_page.cell(record, d["dataset"], d["shots"], m, tower=d["tower"])["top1"]["mean"] for m in (d["name"], d["against"]))
+        first, second = (
+            few_shot_page.cell(record, d["dataset"], d["shots"], m, tower=d["tower"])["top1"]["mean"]
+            for m in (d["name"], d["against"])
+        )
         assert d["mean"] == pytest.approx(first - second, abs=3e-4) and d["low"] <= d["mean"] <= d["high"]
 
 
@@ -97,7 +141,14 @@ def test_claims_follow_the_intervals(record):
         assert (c["verdict"] == "holds") == (c["low"] > 0) and (c["verdict"] == "does not hold") == (c["high"] < 0)
 
 
-@pytest.mark.parametrize("lows, verdict", [({}, "holds"), ({"clip": (1.0, -1.0, 3.0)}, "undecided"), ({"clip": (1.0, -1.0, 3.0), "single": (-2.0, -3.0, -1.0)}, "does not hold")])
+@pytest.mark.parametrize(
+    "lows, verdict",
+    [
+        ({}, "holds"),
+        ({"clip": (1.0, -1.0, 3.0)}, "undecided"),
+        ({"clip": (1.0, -1.0, 3.0), "single": (-2.0, -3.0, -1.0)}, "does not hold"),
+    ],
+)
 def test_highest_needs_every_rival(record, lows, verdict):
     changed = json.loads(json.dumps(record))
     for d in changed["differences"]:
@@ -119,7 +170,9 @@ def test_bootstrap_strata_against_a_plain_one():
         seeds = rng.integers(4, size=4)
         plain.append(np.mean([v[seeds][:, rng.integers(v.shape[1], size=v.shape[1])].mean() for v in values]))
     width = high - low
-    assert mean == pytest.approx(np.mean([v.mean() for v in values])) and (low, high) == pytest.approx(tuple(np.percentile(plain, [2.5, 97.5])), abs=0.06 * width)
+    assert mean == pytest.approx(np.mean([v.mean() for v in values])) and (low, high) == pytest.approx(
+        tuple(np.percentile(plain, [2.5, 97.5])), abs=0.06 * width
+    )
     assert bootstrap_strata(values) == (mean, low, high), "another call, other draws"
 
 
@@ -130,7 +183,9 @@ def test_bootstrap_strata_does_not_average_a_shared_seed_away():
     assert three[2] - three[1] == pytest.approx(one[2] - one[1], rel=0.05)
     of_video = np.random.default_rng(1).normal(0, 5, (1, 50)) + np.zeros((4, 1))
     one, three = bootstrap_mean(of_video), bootstrap_strata([of_video] * 3)
-    assert three[2] - three[1] == pytest.approx((one[2] - one[1]) / np.sqrt(3), rel=0.1), "videos of three data sets are three samples"
+    assert three[2] - three[1] == pytest.approx((one[2] - one[1]) / np.sqrt(3), rel=0.1), (
+        "videos of three data sets are three samples"
+    )
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------
@@ -138,26 +193,45 @@ def test_bootstrap_strata_does_not_average_a_shared_seed_away():
 
 def test_files_hold_the_same_numbers(record, tmp_path):
     files = few_shot_page.write(record, tmp_path)
-    assert {f.name for f in files} == {p.name for p in tmp_path.iterdir()} == {"few_shot.csv", "few_shot.md", "few_shot.tex", "few_shot.json", "table3.png", "table3.svg"}
+    assert (
+        {f.name for f in files}
+        == {p.name for p in tmp_path.iterdir()}
+        == {"few_shot.csv", "few_shot.md", "few_shot.tex", "few_shot.json", "table3.png", "table3.svg"}
+    )
     assert json.loads((tmp_path / "few_shot.json").read_text()) == json.loads(json.dumps(record))
     lines = list(csv.DictReader(io.StringIO((tmp_path / "few_shot.csv").read_text())))
     for c in record["cells"]:
         (top1, top5) = [x for x in lines if x["part"] == "cell" and all(x[k] == str(c[k]) for k in few_shot_page._KEY)]
-        assert (float(top1["mean"]), float(top1["low"]), float(top1["high"])) == tuple(c["top1"][k] for k in ("mean", "low", "high")) and float(top5["mean"]) == c["top5"]["mean"]
+        assert (float(top1["mean"]), float(top1["low"]), float(top1["high"])) == tuple(
+            c["top1"][k] for k in ("mean", "low", "high")
+        ) and float(top5["mean"]) == c["top5"]["mean"]
         assert top1["trained"] == " ".join(c["trained"]) and (top1["seeds"] == "") == (c["method"] == "vanilla")
-    assert len([x for x in lines if x["part"] == "difference"]) == len(record["differences"]) + len(record["differences_cells"])
+    assert len([x for x in lines if x["part"] == "difference"]) == len(record["differences"]) + len(
+        record["differences_cells"]
+    )
     page, tex = (tmp_path / "few_shot.md").read_text(), (tmp_path / "few_shot.tex").read_text()
     for epoch in ("repeat", "once"):
         for m in METHODS:
-            numbers = [few_shot_page.cell(record, d, k, m, epoch)["top1"]["mean"] for d in VIDEOS for k in SHOTS] + [few_shot_page.average(record, m, epoch)["mean"]]
-            (line,) = {x for x in few_shot_page.accuracy_markdown(record, epoch).splitlines() if few_shot_page.style.NAMES[m] in x}
+            numbers = [few_shot_page.cell(record, d, k, m, epoch)["top1"]["mean"] for d in VIDEOS for k in SHOTS] + [
+                few_shot_page.average(record, m, epoch)["mean"]
+            ]
+            (line,) = {
+                x
+                for x in few_shot_page.accuracy_markdown(record, epoch).splitlines()
+                if few_shot_page.style.NAMES[m] in x
+            }
             assert [c.strip() for c in line.split("|")[2:-2]] == [f"{x:.1f}" for x in numbers] and line in page
             assert " & ".join(f"{x:.1f}" for x in numbers) in tex
 
 
 def test_the_zero_shot_row_says_that_it_has_no_seed(record):
     (line,) = [x for x in few_shot_page.set_markdown(record, "storyboard-ucf101").splitlines() if "Vanilla" in x]
-    assert "| none" in line and "| nothing" in line and "±" not in line and "Epoch" in few_shot_page.set_markdown(record, "storyboard-ucf101")
+    assert (
+        "| none" in line
+        and "| nothing" in line
+        and "±" not in line
+        and "Epoch" in few_shot_page.set_markdown(record, "storyboard-ucf101")
+    )
 
 
 def test_conventions_and_lists_say_how_many_clips(record):
@@ -169,31 +243,55 @@ def test_conventions_and_lists_say_how_many_clips(record):
 
 def test_fine_tuned_rows_are_marked(record):
     table = few_shot_page.tuned_markdown(record)
-    assert table.count("visual") == 4 * TUNED_SETS == table.count("\n") - 1 and "visual" not in few_shot_page.set_markdown(record, "storyboard-hmdb51")
+    assert table.count("visual") == 4 * TUNED_SETS == table.count(
+        "\n"
+    ) - 1 and "visual" not in few_shot_page.set_markdown(record, "storyboard-hmdb51")
 
 
 def test_cells_say_where_sfar_is_higher(record):
     for d in record["datasets"]:
         table = few_shot_page.cells_markdown(record, d)
         own = [x for x in record["differences_cells"] if x["dataset"] == d]
-        assert all(f"{x['mean']:+.1f} ({x['low']:+.1f} to {x['high']:+.1f}){' ▲' * (x['verdict'] == 'holds')}{' ▼' * (x['verdict'] == 'does not hold')}" in table for x in own)
-        assert table.count("▲") == sum(x["verdict"] == "holds" for x in own) > 0 and table.count("fine-tuned") == (d in TUNED)
+        assert all(
+            f"{x['mean']:+.1f} ({x['low']:+.1f} to {x['high']:+.1f}){' ▲' * (x['verdict'] == 'holds')}{' ▼' * (x['verdict'] == 'does not hold')}"
+            in table
+            for x in own
+        )
+        assert table.count("▲") == sum(x["verdict"] == "holds" for x in own) > 0 and table.count("fine-tuned") == (
+            d in TUNED
+        )
 
 
 def test_the_papers_averages_are_recomputed():
     found = {a["method"]: a for a in few_shot_page.paper_averages()}
-    assert {m for m, a in found.items() if not a["agrees"]} == {"OST"} and found["OST"]["mean"] == pytest.approx(811.9 / 12) and found["OST"]["printed"] == 67.6
+    assert (
+        {m for m, a in found.items() if not a["agrees"]} == {"OST"}
+        and found["OST"]["mean"] == pytest.approx(811.9 / 12)
+        and found["OST"]["printed"] == 67.6
+    )
     assert found["VideoPrompt"]["cells"] == 8 and all(a["cells"] == 12 for m, a in found.items() if m != "VideoPrompt")
-    assert found["TC-CLIP"]["agrees"] and found["ViFi-CLIP"]["agrees"], "72.85 and 65.35: a half may be rounded either way"
+    assert found["TC-CLIP"]["agrees"] and found["ViFi-CLIP"]["agrees"], (
+        "72.85 and 65.35: a half may be rounded either way"
+    )
     text = few_shot_page.averages_text()
-    assert "OST: 67.6 printed, 67.66 from its cells" in text and "VideoPrompt's is over 8 cells, the others' over 12" in text and "SFAR" not in text
+    assert (
+        "OST: 67.6 printed, 67.66 from its cells" in text
+        and "VideoPrompt's is over 8 cells, the others' over 12" in text
+        and "SFAR" not in text
+    )
     row = next(x for x in few_shot_page.paper_markdown("table3").splitlines() if x.startswith("| SFAR"))
     assert [c.strip() for c in row.split("|")[-5:-1]] == ["78.7", "78.67", "12", "yes"]
 
 
 def test_measured_and_printed_never_share_a_table(record):
-    measured = few_shot_page.accuracy_markdown(record, "repeat") + few_shot_page.set_markdown(record, "storyboard-ucf101")
-    printed = {r["method"] for name in ("table3", "table12") for r in paper.load(name)} - {"Vanilla CLIP", "SFAR (ours)", "BIKE"}
+    measured = few_shot_page.accuracy_markdown(record, "repeat") + few_shot_page.set_markdown(
+        record, "storyboard-ucf101"
+    )
+    printed = {r["method"] for name in ("table3", "table12") for r in paper.load(name)} - {
+        "Vanilla CLIP",
+        "SFAR (ours)",
+        "BIKE",
+    }
     assert printed and not any(m in measured for m in printed) and "78.7" in few_shot_page.paper_markdown("table3")
     assert few_shot_page.paper_markdown("table12").count("\n") == 8, "seven rows"
 
@@ -239,7 +337,10 @@ def test_the_committed_record_fits_the_code_and_its_files():
     profile = get_profile("storyboard")
     record = STUDY.load(profile)
     assert record["seeds"] == list(profile.seeds) and len(record["cells"]) == len(few_shot.variants(profile))
-    assert all(c["top1"]["seeds"] == (1 if c["method"] == "vanilla" else 5) and c["top1"]["videos"] in (160, 400) for c in record["cells"])
+    assert all(
+        c["top1"]["seeds"] == (1 if c["method"] == "vanilla" else 5) and c["top1"]["videos"] in (160, 400)
+        for c in record["cells"]
+    )
     folder = paths.results("storyboard")
     assert (folder / "few_shot.md").read_text() == few_shot_page.as_markdown(record).rstrip() + "\n"
     assert all((folder / f"table3{e}").stat().st_size > 20_000 for e in (".png", ".svg"))

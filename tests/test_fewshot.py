@@ -26,7 +26,16 @@ def make(per_class=20, classes=CLASSES, folder=True, ending=".avi", **fields):
         for k, name in enumerate(classes):
             stem = f"Some_clip_{n}_{name.replace(' ', '_')}_f_cm_np1_fr_med_{n}"
             clips.append(Clip((name.replace(" ", "_") + "/" if folder else "") + stem + ending, k, stem))
-    return Manifest(**{"name": "hmdb51", "split": "train", "root": Path("/data/hmdb51"), "classes": tuple(classes), "clips": tuple(clips)} | fields)
+    return Manifest(
+        **{
+            "name": "hmdb51",
+            "split": "train",
+            "root": Path("/data/hmdb51"),
+            "classes": tuple(classes),
+            "clips": tuple(clips),
+        }
+        | fields
+    )
 
 
 def segments(videos=6, **fields):
@@ -36,8 +45,17 @@ def segments(videos=6, **fields):
         for k in range(2):
             clips.append(Clip(f"Charades_v1/V{v}.mp4", k, f"V{v}/{k}", (k,), 1.5 + k, 4.0 + v))
     clips.append(Clip("Charades_v1/V0.mp4", 0, "V0/2", (0,), 10.0, 12.25))
-    return Manifest(**{"name": "charades", "split": "train", "root": Path("/data/charades"), "classes": ("Holding a book", "Sitting down"),
-                       "clips": tuple(clips), "multi_label": True} | fields)
+    return Manifest(
+        **{
+            "name": "charades",
+            "split": "train",
+            "root": Path("/data/charades"),
+            "classes": ("Holding a book", "Sitting down"),
+            "clips": tuple(clips),
+            "multi_label": True,
+        }
+        | fields
+    )
 
 
 def shuffled(manifest, seed=0):
@@ -99,12 +117,18 @@ def test_root_and_unicode_form_do_not_matter():
     names = [f"Hohe_B\u00fclle_{n}" for n in range(40)]
     one = make(classes=("catch",), clips=tuple(Clip(f"catch/{s}.avi", 0, s) for s in names))
     # the same files on a file system that keeps decomposed names
-    apart = tuple(Clip(unicodedata.normalize("NFD", c.path), 0, unicodedata.normalize("NFD", c.video_id)) for c in one.clips)
+    apart = tuple(
+        Clip(unicodedata.normalize("NFD", c.path), 0, unicodedata.normalize("NFD", c.video_id)) for c in one.clips
+    )
     other = dataclasses.replace(one, root=Path("/mnt/videos"), clips=apart)
     assert apart[0].path != one.clips[0].path
-    assert {c.path for c in choose(one, 3).clips} == set(sorted((c.path for c in one.clips), key=lambda p: sha("0", p))[:3])  # composed, NFC, as they stand
+    assert {c.path for c in choose(one, 3).clips} == set(
+        sorted((c.path for c in one.clips), key=lambda p: sha("0", p))[:3]
+    )  # composed, NFC, as they stand
     for shots in (1, 3):
-        assert [unicodedata.normalize("NFC", c.path) for c in choose(other, shots).clips] == [c.path for c in choose(one, shots).clips]
+        assert [unicodedata.normalize("NFC", c.path) for c in choose(other, shots).clips] == [
+            c.path for c in choose(one, shots).clips
+        ]
 
 
 def test_parts_of_videos_are_ranked_with_their_times_and_come_from_different_videos():
@@ -113,8 +137,13 @@ def test_parts_of_videos_are_ranked_with_their_times_and_come_from_different_vid
         out = choose(manifest, 6, seed)  # as many as there are videos: of video 0 only one of its two parts of class 0
         paths = [c.path for c in out.clips if c.label == 0]
         assert len(paths) == len(set(paths)) == 6
-        part, = (c for c in out.clips if c.path.endswith("/V0.mp4") and c.label == 0)
-        assert part.start == min((1.5, 4.0), (10.0, 12.25), key=lambda t: sha(str(seed), "Charades_v1/V0.mp4", str(t[0]), str(t[1])))[0]
+        (part,) = (c for c in out.clips if c.path.endswith("/V0.mp4") and c.label == 0)
+        assert (
+            part.start
+            == min((1.5, 4.0), (10.0, 12.25), key=lambda t: sha(str(seed), "Charades_v1/V0.mp4", str(t[0]), str(t[1])))[
+                0
+            ]
+        )
     assert len({c for seed in range(8) for c in choose(manifest, 6, seed).clips if c.video_id in ("V0/0", "V0/2")}) == 2
     with pytest.raises(DataError, match=r"'Holding a book' has 6 videos .* 7 shots need 7"):  # 7 parts
         choose(manifest, 7)
@@ -122,8 +151,13 @@ def test_parts_of_videos_are_ranked_with_their_times_and_come_from_different_vid
 
 def test_a_class_with_too_few_videos():
     manifest = make(5)
-    few = dataclasses.replace(manifest, clips=tuple(c for c in manifest.clips if c.label != 1 or c.path.endswith("_4.avi")))
-    with pytest.raises(DataError, match=r"hmdb51: class 'cartwheel' has 1 videos in the train split of hmdb51, 2 shots need 2; get the whole data set .*data\.shots"):
+    few = dataclasses.replace(
+        manifest, clips=tuple(c for c in manifest.clips if c.label != 1 or c.path.endswith("_4.avi"))
+    )
+    with pytest.raises(
+        DataError,
+        match=r"hmdb51: class 'cartwheel' has 1 videos in the train split of hmdb51, 2 shots need 2; get the whole data set .*data\.shots",
+    ):
         choose(few, 2)
     with pytest.raises(DataError, match=r"2 videos of the list are not on disk, get them"):
         choose(dataclasses.replace(few, missing=("x", "y")), 2)
@@ -158,10 +192,16 @@ def test_union_of_draws():
     assert union(manifest, 2, 1, seed=7) == choose(manifest, 2, 7)
     two, eight = union(manifest, 2, 2), union(manifest, 2, 8)
     assert set(choose(manifest, 2).clips) < set(two.clips) < set(eight.clips)
-    assert len(eight.clips) == len(set(eight.clips)) and [c for c in manifest.clips if c in eight.clips] == list(eight.clips)
+    assert len(eight.clips) == len(set(eight.clips)) and [c for c in manifest.clips if c in eight.clips] == list(
+        eight.clips
+    )
     for k in range(3):  # 8 draws of 2 out of 20: 11.4 different ones on average
         assert 2 < sum(c.label == k for c in two.clips) <= 4 and 7 <= sum(c.label == k for c in eight.clips) <= 16
-    want = {p for d in ("0", "0.1") for p in sorted((c.path for c in manifest.clips if c.label == 1), key=lambda p: sha(d, p))[:2]}
+    want = {
+        p
+        for d in ("0", "0.1")
+        for p in sorted((c.path for c in manifest.clips if c.label == 1), key=lambda p: sha(d, p))[:2]
+    }
     assert {c.path for c in two.clips if c.label == 1} == want
     assert set(union(shuffled(manifest), 2, 8).clips) == set(eight.clips)
 
@@ -172,7 +212,18 @@ def test_the_draws_of_different_seeds_are_different():
         union(make(), 2, 0)
 
 
-@pytest.mark.parametrize(("full", "chosen", "want"), [(240_000, 800, 300), (9537, 202, 47), (3570, 102, 35), (3570, 3570, 1), (100, 102, 1), (203, 102, 1), (204, 102, 2)])
+@pytest.mark.parametrize(
+    ("full", "chosen", "want"),
+    [
+        (240_000, 800, 300),
+        (9537, 202, 47),
+        (3570, 102, 35),
+        (3570, 3570, 1),
+        (100, 102, 1),
+        (203, 102, 1),
+        (204, 102, 2),
+    ],
+)
 def test_repeats_of_an_epoch(full, chosen, want):
     assert repeats(full, chosen) == want  # the first three: Kinetics-400, UCF-101 and HMDB-51 with K=2
 
@@ -210,16 +261,31 @@ def test_what_a_saved_list_says(tmp_path):
     save_list(tmp_path / "k2.json", chosen, 2, 0)
     data = json.loads((tmp_path / "k2.json").read_text(encoding="utf-8"))
     digest = data.pop("sha256")
-    assert data == {"dataset": "hmdb51", "split": "train", "shots": 2, "seed": 0, "classes": list(CLASSES),
-                    "clips": {name: [c.path for c in chosen.clips if c.label == k] for k, name in enumerate(CLASSES)}}
-    assert digest == hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    assert data == {
+        "dataset": "hmdb51",
+        "split": "train",
+        "shots": 2,
+        "seed": 0,
+        "classes": list(CLASSES),
+        "clips": {name: [c.path for c in chosen.clips if c.label == k] for k, name in enumerate(CLASSES)},
+    }
+    assert (
+        digest
+        == hashlib.sha256(
+            json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        ).hexdigest()
+    )
 
 
 def test_a_changed_list_is_refused(tmp_path):
     file, manifest = tmp_path / "k2.json", make()
     save_list(file, choose(manifest, 2), 2, 0)
     text = file.read_text(encoding="utf-8")
-    for old, new in ((choose(manifest, 2).clips[0].path, choose(manifest, 4, 9).clips[-1].path), ('"seed": 0', '"seed": 1'), ('"cartwheel"', '"cartwheels"')):
+    for old, new in (
+        (choose(manifest, 2).clips[0].path, choose(manifest, 4, 9).clips[-1].path),
+        ('"seed": 0', '"seed": 1'),
+        ('"cartwheel"', '"cartwheels"'),
+    ):
         assert old in text
         file.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(DataError, match=r"k2\.json: was changed after it was written.*write the list again"):
@@ -231,7 +297,11 @@ def test_a_changed_list_is_refused(tmp_path):
 def test_a_list_of_another_data_set(tmp_path):
     file = tmp_path / "k2.json"
     save_list(file, choose(make(), 2), 2, 0)
-    for other, field in ((make(name="ucf101"), "dataset 'hmdb51'"), (make(classes=CLASSES[::-1]), "classes"), (make(split="train2"), "split 'train'")):
+    for other, field in (
+        (make(name="ucf101"), "dataset 'hmdb51'"),
+        (make(classes=CLASSES[::-1]), "classes"),
+        (make(split="train2"), "split 'train'"),
+    ):
         with pytest.raises(DataError, match=rf"k2\.json: is a list for {field}"):
             load_list(file, other)
 
@@ -239,17 +309,30 @@ def test_a_list_of_another_data_set(tmp_path):
 def test_a_saved_list_in_another_layout_of_the_same_videos(tmp_path):
     save_list(tmp_path / "k2.json", choose(make(), 2), 2, 0)
     want = [c.video_id for c in choose(make(), 2).clips]
-    for other in (make(folder=False), make(ending=".mp4"), make(folder=False, ending="")):  # flat; converted; folders of frames
+    for other in (
+        make(folder=False),
+        make(ending=".mp4"),
+        make(folder=False, ending=""),
+    ):  # flat; converted; folders of frames
         assert [c.video_id for c in load_list(tmp_path / "k2.json", other).clips] == want
     chosen = choose(segments(), 4)
     save_list(tmp_path / "k4.json", chosen, 4, 0)
     frames = [dataclasses.replace(c, path="Charades_v1_rgb/" + c.path[12:-4]) for c in segments().clips]
-    assert [c.video_id for c in load_list(tmp_path / "k4.json", segments(clips=tuple(frames))).clips] == [c.video_id for c in chosen.clips]
+    assert [c.video_id for c in load_list(tmp_path / "k4.json", segments(clips=tuple(frames))).clips] == [
+        c.video_id for c in chosen.clips
+    ]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{", "begins as JSON and is not"), ("{}", "field 'dataset' is missing"), ('{"a": ' + "9" * 5000 + "}", "begins as JSON and is not"),
-    ('{"dataset": "hmdb51", "split": "train", "shots": "2"}', "field 'shots' is missing or no int"), ("{" * 100_000, "begins as JSON and is not")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "begins as JSON and is not"),
+        ("{}", "field 'dataset' is missing"),
+        ('{"a": ' + "9" * 5000 + "}", "begins as JSON and is not"),
+        ('{"dataset": "hmdb51", "split": "train", "shots": "2"}', "field 'shots' is missing or no int"),
+        ("{" * 100_000, "begins as JSON and is not"),
+    ],
+)
 def test_json_that_is_no_list(tmp_path, text, message):
     (tmp_path / "k.json").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=rf"k\.json: {message}"):
@@ -257,19 +340,44 @@ def test_json_that_is_no_list(tmp_path, text, message):
 
 
 def sign(body):
-    return json.dumps({**body, "sha256": hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()})
+    return json.dumps(
+        {
+            **body,
+            "sha256": hashlib.sha256(
+                json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+            ).hexdigest(),
+        }
+    )
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"shots": 3}, r"says 3 shots and lists 2 clips per class"),
-    ({"clips": {}}, "class 'brush hair' has 0 clips"),
-    ({"clips": {"brush hair": [5]}}, r"class 'brush hair', entry 1: expected a path or \[path, start, end\], got 5"),
-    ({"clips": {"brush hair": ["../../etc/passwd"]}}, r"class 'brush hair', entry 1: '\.\./\.\./etc/passwd' is not a path below"),
-    ({"clips": {"brush hair": ["brush_hair/none.avi"]}}, r"class 'brush hair', entry 1: brush_hair/none\.avi is not among the 60 videos"),
-    ({"clips": {"cartwheel": [make().clips[0].path]}}, r"is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\)"),
-    ({"clips": {"brush hair": [make().clips[0].path] * 2}}, r"entry 2: .* is listed already: .*entry 1"),
-    ({"clips": {"brush hair": [[make().clips[0].path, 0.0, 1.0]]}}, r"entry 1: .* has no part of class 'brush hair' from 0\.0 to 1\.0 seconds"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shots": 3}, r"says 3 shots and lists 2 clips per class"),
+        ({"clips": {}}, "class 'brush hair' has 0 clips"),
+        (
+            {"clips": {"brush hair": [5]}},
+            r"class 'brush hair', entry 1: expected a path or \[path, start, end\], got 5",
+        ),
+        (
+            {"clips": {"brush hair": ["../../etc/passwd"]}},
+            r"class 'brush hair', entry 1: '\.\./\.\./etc/passwd' is not a path below",
+        ),
+        (
+            {"clips": {"brush hair": ["brush_hair/none.avi"]}},
+            r"class 'brush hair', entry 1: brush_hair/none\.avi is not among the 60 videos",
+        ),
+        (
+            {"clips": {"cartwheel": [make().clips[0].path]}},
+            r"is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\)",
+        ),
+        ({"clips": {"brush hair": [make().clips[0].path] * 2}}, r"entry 2: .* is listed already: .*entry 1"),
+        (
+            {"clips": {"brush hair": [[make().clips[0].path, 0.0, 1.0]]}},
+            r"entry 1: .* has no part of class 'brush hair' from 0\.0 to 1\.0 seconds",
+        ),
+    ],
+)
 def test_a_list_with_a_right_hash_and_wrong_content(tmp_path, change, message):
     save_list(tmp_path / "k2.json", choose(make(), 2), 2, 0)
     body = json.loads((tmp_path / "k2.json").read_text(encoding="utf-8"))
@@ -305,12 +413,27 @@ def test_a_segment_that_the_data_set_has_twice(tmp_path):
 
 
 def lines(manifest, chosen, form="{name} {label}"):
-    out = [form.format(path=c.path, name=Path(c.path).name, stem=c.video_id, label=c.label, word=manifest.classes[c.label]) for c in chosen.clips]
+    out = [
+        form.format(path=c.path, name=Path(c.path).name, stem=c.video_id, label=c.label, word=manifest.classes[c.label])
+        for c in chosen.clips
+    ]
     return sorted(out, key=lambda line: sha(line))  # any order
 
 
-@pytest.mark.parametrize("form", ["{name} {label}", "{path} {label}", "{stem} {label}", "{name}\t{label}", "  {name}   {label} ", "other/folder/{name} {label}",
-                                  "brush_hair\\{name} {label}", "{name} {word}", "{path} {word}"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{name} {label}",
+        "{path} {label}",
+        "{stem} {label}",
+        "{name}\t{label}",
+        "  {name}   {label} ",
+        "other/folder/{name} {label}",
+        "brush_hair\\{name} {label}",
+        "{name} {word}",
+        "{path} {word}",
+    ],
+)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
 def test_text_lists(tmp_path, form, end):
     manifest, chosen = make(), choose(make(), 4, 11)
@@ -320,10 +443,18 @@ def test_text_lists(tmp_path, form, end):
 
 
 def test_a_text_list_with_names_as_hmdb51_has_them(tmp_path):
-    names = ["#122_Fwd_roll_somersault_f_cm_np1_ri_med_0", "kick__Best_to_the_nuts!_kick_f_cm_np1_ba_goo_0", "Iai_(The_girl)_part_1_draw_sword_f_cm_np1_le_med_2",
-             "Hohe_B\u00fclle_catch_f_cm_np1_ba_med_2", "Does_20+_Pull_Ups v1.2_pullup_f_cm_np1_fr_med_0", "ride bike 3"]
+    names = [
+        "#122_Fwd_roll_somersault_f_cm_np1_ri_med_0",
+        "kick__Best_to_the_nuts!_kick_f_cm_np1_ba_goo_0",
+        "Iai_(The_girl)_part_1_draw_sword_f_cm_np1_le_med_2",
+        "Hohe_B\u00fclle_catch_f_cm_np1_ba_med_2",
+        "Does_20+_Pull_Ups v1.2_pullup_f_cm_np1_fr_med_0",
+        "ride bike 3",
+    ]
     manifest = make(classes=("a b", "b"), clips=tuple(Clip(f"x/{n}.avi", i % 2, n) for i, n in enumerate(names)))
-    text = "\ufeff" + "".join(f"{unicodedata.normalize('NFD', n)}.avi {('A_B', 'b')[i % 2]}\n" for i, n in enumerate(names))
+    text = "\ufeff" + "".join(
+        f"{unicodedata.normalize('NFD', n)}.avi {('A_B', 'b')[i % 2]}\n" for i, n in enumerate(names)
+    )
     (tmp_path / "list.txt").write_text(text, encoding="utf-8")
     assert load_list(tmp_path / "list.txt", manifest) == manifest
 
@@ -333,38 +464,77 @@ def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
     names = class_names("ucf101")
     assert [names[k] for k in (34, 35, 46, 47)] == ["hammering", "hammer throw", "jumping jack", "jump rope"]
     folder = lambda k: "".join(w.capitalize() for w in names[k].split())  # noqa: E731
-    clips = tuple(Clip(f"{folder(k)}/v_{folder(k)}_g{g:02d}_c01.avi", k, f"v_{folder(k)}_g{g:02d}_c01") for k in range(101) for g in (8, 9, 10))
+    clips = tuple(
+        Clip(f"{folder(k)}/v_{folder(k)}_g{g:02d}_c01.avi", k, f"v_{folder(k)}_g{g:02d}_c01")
+        for k in range(101)
+        for g in (8, 9, 10)
+    )
     manifest = make(classes=names, clips=clips, name="ucf101")
-    (tmp_path / "k.txt").write_text("".join(f"{Path(c.path).name} {c.label}\r\n" for c in clips if "_g09_" not in c.path), encoding="utf-8")
+    (tmp_path / "k.txt").write_text(
+        "".join(f"{Path(c.path).name} {c.label}\r\n" for c in clips if "_g09_" not in c.path), encoding="utf-8"
+    )
     out = load_list(tmp_path / "k.txt", manifest)
     assert len(out.clips) == 202 and shots_of(out) == 2
-    (tmp_path / "k.txt").write_text("".join(f"{c.path} {folder(c.label)}\n" for c in out.clips), encoding="utf-8")  # CamelCase names
+    (tmp_path / "k.txt").write_text(
+        "".join(f"{c.path} {folder(c.label)}\n" for c in out.clips), encoding="utf-8"
+    )  # CamelCase names
     assert load_list(tmp_path / "k.txt", manifest) == out
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ("nowhere.avi 0", r"line 3: nowhere\.avi is not among the 60 videos of the train split of hmdb51"),
-    ("cartwheel/lost.avi 1", r"line 3: cartwheel/lost\.avi is not on disk \(expected /data/hmdb51/cartwheel/lost\.avi\)"),
-    ("elsewhere/lost.avi 1", r"line 3: elsewhere/lost\.avi is not on disk"), ("lost 1", r"line 3: lost is not on disk"), ("lost.mp4 1", r"line 3: lost\.mp4 is not on disk"),
-    ("{first} 1", r"line 3: .* is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\); numbers count from 0"),
-    ("{first} cartwheel", r"line 3: .* is listed as class 1"),
-    ("{first} 3", r"line 3: label 3; hmdb51 has 3 classes, numbered from 0 to 2"),
-    ("{first} -1", r"line 3: .* does not end with a class"), ("{first}", r"line 3: .* does not end with a class"), ("0", "line 3: '0' does not end with a class"),
-    ("{first} juggling", r"line 3: .* does not end with a class"), ("{first} " + "1" * 5000, "line 3: .* does not end with a class"),
-    ("{first} 0", r"line 3: .* is listed already: .*line 1"), ("elsewhere/{name} 0", r"line 3: .* is listed already: .*line 1"),
-    ("/etc/passwd 0", r"line 3: '/etc/passwd' is not a path below the data root"), ("../x.avi 0", r"line 3: '\.\./x\.avi' is not a path"),
-    ("{other} 0", "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; every class needs the same number"),
-])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nowhere.avi 0", r"line 3: nowhere\.avi is not among the 60 videos of the train split of hmdb51"),
+        (
+            "cartwheel/lost.avi 1",
+            r"line 3: cartwheel/lost\.avi is not on disk \(expected /data/hmdb51/cartwheel/lost\.avi\)",
+        ),
+        ("elsewhere/lost.avi 1", r"line 3: elsewhere/lost\.avi is not on disk"),
+        ("lost 1", r"line 3: lost is not on disk"),
+        ("lost.mp4 1", r"line 3: lost\.mp4 is not on disk"),
+        (
+            "{first} 1",
+            r"line 3: .* is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\); numbers count from 0",
+        ),
+        ("{first} cartwheel", r"line 3: .* is listed as class 1"),
+        ("{first} 3", r"line 3: label 3; hmdb51 has 3 classes, numbered from 0 to 2"),
+        ("{first} -1", r"line 3: .* does not end with a class"),
+        ("{first}", r"line 3: .* does not end with a class"),
+        ("0", "line 3: '0' does not end with a class"),
+        ("{first} juggling", r"line 3: .* does not end with a class"),
+        ("{first} " + "1" * 5000, "line 3: .* does not end with a class"),
+        ("{first} 0", r"line 3: .* is listed already: .*line 1"),
+        ("elsewhere/{name} 0", r"line 3: .* is listed already: .*line 1"),
+        ("/etc/passwd 0", r"line 3: '/etc/passwd' is not a path below the data root"),
+        ("../x.avi 0", r"line 3: '\.\./x\.avi' is not a path"),
+        (
+            "{other} 0",
+            "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; every class needs the same number",
+        ),
+    ],
+)
 def test_bad_lines_are_named(tmp_path, line, message):
     manifest = make(missing=("cartwheel/lost.avi",))
-    first, other = (c.path for c in manifest.clips if c.label == 0 and "_clip_1_" not in c.path and ("_clip_0_" in c.path or "_clip_2_" in c.path))
-    (tmp_path / "list.txt").write_text(f"{first} 0\n\n" + line.format(first=first, other=other, name=Path(first).name) + "\n", encoding="utf-8")
+    first, other = (
+        c.path
+        for c in manifest.clips
+        if c.label == 0 and "_clip_1_" not in c.path and ("_clip_0_" in c.path or "_clip_2_" in c.path)
+    )
+    (tmp_path / "list.txt").write_text(
+        f"{first} 0\n\n" + line.format(first=first, other=other, name=Path(first).name) + "\n", encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"list\.txt:? " + message):
         load_list(tmp_path / "list.txt", manifest)
 
 
 def test_names_that_two_videos_have(tmp_path):
-    clips = (Clip("a/x.avi", 0, "x"), Clip("b/x.avi", 1, "x"), Clip("a/sub/y.avi", 0, "y"), Clip("a/y.avi", 0, "y"), Clip("b/z.avi", 1, "z"))
+    clips = (
+        Clip("a/x.avi", 0, "x"),
+        Clip("b/x.avi", 1, "x"),
+        Clip("a/sub/y.avi", 0, "y"),
+        Clip("a/y.avi", 0, "y"),
+        Clip("b/z.avi", 1, "z"),
+    )
     manifest = make(classes=("a", "b"), clips=clips)
     (tmp_path / "k.txt").write_text("x.avi 0\nx.avi 1\n", encoding="utf-8")  # the class tells them apart
     assert [c.path for c in load_list(tmp_path / "k.txt", manifest).clips] == ["a/x.avi", "b/x.avi"]
@@ -380,7 +550,10 @@ def test_text_lists_of_parts_need_times(tmp_path):
     with pytest.raises(DataError, match=r"line 1: V0\.mp4 could be 2 clips .*a list that this program saved"):
         load_list(tmp_path / "k.txt", segments())
     (tmp_path / "k.txt").write_text("V2.mp4 0\nV1.mp4 1\n", encoding="utf-8")
-    assert [(c.video_id, c.label) for c in load_list(tmp_path / "k.txt", segments()).clips] == [("V1/1", 1), ("V2/0", 0)]
+    assert [(c.video_id, c.label) for c in load_list(tmp_path / "k.txt", segments()).clips] == [
+        ("V1/1", 1),
+        ("V2/0", 0),
+    ]
 
 
 def test_files_that_are_no_lists(tmp_path):
@@ -388,7 +561,11 @@ def test_files_that_are_no_lists(tmp_path):
         load_list(tmp_path / "none.txt", make())
     with pytest.raises(DataError, match="cannot be read as a text file"):
         load_list(tmp_path, make())
-    for text, message in ((b"", "names no video"), (b"\n \r\n", "names no video"), (b"\xff\xfe\x00b", "cannot be read as a text file in UTF-8")):
+    for text, message in (
+        (b"", "names no video"),
+        (b"\n \r\n", "names no video"),
+        (b"\xff\xfe\x00b", "cannot be read as a text file in UTF-8"),
+    ):
         (tmp_path / "k.txt").write_bytes(text)
         with pytest.raises(DataError, match=rf"k\.txt: {message}"):
             load_list(tmp_path / "k.txt", make())
@@ -406,12 +583,17 @@ def test_hmdb51_on_disk(tmp_path):
         files = [f"#{n}_clip_{name}_f_cm_np1_fr_med_{n}.avi" for n in range(6)]
         for file in files:
             (tmp_path / "hmdb51_org" / name / file).touch()
-        (tmp_path / "testTrainMulti_7030_splits" / f"{name}_test_split1.txt").write_text("".join(f"{f} {1 if n < 5 else 2} \n" for n, f in enumerate(files)), encoding="utf-8")
+        (tmp_path / "testTrainMulti_7030_splits" / f"{name}_test_split1.txt").write_text(
+            "".join(f"{f} {1 if n < 5 else 2} \n" for n, f in enumerate(files)), encoding="utf-8"
+        )
     manifest = read_hmdb51(tmp_path, "train")
     chosen = choose(manifest, 2)
     save_list(tmp_path / "k2.json", chosen, 2, 0)
     (tmp_path / "k2.txt").write_bytes("\r\n".join(lines(manifest, chosen)).encode())
-    assert shots_of(chosen) == 2 and load_list(tmp_path / "k2.json", manifest) == load_list(tmp_path / "k2.txt", manifest) == chosen
+    assert (
+        shots_of(chosen) == 2
+        and load_list(tmp_path / "k2.json", manifest) == load_list(tmp_path / "k2.txt", manifest) == chosen
+    )
     lost = chosen.clips[0]
     (tmp_path / lost.path).unlink()
     manifest = read_hmdb51(tmp_path, "train")
@@ -427,10 +609,15 @@ def test_hmdb51_on_disk(tmp_path):
 def test_charades_on_disk(tmp_path):
     (tmp_path / "Charades").mkdir()
     (tmp_path / "Charades_v1_480").mkdir()
-    (tmp_path / "Charades" / "Charades_v1_classes.txt").write_bytes(b"c000 Holding some clothes\r\nc001 Putting clothes somewhere\r\n")
+    (tmp_path / "Charades" / "Charades_v1_classes.txt").write_bytes(
+        b"c000 Holding some clothes\r\nc001 Putting clothes somewhere\r\n"
+    )
     head = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length\r\n"
     for part, names in (("train", "ABCD"), ("test", "EF")):
-        rows = "".join(f"{n}0000,S1,Kitchen,6,7,Yes,script,,text,c000 0.00 {5 + i}.50;c001 3.10 9.00;c000 8.00 11.20,30.00\r\n" for i, n in enumerate(names))
+        rows = "".join(
+            f"{n}0000,S1,Kitchen,6,7,Yes,script,,text,c000 0.00 {5 + i}.50;c001 3.10 9.00;c000 8.00 11.20,30.00\r\n"
+            for i, n in enumerate(names)
+        )
         (tmp_path / "Charades" / f"Charades_v1_{part}.csv").write_bytes((head + rows).encode())
         for n in names:
             (tmp_path / "Charades_v1_480" / f"{n}0000.mp4").touch()

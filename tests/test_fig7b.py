@@ -34,7 +34,9 @@ def test_correlations_agree_with_numpy(seed):
     order = lambda v: np.argsort(np.argsort(v)).astype(float)  # noqa: E731
     assert stats.spearman(x, y) == pytest.approx(np.corrcoef(order(x), order(y))[0, 1])
     line = np.polyfit(x, y, 1)
-    assert stats.pearson(x, y) ** 2 == pytest.approx(1 - ((y - np.polyval(line, x)) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+    assert stats.pearson(x, y) ** 2 == pytest.approx(
+        1 - ((y - np.polyval(line, x)) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    )
 
 
 def test_ties_share_their_rank():
@@ -51,7 +53,11 @@ def test_interval_of_a_clear_and_of_no_correlation():
     rng = np.random.default_rng(0)
     x = np.linspace(1, 2, 15)
     clear = stats.correlation(x, _hits(0.2 + 0.5 * (x - 1), rng))
-    assert clear["r"]["low"] > 0.9 and clear["rho"]["low"] > 0.8 and clear["r2"]["value"] == pytest.approx(clear["r"]["value"] ** 2, abs=1e-3)
+    assert (
+        clear["r"]["low"] > 0.9
+        and clear["rho"]["low"] > 0.8
+        and clear["r2"]["value"] == pytest.approx(clear["r"]["value"] ** 2, abs=1e-3)
+    )
     none = stats.correlation(x, _hits(np.full(15, 0.5), rng))
     assert none["r"]["low"] < 0 < none["r"]["high"]
     assert all(c[k]["low"] <= c[k]["value"] <= c[k]["high"] for c in (clear, none) for k in ("r", "rho"))
@@ -73,7 +79,11 @@ def test_records_fit_the_code():
     profile = get_profile("storyboard")
     assert RECORD["inputs"] == fig7b.inputs(profile) and TABLE13["inputs"] == table13.inputs(profile)
     assert fig7b.load(profile) == RECORD and table13.load(profile) == TABLE13
-    assert [g["name"] for g in RECORD["groups"]] == list(GROUPS) and len(RECORD["groups"]) >= 11 and len(RECORD["seeds"]) >= 3
+    assert (
+        [g["name"] for g in RECORD["groups"]] == list(GROUPS)
+        and len(RECORD["groups"]) >= 11
+        and len(RECORD["seeds"]) >= 3
+    )
 
 
 def test_missing_and_stale_records_name_the_target(tmp_path, monkeypatch):
@@ -110,9 +120,13 @@ def test_files_hold_the_same_numbers():
     assert len(rows) == 2 * len(RECORD["groups"])
     for row in rows:
         group = next(g for g in RECORD["groups"] if g["name"] == row["group"])
-        assert float(row["mean"]) == group[row["metric"]]["mean"] and float(row["tpp_printed"]) == group["tpp"]["printed"]
+        assert (
+            float(row["mean"]) == group[row["metric"]]["mean"] and float(row["tpp_printed"]) == group["tpp"]["printed"]
+        )
     assert (FOLDER / "fig7b.md").read_text() == fig7b_page.as_markdown(RECORD)
-    assert (FOLDER / "table13.md").read_text() == page.table13_page(TABLE13) and (FOLDER / "table14.md").read_text() == page.table14_page(TABLE13)
+    assert (FOLDER / "table13.md").read_text() == page.table13_page(TABLE13) and (
+        FOLDER / "table14.md"
+    ).read_text() == page.table14_page(TABLE13)
     assert (FOLDER / "table6.md").read_text() == page.table6_page()
     for name in ("fig7b", "fig4", "fig8"):
         assert (FOLDER / f"{name}.png").stat().st_size > 20_000 and (FOLDER / f"{name}.svg").stat().st_size > 20_000
@@ -125,7 +139,9 @@ def test_correlations_follow_from_the_groups():
         y = np.array([g["top1"]["mean"] for g in keep])
         x = np.log(x) if c["x"] == "log TPP" else x
         assert c["groups"] == len(keep)
-        assert c["r"]["value"] == pytest.approx(stats.pearson(x, y), abs=2e-4) and c["rho"]["value"] == pytest.approx(stats.spearman(x, y), abs=2e-4)
+        assert c["r"]["value"] == pytest.approx(stats.pearson(x, y), abs=2e-4) and c["rho"]["value"] == pytest.approx(
+            stats.spearman(x, y), abs=2e-4
+        )
 
 
 def test_verdicts_follow_the_intervals():
@@ -138,7 +154,11 @@ def test_rehearsal_record_and_journal_agree():
     journal = Journal(FOLDER / "rehearsal.jsonl")
     took = TABLE13["rehearsal"]
     of_classes = [e for e in journal.entries() if not e["video"]]
-    assert not journal.damaged and len(of_classes) == took["answers"] and took["requests"] == took["answers"] + took["unanswered"]
+    assert (
+        not journal.damaged
+        and len(of_classes) == took["answers"]
+        and took["requests"] == took["answers"] + took["unanswered"]
+    )
     assert sum(took["unusable"].values()) == took["answers"] - took["classes"]
     assert len(TABLE13["visual"]["descriptions"]) == 3 and TABLE13["visual"]["pictures"] == 24
 
@@ -159,4 +179,3 @@ def test_one_seed_again(drawn):
     group = next(g for g in RECORD["groups"] if g["name"] == "terse")
     assert abs(run["views"]["1x1"]["top1"] - group["top1"]["per_seed"][0]) <= TOLERANCE
     assert abs(run["views"]["1x1"]["top5"] - group["top5"]["per_seed"][0]) <= TOLERANCE
-

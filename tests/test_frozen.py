@@ -51,10 +51,14 @@ def test_versions_for_training(tower):
     data, p = clips(), tiny.profile(frozen_draws=3)
     got = frozen.frame_embeddings(tower, data, p, "data", True)
     assert got.shape == (3, 6, 3, 16)
-    assert all((got[a] - got[b]).abs().amax((1, 2)).min() > 1e-4 for a, b in ((0, 1), (0, 2), (1, 2))), "every clip is another in another version"
+    assert all((got[a] - got[b]).abs().amax((1, 2)).min() > 1e-4 for a, b in ((0, 1), (0, 2), (1, 2))), (
+        "every clip is another in another version"
+    )
     rng = np.random.default_rng([1, frozen._number(data, 4)])
     frames = data.read(4, lambda n: train_indices(n, 3, rng))
-    frames = ClipAugment(tiny.SIZE, area=p.train.crop_area, flip=p.train.flip, gray=p.train.gray)(frames, torch.Generator().manual_seed(int(rng.integers(2**62))))
+    frames = ClipAugment(tiny.SIZE, area=p.train.crop_area, flip=p.train.flip, gray=p.train.gray)(
+        frames, torch.Generator().manual_seed(int(rng.integers(2**62)))
+    )
     with torch.no_grad():
         assert (tower.encode_image(frames) - got[1, 4]).abs().max() < 1e-5
 
@@ -66,8 +70,17 @@ def test_made_once_and_again_for_other_inputs(tower, monkeypatch):
     data, p = clips(), tiny.profile()
     first = frozen.frame_embeddings(tower, data, p, "data", False)
     assert torch.equal(frozen.frame_embeddings(tower, data, p, "data", False), first) and len(calls) == 1
-    assert torch.equal(frozen.frame_embeddings(tower, data, tiny.profile(flip=0.0, epochs=9), "data", False), first) and len(calls) == 1, "the test view has no augmentation"
-    others = [(p, "other", False), (tiny.profile(frames=2), "data", False), (p, "data", True), (tiny.profile(flip=0.0), "data", True), (tiny.profile(frozen_draws=2), "data", True)]
+    assert (
+        torch.equal(frozen.frame_embeddings(tower, data, tiny.profile(flip=0.0, epochs=9), "data", False), first)
+        and len(calls) == 1
+    ), "the test view has no augmentation"
+    others = [
+        (p, "other", False),
+        (tiny.profile(frames=2), "data", False),
+        (p, "data", True),
+        (tiny.profile(flip=0.0), "data", True),
+        (tiny.profile(frozen_draws=2), "data", True),
+    ]
     for profile, fingerprint, training in others:
         n = len(calls)
         frozen.frame_embeddings(tower, data, profile, fingerprint, training)
@@ -82,7 +95,9 @@ def test_the_weights_are_in_the_key(tower, monkeypatch):
     frozen.frame_embeddings(tower, data, p, "data", False)
     monkeypatch.setattr(frozen, "weights_id", lambda *_: ["storyboard", "others"])
     frozen.frame_embeddings(tower, data, p, "data", False)
-    assert seen[0] != seen[1] and clip.weights_id("storyboard", "")[1] == clip.weights_hash(clip.WEIGHTS / "clip.safetensors")
+    assert seen[0] != seen[1] and clip.weights_id("storyboard", "")[1] == clip.weights_hash(
+        clip.WEIGHTS / "clip.safetensors"
+    )
 
 
 def test_a_tower_without_weights(tower):

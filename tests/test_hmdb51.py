@@ -8,9 +8,16 @@ from sfar.data.manifest import Clip
 from sfar.errors import ConfigError, DataError
 
 LISTS = {  # official names: with #, brackets, and more
-    "wave": ["#20_wave_u_nm_np1_fr_goo_1.avi 1", "[Beautiful]_wave_u_cm_np1_fr_med_0.avi 0", "AmericanGangster_wave_u_cm_np1_fr_bad_45.avi 2"],
-    "brush_hair": ["April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1", "Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1.avi 1",
-                   "Haarek_mmen(2)_brush_hair_h_cm_np1_fr_goo_0.avi 2"],
+    "wave": [
+        "#20_wave_u_nm_np1_fr_goo_1.avi 1",
+        "[Beautiful]_wave_u_cm_np1_fr_med_0.avi 0",
+        "AmericanGangster_wave_u_cm_np1_fr_bad_45.avi 2",
+    ],
+    "brush_hair": [
+        "April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1",
+        "Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1.avi 1",
+        "Haarek_mmen(2)_brush_hair_h_cm_np1_fr_goo_0.avi 2",
+    ],
 }
 
 
@@ -20,11 +27,15 @@ def touch(root, *paths):
         (root / path).touch()
 
 
-def make(root, lists=LISTS, place="testTrainMulti_7030_splits", videos="videos", newline=" \n", bom="", folds=(1, 2, 3)):
+def make(
+    root, lists=LISTS, place="testTrainMulti_7030_splits", videos="videos", newline=" \n", bom="", folds=(1, 2, 3)
+):
     (root / place).mkdir(parents=True, exist_ok=True)
     for name, lines in lists.items():
         for fold in folds:
-            (root / place / f"{name}_test_split{fold}.txt").write_bytes((bom + "".join(line + newline for line in lines)).encode())
+            (root / place / f"{name}_test_split{fold}.txt").write_bytes(
+                (bom + "".join(line + newline for line in lines)).encode()
+            )
     if videos is not None:
         touch(root / videos, *(f"{name}/{line.split()[0]}" for name, lines in LISTS.items() for line in lines))
     return root
@@ -36,11 +47,26 @@ def test_train_val_all(tmp_path):
     assert manifest.classes == ("brush hair", "wave")
     assert manifest.clips == (
         Clip("videos/brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi", 0, "April_09_brush_hair_u_nm_np1_ba_goo_0"),
-        Clip("videos/brush_hair/Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1.avi", 0, "Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1"),
-        Clip("videos/wave/#20_wave_u_nm_np1_fr_goo_1.avi", 1, "#20_wave_u_nm_np1_fr_goo_1"))
+        Clip(
+            "videos/brush_hair/Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1.avi",
+            0,
+            "Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1",
+        ),
+        Clip("videos/wave/#20_wave_u_nm_np1_fr_goo_1.avi", 1, "#20_wave_u_nm_np1_fr_goo_1"),
+    )
     assert (manifest.missing, manifest.unused, manifest.notes) == ((), (), ()), "videos marked 0 and 2 are no strangers"
-    assert [(clip.label, clip.video_id[:6]) for clip in read_hmdb51(str(tmp_path), "val").clips] == [(0, "Haarek"), (1, "Americ")]
-    assert [clip.video_id[:6] for clip in read_hmdb51(tmp_path, "all").clips] == ["April_", "Faith_", "Haarek", "#20_wa", "[Beaut", "Americ"]
+    assert [(clip.label, clip.video_id[:6]) for clip in read_hmdb51(str(tmp_path), "val").clips] == [
+        (0, "Haarek"),
+        (1, "Americ"),
+    ]
+    assert [clip.video_id[:6] for clip in read_hmdb51(tmp_path, "all").clips] == [
+        "April_",
+        "Faith_",
+        "Haarek",
+        "#20_wa",
+        "[Beaut",
+        "Americ",
+    ]
 
 
 def test_the_51_official_names(tmp_path):
@@ -60,7 +86,9 @@ def test_places(tmp_path, place, videos):
     assert manifest.unused == ()
 
 
-@pytest.mark.parametrize("variant", [{"newline": "\r\n"}, {"bom": "\ufeff"}, {"newline": "\n\n"}, {"newline": "\t\r\n"}])
+@pytest.mark.parametrize(
+    "variant", [{"newline": "\r\n"}, {"bom": "\ufeff"}, {"newline": "\n\n"}, {"newline": "\t\r\n"}]
+)
 def test_harmless_variants_of_the_lists(tmp_path, variant):
     assert read_hmdb51(make(tmp_path / "a", **variant), "all").clips == read_hmdb51(make(tmp_path / "b"), "all").clips
 
@@ -75,10 +103,20 @@ def test_what_else_lies_beside_the_lists(tmp_path):
 def test_frames_missing_unused_and_second_copies(tmp_path):
     make(tmp_path, videos=None)
     name = "April_09_brush_hair_u_nm_np1_ba_goo_0"
-    touch(tmp_path, f"videos/brush_hair/{name}/img_00001.jpg", "videos/wave/#20_wave_u_nm_np1_fr_goo_1.mp4", "hmdb51_org/wave/#20_wave_u_nm_np1_fr_goo_1.avi",
-          "videos/wave/stranger.avi", "videos/wave/wave/deep.avi", "videos/other/x.avi")
+    touch(
+        tmp_path,
+        f"videos/brush_hair/{name}/img_00001.jpg",
+        "videos/wave/#20_wave_u_nm_np1_fr_goo_1.mp4",
+        "hmdb51_org/wave/#20_wave_u_nm_np1_fr_goo_1.avi",
+        "videos/wave/stranger.avi",
+        "videos/wave/wave/deep.avi",
+        "videos/other/x.avi",
+    )
     manifest = read_hmdb51(tmp_path, "train")
-    assert [clip.path for clip in manifest.clips] == [f"videos/brush_hair/{name}", "videos/wave/#20_wave_u_nm_np1_fr_goo_1.mp4"]
+    assert [clip.path for clip in manifest.clips] == [
+        f"videos/brush_hair/{name}",
+        "videos/wave/#20_wave_u_nm_np1_fr_goo_1.mp4",
+    ]
     assert manifest.missing == ("videos/brush_hair/Faith_Rewarded_brush_hair_u_nm_np1_fr_goo_1.avi",)
     assert manifest.unused == ("videos/wave/stranger.avi",)
     assert "hmdb51_org/wave/#20_wave_u_nm_np1_fr_goo_1.avi" in manifest.notes[0]
@@ -87,12 +125,18 @@ def test_frames_missing_unused_and_second_copies(tmp_path):
 def test_the_same_file_name_in_two_classes(tmp_path):
     make(tmp_path, lists={"sword": ["fight.avi 1"], "sword_exercise": ["fight.avi 1"]})
     touch(tmp_path, "videos/sword/fight.avi", "videos/sword_exercise/fight.avi")
-    assert [(clip.path, clip.label) for clip in read_hmdb51(tmp_path, "train").clips] == [("videos/sword/fight.avi", 0), ("videos/sword_exercise/fight.avi", 1)]
+    assert [(clip.path, clip.label) for clip in read_hmdb51(tmp_path, "train").clips] == [
+        ("videos/sword/fight.avi", 0),
+        ("videos/sword_exercise/fight.avi", 1),
+    ]
 
 
 def test_all_videos_missing_is_a_wrong_layout(tmp_path):
     make(tmp_path, videos=None)
-    with pytest.raises(DataError, match=r"none of the 3 listed videos is there \(expected for instance videos/brush_hair/April.*sfar data layout hmdb51"):
+    with pytest.raises(
+        DataError,
+        match=r"none of the 3 listed videos is there \(expected for instance videos/brush_hair/April.*sfar data layout hmdb51",
+    ):
         read_hmdb51(tmp_path, "train")
     make(tmp_path, lists={"wave": LISTS["wave"][:1], "brush_hair": LISTS["brush_hair"][:1]})
     with pytest.raises(DataError, match=r"lists of fold 1 mark no video 2 \(val\)"):
@@ -102,9 +146,15 @@ def test_all_videos_missing_is_a_wrong_layout(tmp_path):
 def test_folds(tmp_path):
     make(tmp_path, folds=(1,))
     assert len(read_hmdb51(tmp_path, "train", 1).clips) == 3, "the lists of one fold are enough for it"
-    with pytest.raises(DataError, match=r"has no brush_hair_test_split2\.txt, wave_test_split2\.txt, but other lists of these classes"):
+    with pytest.raises(
+        DataError, match=r"has no brush_hair_test_split2\.txt, wave_test_split2\.txt, but other lists of these classes"
+    ):
         read_hmdb51(tmp_path, "train", 2)
-    make(tmp_path, lists={"wave": [LISTS["wave"][0].replace(" 1", " 2"), *LISTS["wave"][1:]], "brush_hair": LISTS["brush_hair"]}, folds=(2,))
+    make(
+        tmp_path,
+        lists={"wave": [LISTS["wave"][0].replace(" 1", " 2"), *LISTS["wave"][1:]], "brush_hair": LISTS["brush_hair"]},
+        folds=(2,),
+    )
     assert [len(read_hmdb51(tmp_path, split, 2).clips) for split in ("train", "val", "all")] == [2, 3, 6]
     for fold in (0, 4, "1"):
         with pytest.raises(ConfigError, match=r"fold .*1, 2 or 3"):
@@ -132,20 +182,23 @@ def test_no_root_and_no_lists(tmp_path):
         read_hmdb51(tmp_path, "train", 2)
 
 
-@pytest.mark.parametrize(("line", "message"), [
-    ("x.avi 3", r"line 4: 'x\.avi 3' does not end in 0, 1 or 2"),
-    ("x.avi 01", r"line 4: .* does not end in 0, 1 or 2"),
-    ("x.avi", r"line 4: 'x\.avi' does not end in 0, 1 or 2"),
-    ("1", r"line 4: '1' does not end in"),
-    (LISTS["wave"][0], r"line 4: #20_wave_u_nm_np1_fr_goo_1\.avi is listed already in line 1"),
-    ("#20_wave_u_nm_np1_fr_goo_1.avi 2", r"line 4: .* is listed already in line 1"),
-    ("wave/x.avi 1", r"line 4: 'wave/x\.avi' is not the name of a file"),
-    ("wave\\x.avi 1", r"line 4: .* is not the name of a file"),
-    ("../x.avi 1", r"line 4: '\.\./x\.avi' is not a path below the data root"),
-    ("..\\..\\x.avi 1", r"line 4: .* is not a path below the data root"),
-    ("/etc/passwd 1", r"line 4: .* is not a path below the data root"),
-    ("D:x.avi 1", r"line 4: .* is not a path below the data root"),
-])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x.avi 3", r"line 4: 'x\.avi 3' does not end in 0, 1 or 2"),
+        ("x.avi 01", r"line 4: .* does not end in 0, 1 or 2"),
+        ("x.avi", r"line 4: 'x\.avi' does not end in 0, 1 or 2"),
+        ("1", r"line 4: '1' does not end in"),
+        (LISTS["wave"][0], r"line 4: #20_wave_u_nm_np1_fr_goo_1\.avi is listed already in line 1"),
+        ("#20_wave_u_nm_np1_fr_goo_1.avi 2", r"line 4: .* is listed already in line 1"),
+        ("wave/x.avi 1", r"line 4: 'wave/x\.avi' is not the name of a file"),
+        ("wave\\x.avi 1", r"line 4: .* is not the name of a file"),
+        ("../x.avi 1", r"line 4: '\.\./x\.avi' is not a path below the data root"),
+        ("..\\..\\x.avi 1", r"line 4: .* is not a path below the data root"),
+        ("/etc/passwd 1", r"line 4: .* is not a path below the data root"),
+        ("D:x.avi 1", r"line 4: .* is not a path below the data root"),
+    ],
+)
 def test_bad_lines_are_named(tmp_path, line, message):
     make(tmp_path, lists=LISTS | {"wave": [*LISTS["wave"], line]})
     with pytest.raises(DataError, match=rf"wave_test_split1\.txt {message}"):

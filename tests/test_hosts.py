@@ -60,19 +60,46 @@ def attention(module):
 
 def temporal(transformer, residual):
     """The temporal transformer as a function list to list."""
+
     def run(xs):
         ys = [x + p for x, p in zip(xs, transformer.position.weight)]
         for b in transformer.blocks:
-            ys = literal.transformer_block(ys, 1, norm(b.ln1), attention(b.attention), norm(b.ln2), (*pair(b.mlp[0]), *pair(b.mlp[2])), literal.quick_gelu)
+            ys = literal.transformer_block(
+                ys,
+                1,
+                norm(b.ln1),
+                attention(b.attention),
+                norm(b.ln2),
+                (*pair(b.mlp[0]), *pair(b.mlp[2])),
+                literal.quick_gelu,
+            )
         return [y + x for y, x in zip(ys, xs)] if residual else ys
+
     return run
 
 
 def prompted(clip, name, vectors):
     def block(b):
-        return lambda xs: literal.transformer_block(xs, 2, norm(b.ln_1), attention(b.attn), norm(b.ln_2), (*pair(b.mlp.c_fc), *pair(b.mlp.c_proj)), literal.gelu, causal=True)
-    return literal.prompted_text(token_ids(name), lambda i: clip.token_embedding.weight[i], vectors, clip.positional_embedding, [block(b) for b in clip.transformer.resblocks],
-                                 norm(clip.ln_final), clip.text_projection)
+        return lambda xs: literal.transformer_block(
+            xs,
+            2,
+            norm(b.ln_1),
+            attention(b.attn),
+            norm(b.ln_2),
+            (*pair(b.mlp.c_fc), *pair(b.mlp.c_proj)),
+            literal.gelu,
+            causal=True,
+        )
+
+    return literal.prompted_text(
+        token_ids(name),
+        lambda i: clip.token_embedding.weight[i],
+        vectors,
+        clip.positional_embedding,
+        [block(b) for b in clip.transformer.resblocks],
+        norm(clip.ln_final),
+        clip.text_projection,
+    )
 
 
 @pytest.mark.parametrize("plug", H.PLUGS)
@@ -91,12 +118,22 @@ def test_every_host_equals_its_loops(host, plug):
     if host == "bike":
         expected = literal.bike(x, t.cls, words, scale, 1 / scale, temporal(own.transformer, True), fine)
     elif host == "atm":
-        blocks = [(name, (pair(b.down), norm(b.norm), pair(b.layers[0]), pair(b.layers[2]), pair(b.mix), pair(b.up))) for name, b in zip(("multiply", "subtract"), own.blocks)]
+        blocks = [
+            (name, (pair(b.down), norm(b.norm), pair(b.layers[0]), pair(b.layers[2]), pair(b.mix), pair(b.up)))
+            for name, b in zip(("multiply", "subtract"), own.blocks)
+        ]
         expected = literal.atm(x, t.cls, blocks, pair(own.fc), scale, fine)
     else:
-        expected = literal.video_prompt(x, [prompted(model.clip, n, own.vectors.weight) for n in tiny.CLASSES], temporal(own.transformer, False), fine)
+        expected = literal.video_prompt(
+            x,
+            [prompted(model.clip, n, own.vectors.weight) for n in tiny.CLASSES],
+            temporal(own.transformer, False),
+            fine,
+        )
     got = model.from_embeddings(x)
-    assert got.logits.shape == (2, 3) and (got.logits - expected).abs().max() < 1e-6 * expected.abs().max()  # 1 / logit scale is kept as a single-precision number
+    assert (
+        got.logits.shape == (2, 3) and (got.logits - expected).abs().max() < 1e-6 * expected.abs().max()
+    )  # 1 / logit scale is kept as a single-precision number
     assert expected.std() > 0.1
 
 
@@ -116,9 +153,15 @@ def test_the_plug_adds_its_ffn_and_nothing_else(host, plug):
     alone, plugged = build(host), build(host, plug)
     names = {n: p for n, p in plugged.head.named_parameters() if not n.startswith("host.")}
     assert all(n.startswith(FINE) for n in names) and sum(p.numel() for p in names.values()) == 2 * (16 * 16 + 16)
-    assert {n: p.shape for n, p in alone.head.named_parameters()} == {n: p.shape for n, p in plugged.head.host.named_parameters()}
-    assert all(a.equal(b) for a, b in zip(alone.head.parameters(), plugged.head.host.parameters())), "a pair starts from the same host"
-    trained = [{n for n, p in m.named_parameters() if p.requires_grad and not n.startswith("head.")} for m in (alone, plugged)]
+    assert {n: p.shape for n, p in alone.head.named_parameters()} == {
+        n: p.shape for n, p in plugged.head.host.named_parameters()
+    }
+    assert all(a.equal(b) for a, b in zip(alone.head.parameters(), plugged.head.host.parameters())), (
+        "a pair starts from the same host"
+    )
+    trained = [
+        {n for n, p in m.named_parameters() if p.requires_grad and not n.startswith("head.")} for m in (alone, plugged)
+    ]
     assert trained[0] == trained[1] == ({"clip.logit_scale"} if host == "bike" else set())
 
 
@@ -151,7 +194,11 @@ def test_the_control_weighs_every_frame_alike():
 
 def test_bike_alone_is_the_row_of_table_1():
     x = frames().float()
-    assert build("bike", seed=4).from_embeddings(x).logits.equal(tiny.model("single", seed=4, train_visual=False).from_embeddings(x).logits)
+    assert (
+        build("bike", seed=4)
+        .from_embeddings(x)
+        .logits.equal(tiny.model("single", seed=4, train_visual=False).from_embeddings(x).logits)
+    )
 
 
 def test_atm_starts_as_a_classifier_of_the_mean_frame_and_learns_the_order():
@@ -159,7 +206,9 @@ def test_atm_starts_as_a_classifier_of_the_mean_frame_and_learns_the_order():
     model = build("atm")
     assert model.from_embeddings(x).logits.equal(model.head.fc(x.mean(1)))
     model = shaken(model)
-    assert (model.from_embeddings(x.double()).logits - model.from_embeddings(x.double().flip(1)).logits).abs().max() > 1e-3
+    assert (
+        model.from_embeddings(x.double()).logits - model.from_embeddings(x.double().flip(1)).logits
+    ).abs().max() > 1e-3
 
 
 def test_the_end_token_is_found_behind_the_learned_vectors():
@@ -183,7 +232,7 @@ def test_gradients_reach_the_learned_vectors_before_the_end_and_no_other():
     model.from_embeddings(frames().float()).logits.log_softmax(-1)[:, 0].sum().backward()
     grad = model.head.vectors.weight.grad.abs().sum(1)
     last = int(model.head.ids.argmax(1).max())
-    assert (grad[1:17] > 0).all() and (grad[last - 16:last] > 0).all()
+    assert (grad[1:17] > 0).all() and (grad[last - 16 : last] > 0).all()
     assert grad[0] == 0 and (grad[last:] == 0).all()
     assert all(p.grad is None for p in model.clip.parameters())
 
@@ -223,8 +272,8 @@ def test_only_the_head_and_bikes_scale_are_trained(host, plug):
 def test_lambda_makes_the_loss_cross_entropy():
     g = torch.Generator().manual_seed(0)
     logits, labels = (5 * torch.randn(8, 4, generator=g)).requires_grad_(), torch.tensor([0, 1, 2, 3, 0, 1, 1, 3])
-    got, = torch.autograd.grad(info_nce(logits, labels, H.CROSS_ENTROPY)[0] / H.CROSS_ENTROPY, logits)
-    expected, = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
+    (got,) = torch.autograd.grad(info_nce(logits, labels, H.CROSS_ENTROPY)[0] / H.CROSS_ENTROPY, logits)
+    (expected,) = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
     assert (got - expected).norm() < 1e-5 * expected.norm()
 
 
@@ -232,8 +281,27 @@ def test_the_key_of_a_run(tmp_path):
     data = Dataset("kinetics400", tmp_path, "fingerprint", ("long jump", "pole vault"), False)
 
     def run(host, plug, seed=0, **changes):
-        return H.HostJob(Job(get_profile("storyboard", {"train.train_visual": False, **{k.replace("__", "."): v for k, v in changes.items()}}), data, "sfar", seed), host, plug)
-    runs = [run("bike", "none"), run("bike", "fine"), run("bike", "mean"), run("atm", "none"), run("bike", "none", 1), run("bike", "none", train__epochs=9),
-            run("bike", "none", model__temporal_layers=2)]
+        return H.HostJob(
+            Job(
+                get_profile(
+                    "storyboard", {"train.train_visual": False, **{k.replace("__", "."): v for k, v in changes.items()}}
+                ),
+                data,
+                "sfar",
+                seed,
+            ),
+            host,
+            plug,
+        )
+
+    runs = [
+        run("bike", "none"),
+        run("bike", "fine"),
+        run("bike", "mean"),
+        run("atm", "none"),
+        run("bike", "none", 1),
+        run("bike", "none", train__epochs=9),
+        run("bike", "none", model__temporal_layers=2),
+    ]
     keys = [r.key() for r in runs]
     assert len(set(keys)) == len(keys) and run("bike", "none").key() == keys[0]

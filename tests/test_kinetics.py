@@ -11,8 +11,11 @@ from sfar.data.manifest import Clip
 from sfar.errors import ConfigError, DataError
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc"
-TRAIN = ["abseiling,-abcdefghi1,0,10,train,0", '"""zumba""",_bcdefghij2,12,22,train,0',
-         "long jump,cdefghijk-3,1000000,1000010,train,1"]
+TRAIN = [
+    "abseiling,-abcdefghi1,0,10,train,0",
+    '"""zumba""",_bcdefghij2,12,22,train,0',
+    "long jump,cdefghijk-3,1000000,1000010,train,1",
+]
 VAL = ["zumba,defghijkl04,5,15,val,0", "abseiling,efghijklm05,7,17,val,0"]
 
 
@@ -46,7 +49,8 @@ def test_flat_layout(tmp_path):
     assert manifest.clips == (
         Clip("train/-abcdefghi1_000000_000010.mp4", 0, "-abcdefghi1_000000_000010"),
         Clip("train/_bcdefghij2_000012_000022.mp4", 2, "_bcdefghij2_000012_000022"),
-        Clip("train/cdefghijk-3_1000000_1000010.mp4", 1, "cdefghijk-3_1000000_1000010"))
+        Clip("train/cdefghijk-3_1000000_1000010.mp4", 1, "cdefghijk-3_1000000_1000010"),
+    )
     assert manifest.missing == ()
 
 
@@ -56,13 +60,22 @@ def test_val_labels_follow_the_train_classes(tmp_path):
     assert len(manifest.classes) == 3 and isinstance(manifest.root, Path)
 
 
-@pytest.mark.parametrize("variant", [{"newline": "\r\n"}, {"encoding": "utf-8-sig"}, {"folder": "."},
-                                     {"header": "label,youtube_id,time_start,time_end,split"}])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"newline": "\r\n"},
+        {"encoding": "utf-8-sig"},
+        {"folder": "."},
+        {"header": "label,youtube_id,time_start,time_end,split"},
+    ],
+)
 def test_harmless_variants_of_the_lists(tmp_path, variant):
     if "header" in variant:
         variant |= {"train": [r.rsplit(",", 1)[0] for r in TRAIN], "val": [r.rsplit(",", 1)[0] for r in VAL]}
-    assert read_kinetics(make(tmp_path, **variant), "train").clips == \
-        read_kinetics(make(tmp_path / "plain"), "train").clips
+    assert (
+        read_kinetics(make(tmp_path, **variant), "train").clips
+        == read_kinetics(make(tmp_path / "plain"), "train").clips
+    )
 
 
 def test_class_folders_and_replacements(tmp_path):
@@ -80,7 +93,11 @@ def test_replacements_take_the_place_of_broken_copies(tmp_path):
     second = f"replacement/replacement_for_corrupted_k400/{stem(TRAIN[1])}.mp4"
     touch(tmp_path, second, "replacement/replacement_for_corrupted_k400/another-one_000000_000010.mp4")
     manifest = read_kinetics(tmp_path, "train")
-    assert [clip.path for clip in manifest.clips] == [f"train/{stem(TRAIN[0])}.mp4", second, f"train/{stem(TRAIN[2])}.mp4"]
+    assert [clip.path for clip in manifest.clips] == [
+        f"train/{stem(TRAIN[0])}.mp4",
+        second,
+        f"train/{stem(TRAIN[2])}.mp4",
+    ]
     assert len(manifest.notes) == 1 and manifest.notes[0].startswith("1 videos are read from replacement/")
     assert manifest.unused == (), "the replacements serve all splits"
 
@@ -88,7 +105,13 @@ def test_replacements_take_the_place_of_broken_copies(tmp_path):
 def test_folders_of_frames_flat_and_in_class_folders(tmp_path):
     make(tmp_path, videos=False)
     a, b, c = (stem(row) for row in TRAIN)
-    touch(tmp_path, f"train/{a}/img_00001.jpg", f"train/zumba/{b}/img_00001.jpg", f"train/long jump/{c}.mp4", f"train/long jump/{c}/img_00001.jpg")
+    touch(
+        tmp_path,
+        f"train/{a}/img_00001.jpg",
+        f"train/zumba/{b}/img_00001.jpg",
+        f"train/long jump/{c}.mp4",
+        f"train/long jump/{c}/img_00001.jpg",
+    )
     manifest = read_kinetics(tmp_path, "train")
     assert [clip.path for clip in manifest.clips] == [f"train/{a}", f"train/zumba/{b}", f"train/long jump/{c}.mp4"]
     assert (manifest.missing, manifest.unused, manifest.notes) == ((), (), ())
@@ -98,22 +121,48 @@ def test_a_folder_is_a_clip_only_by_its_name(tmp_path):
     make(tmp_path, videos=False)
     a, b, c = (stem(row) for row in TRAIN)
     # Class folders with the look of an id, with digits, and one that holds a folder which is no clip.
-    touch(tmp_path, f"train/air_drumming_1/{a}.mp4", f"train/-abcdefghi1_0_10/{b}.mp4", f"train/zumba/frames/{c}.mp4", "train/zumba/frames/img_00001.jpg")
+    touch(
+        tmp_path,
+        f"train/air_drumming_1/{a}.mp4",
+        f"train/-abcdefghi1_0_10/{b}.mp4",
+        f"train/zumba/frames/{c}.mp4",
+        "train/zumba/frames/img_00001.jpg",
+    )
     manifest = read_kinetics(tmp_path, "train")
-    assert [clip.path for clip in manifest.clips] == [f"train/air_drumming_1/{a}.mp4", f"train/-abcdefghi1_0_10/{b}.mp4"]
+    assert [clip.path for clip in manifest.clips] == [
+        f"train/air_drumming_1/{a}.mp4",
+        f"train/-abcdefghi1_0_10/{b}.mp4",
+    ]
     assert manifest.missing == (f"train/{c}.mp4",), "two folders below the split is too deep"
 
 
 def test_other_endings_second_copies_and_unused(tmp_path):
     make(tmp_path, videos=False)
     a, b, c = (stem(row) for row in TRAIN)
-    touch(tmp_path, f"train/{a}.webm", f"train/{b}.avi", f"train/{b}.mp4", f"train/zumba/{b}.mkv", f"train/{c}.MP4",
-          "train/not-listed1_000000_000010.mkv", "train/zumba/a lecture.avi", "train/not-listed2_000000_000010/img_00001.jpg",
-          "train/readme.txt", f"train/._{a}.mp4", "val/elsewhere00_000000_000010.mp4")
+    touch(
+        tmp_path,
+        f"train/{a}.webm",
+        f"train/{b}.avi",
+        f"train/{b}.mp4",
+        f"train/zumba/{b}.mkv",
+        f"train/{c}.MP4",
+        "train/not-listed1_000000_000010.mkv",
+        "train/zumba/a lecture.avi",
+        "train/not-listed2_000000_000010/img_00001.jpg",
+        "train/readme.txt",
+        f"train/._{a}.mp4",
+        "val/elsewhere00_000000_000010.mp4",
+    )
     manifest = read_kinetics(tmp_path, "train")
     assert [clip.path for clip in manifest.clips] == [f"train/{a}.webm", f"train/{b}.mp4", f"train/{c}.MP4"]
-    assert manifest.unused == ("train/not-listed1_000000_000010.mkv", "train/not-listed2_000000_000010", "train/zumba/a lecture.avi")
-    assert manifest.notes == (f"2 video files are second copies and not read (the first: train/{b}.avi; train/{b}.mp4 is read)",)
+    assert manifest.unused == (
+        "train/not-listed1_000000_000010.mkv",
+        "train/not-listed2_000000_000010",
+        "train/zumba/a lecture.avi",
+    )
+    assert manifest.notes == (
+        f"2 video files are second copies and not read (the first: train/{b}.avi; train/{b}.mp4 is read)",
+    )
 
 
 def test_linked_videos(tmp_path):
@@ -176,23 +225,26 @@ def test_no_root_empty_root_no_list(tmp_path):
         read_kinetics(tmp_path, "dev")
 
 
-@pytest.mark.parametrize(("row", "message"), [
-    ("abseiling,fghijklmn06,x,10,train,0", r"line 5, column time_start: 'x'"),
-    ("abseiling,fghijklmn06,0,-3,train,0", r"line 5, column time_end: '-3'"),
-    ("abseiling,fghijklmn06,0,1.5,train,0", r"line 5, column time_end: '1.5'"),
-    ("abseiling,fghijklmn06,0,10,val,0", r"line 5, column split: 'val' where 'train'"),
-    (TRAIN[0], r"line 5: -abcdefghi1_000000_000010 is listed already in line 2"),
-    (",fghijklmn06,0,10,train,0", r"line 5, column label: is empty"),
-    ("abseiling,,0,10,train,0", r"line 5, column youtube_id: ''"),
-    ("abseiling,../../etc,0,10,train,0", r"line 5, column youtube_id: '\.\./\.\./etc'"),
-    ("abseiling,a/b,0,10,train,0", r"line 5, column youtube_id: 'a/b'"),
-    ("abseiling,a\\b,0,10,train,0", r"line 5, column youtube_id: 'a"),
-    ("abseiling,C:abc,0,10,train,0", r"line 5, column youtube_id: 'C:abc'"),
-    ("abseiling,..,0,10,train,0", r"line 5, column youtube_id: '\.\.'"),
-    ("abseiling,/abc,0,10,train,0", r"line 5, column youtube_id: '/abc'"),
-    ("abseiling,a..b,0,10,train,0", r"line 5, column youtube_id: 'a\.\.b'"),
-    ("abseiling,fghijklmn06,0", r"line 5: has fewer than 5 columns"),
-])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("abseiling,fghijklmn06,x,10,train,0", r"line 5, column time_start: 'x'"),
+        ("abseiling,fghijklmn06,0,-3,train,0", r"line 5, column time_end: '-3'"),
+        ("abseiling,fghijklmn06,0,1.5,train,0", r"line 5, column time_end: '1.5'"),
+        ("abseiling,fghijklmn06,0,10,val,0", r"line 5, column split: 'val' where 'train'"),
+        (TRAIN[0], r"line 5: -abcdefghi1_000000_000010 is listed already in line 2"),
+        (",fghijklmn06,0,10,train,0", r"line 5, column label: is empty"),
+        ("abseiling,,0,10,train,0", r"line 5, column youtube_id: ''"),
+        ("abseiling,../../etc,0,10,train,0", r"line 5, column youtube_id: '\.\./\.\./etc'"),
+        ("abseiling,a/b,0,10,train,0", r"line 5, column youtube_id: 'a/b'"),
+        ("abseiling,a\\b,0,10,train,0", r"line 5, column youtube_id: 'a"),
+        ("abseiling,C:abc,0,10,train,0", r"line 5, column youtube_id: 'C:abc'"),
+        ("abseiling,..,0,10,train,0", r"line 5, column youtube_id: '\.\.'"),
+        ("abseiling,/abc,0,10,train,0", r"line 5, column youtube_id: '/abc'"),
+        ("abseiling,a..b,0,10,train,0", r"line 5, column youtube_id: 'a\.\.b'"),
+        ("abseiling,fghijklmn06,0", r"line 5: has fewer than 5 columns"),
+    ],
+)
 def test_bad_rows_are_named(tmp_path, row, message):
     make(tmp_path, videos=False, train=[*TRAIN, row])
     with pytest.raises(DataError, match=rf"train\.csv {message}"):

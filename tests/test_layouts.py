@@ -15,7 +15,12 @@ from sfar.data.layouts import ACTIONS, FOUND, LAYOUTS, LISTED, count, expected, 
 from sfar.data.ucf101 import read_ucf101
 from sfar.errors import ConfigError, DataError
 
-MAKE = {"kinetics400": test_kinetics.make, "ucf101": test_ucf101.make, "hmdb51": test_hmdb51.make, "charades": test_charades.make}
+MAKE = {
+    "kinetics400": test_kinetics.make,
+    "ucf101": test_ucf101.make,
+    "hmdb51": test_hmdb51.make,
+    "charades": test_charades.make,
+}
 READ = {"kinetics400": read_kinetics, "ucf101": read_ucf101, "hmdb51": read_hmdb51, "charades": read_charades}
 
 
@@ -42,14 +47,20 @@ def test_the_fold_is_handed_on(tmp_path, name):
 
 
 def test_unknown_names_folds_and_roots(tmp_path):
-    with pytest.raises(ConfigError, match="unknown data set 'kinetics': expected one of kinetics400, ucf101, hmdb51, charades"):
+    with pytest.raises(
+        ConfigError, match="unknown data set 'kinetics': expected one of kinetics400, ucf101, hmdb51, charades"
+    ):
         read("kinetics", tmp_path, "train")
     for name in LAYOUTS:
-        with pytest.raises(DataError, match=rf"nowhere: no such folder; give the folder that holds .*`sfar data layout {name}`"):
+        with pytest.raises(
+            DataError, match=rf"nowhere: no such folder; give the folder that holds .*`sfar data layout {name}`"
+        ):
             read(name, tmp_path / "nowhere", "train")
         with pytest.raises(ConfigError, match="'dev'.*train, val"):
             read(name, tmp_path, "dev")
-        with pytest.raises(ConfigError, match="fold 2 is for ucf101, hmdb51" if not LAYOUTS[name].folds else "unknown fold 4"):
+        with pytest.raises(
+            ConfigError, match="fold 2 is for ucf101, hmdb51" if not LAYOUTS[name].folds else "unknown fold 4"
+        ):
             read(name, tmp_path, "train", 4 if LAYOUTS[name].folds else 2)
 
 
@@ -58,16 +69,26 @@ def test_every_split_has_published_numbers():
         for split in found.splits:
             for fold in found.folds or (1,):
                 numbers = expected(name, split, fold)
-                assert numbers and all(e.number > 0 and e.unit in (LISTED, FOUND, ACTIONS) and e.source for e in numbers), (name, split, fold)
+                assert numbers and all(
+                    e.number > 0 and e.unit in (LISTED, FOUND, ACTIONS) and e.source for e in numbers
+                ), (name, split, fold)
         assert len(found.counts) == len(found.splits) * len(found.folds or (1,))
     assert expected("ucf101", "train", 4) == () == expected("charades", "all")
 
 
 def test_the_published_numbers_fit_together():
-    number = {(name, *key): numbers[0].number for name, found in LAYOUTS.items() for key, numbers in found.counts.items()}
+    number = {
+        (name, *key): numbers[0].number for name, found in LAYOUTS.items() for key, numbers in found.counts.items()
+    }
     for fold in (1, 2, 3):
-        assert number["ucf101", "train", fold] + number["ucf101", "val", fold] == number["ucf101", "all", fold] == 13_320
-        assert (number["hmdb51", "train", fold], number["hmdb51", "val", fold], number["hmdb51", "all", fold]) == (51 * 70, 51 * 30, 6766)
+        assert (
+            number["ucf101", "train", fold] + number["ucf101", "val", fold] == number["ucf101", "all", fold] == 13_320
+        )
+        assert (number["hmdb51", "train", fold], number["hmdb51", "val", fold], number["hmdb51", "all", fold]) == (
+            51 * 70,
+            51 * 30,
+            6766,
+        )
     assert [number["ucf101", "train", fold] for fold in (1, 2, 3)] == [9537, 9586, 9624]
     assert number["charades", "train-videos"] + number["charades", "val"] == 9848, "the paper, appendix A.1"
     assert (number["kinetics400", "train"], number["kinetics400", "val"]) == (240_258, 19_881)
@@ -77,7 +98,9 @@ def test_count_lists_and_copies(tmp_path):
     kinetics = test_kinetics.make(tmp_path / "k")
     (kinetics / "train" / f"{test_kinetics.stem(test_kinetics.TRAIN[1])}.mp4").unlink()
     train = read_kinetics(kinetics, "train")
-    assert (count(train), count(train, FOUND), count(train, LISTED)) == (2, 2, 3), "Kinetics' main number is of videos on disk"
+    assert (count(train), count(train, FOUND), count(train, LISTED)) == (2, 2, 3), (
+        "Kinetics' main number is of videos on disk"
+    )
 
     ucf = test_ucf101.make(tmp_path / "u")
     (ucf / "UCF-101" / test_ucf101.TEST[0]).unlink()
@@ -88,7 +111,9 @@ def test_count_lists_and_copies(tmp_path):
     (charades / "Charades_v1_480/46GP8.mp4").unlink()
     train = read_charades(charades, "train")
     assert len(train.clips) == 1
-    assert (count(train), count(train, ACTIONS), count(train, LISTED), count(train, FOUND)) == (5, 5, 3, 1), "left-out and missing ones count in the list"
+    assert (count(train), count(train, ACTIONS), count(train, LISTED), count(train, FOUND)) == (5, 5, 3, 1), (
+        "left-out and missing ones count in the list"
+    )
     assert count(read_charades(charades, "train-videos")) == 3 and count(read_charades(charades, "val")) == 3
     with pytest.raises(ConfigError, match="cannot count 'timed actions listed' of ucf101"):
         count(val, ACTIONS)
@@ -102,11 +127,33 @@ def test_the_printed_tree_is_one_that_is_read(tmp_path, name):
     text = layout(name).tree
     assert text.startswith("DIR/\n") and text.endswith("\n") and max(map(len, text.splitlines())) < 150
     needed = {
-        "kinetics400": ("annotations/", "train.csv", "val.csv", "replacement/replacement_for_corrupted_k400/", "<id>_<start>_<end>.mp4", "<class>/"),
-        "ucf101": ("ucfTrainTestlist/", "annotations/", "classInd.txt", "trainlist01.txt", "testlist01.txt", "UCF-101/", "videos/"),
+        "kinetics400": (
+            "annotations/",
+            "train.csv",
+            "val.csv",
+            "replacement/replacement_for_corrupted_k400/",
+            "<id>_<start>_<end>.mp4",
+            "<class>/",
+        ),
+        "ucf101": (
+            "ucfTrainTestlist/",
+            "annotations/",
+            "classInd.txt",
+            "trainlist01.txt",
+            "testlist01.txt",
+            "UCF-101/",
+            "videos/",
+        ),
         "hmdb51": ("testTrainMulti_7030_splits/", "annotations/", "_test_split1.txt", "videos/", "hmdb51_org/"),
-        "charades": ("Charades_v1_classes.txt", "Charades_v1_train.csv", "Charades_v1_test.csv", "Charades_v1_480/", "Charades_v1/", "videos/",
-                     "Charades_v1_rgb/"),
+        "charades": (
+            "Charades_v1_classes.txt",
+            "Charades_v1_train.csv",
+            "Charades_v1_test.csv",
+            "Charades_v1_480/",
+            "Charades_v1/",
+            "videos/",
+            "Charades_v1_rgb/",
+        ),
     }[name]
     assert [n for n in needed if n not in text] == []
     assert "https://" in layout(name).had

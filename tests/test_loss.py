@@ -20,7 +20,9 @@ def batch(seed):
 
 @many
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0, 2.0])
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["float64", "float32"])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["float64", "float32"]
+)
 def test_value_and_gradient(seed, lam, dtype, tolerance):
     y, labels = batch(seed)
     ours, theirs = y.to(dtype, copy=True).requires_grad_(), y.clone().requires_grad_()
@@ -37,7 +39,9 @@ def test_value_and_gradient(seed, lam, dtype, tolerance):
 @many
 def test_video_to_text_is_plain_cross_entropy(seed):
     y, labels = batch(seed)
-    assert literal.video_to_text(y, labels.tolist()).item() == pytest.approx(F.cross_entropy(y, labels).item(), abs=1e-12)
+    assert literal.video_to_text(y, labels.tolist()).item() == pytest.approx(
+        F.cross_entropy(y, labels).item(), abs=1e-12
+    )
 
 
 @many

@@ -32,7 +32,9 @@ def by_loop(scores, positive):
 
 def test_worked_out_by_hand():
     # by score: yes, no, yes, no -> (1/1 + 2/3) / 2
-    assert average_precision(np.array([0.1, 0.9, 0.5, 0.7]), np.array([False, True, True, False])) == pytest.approx(5 / 6)
+    assert average_precision(np.array([0.1, 0.9, 0.5, 0.7]), np.array([False, True, True, False])) == pytest.approx(
+        5 / 6
+    )
     assert average_precision(np.array([3, 2, 1]), np.array([1, 0, 0])) == 1.0
     assert average_precision(np.array([3, 2, 1]), np.array([0, 0, 1])) == pytest.approx(1 / 3)
 
@@ -48,18 +50,24 @@ def test_equals_scikit_learn(levels):
     for seed in range(40):
         scores, positive = world(seed, videos=1 + 3 * seed, classes=3, levels=levels, rate=(seed % 5) / 4)
         for k in range(3):
-            assert average_precision(scores[:, k], positive[:, k]) == pytest.approx(average_precision_score(positive[:, k], scores[:, k]), abs=1e-12)
+            assert average_precision(scores[:, k], positive[:, k]) == pytest.approx(
+                average_precision_score(positive[:, k], scores[:, k]), abs=1e-12
+            )
 
 
 def test_equals_the_definition_without_ties():
     scores, positive = world(1, videos=200)
-    assert per_class(scores, positive) == pytest.approx([by_loop(scores[:, k], positive[:, k]) for k in range(9)], abs=1e-12)
+    assert per_class(scores, positive) == pytest.approx(
+        [by_loop(scores[:, k], positive[:, k]) for k in range(9)], abs=1e-12
+    )
 
 
 def test_extreme_scores():
     scores = np.array([1e308, -1e308, 0.0, 5e-324], np.float64)
     assert average_precision(scores, np.array([0, 0, 0, 1])) == pytest.approx(1 / 2)  # second, apart from 0
-    assert average_precision(scores.clip(-1, 1).astype(np.float32), np.array([0, 0, 0, 1])) == pytest.approx(1 / 3)  # float32 makes it equal to 0
+    assert average_precision(scores.clip(-1, 1).astype(np.float32), np.array([0, 0, 0, 1])) == pytest.approx(
+        1 / 3
+    )  # float32 makes it equal to 0
     assert average_precision(np.array([0, 255, 3], np.uint8), np.array([0, 1, 0])) == 1.0
 
 
@@ -92,7 +100,9 @@ def test_all_variants_agree_where_every_class_has_a_positive_and_every_video_a_l
 def test_official_names_the_classes_without_positives():
     scores, positive = world(5)
     positive[:, [2, 7]] = False
-    with pytest.raises(DataError, match=r"2 of 9 classes have no positive video \(the first, from 0: 2, 7\).*'present'"):
+    with pytest.raises(
+        DataError, match=r"2 of 9 classes have no positive video \(the first, from 0: 2, 7\).*'present'"
+    ):
         mean_ap(scores, positive)
 
 
@@ -110,7 +120,9 @@ def test_labelled_is_the_same_as_scores_of_minus_infinity():
     assert 5 < bare.sum() < 60
     want = np.mean([by_loop(np.where(bare, -np.inf, scores[:, k]), positive[:, k]) for k in range(9)])
     assert mean_ap(scores, positive, "labelled") == pytest.approx(100 * want, abs=1e-10)
-    assert mean_ap(scores, positive, "official") == pytest.approx(100 * np.mean([by_loop(scores[:, k], positive[:, k]) for k in range(9)]), abs=1e-10)
+    assert mean_ap(scores, positive, "official") == pytest.approx(
+        100 * np.mean([by_loop(scores[:, k], positive[:, k]) for k in range(9)]), abs=1e-10
+    )
     assert mean_ap(scores, positive, "labelled") > mean_ap(scores, positive, "official") + 0.1
 
 
@@ -137,7 +149,9 @@ def test_bike_depends_on_batch_and_order_and_counts_empty_classes_as_0():
 def test_a_model_that_knows_and_one_that_does_not():
     _, positive = world(9, videos=400)
     assert mean_ap(positive.astype(float), positive) == 100.0
-    assert mean_ap(np.zeros((400, 9)), positive) == pytest.approx(100 * positive.mean())  # all equal: the share of positives
+    assert mean_ap(np.zeros((400, 9)), positive) == pytest.approx(
+        100 * positive.mean()
+    )  # all equal: the share of positives
 
 
 # --- input that cannot be right ---
@@ -148,13 +162,22 @@ def test_scores_that_are_not_finite(bad):
     scores, positive = world(10)
     scores[3, 4] = bad
     for variant in VARIANTS:
-        with pytest.raises(ConfigError, match=r"1 scores are not finite numbers, the first is -?(nan|inf) of video 3, class 4"):
+        with pytest.raises(
+            ConfigError, match=r"1 scores are not finite numbers, the first is -?(nan|inf) of video 3, class 4"
+        ):
             mean_ap(scores, positive, variant, batch=4 if variant == "bike" else 0)
 
 
-@pytest.mark.parametrize(("scores", "positive"), [
-    (np.ones((3, 2)), np.ones((2, 3), bool)), (np.ones(3), np.ones(3, bool)), (np.ones((0, 3)), np.ones((0, 3), bool)),
-    (np.ones((3, 0)), np.ones((3, 0), bool)), (np.ones((3, 2)), np.ones((3, 1), bool))])
+@pytest.mark.parametrize(
+    ("scores", "positive"),
+    [
+        (np.ones((3, 2)), np.ones((2, 3), bool)),
+        (np.ones(3), np.ones(3, bool)),
+        (np.ones((0, 3)), np.ones((0, 3), bool)),
+        (np.ones((3, 0)), np.ones((3, 0), bool)),
+        (np.ones((3, 2)), np.ones((3, 1), bool)),
+    ],
+)
 def test_shapes_that_do_not_fit(scores, positive):
     with pytest.raises(ConfigError, match=r"one shape \[videos, classes\].*got \("):
         mean_ap(scores, positive)
@@ -174,7 +197,9 @@ def test_class_numbers_are_not_positives():
 
 def test_variants_and_batches():
     scores, positive = world(11)
-    with pytest.raises(ConfigError, match="'exact' of mean average precision: expected one of official, present, labelled, bike"):
+    with pytest.raises(
+        ConfigError, match="'exact' of mean average precision: expected one of official, present, labelled, bike"
+    ):
         mean_ap(scores, positive, "exact")
     for batch in (0, -1, 2.0, True):
         with pytest.raises(ConfigError, match="'bike': batch=.*at least 1"):

@@ -24,7 +24,9 @@ def random_texts(seed=0, c=C, d=D):
     normal = lambda *s: torch.randn(s, generator=g)  # noqa: E731
     mask = torch.arange(W) < torch.randint(1, W + 1, (c, 1), generator=g)
     sub_mask = torch.arange(W) < torch.randint(1, W + 1, (c, N, 1), generator=g)
-    return ClassTexts(normal(c, d), normal(c, W, d) * mask[..., None], mask, normal(c, N, W, d) * sub_mask[..., None], sub_mask)
+    return ClassTexts(
+        normal(c, d), normal(c, W, d) * mask[..., None], mask, normal(c, N, W, d) * sub_mask[..., None], sub_mask
+    )
 
 
 def random_frames(seed=1, b=B, d=D):
@@ -91,7 +93,9 @@ def test_single_granularity_is_the_coarse_importance_of_the_class_prompt_alone()
             a = literal.coarse_importance(list(texts.words[c][texts.mask[c]]), v[b], 0.2, "mean")
             o = literal.video_embedding([x / x.norm() for x in v[b]], a)
             assert torch.allclose(out.coarse[b, c], torch.stack(a), atol=1e-10)
-            want = 3 * (o * texts.cls[c]).sum() / texts.cls[c].norm()  # o keeps its length: the frames' agreement counts
+            want = (
+                3 * (o * texts.cls[c]).sum() / texts.cls[c].norm()
+            )  # o keeps its length: the frames' agreement counts
             assert out.logits[b, c].item() == pytest.approx(want.item(), abs=1e-10)
     garbage = dataclasses.replace(texts, sub_words=torch.full_like(texts.sub_words, float("nan")))
     assert torch.equal(head(frames, garbage, torch.tensor(3.0)).logits, out.logits)
@@ -103,7 +107,12 @@ def test_temporal_transformer_sees_the_order_and_keeps_a_residual():
     assert t(x).shape == x.shape
     assert not torch.allclose(t(x.flip(1)).mean(1), t(x).mean(1), atol=1e-4)
     for block in t.blocks:  # blocks that add nothing leave the input, its positions and the residual
-        for p in (block.attention.out_proj.weight, block.attention.out_proj.bias, block.mlp[2].weight, block.mlp[2].bias):
+        for p in (
+            block.attention.out_proj.weight,
+            block.attention.out_proj.bias,
+            block.mlp[2].weight,
+            block.mlp[2].bias,
+        ):
             torch.nn.init.zeros_(p)
     assert torch.allclose(t(x), 2 * x + t.position.weight[:L], atol=1e-6)
 
@@ -115,13 +124,19 @@ def test_temporal_transformer_sees_the_order_and_keeps_a_residual():
 def test_parameters_of_the_head(cfg, expected):
     head = build_head("sfar", 512, 0.01, cfg)
     assert count(head) == expected == sum(cost.head_parameters(512, cfg.attention).values())
-    assert {f"head.{name}": count(part) for name, part in head.named_children()} == cost.head_parameters(512, cfg.attention)
+    assert {f"head.{name}": count(part) for name, part in head.named_children()} == cost.head_parameters(
+        512, cfg.attention
+    )
 
 
 def test_parameters_of_the_temporal_transformer():
     per_block = (4 * 512**2 + 4 * 512) + (8 * 512**2 + 5 * 512) + 4 * 512  # attention, MLP, two layer norms
     assert count(TemporalTransformer(512, 6)) == 77 * 512 + 6 * per_block == 18_953_728
-    assert count(build_head("temporal", 512, 0.01, PRINTED)) == count(build_head("single", 512, 0.01, PRINTED)) == 18_953_728
+    assert (
+        count(build_head("temporal", 512, 0.01, PRINTED))
+        == count(build_head("single", 512, 0.01, PRINTED))
+        == 18_953_728
+    )
 
 
 def test_parameters_of_the_ablations():
@@ -168,10 +183,14 @@ def test_one_branch_alone():
     fine.load_state_dict({k: v for k, v in both.state_dict().items() if "ffn_fine" in k})
     a, b, o = coarse(frames, texts, scale), fine(frames, texts, scale), both(frames, texts, scale)
     assert a.fine is None and b.coarse is None
-    assert torch.allclose(coarse.embed(frames, texts)[0] + fine.embed(frames, texts)[0], both.embed(frames, texts)[0], atol=1e-7)  # Eq. 11 adds the two
+    assert torch.allclose(
+        coarse.embed(frames, texts)[0] + fine.embed(frames, texts)[0], both.embed(frames, texts)[0], atol=1e-7
+    )  # Eq. 11 adds the two
     assert torch.equal(a.coarse, o.coarse) and torch.equal(b.fine, o.fine)
     garbage = dataclasses.replace(texts, words=torch.full_like(texts.words, float("nan")))
-    assert torch.equal(fine(frames, garbage, scale).logits, b.logits)  # the fine branch knows the class only by its sub-texts
+    assert torch.equal(
+        fine(frames, garbage, scale).logits, b.logits
+    )  # the fine branch knows the class only by its sub-texts
 
 
 def test_augmented_words_are_kept_until_something_changes():
@@ -183,6 +202,7 @@ def test_augmented_words_are_kept_until_something_changes():
     def logits(h, t):
         with torch.no_grad():
             return h(frames, t, scale).logits
+
     first = logits(head, texts)
     assert torch.equal(logits(head, texts), first) and len(calls) == 1
     other = dataclasses.replace(texts, words=texts.words + 1)
@@ -203,13 +223,17 @@ def test_without_ffn_the_embeddings_are_added():
     o, coarse, fine = head.embed(frames, texts)
     want = E.aggregate(E.unit(frames), coarse) + E.aggregate(E.unit(frames), fine)
     assert torch.allclose(o, want, atol=1e-6)
-    assert torch.allclose(head(frames, texts, torch.tensor(1.0)).logits, torch.cosine_similarity(want, texts.cls, dim=-1), atol=1e-6)
+    assert torch.allclose(
+        head(frames, texts, torch.tensor(1.0)).logits, torch.cosine_similarity(want, texts.cls, dim=-1), atol=1e-6
+    )
 
 
 def test_residual_ffn():
     torch.manual_seed(0)
     frames, texts = random_frames(), random_texts()
-    plain, residual, none = (build_head("sfar", D, 0.1, c) for c in (PRINTED, ModelConfig(ffn_residual=True), ModelConfig(ffn="none")))
+    plain, residual, none = (
+        build_head("sfar", D, 0.1, c) for c in (PRINTED, ModelConfig(ffn_residual=True), ModelConfig(ffn="none"))
+    )
     residual.load_state_dict(plain.state_dict())
     none.load_state_dict({k: v for k, v in plain.state_dict().items() if "ffn" not in k})
     a, b, c = (h.embed(frames, texts)[0] for h in (plain, residual, none))
@@ -234,7 +258,12 @@ def test_the_constant_of_eq_9_follows_the_texts():
 def test_class_texts_shapes_and_masks():
     t = class_texts(tiny.clip(), tiny.CLASSES, tiny.SUBTEXTS, tiny.MODEL)
     d = tiny.CONFIG["embed_dim"]
-    assert t.cls.shape == (3, d) and t.words.shape[::2] == (3, d) and t.sub_words.shape[:2] == (3, 4) and t.sub_words.shape[-1] == d
+    assert (
+        t.cls.shape == (3, d)
+        and t.words.shape[::2] == (3, d)
+        and t.sub_words.shape[:2] == (3, 4)
+        and t.sub_words.shape[-1] == d
+    )
     # "This is a video about" is 5 tokens, "long jump" 2, "juggling balls" 3, "yoga" 1; and the end of the text
     assert t.mask.sum(1).tolist() == [8, 9, 7] and t.mask.shape[1] == 9
     assert t.sub_mask.sum(-1)[0].tolist() == [5, 3, 5, 3]
@@ -243,7 +272,9 @@ def test_class_texts_shapes_and_masks():
 
 
 def test_class_texts_use_the_prompt():
-    a, b = (class_texts(tiny.clip(), tiny.CLASSES, tiny.SUBTEXTS, ModelConfig(prompt=p)) for p in ("{}", "a photo of {}"))
+    a, b = (
+        class_texts(tiny.clip(), tiny.CLASSES, tiny.SUBTEXTS, ModelConfig(prompt=p)) for p in ("{}", "a photo of {}")
+    )
     assert a.mask.sum(1).tolist() == [3, 4, 2] and b.mask.sum(1).tolist() == [6, 7, 5]
     assert torch.equal(a.sub_words, b.sub_words)  # sub-texts stand alone
 

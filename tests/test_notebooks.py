@@ -48,7 +48,9 @@ def test_unknown_notebook():
 def _tiny(path, *sources):
     cells = [nbformat.v4.new_code_cell(s) for s in sources]
     cells[0].metadata["tags"] = ["parameters"]
-    nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}})
+    nb = nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    )
     nbformat.write(nb, path)
 
 
@@ -58,7 +60,11 @@ def test_run_and_refresh(tmp_path):
     out = notebooks.run(source, tmp_path / "out.ipynb", {"x": 41})
     notebooks.refresh(source, out)
     nb = nbformat.read(source, 4)
-    assert nb.cells[0].source == "x = 1" and [o.text for o in nb.cells[1].outputs] == ["42\n"] and nb.cells[1].execution_count == 2
+    assert (
+        nb.cells[0].source == "x = 1"
+        and [o.text for o in nb.cells[1].outputs] == ["42\n"]
+        and nb.cells[1].execution_count == 2
+    )
     assert "papermill" not in nb.metadata and all("papermill" not in c.metadata for c in nb.cells)
 
 
@@ -70,7 +76,20 @@ def test_failing_cell_is_one_message(tmp_path):
 
 
 def _nbval(path):
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-kernel-name", "python3", "-p", "no:cacheprovider", "--rootdir", str(path.parent), str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval-lax",
+        "--nbval-kernel-name",
+        "python3",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(path.parent),
+        str(path),
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env={**os.environ, "NO_COLOR": "1"})
 
 
@@ -85,12 +104,16 @@ def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
     nbformat.write(nb, tmp_path / "changed.ipynb")
     done = _nbval(tmp_path / "changed.ipynb")
     assert done.returncode == 1, done.stdout
-    assert f"{len([c for c in nb.cells if c.cell_type == 'code']) - 2} passed" in done.stdout and "2 failed" in done.stdout
+    assert (
+        f"{len([c for c in nb.cells if c.cell_type == 'code']) - 2} passed" in done.stdout and "2 failed" in done.stdout
+    )
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_papermill_reads_every_parameter(path):
     """A remark with a second "=" in it hides the parameter before it, and a target of ``make`` ends in "has no parameter"."""
-    cell, = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
-    declared = {target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets}
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    declared = {
+        target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets
+    }
     assert declared and set(papermill.inspect_notebook(str(path))) == declared

@@ -10,20 +10,48 @@ import pytest
 from sfar import paper
 from sfar.errors import SfarError
 
-COLUMNS = ["group", "method", "backbone", "venue", "frames", "resolution", "pretraining", "top1", "top5", "views",
-           "gflops", "params_m", "source_row"]
+COLUMNS = [
+    "group",
+    "method",
+    "backbone",
+    "venue",
+    "frames",
+    "resolution",
+    "pretraining",
+    "top1",
+    "top5",
+    "views",
+    "gflops",
+    "params_m",
+    "source_row",
+]
 STEPS = ["action", "generator", "step", "text", "source_row"]
 SHOTS = ["method", "backbone", "dataset", "shots", "value", "source_row"]
 UNSEEN = ["method", "backbone", "vz", "ucf101", "hmdb51", "source_row"]
 HEADS = {
-    "table1": COLUMNS, "table2a": ["method", "input_frames", "map", "source_row"], "table2b": UNSEEN, "table2c": ["method", "fve", "top1", "top5", "source_row"],
-    "table2d": ["generator", "tpp", "top1", "top5", "source_row"], "table2e": ["baseline", "coarse", "fine", "top1", "top5", "source_row"], "table3": SHOTS,
-    "table4": ["action", "n2", "n5", "difference", "source_row"], "table5": ["group", "hyperparameter", "fully_supervised", "few_shot", "both", "source_row"],
-    "table6": ["prompt", "text", "source_row"], "table7": ["prompt", "text", "source_row"], "table8": ["method", "type", "degree", "top1", "source_row"],
-    "table9": ["method", "backbone", "ambi_set", "non_set", "source_row"], "table10": UNSEEN, "table11": COLUMNS, "table12": SHOTS,
+    "table1": COLUMNS,
+    "table2a": ["method", "input_frames", "map", "source_row"],
+    "table2b": UNSEEN,
+    "table2c": ["method", "fve", "top1", "top5", "source_row"],
+    "table2d": ["generator", "tpp", "top1", "top5", "source_row"],
+    "table2e": ["baseline", "coarse", "fine", "top1", "top5", "source_row"],
+    "table3": SHOTS,
+    "table4": ["action", "n2", "n5", "difference", "source_row"],
+    "table5": ["group", "hyperparameter", "fully_supervised", "few_shot", "both", "source_row"],
+    "table6": ["prompt", "text", "source_row"],
+    "table7": ["prompt", "text", "source_row"],
+    "table8": ["method", "type", "degree", "top1", "source_row"],
+    "table9": ["method", "backbone", "ambi_set", "non_set", "source_row"],
+    "table10": UNSEEN,
+    "table11": COLUMNS,
+    "table12": SHOTS,
     "table13": ["model", "glops", "seconds", "accuracy", "source_row"],
-    "table14": ["action", "video", "description_1", "description_2", "description_3", "description_4", "source_row"], "figure4": STEPS,
-    "figure7a": ["n_from", "n_to", "quote", "source_row"], "figure8": STEPS, "statements": ["id", "source", "quote", "value", "unit", "about"]}
+    "table14": ["action", "video", "description_1", "description_2", "description_3", "description_4", "source_row"],
+    "figure4": STEPS,
+    "figure7a": ["n_from", "n_to", "quote", "source_row"],
+    "figure8": STEPS,
+    "statements": ["id", "source", "quote", "value", "unit", "about"],
+}
 NUMBERS = {"tpp": float, "top1": float, "top5": float, "seconds": float, "accuracy": float, "step": int}
 
 # Rows, and a hash of every cell, of the tables as they were compared with the text of the PDF, row by row. Whoever corrects a cell changes its hash here.
@@ -49,7 +77,8 @@ AS_COMPARED = {
     "figure4": (6, "8fdef664ee1b5161"),
     "figure7a": (3, "072dbfd1f847541e"),
     "figure8": (24, "86080fa3e74839d9"),
-    "statements": (70, "fe8a37cc0a18725f"),}
+    "statements": (70, "fe8a37cc0a18725f"),
+}
 
 
 def test_the_tables_are_these():
@@ -61,7 +90,10 @@ def test_the_tables_are_these():
 @pytest.mark.parametrize("name", paper.TABLES)
 def test_cells_are_those_compared_with_the_paper(name):
     rows = paper.raw(name)
-    assert (len(rows), hashlib.sha256(json.dumps([list(r.items()) for r in rows]).encode()).hexdigest()[:16]) == AS_COMPARED[name]
+    assert (
+        len(rows),
+        hashlib.sha256(json.dumps([list(r.items()) for r in rows]).encode()).hexdigest()[:16],
+    ) == AS_COMPARED[name]
 
 
 @pytest.mark.parametrize("name", paper.TABLES)
@@ -74,9 +106,23 @@ def test_numbers_are_typed_and_text_is_kept(name):
             assert cell is None or a[key] == (cell if isinstance(a[key], str) else type(a[key])(cell))
 
 
-@pytest.mark.parametrize("name, column, total", [
-    ("table1", "top1", 1804.9), ("table11", "top1", 859.8), ("table2a", "map", 292.2), ("table2b", "hmdb51", 314.1), ("table10", "ucf101", 712.3), ("table2c", "top1", 488.9),
-    ("table2e", "top1", 410.9), ("table3", "value", 6747.1), ("table12", "value", 1423.1), ("table4", "difference", 21.3), ("table8", "top1", 6795.2), ("table9", "ambi_set", 211.7)])
+@pytest.mark.parametrize(
+    "name, column, total",
+    [
+        ("table1", "top1", 1804.9),
+        ("table11", "top1", 859.8),
+        ("table2a", "map", 292.2),
+        ("table2b", "hmdb51", 314.1),
+        ("table10", "ucf101", 712.3),
+        ("table2c", "top1", 488.9),
+        ("table2e", "top1", 410.9),
+        ("table3", "value", 6747.1),
+        ("table12", "value", 1423.1),
+        ("table4", "difference", 21.3),
+        ("table8", "top1", 6795.2),
+        ("table9", "ambi_set", 211.7),
+    ],
+)
 def test_sums_of_columns(name, column, total):
     """Of values as printed: an exchanged digit shows even where the hash is brought up to date without looking."""
     assert round(sum(r[column] for r in paper.load(name) if r[column] is not None), 1) == total
@@ -84,14 +130,24 @@ def test_sums_of_columns(name, column, total):
 
 def test_one_cell_a_row_tables_are_whole():
     few = paper.load("table3")
-    assert [(r["dataset"], r["shots"]) for r in few] == [*((d, k) for d in ("HMDB-51", "UCF-101", "Kinetics-400") for k in (2, 4, 8, 16)), ("All", None)] * 8
+    assert [(r["dataset"], r["shots"]) for r in few] == [
+        *((d, k) for d in ("HMDB-51", "UCF-101", "Kinetics-400") for k in (2, 4, 8, 16)),
+        ("All", None),
+    ] * 8
     assert [(r["method"], r["type"], r["degree"]) for r in paper.load("table8")] == [
-        (m, k, d) for m in ("Single", "Coarse", "Fine", "Fusion") for k in ("Ambi", "Non") for d in range(1, 11)]
+        (m, k, d) for m in ("Single", "Coarse", "Fine", "Fusion") for k in ("Ambi", "Non") for d in range(1, 11)
+    ]
     assert [r["dataset"] for r in paper.load("table12")] == ["HMDB-51", "UCF-101", "Kinetics-400"] * 7
 
 
 def test_every_statement_holds_its_number():
-    words = {"llms": "six", "prompts": "four", "table14-videos": "three", "table14-frames": "eight", "supervised-lr": "5x10^-5"}
+    words = {
+        "llms": "six",
+        "prompts": "four",
+        "table14-videos": "three",
+        "table14-frames": "eight",
+        "supervised-lr": "5x10^-5",
+    }
     rows = paper.raw("statements")
     assert len({r["id"] for r in rows}) == len(rows)
     for r in rows:
@@ -122,10 +178,18 @@ def test_no_line_has_too_many_or_too_few_cells(name):
     assert not any(cell == "-" or "×" in cell or cell != cell.strip() for line in lines for cell in line)
 
 
-@pytest.mark.parametrize("name, where", [
-    ("table2d", [f"Table 2d, row {i}" for i in (1, 2, 3, 4)]), ("table6", [f"Table 6, row {i}" for i in (1, 2, 3, 4)]), ("table7", ["Table 7"]),
-    ("table13", [f"Table 13, row {i}" for i in (1, 2, 3, 4, 5)]), ("table14", [f"Table 14, row {i}" for i in (1, 2, 3)]), ("figure4", ["Figure 4"] * 6),
-    ("figure8", ["Figure 8 (a)"] * 12 + ["Figure 8 (b)"] * 12)])
+@pytest.mark.parametrize(
+    "name, where",
+    [
+        ("table2d", [f"Table 2d, row {i}" for i in (1, 2, 3, 4)]),
+        ("table6", [f"Table 6, row {i}" for i in (1, 2, 3, 4)]),
+        ("table7", ["Table 7"]),
+        ("table13", [f"Table 13, row {i}" for i in (1, 2, 3, 4, 5)]),
+        ("table14", [f"Table 14, row {i}" for i in (1, 2, 3)]),
+        ("figure4", ["Figure 4"] * 6),
+        ("figure8", ["Figure 8 (a)"] * 12 + ["Figure 8 (b)"] * 12),
+    ],
+)
 def test_every_row_about_subtexts_is_there_and_typed(name, where):
     table = paper.load(name)
     assert [row["source_row"] for row in table] == where
@@ -149,9 +213,18 @@ def test_spot_cells_of_table_1():
     ours = find("table1", "SFAR (ours)")
     assert ours == table[-1]
     assert (ours["top1"], ours["top5"], ours["views"], ours["gflops"], ours["params_m"]) == (
-        84.5, 96.7, "1x1", "90.2x1", 126.1)
+        84.5,
+        96.7,
+        "1x1",
+        "90.2x1",
+        126.1,
+    )
     assert (ours["backbone"], ours["frames"], ours["resolution"], ours["pretraining"]) == (
-        "ViT-B/16", 8, 224, "WIT-400M")
+        "ViT-B/16",
+        8,
+        224,
+        "WIT-400M",
+    )
     bike = find("table1", "BIKE", views="1x1")
     assert (bike["top1"], bike["top5"], bike["gflops"], bike["params_m"]) == (83.2, None, None, 124.1)
     assert find("table1", "SIF")["gflops"] == "1136x12"
@@ -171,10 +244,19 @@ def test_spot_cells_of_table_11():
 
 def test_generators_of_subtexts():
     assert [(r["generator"], r["tpp"], r["top1"], r["top5"]) for r in paper.load("table2d")] == [
-        ("LLaVA-1.6-34b", 54.4, 84.35, 96.5), ("GPT-Davinci", 54.7, 84.35, 96.6), ("GPT-3.5", 60.4, 84.47, 96.7), ("GPT-4o", 60.8, 84.52, 96.7)]
+        ("LLaVA-1.6-34b", 54.4, 84.35, 96.5),
+        ("GPT-Davinci", 54.7, 84.35, 96.6),
+        ("GPT-3.5", 60.4, 84.47, 96.7),
+        ("GPT-4o", 60.8, 84.52, 96.7),
+    ]
     cost = {r["model"]: (r["glops"], r["seconds"], r["accuracy"]) for r in paper.load("table13")}
-    assert cost == {"Phi-3-14b": ("636", 7.5, 84.5), "LLaVA-1.6-34b": ("8.25e4", 5.8, 84.35), "LLaMA2-7b": ("814", 2.0, 84.47), "GPT-3.5": (None, 1.1, 84.47),
-                    "GPT-4o": (None, 4.6, 84.52)}
+    assert cost == {
+        "Phi-3-14b": ("636", 7.5, 84.5),
+        "LLaVA-1.6-34b": ("8.25e4", 5.8, 84.35),
+        "LLaMA2-7b": ("814", 2.0, 84.47),
+        "GPT-3.5": (None, 1.1, 84.47),
+        "GPT-4o": (None, 4.6, 84.52),
+    }
     for row in paper.load("table2d"):  # where both tables have a generator, they agree
         assert row["generator"] not in cost or row["top1"] == cost[row["generator"]][2]
 
@@ -182,15 +264,22 @@ def test_generators_of_subtexts():
 def test_the_questions_to_the_llm():
     prompts = paper.load("table6")
     assert [r["prompt"] for r in prompts] == ["1", "2", "3", "4"]
-    assert all("four" in r["text"].split() and r["text"].startswith("This action is ") and "'This action is'" in r["text"] for r in prompts)
-    assert len({r["text"] for r in prompts}) == 4 and not any("  " in r["text"] or "’" in r["text"] or "[" in r["text"] for r in prompts)
+    assert all(
+        "four" in r["text"].split() and r["text"].startswith("This action is ") and "'This action is'" in r["text"]
+        for r in prompts
+    )
+    assert len({r["text"] for r in prompts}) == 4 and not any(
+        "  " in r["text"] or "’" in r["text"] or "[" in r["text"] for r in prompts
+    )
     assert prompts[0]["text"].endswith("Ensure each step is distinct and crucial to the action.")
     assert prompts[1]["text"].startswith("This action is defined by four unique movements. Start each movement with")
     assert "Highlight the importance of each phase and avoid repetition." in prompts[2]["text"]
     assert prompts[3]["text"].endswith("End with a summarizing statement.")
     (system,) = paper.load("table7")
-    assert system["text"] == ("You are an expert assistant in action recognition. Respond to the user's input by providing accurate, concise, and "
-                              "informative descriptions of the actions in a structured manner.")
+    assert system["text"] == (
+        "You are an expert assistant in action recognition. Respond to the user's input by providing accurate, concise, and "
+        "informative descriptions of the actions in a structured manner."
+    )
 
 
 def test_descriptions_with_visual_context():
@@ -198,8 +287,14 @@ def test_descriptions_with_visual_context():
     assert [(r["action"], r["video"]) for r in table] == [("Situp", "Video1"), ("Situp", "Video2"), ("Situp", "Video3")]
     texts = [r[f"description_{i}"] for r in table for i in (1, 2, 3, 4)]
     assert len(set(texts)) == 12 and all(t.endswith(".") and "- " not in t for t in texts)
-    assert table[0]["description_3"] == "The exercise is conducted in a controlled manner, focusing on core strength and stability."
-    assert table[1]["description_4"] == "The green, open space offers a natural and refreshing environment for a fitness routine."
+    assert (
+        table[0]["description_3"]
+        == "The exercise is conducted in a controlled manner, focusing on core strength and stability."
+    )
+    assert (
+        table[1]["description_4"]
+        == "The green, open space offers a natural and refreshing environment for a fitness routine."
+    )
     assert table[2]["description_1"].endswith("while the other is walking around, possibly coaching.")
 
 
@@ -213,15 +308,23 @@ def lists(name):
 
 def test_examples_of_subtexts():
     dive = lists("figure4")
-    assert dive == {(None, "first list"): {1: "Preparing", 2: "Takeoff", 4: "Entry the water"},
-                    (None, "second list"): {1: "Prepare diving", 2: "Jump off the board", 4: "Dive into the water"}}
+    assert dive == {
+        (None, "first list"): {1: "Preparing", 2: "Takeoff", 4: "Entry the water"},
+        (None, "second list"): {1: "Prepare diving", 2: "Jump off the board", 4: "Dive into the water"},
+    }
     found = lists("figure8")
     assert list(found) == [(a, g) for a in ("Drinking", "Eating chips") for g in ("GPT-3.5", "LLaMA2", "Phi-3")]
     assert all(list(steps) == [1, 2, 3, 4] and all(t.endswith(".") for t in steps.values()) for steps in found.values())
-    assert found["Drinking", "GPT-3.5"][1] == "Selecting a drink." and found["Drinking", "LLaMA2"][3] == "Sipping the drink."
+    assert (
+        found["Drinking", "GPT-3.5"][1] == "Selecting a drink."
+        and found["Drinking", "LLaMA2"][3] == "Sipping the drink."
+    )
     assert found["Drinking", "Phi-3"][3] == "Allow the liquid to flow into your mouth."
     assert found["Eating chips", "GPT-3.5"][4] == "Putting chips in the mouth and chewing."
-    assert found["Eating chips", "LLaMA2"][3] == "Biting the chip." and found["Eating chips", "Phi-3"][4] == "Chewing and swallowing the chip."
+    assert (
+        found["Eating chips", "LLaMA2"][3] == "Biting the chip."
+        and found["Eating chips", "Phi-3"][4] == "Chewing and swallowing the chip."
+    )
 
 
 def test_what_section_4_3_says_of_fig_7b():

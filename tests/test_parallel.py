@@ -110,7 +110,11 @@ def hold(folder):
 def test_decoding_that_loses_a_process_says_so(tmp_path, monkeypatch):
     """What decodes a data set would otherwise wait for a result that nobody works on."""
     monkeypatch.setattr(store, "_try", lose)
-    manifest = type("Manifest", (), {"clips": [type("Clip", (), {"path": "a.mp4"})], "root": tmp_path, "name": "made up", "split": "train"})
+    manifest = type(
+        "Manifest",
+        (),
+        {"clips": [type("Clip", (), {"path": "a.mp4"})], "root": tmp_path, "name": "made up", "split": "train"},
+    )
     with pytest.raises(parallel.ProcessDied, match="most often by the system"):
         store.examine(manifest, 8, tmp_path, True, 1)
 

@@ -70,6 +70,7 @@ def test_interruption_keeps_the_earlier_file(tmp_path, monkeypatch, interruption
 
     def stop(_):
         raise interruption
+
     monkeypatch.setattr(paths.os, "fsync", stop)
     with pytest.raises(interruption):
         paths.write_atomic(path, "later")
@@ -102,15 +103,22 @@ def test_build_folder(tmp_path):
     assert listing(final) == ["b"], "built anew, not mixed with what was there"
 
 
-@pytest.mark.parametrize("error, raised", [
-    (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError), (KeyboardInterrupt(), KeyboardInterrupt),
-    (ValueError("a mistake"), ValueError), (SfarError("a video is damaged"), SfarError)])
+@pytest.mark.parametrize(
+    "error, raised",
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), SfarError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (ValueError("a mistake"), ValueError),
+        (SfarError("a video is damaged"), SfarError),
+    ],
+)
 def test_build_folder_leaves_nothing_half_done(tmp_path, error, raised):
     final = tmp_path / "world"
 
     def build(folder):
         (folder / "half").write_text("x")
         raise error
+
     with pytest.raises(raised) as e:
         paths.build_folder(final, build)
     assert listing(tmp_path) == []

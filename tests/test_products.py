@@ -26,7 +26,9 @@ def operations(call):
 def test_values_and_gradients(n, k, m, large, monkeypatch):
     monkeypatch.setattr(products, "LARGE", large)
     x, w, g = draw(n, k, m)
-    near = lambda got, want: torch.testing.assert_close(got.double(), want, rtol=0, atol=1e-5 * max(1.0, want.abs().max().item()))  # noqa: E731
+    near = lambda got, want: torch.testing.assert_close(
+        got.double(), want, rtol=0, atol=1e-5 * max(1.0, want.abs().max().item())
+    )  # noqa: E731
     want, want_x, want_w = x.double() @ w.double().T, g.double() @ w.double(), g.double().T @ x.double()
     near(products.product(x, w), want)
     near(products.weight_gradient(x, g), want_w)
@@ -48,7 +50,9 @@ def test_any_layout_will_do(large, monkeypatch):
         for change in (lambda t: t.T.contiguous().T, lambda t: torch.stack([t, t], 1).flatten(0, 1)[::2]):
             torch.testing.assert_close(f(change(a.float()), change(b.float())).double(), want, rtol=0, atol=1e-4)
     ones = torch.ones(1, 10).expand(40, 10)
-    torch.testing.assert_close(products.weight_gradient(x.float(), ones).double(), x.sum(0).expand(10, 24), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        products.weight_gradient(x.float(), ones).double(), x.sum(0).expand(10, 24), rtol=0, atol=1e-4
+    )
 
 
 def test_only_the_gradients_that_are_asked_for():

@@ -36,7 +36,7 @@ def test_half10_against_loops(classes):
     tops = {1: [], 5: []}
     for seed, draw in enumerate(out["draws"]):
         np.random.seed(seed)
-        want = np.random.permutation(classes)[:classes // 2].tolist()
+        want = np.random.permutation(classes)[: classes // 2].tolist()
         assert (draw["seed"], draw["classes"]) == (seed, sorted(want)) and len(want) == 6
         assert draw["videos"] == len(draw["ranks"]) == sum(y in want for y in labels)
         for k in tops:
@@ -44,10 +44,15 @@ def test_half10_against_loops(classes):
             assert draw[f"top{k}"] == pytest.approx(tops[k][-1], abs=1e-4)
     assert len(out["draws"]) == 10
     for k in tops:
-        assert out[f"top{k}"] == {"mean": pytest.approx(np.mean(tops[k]), abs=1e-4), "std": pytest.approx(np.sqrt(np.mean((np.array(tops[k]) - np.mean(tops[k])) ** 2)), abs=1e-4)}
+        assert out[f"top{k}"] == {
+            "mean": pytest.approx(np.mean(tops[k]), abs=1e-4),
+            "std": pytest.approx(np.sqrt(np.mean((np.array(tops[k]) - np.mean(tops[k])) ** 2)), abs=1e-4),
+        }
         assert out["full"][f"top{k}"] == pytest.approx(by_loop(scores, labels, range(classes), k), abs=1e-4)
     assert out["full"]["videos"] == 300 and out["full"]["classes"] == list(range(classes))
-    assert out["top1"]["std"] > 0 and out["top1"]["mean"] > out["full"]["top1"] + 3  # half of the classes: fewer wrong answers
+    assert (
+        out["top1"]["std"] > 0 and out["top1"]["mean"] > out["full"]["top1"] + 3
+    )  # half of the classes: fewer wrong answers
 
 
 def test_the_draws_are_numpys_for_the_sizes_of_ucf101_and_hmdb51():
@@ -69,7 +74,10 @@ def test_a_softmax_over_all_classes_does_not_change_the_numbers():
     logits, labels = world(3)
     assert half10(softmax(logits), labels) == half10(logits, labels)
     kept = labels < 6  # nor does one over the six classes alone, on the videos of these
-    assert accuracy(softmax(logits), labels, np.arange(6))["ranks"] == accuracy(softmax(logits[kept, :6]), labels[kept])["ranks"]
+    assert (
+        accuracy(softmax(logits), labels, np.arange(6))["ranks"]
+        == accuracy(softmax(logits[kept, :6]), labels[kept])["ranks"]
+    )
 
 
 def test_float32_probabilities_can_lose_what_logits_keep():
@@ -127,14 +135,20 @@ def test_split3():
     for k in (1, 5):
         want = [by_loop(scores, labels, range(12), k) for scores, labels in splits]
         assert [s[f"top{k}"] for s in out["splits"]] == pytest.approx(want, abs=1e-4)
-        assert out[f"top{k}"] == {"mean": pytest.approx(np.mean(want), abs=1e-4), "std": pytest.approx(np.std(want), abs=1e-4)}
+        assert out[f"top{k}"] == {
+            "mean": pytest.approx(np.mean(want), abs=1e-4),
+            "std": pytest.approx(np.std(want), abs=1e-4),
+        }
     assert [s["videos"] for s in out["splits"]] == [97, 80, 61]
 
 
 def test_split3_by_hand():
     right, wrong = np.array([[0.9, 0.1]]), np.array([[0.1, 0.9]])
     out = split3([(right, [0]), (right, [0]), (wrong, [0])])
-    assert out["top1"] == {"mean": 66.6667, "std": 47.1405} and out["top5"] == {"mean": 100.0, "std": 0.0}  # population: sqrt(2)/3
+    assert out["top1"] == {"mean": 66.6667, "std": 47.1405} and out["top5"] == {
+        "mean": 100.0,
+        "std": 0.0,
+    }  # population: sqrt(2)/3
 
 
 def test_split3_takes_three_splits_of_the_same_classes():
@@ -159,9 +173,18 @@ def test_folds_are_picked_by_path_out_of_scores_of_all_videos():
 # --- input that cannot be right ---
 
 
-@pytest.mark.parametrize(("scores", "labels", "message"), [
-    (np.eye(3), [0, 1], r"shapes \(3, 3\) and \(2,\)"), (np.ones(3), [0, 1, 2], "expected scores"), (np.ones((0, 3)), [], "at least one of each"),
-    (np.eye(3), [0, 1, 3], "0 to 2.*got 3"), (np.eye(3), [0, -1, 2], "got -1"), (np.eye(3), [0.0, 1.0, 2.0], "got 0.0"), (np.ones((2, 1)), [0, 0], "at least 2, got 1")])
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        (np.eye(3), [0, 1], r"shapes \(3, 3\) and \(2,\)"),
+        (np.ones(3), [0, 1, 2], "expected scores"),
+        (np.ones((0, 3)), [], "at least one of each"),
+        (np.eye(3), [0, 1, 3], "0 to 2.*got 3"),
+        (np.eye(3), [0, -1, 2], "got -1"),
+        (np.eye(3), [0.0, 1.0, 2.0], "got 0.0"),
+        (np.ones((2, 1)), [0, 0], "at least 2, got 1"),
+    ],
+)
 def test_bad_input(scores, labels, message):
     with pytest.raises(ConfigError, match=message):
         half10(scores, np.array(labels))

@@ -7,7 +7,9 @@ import pytest
 from sfar import paths, quotes
 from sfar.errors import SfarError
 
-SPECS = sorted({m[2] for name in quotes.FILES for m in quotes._MARK.finditer((paths.PROJECT / name).read_text(encoding="utf-8"))})
+SPECS = sorted(
+    {m[2] for name in quotes.FILES for m in quotes._MARK.finditer((paths.PROJECT / name).read_text(encoding="utf-8"))}
+)
 
 
 @pytest.mark.parametrize("name", quotes.FILES)
@@ -30,9 +32,16 @@ def test_a_mark_stands_for_something(spec):
     assert quotes.value(spec).strip()
 
 
-@pytest.mark.parametrize("spec, message", [
-    ("ablations: both - nobody", "0 entries"), ("ablations claim: coarse", "entries of the record fit, expected one"), ("table1 nonsense", "not a number"), ("nothing: a - b", "no record .*nothing.json"),
-    ("fig7b r2: printed, half", "0 entries")])
+@pytest.mark.parametrize(
+    "spec, message",
+    [
+        ("ablations: both - nobody", "0 entries"),
+        ("ablations claim: coarse", "entries of the record fit, expected one"),
+        ("table1 nonsense", "not a number"),
+        ("nothing: a - b", "no record .*nothing.json"),
+        ("fig7b r2: printed, half", "0 entries"),
+    ],
+)
 def test_a_mark_that_means_nothing(spec, message):
     with pytest.raises(SfarError, match=message):
         quotes.value(spec)

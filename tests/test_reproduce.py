@@ -25,12 +25,16 @@ def test_every_target_has_a_notebook_and_is_made_once():
         assert len(set(targets) & set(reproduce.STEPS)) == 1
     order = {s: i for i, s in enumerate(reproduce.STEPS)}
     assert reproduce.STEPS[-1] == "audit", "it names the effects that the records have"
-    assert order["fig7b"] < order["table13"] < min(order[s] for s in ("fig4", "fig8", "table6")), "notebook 01 shows Table 13, which takes Figure 7b's accuracies"
+    assert order["fig7b"] < order["table13"] < min(order[s] for s in ("fig4", "fig8", "table6")), (
+        "notebook 01 shows Table 13, which takes Figure 7b's accuracies"
+    )
 
 
 def test_every_study_has_its_page():
     for name, (notebook, targets) in reproduce.STUDIES.items():
-        assert (ROOT / "sfar" / "report" / f"{name}.py").is_file() and (ROOT / "sfar" / "report" / f"{name}_page.py").is_file()
+        assert (ROOT / "sfar" / "report" / f"{name}.py").is_file() and (
+            ROOT / "sfar" / "report" / f"{name}_page.py"
+        ).is_file()
         assert all(reproduce.TARGETS[t] == notebook for t in targets)
 
 
@@ -53,7 +57,9 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "99_tiny.ipynb").write_text('{"cells": [{"cell_type": "code", "source": "x", "outputs": []}]}')
+    (tmp_path / "notebooks" / "99_tiny.ipynb").write_text(
+        '{"cells": [{"cell_type": "code", "source": "x", "outputs": []}]}'
+    )
     measured = []
 
     def measure(profile, workers):
@@ -67,8 +73,14 @@ def study(tmp_path, monkeypatch):
         paths.write_json(out / "tiny.json", record)
         return [out / "tiny.json"]
 
-    monkeypatch.setitem(sys.modules, "sfar.report.tiny", types.SimpleNamespace(STUDY=types.SimpleNamespace(measure=measure, load=load)))
-    monkeypatch.setitem(sys.modules, "sfar.report.tiny_page", types.SimpleNamespace(write=write, text=lambda record: f"the answer is {record['answer']}"))
+    monkeypatch.setitem(
+        sys.modules, "sfar.report.tiny", types.SimpleNamespace(STUDY=types.SimpleNamespace(measure=measure, load=load))
+    )
+    monkeypatch.setitem(
+        sys.modules,
+        "sfar.report.tiny_page",
+        types.SimpleNamespace(write=write, text=lambda record: f"the answer is {record['answer']}"),
+    )
     monkeypatch.setitem(reproduce.STUDIES, "tiny", ("99_tiny", ("table99",)))
     monkeypatch.setattr(reproduce, "STEPS", ("table99",))
     return measured
@@ -76,12 +88,20 @@ def study(tmp_path, monkeypatch):
 
 def test_a_study_is_measured_written_and_shown(study, tmp_path):
     made = reproduce.make("table99", get_profile("storyboard"), workers=3)
-    assert study == [((0, 1, 2, 3, 4), 3)] and made.text == "the answer is 5" and made.notebook == "99_tiny" and made.standard
+    assert (
+        study == [((0, 1, 2, 3, 4), 3)]
+        and made.text == "the answer is 5"
+        and made.notebook == "99_tiny"
+        and made.standard
+    )
     assert made.files == [tmp_path / "results" / "storyboard" / "tiny.json"]
     assert made.parameters(get_profile("storyboard"), {}, []) == {"overrides": {}, "seeds": [0, 1, 2, 3, 4]}
     other = reproduce.make("table99", get_profile("storyboard", {"seeds": [7], "train.epochs": 1}))
     assert not other.standard and other.files[0].parent.parent == tmp_path / "results" / "runs"
-    assert other.parameters(get_profile("storyboard", {"seeds": [7]}), {"seeds": [7], "train.epochs": 1}, []) == {"overrides": {"train.epochs": 1}, "seeds": [7]}
+    assert other.parameters(get_profile("storyboard", {"seeds": [7]}), {"seeds": [7], "train.epochs": 1}, []) == {
+        "overrides": {"train.epochs": 1},
+        "seeds": [7],
+    }
 
 
 def test_finished_until_something_changes(study, tmp_path, monkeypatch):
@@ -91,7 +111,9 @@ def test_finished_until_something_changes(study, tmp_path, monkeypatch):
     assert reproduce.pending(profile) == ["table99"], "its notebook has not been executed yet"
     reproduce.finish(made)
     assert reproduce.pending(profile) == [] and reproduce.pending(others) == ["table99"]
-    assert reproduce.pending(get_profile("storyboard", {"data.root": str(tmp_path)})) == ["table99"], "a folder of the user's may change"
+    assert reproduce.pending(get_profile("storyboard", {"data.root": str(tmp_path)})) == ["table99"], (
+        "a folder of the user's may change"
+    )
     for file in (made.files[0], tmp_path / "notebooks" / "99_tiny.ipynb"):
         before = file.read_bytes()
         file.write_bytes(before.replace(b'"outputs": []', b'"outputs": [1]').replace(b'"answer": 5', b'"answer": 6'))
@@ -117,14 +139,23 @@ def test_not_finished_when_a_record_that_it_shows_changes(study, tmp_path):
 def test_other_code_is_not_finished(study, monkeypatch):
     made = reproduce.make("table99", get_profile("storyboard"))
     before = reproduce._sources()
-    monkeypatch.setattr(reproduce, "_sources", lambda: "other")  # edited while it ran: the mark is of the code that began
+    monkeypatch.setattr(
+        reproduce, "_sources", lambda: "other"
+    )  # edited while it ran: the mark is of the code that began
     reproduce.finish(made)
     assert reproduce.pending(get_profile("storyboard")) == ["table99"]
     monkeypatch.setattr(reproduce, "_sources", lambda: before)
     assert reproduce.pending(get_profile("storyboard")) == []
 
 
-@pytest.mark.parametrize(("file", "text"), [("sfar/extra.csv", "a"), ("sfar/report/extra.py", "a = 1\n"), ("notebooks/99_tiny.ipynb", '{"cells": [{"cell_type": "code", "source": "y"}]}')])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("sfar/extra.csv", "a"),
+        ("sfar/report/extra.py", "a = 1\n"),
+        ("notebooks/99_tiny.ipynb", '{"cells": [{"cell_type": "code", "source": "y"}]}'),
+    ],
+)
 def test_what_the_sources_are(study, tmp_path, monkeypatch, file, text):
     package = tmp_path / "sfar"
     (package / "report").mkdir(parents=True)
@@ -139,6 +170,7 @@ def test_what_the_sources_are(study, tmp_path, monkeypatch, file, text):
 
 def test_clean_cache_forgets_what_is_finished(study):
     from sfar import cache
+
     reproduce.finish(reproduce.make("table99", get_profile("storyboard")))
     cache.clean()
     assert reproduce.pending(get_profile("storyboard")) == ["table99"]
@@ -146,6 +178,7 @@ def test_clean_cache_forgets_what_is_finished(study):
 
 def test_the_commands_that_make_calls(study, capsys, tmp_path):
     from sfar.cli import main
+
     assert main(["pending", "--seeds", "0,1"]) == 0 and capsys.readouterr().out == "table99\n"
     reproduce.finish(reproduce.make("table99", get_profile("storyboard", {"seeds": [0, 1]})))
     assert main(["pending", "--seeds", "0,1"]) == 0 and capsys.readouterr().out == "\n"
@@ -180,7 +213,9 @@ def make(tmp_path):
 
     def run(*arguments):
         log.write_text("")
-        done = subprocess.run(["make", f"VENV={venv}", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["make", f"VENV={venv}", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
         return done, log.read_text().splitlines()
 
     run.todo, run.bad = todo, bad
@@ -200,7 +235,11 @@ def test_make_reproduce_runs_what_is_pending_in_order(make):
     done, calls = make("reproduce", "-j8", "PROFILE=paper", "DATA=/data/k 400", "SEEDS=3")
     which = "--profile paper --seeds 3 --data /data/k 400"
     assert done.returncode == 0, done.stderr
-    assert calls == [f"pending {which}", *(f"reproduce {t} {which}" for t in ("table1", "table2e", "table4")), f"summary {which}"]
+    assert calls == [
+        f"pending {which}",
+        *(f"reproduce {t} {which}" for t in ("table1", "table2e", "table4")),
+        f"summary {which}",
+    ]
     make.todo.write_text("\n")
     done, calls = make("reproduce")
     assert calls == ["pending --profile storyboard", "summary --profile storyboard"] and "made already" in done.stdout
@@ -210,9 +249,19 @@ def test_make_reproduce_stops_at_a_failure_or_goes_on_with_the_rest(make):
     make.bad.write_text("table2e")
     done, calls = make("reproduce")
     assert done.returncode == 2 and "it failed" in done.stderr
-    assert [c.split()[:2] for c in calls] == [["pending", "--profile"], ["reproduce", "table1"], ["reproduce", "table2e"]]
+    assert [c.split()[:2] for c in calls] == [
+        ["pending", "--profile"],
+        ["reproduce", "table1"],
+        ["reproduce", "table2e"],
+    ]
     done, calls = make("-k", "reproduce")
-    assert done.returncode == 2 and [c.split()[1] for c in calls] == ["--profile", "table1", "table2e", "table4", "--profile"]
+    assert done.returncode == 2 and [c.split()[1] for c in calls] == [
+        "--profile",
+        "table1",
+        "table2e",
+        "table4",
+        "--profile",
+    ]
 
 
 def test_make_reproduce_says_why_nothing_can_be_pending(make):

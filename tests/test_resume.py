@@ -39,6 +39,7 @@ def start():
         process = context.Process(target=killed.run, args=args, kwargs=kwargs)
         process.start()
         return process
+
     return begin
 
 
@@ -103,6 +104,7 @@ def stopped_after(folder, step, profile=tiny.profile(**killed.PROFILE), **kwargs
     def on_step(i, n, loss):
         if i == step:
             keeper._signal = signal.SIGTERM
+
     with pytest.raises(Stopped) as e:
         train(tiny.model(), tiny.clips(13), profile, 3, on_step, keeper=keeper)
     return keeper, e.value
@@ -110,16 +112,26 @@ def stopped_after(folder, step, profile=tiny.profile(**killed.PROFILE), **kwargs
 
 def test_what_a_state_holds(tmp_path):
     keeper, error = stopped_after(tmp_path, 4)
-    assert error.status == 143 and "SIGTERM in epoch 2, after batch 2 of 3" in str(error) and "the same command goes on" in str(error)
-    folder, = keeper.states()
+    assert (
+        error.status == 143
+        and "SIGTERM in epoch 2, after batch 2 of 3" in str(error)
+        and "the same command goes on" in str(error)
+    )
+    (folder,) = keeper.states()
     assert folder.name == "step-00000005"  # the signal came in step 4 and was heard before step 5 began
     state, tensors = json.loads((folder / "state.json").read_text()), load_file(folder / "tensors.safetensors")
-    assert state["progress"]["epoch"] == 1 and state["progress"]["done"] == 2 and state["progress"]["history"]["steps"] == 5
+    assert (
+        state["progress"]["epoch"] == 1
+        and state["progress"]["done"] == 2
+        and state["progress"]["history"]["steps"] == 5
+    )
     assert state["about"] == killed.ABOUT and state["groups"][0]["lr"] > 0 and state["scaler"] == {}
     kinds = {k.split(".")[0] for k in tensors}
     assert kinds == {"model", "optimizer", "random"}
     assert {k for k in tensors if k.startswith("random.")} >= {f"random.0.{k}" for k in ("python", "numpy", "torch")}
-    assert any(k.endswith("exp_avg_sq") for k in tensors) and not any("transformer.resblocks" in k and "visual" not in k for k in tensors)
+    assert any(k.endswith("exp_avg_sq") for k in tensors) and not any(
+        "transformer.resblocks" in k and "visual" not in k for k in tensors
+    )
 
 
 def test_random_numbers_go_on_where_they_were():
@@ -131,6 +143,7 @@ def test_random_numbers_go_on_where_they_were():
 
     def draw():
         return random.gauss(0, 1), random.random(), np.random.rand(), np.random.randn(), torch.rand(1).item()
+
     want = draw()
     draw()
     resume._set_generators(kept)
@@ -142,7 +155,13 @@ def test_another_training_is_refused(tmp_path):
     model = tiny.model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with pytest.raises(ConfigError, match=r"another training \(train.lr: '1.0' there, '2.0' now\).*--restart"):
-        train(model, tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(tmp_path, killed.ABOUT | {"train": {"lr": 2.0}}))
+        train(
+            model,
+            tiny.clips(13),
+            tiny.profile(**killed.PROFILE),
+            3,
+            keeper=Keeper(tmp_path, killed.ABOUT | {"train": {"lr": 2.0}}),
+        )
     assert equal(before, model.state_dict())
 
 
@@ -175,12 +194,19 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 from pathlib import Path
 from sfar.errors import SfarError
 try:
-    killed.run(Path({str(tmp_path)!r}), Path({str(tmp_path / 'out')!r}))
+    killed.run(Path({str(tmp_path)!r}), Path({str(tmp_path / "out")!r}))
 except SfarError as e:
     sys.exit(str(e))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=os.path.dirname(killed.__file__), capture_output=True, text=True)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "cannot write" in done.stderr and "step-" in done.stderr, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=os.path.dirname(killed.__file__), capture_output=True, text=True
+    )
+    assert (
+        done.returncode == 1
+        and "Traceback" not in done.stderr
+        and "cannot write" in done.stderr
+        and "step-" in done.stderr
+    ), done.stderr
     assert keeper.states() == kept and not list(tmp_path.glob(".step-*"))
     model, want = tiny.model(), tiny.model()
     train(model, tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(tmp_path, killed.ABOUT))
@@ -215,4 +241,10 @@ def test_nothing_kept_is_nothing_restored(tmp_path):
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SfarError, match="cannot write"):
-        train(tiny.model(), tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(tmp_path / "file" / "states", {}, every=0.0))
+        train(
+            tiny.model(),
+            tiny.clips(13),
+            tiny.profile(**killed.PROFILE),
+            3,
+            keeper=Keeper(tmp_path / "file" / "states", {}, every=0.0),
+        )

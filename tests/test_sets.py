@@ -58,12 +58,20 @@ every_set = pytest.mark.parametrize("each", ["ucf", "hmdb", "charades"], indirec
 def lines(path, end):
     """The lines of a file that must end every one of them with ``end``."""
     raw = path.read_bytes().decode("utf-8")
-    assert raw.endswith(end) and raw.count("\n") == raw.count(end) and raw.count("\r") == (raw.count("\n") if "\r" in end else 0)
+    assert (
+        raw.endswith(end)
+        and raw.count("\n") == raw.count(end)
+        and raw.count("\r") == (raw.count("\n") if "\r" in end else 0)
+    )
     return raw.split(end)[:-1]
 
 
 def hashes(folder):
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def decoded(path):
@@ -86,13 +94,21 @@ def test_the_truth_is_that_of_the_files(each):
             shown = list(container.decode(stream))
             assert stream.average_rate == row["fps"] and (stream.width, stream.height) == (WIDTH, HEIGHT)
             if path.endswith(".avi"):
-                assert container.format.name == "avi" and stream.codec_context.name == "mpeg4" and stream.codec_context.codec_tag == "XVID"
-                assert {f.pict_type for f in shown} == {av.video.frame.PictureType.I, av.video.frame.PictureType.P}, "no B-frames"
+                assert (
+                    container.format.name == "avi"
+                    and stream.codec_context.name == "mpeg4"
+                    and stream.codec_context.codec_tag == "XVID"
+                )
+                assert {f.pict_type for f in shown} == {av.video.frame.PictureType.I, av.video.frame.PictureType.P}, (
+                    "no B-frames"
+                )
             else:
                 assert stream.codec_context.name == "h264"
         assert row["video"] == path and len(shown) == row["frames"] == sum(n for _, n, _ in row["segments"])
         assert all(a in ACTIONS and n >= 1 and (a in own) == relevant for a, n, relevant in row["segments"])
-        assert row["irrelevant"] == pytest.approx(sum(n for _, n, r in row["segments"] if not r) / row["frames"], abs=1e-4)
+        assert row["irrelevant"] == pytest.approx(
+            sum(n for _, n, r in row["segments"] if not r) / row["frames"], abs=1e-4
+        )
         assert 0 <= row["irrelevant"] <= 1 and (row["irrelevant"] == 1) == (not names)
 
 
@@ -133,14 +149,22 @@ def test_avi_files_show_what_was_drawn(ucf, tmp_path):
     sets.encode_mpeg4(tmp_path / "x.avi", drawn, board.fps)
     assert (tmp_path / "x.avi").read_bytes() == (ucf / row["video"]).read_bytes()
     encode_h264(tmp_path / "x.mp4", drawn, board.fps)
-    avi, mp4 = (np.abs(decoded(path).astype(int) - drawn).mean(axis=(1, 2, 3)) for path in (ucf / row["video"], tmp_path / "x.mp4"))
+    avi, mp4 = (
+        np.abs(decoded(path).astype(int) - drawn).mean(axis=(1, 2, 3))
+        for path in (ucf / row["video"], tmp_path / "x.mp4")
+    )
     assert avi.max() < 8 and avi.mean() < 1.15 * mp4.mean(), "about as well as the sets in H.264 do"
 
 
 @pytest.mark.parametrize("write", [sets.write_ucf101, sets.write_hmdb51, sets.write_charades])
 def test_what_cannot_be_written_is_refused(write, tmp_path):
-    for args, message in (((0, 2), "at least 1, got 0"), ((2, 0), "at least 1, got 0"), ((2, 2, ("hop", "flying")), "no script of flying"),
-                          ((2, 2, ()), "got none"), ((2, 2, ("hop", "hop")), "each once")):
+    for args, message in (
+        ((0, 2), "at least 1, got 0"),
+        ((2, 0), "at least 1, got 0"),
+        ((2, 2, ("hop", "flying")), "no script of flying"),
+        ((2, 2, ()), "got none"),
+        ((2, 2, ("hop", "hop")), "each once"),
+    ):
         with pytest.raises(ConfigError, match=message):
             write(tmp_path / "x", 1, *args)
     assert not (tmp_path / "x").exists()
@@ -154,17 +178,30 @@ def test_ucf101_lists(ucf):
     assert lines(folder / "classInd.txt", "\r\n") == ["1 CliffDiving", "2 UnevenBars"]
     clip = {0: "g01_c01", 1: "g01_c02", 2: "g01_c03", 3: "g01_c04", 4: "g02_c01"}
     for fold, test in ((1, {0, 1}), (2, {2, 3}), (3, {4, 0})):  # the third goes round
-        expected = [(f"{c}/v_{c}_{clip[i]}.avi", k, i in test) for k, c in ((1, "CliffDiving"), (2, "UnevenBars")) for i in range(5)]
+        expected = [
+            (f"{c}/v_{c}_{clip[i]}.avi", k, i in test)
+            for k, c in ((1, "CliffDiving"), (2, "UnevenBars"))
+            for i in range(5)
+        ]
         assert lines(folder / f"testlist0{fold}.txt", "\r\n") == [path for path, _, tested in expected if tested]
-        assert lines(folder / f"trainlist0{fold}.txt", "\r\n") == [f"{path} {k}" for path, k, tested in expected if not tested]
+        assert lines(folder / f"trainlist0{fold}.txt", "\r\n") == [
+            f"{path} {k}" for path, k, tested in expected if not tested
+        ]
         assert all((ucf / "UCF-101" / path).is_file() for path, _, _ in expected)
-    assert {p.name for p in folder.iterdir()} == {"classInd.txt"} | {f"{s}list0{f}.txt" for s in ("train", "test") for f in (1, 2, 3)}
+    assert {p.name for p in folder.iterdir()} == {"classInd.txt"} | {
+        f"{s}list0{f}.txt" for s in ("train", "test") for f in (1, 2, 3)
+    }
     assert collections.Counter(r["label"] for r in truth(ucf).values()) == dict.fromkeys(UCF_CLASSES, 5)
     assert all(sets.camel_case(r["label"]) == path.split("/")[1] for path, r in truth(ucf).items())
 
 
 def test_ucf101_numbers():
-    assert [sets.ucf101_path("pole run", i)[-11:] for i in (0, 3, 4, 39)] == ["g01_c01.avi", "g01_c04.avi", "g02_c01.avi", "g10_c04.avi"]
+    assert [sets.ucf101_path("pole run", i)[-11:] for i in (0, 3, 4, 39)] == [
+        "g01_c01.avi",
+        "g01_c04.avi",
+        "g02_c01.avi",
+        "g10_c04.avi",
+    ]
     assert len({sets.camel_case(c) for c in UCF}) == len(UCF)
 
 
@@ -195,7 +232,11 @@ def test_folds_go_round(train, val):
     for fold in (1, 2, 3):
         held = sets.held_out(fold, val, total)
         assert len(set(held)) == val and all(0 <= i < total for i in held)
-    assert sets.held_out(1, val, total) == list(range(val)) and sets.held_out(2, 16, 40)[-1] == 31 and sets.held_out(3, 16, 40)[8] == 0
+    assert (
+        sets.held_out(1, val, total) == list(range(val))
+        and sets.held_out(2, 16, 40)[-1] == 31
+        and sets.held_out(3, 16, 40)[8] == 0
+    )
 
 
 # --- Charades ------------------------------------------------------------------------------------------------------
@@ -214,17 +255,28 @@ def test_charades_lists(charades):
         assert header == "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length"
         rows = rows_of(charades, name)
         ids += [r["id"] for r in rows]
-        assert [r["id"] for r in rows] == sorted(r["id"] for r in rows) and len(rows) == 5 and sum(r["actions"] == "" for r in rows) == 1, "the fifth shows nothing"
+        assert (
+            [r["id"] for r in rows] == sorted(r["id"] for r in rows)
+            and len(rows) == 5
+            and sum(r["actions"] == "" for r in rows) == 1
+        ), "the fifth shows nothing"
         for row in rows:
             told = seen[f"Charades_v1_480/{row['id']}.mp4"]
-            assert re.fullmatch(r"[0-9A-Z]{5}", row["id"]) and told["split"] == split and "," in row["descriptions"] and None not in row
+            assert (
+                re.fullmatch(r"[0-9A-Z]{5}", row["id"])
+                and told["split"] == split
+                and "," in row["descriptions"]
+                and None not in row
+            )
             fps = told["fps"]
             assert float(row["length"]) == pytest.approx(told["frames"] / fps, abs=0.00501)
             timed = re.findall(r"c(\d{3}) (\d+\.\d\d) (\d+\.\d\d)", row["actions"])
             assert ";".join(f"c{k} {a} {b}" for k, a, b in timed) == row["actions"]
             assert [DAY_CLASSES[int(k)] for k, _, _ in timed] == told["labels"] == [c for c, _, _ in told["activities"]]
             for (_, start, end), (_, first, behind) in zip(timed, told["activities"], strict=True):
-                assert float(start) == pytest.approx(first / fps, abs=0.01) and float(end) == pytest.approx(behind / fps, abs=0.01)
+                assert float(start) == pytest.approx(first / fps, abs=0.01) and float(end) == pytest.approx(
+                    behind / fps, abs=0.01
+                )
                 assert float(end) <= float(row["length"])
     assert len(set(ids)) == 10
     assert {c for r in seen.values() if r["split"] == "val" for c in r["labels"]} == set(DAY_CLASSES)
@@ -235,7 +287,9 @@ def test_activities_are_where_their_frames_are(charades):
         actions = [(a, r) for a, n, r in row["segments"] for _ in range(n)]
         inside = set()
         for name, first, behind in row["activities"]:
-            assert list(dict.fromkeys(a for a, _ in actions[first:behind])) == [a for a, _ in ACTIVITIES[name]], "the script, in its order"
+            assert list(dict.fromkeys(a for a, _ in actions[first:behind])) == [a for a, _ in ACTIVITIES[name]], (
+                "the script, in its order"
+            )
             inside |= set(range(first, behind))
         assert [k for k, (_, relevant) in enumerate(actions) if relevant] == sorted(inside)
 
@@ -255,7 +309,9 @@ def test_sequences_are_as_described():
         assert all(1.5 - 0.5 / board.fps <= (b - a) / board.fps <= 4 + 0.5 / board.fps for _, a, b in activities)
         gaps = [s for s in board.segments if not s.relevant]
         assert len(gaps) == len(names) + 1 and not board.segments[0].relevant and not board.segments[-1].relevant
-        assert all(0.3 - 0.5 / board.fps <= s.frames / board.fps <= 1.5 + 0.5 / board.fps and s.action not in own for s in gaps)
+        assert all(
+            0.3 - 0.5 / board.fps <= s.frames / board.fps <= 1.5 + 0.5 / board.fps and s.action not in own for s in gaps
+        )
         assert len({s.action for s in gaps}) == len(gaps)
     assert set(counts) == {1, 2, 3, 4} and min(counts.values()) > 30
     first = [a[0][0] == (*UCF, *HMDB)[i % 20] for i, (_, a) in enumerate(sequences(200)) if len(a) == 4]
@@ -267,7 +323,12 @@ def test_a_video_without_activities_shows_no_class():
     of_classes = {a for c in classes for a, _ in ACTIVITIES[c]}
     for i in range(40):
         board, activities = sets.draw_sequence(world.video_rng(3, "empty", i), None, classes)
-        assert activities == [] and board.irrelevant == 1 and 4 <= len(board.segments) <= 8 and not {s.action for s in board.segments} & of_classes
+        assert (
+            activities == []
+            and board.irrelevant == 1
+            and 4 <= len(board.segments) <= 8
+            and not {s.action for s in board.segments} & of_classes
+        )
     # Where the classes leave hardly an action over, it repeats: only "stand" is in no script at all.
     board, _ = sets.draw_sequence(world.video_rng(3, "empty", 0), None, tuple(ACTIVITIES))
     assert {s.action for s in board.segments} == {"stand"}
@@ -275,7 +336,9 @@ def test_a_video_without_activities_shows_no_class():
 
 def test_every_class_has_its_turn():
     turns = [sets._turn(i) for i in range(200)]
-    assert [t for t in turns if t is not None] == list(range(194)) and [i for i, t in enumerate(turns) if t is None] == [4, 37, 70, 103, 136, 169]
+    assert [t for t in turns if t is not None] == list(range(194)) and [
+        i for i, t in enumerate(turns) if t is None
+    ] == [4, 37, 70, 103, 136, 169]
 
 
 def test_too_few_validation_videos_are_refused(tmp_path):
@@ -285,15 +348,20 @@ def test_too_few_validation_videos_are_refused(tmp_path):
 
 def test_charades_ids_are_unique():
     ids = {sets.charades_id(seed, split, i) for seed in (1, 2) for split in ("train", "val") for i in range(8000)}
-    assert len(ids) > 31_980 and len({sets.charades_id(1, s, i) for s in ("train", "val") for i in range(8000)}) == 16_000
+    assert (
+        len(ids) > 31_980 and len({sets.charades_id(1, s, i) for s in ("train", "val") for i in range(8000)}) == 16_000
+    )
     assert all(re.fullmatch(r"[0-9A-Z]{5}", i) for i in ids)
 
 
 # --- the readers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("read, each, of_class", [(read_ucf101, "ucf", {"train": 3, "val": 2, "all": 5}), (read_hmdb51, "hmdb", {"train": 2, "val": 2, "all": 6})],
-                         indirect=["each"])
+@pytest.mark.parametrize(
+    "read, each, of_class",
+    [(read_ucf101, "ucf", {"train": 3, "val": 2, "all": 5}), (read_hmdb51, "hmdb", {"train": 2, "val": 2, "all": 6})],
+    indirect=["each"],
+)
 @pytest.mark.parametrize("fold", [1, 2, 3])
 def test_the_readers_find_every_video_of_a_fold(read, each, of_class, fold):
     seen, paths = truth(each), {}
@@ -310,12 +378,21 @@ def test_the_readers_find_every_video_of_a_fold(read, each, of_class, fold):
 @pytest.mark.parametrize("split, part", [("train", "train"), ("train-videos", "train"), ("val", "val")])
 def test_the_reader_of_charades_finds_every_action(charades, split, part):
     manifest, seen = read_charades(charades, split), {p: r for p, r in truth(charades).items() if r["split"] == part}
-    assert manifest.classes == DAY_CLASSES and manifest.multi_label and manifest.missing == manifest.unused == manifest.notes == ()
+    assert (
+        manifest.classes == DAY_CLASSES
+        and manifest.multi_label
+        and manifest.missing == manifest.unused == manifest.notes == ()
+    )
     if split != "train":
-        assert {c.path: {DAY_CLASSES[k] for k in c.labels} for c in manifest.clips} == {p: set(r["labels"]) for p, r in seen.items()}
+        assert {c.path: {DAY_CLASSES[k] for k in c.labels} for c in manifest.clips} == {
+            p: set(r["labels"]) for p, r in seen.items()
+        }
         assert [c.label for c in manifest.clips].count(-1) == 1
         return
-    frames = [(c.path, DAY_CLASSES[c.label], round(c.start * seen[c.path]["fps"]), round(c.end * seen[c.path]["fps"])) for c in manifest.clips]
+    frames = [
+        (c.path, DAY_CLASSES[c.label], round(c.start * seen[c.path]["fps"]), round(c.end * seen[c.path]["fps"]))
+        for c in manifest.clips
+    ]
     assert sorted(frames) == sorted((p, *a) for p, r in seen.items() for a in r["activities"]), "to the frame"
 
 

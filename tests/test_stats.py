@@ -8,7 +8,12 @@ from sfar.report.stats import bootstrap_mean, summary, verdict
 
 def crossed(rng, seeds, videos, of_seed=1.0, of_video=3.0, rest=2.0, mean=0.0):
     """Values with an effect of the seed, one of the video and noise."""
-    return mean + of_seed * rng.normal(size=(seeds, 1)) + of_video * rng.normal(size=(1, videos)) + rest * rng.normal(size=(seeds, videos))
+    return (
+        mean
+        + of_seed * rng.normal(size=(seeds, 1))
+        + of_video * rng.normal(size=(1, videos))
+        + rest * rng.normal(size=(seeds, videos))
+    )
 
 
 def test_mean_is_exact_and_inside():
@@ -55,8 +60,10 @@ def test_seeds_and_videos_both_widen_it():
 def test_it_covers_the_truth():
     """The pigeonhole bootstrap is a little wide (its variance counts the noise up to three times), never narrow."""
     rng = np.random.default_rng(4)
-    inside = sum(low <= 5.0 <= high for _, low, high in (
-        bootstrap_mean(crossed(rng, 12, 60, of_seed=0.5, mean=5.0), draws=400) for _ in range(150)))
+    inside = sum(
+        low <= 5.0 <= high
+        for _, low, high in (bootstrap_mean(crossed(rng, 12, 60, of_seed=0.5, mean=5.0), draws=400) for _ in range(150))
+    )
     assert inside >= 0.88 * 150
 
 
@@ -81,8 +88,17 @@ def test_summary():
     assert (one["std"], one["seeds"], one["mean"]) == (0.0, 1, 50.0)
 
 
-@pytest.mark.parametrize("low, high, expected", [
-    (0.1, 2.0, "holds"), (-2.0, -0.1, "does not hold"), (-1.0, 1.0, "undecided"), (0.0, 1.0, "undecided"), (-1.0, 0.0, "undecided"),
-    (0.0, 0.0, "undecided"), (float("nan"), float("nan"), "undecided")])
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [
+        (0.1, 2.0, "holds"),
+        (-2.0, -0.1, "does not hold"),
+        (-1.0, 1.0, "undecided"),
+        (0.0, 1.0, "undecided"),
+        (-1.0, 0.0, "undecided"),
+        (0.0, 0.0, "undecided"),
+        (float("nan"), float("nan"), "undecided"),
+    ],
+)
 def test_verdict(low, high, expected):
     assert verdict(low, high) == expected

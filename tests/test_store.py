@@ -69,8 +69,12 @@ def files(root, names, split, label=""):
 def written(tmp_path_factory):
     """Three classes with two training videos and one validation video each."""
     root = tmp_path_factory.mktemp("kinetics")
-    names = [(split, label, f"{split[0]}{k}{label:_<9}"[:11])
-             for split, n in (("train", 2), ("val", 1)) for label in CLASSES for k in range(n)]
+    names = [
+        (split, label, f"{split[0]}{k}{label:_<9}"[:11])
+        for split, n in (("train", 2), ("val", 1))
+        for label in CLASSES
+        for k in range(n)
+    ]
     for split in ("train", "val"):
         (root / split).mkdir()
     for i, (split, _, vid) in enumerate(names):
@@ -101,7 +105,10 @@ def looked_at(manifest, folder, decode):
 
 def both(manifest, tmp_path, share=0.0):
     """The clips read on demand, and the clips decoded once."""
-    return [clips_of(manifest, SHORT, looked_at(manifest, tmp_path / f"{manifest.split}-{decode}", decode), share) for decode in (False, True)]
+    return [
+        clips_of(manifest, SHORT, looked_at(manifest, tmp_path / f"{manifest.split}-{decode}", decode), share)
+        for decode in (False, True)
+    ]
 
 
 def damage(path, how):
@@ -111,11 +118,11 @@ def damage(path, how):
         path.write_text("<html>Video unavailable</html>\n" * 40)
     elif how == "truncated":
         raw = path.read_bytes()
-        path.write_bytes(raw[:len(raw) * 6 // 10])
+        path.write_bytes(raw[: len(raw) * 6 // 10])
     elif how == "truncated, index first":
         encode(path, 24, 64, 48, 3, {"movflags": "faststart"})
         raw = path.read_bytes()
-        path.write_bytes(raw[:len(raw) * 6 // 10])
+        path.write_bytes(raw[: len(raw) * 6 // 10])
 
 
 DAMAGES = ("empty", "text", "truncated", "truncated, index first")
@@ -139,7 +146,12 @@ def test_stored_and_on_demand_give_the_same_frames(written, threads, tmp_path, s
     assert type(demand) is VideoClips and type(stored) is StoredClips
     for name in ("labels", "sets", "paths", "first", "lengths", "bad"):
         assert getattr(stored, name) == getattr(demand, name)
-    samplers = (lambda n: val_indices(n, 8), lambda n: multi_clip_indices(n, 8, 4), lambda n: np.array([n - 1, 0, 0, n // 2]), range)
+    samplers = (
+        lambda n: val_indices(n, 8),
+        lambda n: multi_clip_indices(n, 8, 4),
+        lambda n: np.array([n - 1, 0, 0, n // 2]),
+        range,
+    )
     for i in range(len(demand)):
         for sampler in samplers:
             a, b = demand.read(i, sampler), stored.read(i, sampler)
@@ -177,7 +189,13 @@ def test_in_fresh_processes(written, tmp_path):
 def test_one_look_serves_every_manifest_of_its_videos(written, threads, tmp_path):
     """A few-shot list or half of the classes: its frames are found in what was made for the whole list."""
     whole = read_kinetics(written[0], "train")
-    some = Manifest(whole.name, whole.split, whole.root, CLASSES[1:], (Clip(whole.clips[5].path, 1, "b"), Clip(whole.clips[2].path, 0, "a")))
+    some = Manifest(
+        whole.name,
+        whole.split,
+        whole.root,
+        CLASSES[1:],
+        (Clip(whole.clips[5].path, 1, "b"), Clip(whole.clips[2].path, 0, "a")),
+    )
     for decode in (False, True):
         folder = looked_at(whole, tmp_path / str(decode), decode)
         clips = clips_of(some, SHORT, folder, 0.0)
@@ -212,7 +230,10 @@ def test_a_damaged_video_is_named_and_left_out(tree, threads, tmp_path, how):
     path = lost.relative_to(root).as_posix()
     for clips in both(read_kinetics(root, "train"), tmp_path, share=0.2):
         assert set(clips.bad) == {path} and lost.name in clips.bad[path]
-        assert len(clips) == len(clips.labels) == len(clips.lengths) == len(clips.first) == len(clips.sets) == 5 and path not in clips.paths
+        assert (
+            len(clips) == len(clips.labels) == len(clips.lengths) == len(clips.first) == len(clips.sets) == 5
+            and path not in clips.paths
+        )
         assert clips.labels == [0, 0, 1, 2, 2], "the labels of the others stay with them"
         assert torch.equal(clips.read(3, range), torch.from_numpy(read_all(root / clips.paths[3], SHORT)))
 
@@ -239,7 +260,16 @@ def test_too_many_damaged_videos_end_it(tree, threads, tmp_path):
     root, names = tree
     lost = files(root, names, "train")[0]
     damage(lost, "empty")
-    refused(read_kinetics(root, "train"), tmp_path, 0.1, "1 of 6 train videos", "16.7%", "data.max_bad_share", "10.0%", lost.name)
+    refused(
+        read_kinetics(root, "train"),
+        tmp_path,
+        0.1,
+        "1 of 6 train videos",
+        "16.7%",
+        "data.max_bad_share",
+        "10.0%",
+        lost.name,
+    )
     for clips in both(read_kinetics(root, "train"), tmp_path, 1 / 6):
         assert len(clips) == 5, "the share itself is still allowed"
 
@@ -278,7 +308,13 @@ def test_a_class_without_a_validation_video_does_not(tree, threads, tmp_path):
 
 
 ACTIONS = {  # of 20 frames at 10 per second, and 30 at 15: class, start and end in seconds -> first frame and number of frames
-    "AAAAA": [("c000", "0.00", "2.00", 0, 20), ("c001", "0.70", "1.20", 7, 5), ("c002", "1.15", "1.17", 11, 1), ("c000", "1.90", "9.00", 19, 1), ("c001", "2.00", "3.00", None, None)],
+    "AAAAA": [
+        ("c000", "0.00", "2.00", 0, 20),
+        ("c001", "0.70", "1.20", 7, 5),
+        ("c002", "1.15", "1.17", 11, 1),
+        ("c000", "1.90", "9.00", 19, 1),
+        ("c001", "2.00", "3.00", None, None),
+    ],
     "BBBBB": [("c002", "0.20", "1.00", 3, 12), ("c002", "1.20", "2.00", 18, 12), ("c000", "0.30", "0.50", 4, 3)],
 }
 
@@ -293,14 +329,21 @@ def charades(tmp_path_factory):
     (root / "Charades_v1_classes.txt").write_text("c000 Holding a cup\nc001 Closing a door\nc002 Smiling\n")
     row = "{},{},10.00\r\n".format
     text = {v: ";".join(" ".join(a[:3]) for a in actions) for v, actions in ACTIONS.items()}
-    (root / "Charades_v1_train.csv").write_text("id,actions,length\r\n" + "".join(row(v, text[v]) for v in text), newline="")
+    (root / "Charades_v1_train.csv").write_text(
+        "id,actions,length\r\n" + "".join(row(v, text[v]) for v in text), newline=""
+    )
     (root / "Charades_v1_test.csv").write_text("id,actions,length\r\n" + row("CCCCC", ""), newline="")
     return root
 
 
 def test_parts_are_found_by_their_seconds(charades, threads, tmp_path):
     manifest = read_charades(charades, "train")
-    usable = [(f"Charades_v1_480/{v}.mp4", int(c[1:]), first, n) for v, actions in ACTIONS.items() for c, _, _, first, n in actions if n]
+    usable = [
+        (f"Charades_v1_480/{v}.mp4", int(c[1:]), first, n)
+        for v, actions in ACTIONS.items()
+        for c, _, _, first, n in actions
+        if n
+    ]
     for clips in both(manifest, tmp_path):
         assert list(zip(clips.paths, clips.labels, clips.first, clips.lengths)) == usable
         assert clips.sets == [(label,) for label in clips.labels]
@@ -308,14 +351,17 @@ def test_parts_are_found_by_their_seconds(charades, threads, tmp_path):
         assert list(clips.bad) == ["Charades_v1_480/AAAAA.mp4 from 2 s"]
         assert "begins after its end (20 frames, 2.00 s)" in clips.bad["Charades_v1_480/AAAAA.mp4 from 2 s"]
         for i, (path, _, first, n) in enumerate(usable):
-            part = read_all(charades / path, SHORT)[first:first + n]
+            part = read_all(charades / path, SHORT)[first : first + n]
             assert torch.equal(clips.read(i, range), torch.from_numpy(part))
             assert clips.read(i, lambda n: val_indices(n, 8)).shape[0] == 8
 
 
 def test_a_video_without_a_usable_part_is_lost(charades, threads, tmp_path):
     whole = read_charades(charades, "train")
-    clips = (*whole.clips[:4], *(Clip(c.path, c.label, c.video_id, c.labels, 50 + k, 60.0 + k) for k, c in enumerate(whole.clips[5:])))
+    clips = (
+        *whole.clips[:4],
+        *(Clip(c.path, c.label, c.video_id, c.labels, 50 + k, 60.0 + k) for k, c in enumerate(whole.clips[5:])),
+    )
     late = Manifest("charades", "train", charades, whole.classes, clips, multi_label=True)
     refused(late, tmp_path, 0.4, "1 of 2 train videos", "50.0%", "begins after its end")
     for found in both(late, tmp_path, 0.5):
@@ -324,7 +370,12 @@ def test_a_video_without_a_usable_part_is_lost(charades, threads, tmp_path):
 
 def test_videos_of_many_classes_and_of_none(charades, threads, tmp_path):
     for clips in both(read_charades(charades, "train-videos"), tmp_path):
-        assert clips.sets == [(0, 1, 2), (0, 2)] and clips.labels == [0, 0] and clips.lengths == [20, 30] and clips.first == [0, 0]
+        assert (
+            clips.sets == [(0, 1, 2), (0, 2)]
+            and clips.labels == [0, 0]
+            and clips.lengths == [20, 30]
+            and clips.first == [0, 0]
+        )
     for clips in both(read_charades(charades, "val"), tmp_path):
         assert clips.sets == [()] and clips.labels == [-1] and clips.lengths == [12]
 
@@ -337,13 +388,17 @@ def extracted(tmp_path):
         Image.fromarray(picture(k, 48, 36, 20)).save(tmp_path / f"frames/AAAAA/AAAAA-{k + 1:06d}.jpg")
     times = ((0.29, 0.35), (0.0, None), (None, None), (0.4, 0.5))
     clips = tuple(Clip("AAAAA", 0, f"AAAAA/{k}", (0,), *t) for k, t in enumerate(times))
-    return lambda rate: Manifest("charades", "train", tmp_path / "frames", ("x",), clips, multi_label=True, frame_rate=rate)
+    return lambda rate: Manifest(
+        "charades", "train", tmp_path / "frames", ("x",), clips, multi_label=True, frame_rate=rate
+    )
 
 
 def test_parts_of_a_folder_of_frames_need_its_rate(extracted, threads, tmp_path):
     for clips in both(extracted(100.0), tmp_path / "a"):
         # 0.29 * 100 is 28.999999999999996
-        assert list(zip(clips.first, clips.lengths)) == [(29, 6), (0, 40), (0, 40)] and list(clips.bad) == ["AAAAA from 0.4 s"]
+        assert list(zip(clips.first, clips.lengths)) == [(29, 6), (0, 40), (0, 40)] and list(clips.bad) == [
+            "AAAAA from 0.4 s"
+        ]
     for clips in both(extracted(0.0), tmp_path / "b"):
         assert list(zip(clips.first, clips.lengths)) == [(0, 40)], "the whole folder needs no rate"
         assert set(clips.bad) == {"AAAAA from 0.29 s", "AAAAA from 0 s", "AAAAA from 0.4 s"}
@@ -373,6 +428,7 @@ def later(written, tree, threads, tmp_path):
         for k in numbers:
             damage(files(root, names, split)[k], DAMAGES[k % 4])
         return clips
+
     return make
 
 
@@ -390,8 +446,12 @@ def test_what_is_found_later_counts(later):
     check_bad(clips, 0.0)
     check_bad(clips, 2 / 6, [1, 3])
     check_bad(clips, 2 / 6, [1, 3, 3, 1])
-    for share, numbers, words in ((0.3, [1, 3], ("2 of 6 train videos", "33.3%", "30.0%", "x: is damaged")), (1.0, range(6), ("6 of 6 train videos",)),
-                                  (0.5, [2, 3], ("no readable training video of: diving",)), (1.0, range(4), ("climbing, diving",))):
+    for share, numbers, words in (
+        (0.3, [1, 3], ("2 of 6 train videos", "33.3%", "30.0%", "x: is damaged")),
+        (1.0, range(6), ("6 of 6 train videos",)),
+        (0.5, [2, 3], ("no readable training video of: diving",)),
+        (1.0, range(4), ("climbing, diving",)),
+    ):
         with pytest.raises(DataError) as e:
             check_bad(clips, share, numbers)
         assert all(w in str(e.value) for w in words), str(e.value)
@@ -407,9 +467,13 @@ def test_evaluation_leaves_out_what_it_cannot_read(later, views, batch):
     kept = [0, 2, 3, 5]
     assert s.clips.tolist() == kept and s.labels.tolist() == [clips.labels[i] for i in kept]
     assert s.probabilities == pytest.approx(whole.probabilities[kept], abs=1e-5)
-    assert set(clips.bad) == {clips.paths[1], clips.paths[4]} and all(str(clips.manifest.root / p) in why for p, why in clips.bad.items())
+    assert set(clips.bad) == {clips.paths[1], clips.paths[4]} and all(
+        str(clips.manifest.root / p) in why for p, why in clips.bad.items()
+    )
     if views == "1x1":
-        assert s.indices.tolist() == whole.indices[kept].tolist() and s.fine == pytest.approx(whole.fine[kept], abs=1e-4)
+        assert s.indices.tolist() == whole.indices[kept].tolist() and s.fine == pytest.approx(
+            whole.fine[kept], abs=1e-4
+        )
 
 
 def test_evaluation_ends_at_too_many(later):
@@ -423,8 +487,14 @@ def test_evaluation_ends_at_too_many(later):
 
 
 def profile(share, **train_):
-    return get_profile("storyboard", {"data.image_size": tiny.SIZE, "data.max_bad_share": share,
-                                      **{f"train.{k}": v for k, v in ({"frames": 3, "batch": 3, "epochs": 2} | train_).items()}})
+    return get_profile(
+        "storyboard",
+        {
+            "data.image_size": tiny.SIZE,
+            "data.max_bad_share": share,
+            **{f"train.{k}": v for k, v in ({"frames": 3, "batch": 3, "epochs": 2} | train_).items()},
+        },
+    )
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -432,7 +502,9 @@ def test_training_leaves_out_what_it_cannot_read(later, workers):
     clips = later("train", 1, 4)
     model = tiny.model("clip")
     history = train(model, clips, profile(0.4), 0, workers=workers)
-    assert set(clips.bad) == {clips.paths[1], clips.paths[4]} and all(str(clips.manifest.root / p) in why for p, why in clips.bad.items())
+    assert set(clips.bad) == {clips.paths[1], clips.paths[4]} and all(
+        str(clips.manifest.root / p) in why for p, why in clips.bad.items()
+    )
     assert history.steps == 4 and np.isfinite(history.loss).all()
     assert all(torch.isfinite(v).all() for v in model.state_dict().values())
 
@@ -442,7 +514,9 @@ def test_a_batch_takes_a_step_with_what_could_be_read_of_it(later):
     sound = TrainingClips(later("train"), profile(0.0), 0)
     rows = [i for i in np.random.default_rng([0, 0]).permutation(6).tolist() if i != 5]
     x, y = zip(*(sound[i] for i in rows))
-    loss, _ = info_nce(tiny.model("clip").train()(torch.stack(x)).logits, torch.tensor(y), profile(0.0).train.loss_lambda)
+    loss, _ = info_nce(
+        tiny.model("clip").train()(torch.stack(x)).logits, torch.tensor(y), profile(0.0).train.loss_lambda
+    )
     history = train(tiny.model("clip"), later("train", 5), profile(0.2, batch=6, epochs=1), 0)
     assert history.loss == [pytest.approx(loss.item(), abs=1e-5)] and history.steps == 1
 
@@ -454,7 +528,10 @@ def test_a_batch_without_a_readable_video_takes_no_step(later):
 
 
 def test_training_ends_at_too_many_or_without_a_class(later):
-    for numbers, share, words in (((1,), 0.1, "1 of 6 train videos"), ((2, 3), 0.5, "no readable training video of: diving")):
+    for numbers, share, words in (
+        ((1,), 0.1, "1 of 6 train videos"),
+        ((2, 3), 0.5, "no readable training video of: diving"),
+    ):
         with pytest.raises(DataError, match=words):
             train(tiny.model("clip"), later("train", *numbers), profile(share, batch=2), 0)
 

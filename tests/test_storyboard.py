@@ -36,7 +36,7 @@ def video(activity, seed=0, index=0, size=(WIDTH, HEIGHT)):
 
 def test_scripts_are_sound(monkeypatch):
     scripts.check_scripts()
-    for wrong in ((("sprint", .5), ("flying", .5)), (("sprint", .5), ("takeoff", .4))):
+    for wrong in ((("sprint", 0.5), ("flying", 0.5)), (("sprint", 0.5), ("takeoff", 0.4))):
         with monkeypatch.context() as m:
             m.setitem(ACTIVITIES, "wrong", wrong)
             with pytest.raises(ValueError, match="'wrong'"):
@@ -45,10 +45,14 @@ def test_scripts_are_sound(monkeypatch):
 
 def test_there_are_enough_of_them():
     assert len(ACTIONS) >= 24 and len(ACTIVITIES) >= 24 and len(KINETICS) >= 20
-    assert len(ACTIVITIES) == len(KINETICS) + len(UCF) + len(HMDB), "the label sets of zero-shot and few-shot are disjoint"
+    assert len(ACTIVITIES) == len(KINETICS) + len(UCF) + len(HMDB), (
+        "the label sets of zero-shot and few-shot are disjoint"
+    )
     for name, script in ACTIVITIES.items():
         actions = [a for a, _ in script]
-        assert 2 <= len(actions) <= 4 and len(set(actions)) == len(actions) and all(share > 0 for _, share in script), name
+        assert 2 <= len(actions) <= 4 and len(set(actions)) == len(actions) and all(share > 0 for _, share in script), (
+            name
+        )
     assert set(ACTIONS) - {a for s in ACTIVITIES.values() for a, _ in s} == {"stand"}, "which is only ever irrelevant"
 
 
@@ -65,13 +69,15 @@ def test_ambiguous_by_construction():
 
 
 def test_true_ambiguity_of_a_known_case():
-    known = {"a": (("x", .7), ("y", .3)), "b": (("x", .2), ("z", .8)), "c": (("w", 1.0),)}
-    assert scripts.true_ambiguity(known) == {"a": .7, "b": .2, "c": 0}
+    known = {"a": (("x", 0.7), ("y", 0.3)), "b": (("x", 0.2), ("z", 0.8)), "c": (("w", 1.0),)}
+    assert scripts.true_ambiguity(known) == {"a": 0.7, "b": 0.2, "c": 0}
 
 
 def test_non_uniform_by_construction():
-    assert sum(any(share <= .10 for _, share in s) for s in KINETICS.values()) >= 6, "momentary actions"
-    assert sum(max(v for _, v in s) >= 3 * min(v for _, v in s) for s in KINETICS.values()) >= 6, "very unequal durations"
+    assert sum(any(share <= 0.10 for _, share in s) for s in KINETICS.values()) >= 6, "momentary actions"
+    assert sum(max(v for _, v in s) >= 3 * min(v for _, v in s) for s in KINETICS.values()) >= 6, (
+        "very unequal durations"
+    )
 
 
 def test_irrelevant_actions_are_foreign_to_the_script():
@@ -111,7 +117,8 @@ def test_storyboards_add_up(activity):
         assert not {s.action for s in b.segments if not s.relevant} & set(own)
         assert [s.action for s in b.segments if s.relevant] == list(own), "in the order of the script"
         assert b.irrelevant == pytest.approx(1 - np.mean(b.relevance())) and b.irrelevant == pytest.approx(
-            np.mean([a not in own for a in b.labels()]))
+            np.mean([a not in own for a in b.labels()])
+        )
         low, high = world.IRRELEVANT_RANGE
         assert low <= b.irrelevant and b.irrelevant * b.frames <= high * b.frames + HALF
 
@@ -176,7 +183,11 @@ def root(tmp_path_factory):
 
 
 def hashes(folder):
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def test_writing_twice_gives_the_same_bytes(root, tmp_path):
@@ -202,7 +213,9 @@ def test_the_truth_is_that_of_the_files(root):
         assert names[clips[path].label] == row["label"] and path.startswith(row["split"] + "/")
         assert info.frames == row["frames"] == sum(n for _, n, _ in row["segments"]) == len(read_all(root / path))
         assert (info.width, info.height) == (WIDTH, HEIGHT) and info.fps == pytest.approx(row["fps"])
-        assert row["irrelevant"] == pytest.approx(sum(n for _, n, r in row["segments"] if not r) / row["frames"], abs=1e-4)
+        assert row["irrelevant"] == pytest.approx(
+            sum(n for _, n, r in row["segments"] if not r) / row["frames"], abs=1e-4
+        )
         assert all((a in own) == r for a, _, r in row["segments"])
         assert row["time_end"] - row["time_start"] == -(-row["frames"] // row["fps"])
 
@@ -211,8 +224,14 @@ def test_the_files_show_what_was_drawn(root):
     """Encoding costs a few grey levels, not the order of frames."""
     for offset, split in ((0, "train"), (100_000, "val")):
         drawn = video("long jump", 77, offset)
-        row = next(r for r in truth(root).values() if r["split"] == split and r["youtube_id"] == video_id(77, split, "long jump", 0))
-        assert [(s.action, s.frames, s.relevant) for s in board("long jump", 77, offset).segments] == [tuple(s) for s in row["segments"]]
+        row = next(
+            r
+            for r in truth(root).values()
+            if r["split"] == split and r["youtube_id"] == video_id(77, split, "long jump", 0)
+        )
+        assert [(s.action, s.frames, s.relevant) for s in board("long jump", 77, offset).segments] == [
+            tuple(s) for s in row["segments"]
+        ]
         read = read_all(root / row["video"])
         assert read.shape == drawn.shape
         apart = np.abs(read.astype(int) - drawn).mean(axis=(1, 2, 3))
@@ -247,7 +266,13 @@ def test_names_and_files_do_not_tell_the_label(root):
 
 
 def test_ids_look_like_ids():
-    ids = {video_id(seed, split, c, i) for seed in (1, 2) for split in ("train", "val") for c in KINETICS for i in range(30)}
+    ids = {
+        video_id(seed, split, c, i)
+        for seed in (1, 2)
+        for split in ("train", "val")
+        for c in KINETICS
+        for i in range(30)
+    }
     assert len(ids) == 2 * 2 * len(KINETICS) * 30 and all(re.fullmatch(r"[A-Za-z0-9_-]{11}", i) for i in ids)
 
 
@@ -255,4 +280,6 @@ def test_lists_are_those_of_kinetics(root):
     with open(root / "annotations" / "train.csv", newline="", encoding="utf-8") as f:
         rows = list(csv.DictReader(f))
     assert list(rows[0]) == ["label", "youtube_id", "time_start", "time_end", "split"]
-    assert [r["label"] for r in rows] == [c for c in CLASSES for _ in range(2)] and {r["split"] for r in rows} == {"train"}
+    assert [r["label"] for r in rows] == [c for c in CLASSES for _ in range(2)] and {r["split"] for r in rows} == {
+        "train"
+    }

@@ -10,19 +10,47 @@ from test_end_to_end import allowed
 
 from sfar import paths
 from sfar.config import get_profile
-from sfar.report import ablations, ambiguity, few_shot, generalization, multi_label, qualitative, study, sub_actions, zero_shot
+from sfar.report import (
+    ablations,
+    ambiguity,
+    few_shot,
+    generalization,
+    multi_label,
+    qualitative,
+    study,
+    sub_actions,
+    zero_shot,
+)
 from sfar.runs import run_all
 
 PROFILE = get_profile("storyboard")
 SEED = PROFILE.seeds[0]
-STUDIES = {m.STUDY.name: m.STUDY for m in (ablations, few_shot, zero_shot, multi_label, generalization, sub_actions, ambiguity, qualitative)}
+STUDIES = {
+    m.STUDY.name: m.STUDY
+    for m in (ablations, few_shot, zero_shot, multi_label, generalization, sub_actions, ambiguity, qualitative)
+}
 # Of the rows of Table 2e and of the open readings; reading 5: start token too, 7: sum as printed, 10: no FFN.
 TUNED = ("coarse", "n2", "n5")
-FROZEN = ("frozen/temporal", "frozen/single", "frozen/fine", "frozen/coarse", "frozen/both", "reading/5", "reading/7", "reading/10")
+FROZEN = (
+    "frozen/temporal",
+    "frozen/single",
+    "frozen/fine",
+    "frozen/coarse",
+    "frozen/both",
+    "reading/5",
+    "reading/7",
+    "reading/10",
+)
 DATA = "storyboard-hmdb51"
 CELL = ("dataset", "shots", "method", "epoch", "tower", "lists")
-CELLS = ((DATA, 2, "temporal", "repeat", "frozen", 1), (DATA, 2, "single", "repeat", "frozen", 1), (DATA, 2, "sfar", "repeat", "frozen", 1),
-         (DATA, 2, "sfar", "once", "frozen", 1), (DATA, 2, "sfar", "repeat", "frozen", few_shot.PROCESSES), (DATA, 2, "clip", "repeat", "fine-tuned", 1))
+CELLS = (
+    (DATA, 2, "temporal", "repeat", "frozen", 1),
+    (DATA, 2, "single", "repeat", "frozen", 1),
+    (DATA, 2, "sfar", "repeat", "frozen", 1),
+    (DATA, 2, "sfar", "once", "frozen", 1),
+    (DATA, 2, "sfar", "repeat", "frozen", few_shot.PROCESSES),
+    (DATA, 2, "clip", "repeat", "fine-tuned", 1),
+)
 MULTI = ("frozen/vanilla", "frozen/sfar")
 
 
@@ -35,17 +63,31 @@ def close(run, row):
     assert run["trained"] == row["trained"] and not run["bad"] and not run["missing"]
     assert row["top1"]["videos"] == len(run["labels"])
     for k in ("top1", "top5"):
-        assert abs(run["views"]["1x1"][k] - row[k]["per_seed"][0]) <= allowed(len(run["labels"])), (row["title"], k, run["views"]["1x1"][k], row[k]["per_seed"])
+        assert abs(run["views"]["1x1"][k] - row[k]["per_seed"][0]) <= allowed(len(run["labels"])), (
+            row["title"],
+            k,
+            run["views"]["1x1"][k],
+            row[k]["per_seed"],
+        )
 
 
 @pytest.fixture(scope="module")
 def again(drawn):
     """The runs by study and row: all in one go, so that no core waits."""
     drawn("storyboard-kinetics", DATA, "storyboard-charades")
-    tables = (*ablations.TABLE2E, *ablations.FIG7A, *ablations.FROZEN_ROWS, *(v for _, v in ablations.readings(PROFILE)))
-    rows = {**{("ablations", v.name): v for v in tables if v.name in (*TUNED, *FROZEN)},
-            **{("few_shot", c): v for what, v in few_shot.variants(PROFILE) if (c := tuple(what[k] for k in CELL)) in CELLS},
-            **{("multi_label", v.name): v for v in multi_label.variants(PROFILE) if v.name in MULTI}}
+    tables = (
+        *ablations.TABLE2E,
+        *ablations.FIG7A,
+        *ablations.FROZEN_ROWS,
+        *(v for _, v in ablations.readings(PROFILE)),
+    )
+    rows = {
+        **{("ablations", v.name): v for v in tables if v.name in (*TUNED, *FROZEN)},
+        **{
+            ("few_shot", c): v for what, v in few_shot.variants(PROFILE) if (c := tuple(what[k] for k in CELL)) in CELLS
+        },
+        **{("multi_label", v.name): v for v in multi_label.variants(PROFILE) if v.name in MULTI},
+    }
     assert len(rows) == len(TUNED) + len(FROZEN) + len(CELLS) + len(MULTI)
     return dict(zip(rows, run_all([study.job(PROFILE, v, SEED) for v in rows.values()])))
 
@@ -94,7 +136,9 @@ def test_multi_label_again(again, name):
     found, run = record("multi_label"), again["multi_label", name]
     (row,) = [r for r in found["rows"] if r["name"] == name]
     assert run["trained"] == row["trained"] and len(run["views"]["1x1"]["scores"]) == found["data"]["videos"]
-    assert abs(run["views"]["1x1"]["map"][multi_label.HEADLINE] - row["map"]["per_seed"][0]) <= allowed(found["data"]["videos"])
+    assert abs(run["views"]["1x1"]["map"][multi_label.HEADLINE] - row["map"]["per_seed"][0]) <= allowed(
+        found["data"]["videos"]
+    )
     assert set(run["views"]["1x1"]["map"]) == set(row["variants"])
 
 
@@ -103,7 +147,9 @@ def test_sub_actions_again(again):
     """Table 4's runs are Figure 7a's; its own record keeps the accuracy per seed of N = 5, and of the others the means by class."""
     found, n5 = record("sub_actions"), again["ablations", "n5"]
     assert abs(n5["views"]["1x1"]["top1"] - found["class_aware"]["fixed5"]["per_seed"][0]) <= allowed(len(n5["labels"]))
-    assert {r["class"]: r["videos"] for r in found["classes"]} == {c: n5["labels"].count(i) for i, c in enumerate(n5["classes"])}
+    assert {r["class"]: r["videos"] for r in found["classes"]} == {
+        c: n5["labels"].count(i) for i, c in enumerate(n5["classes"])
+    }
     rows = {r["name"]: r for r in record("ablations")["fig7a"]}
     for n in (2, 3, 4, 5):
         by_class = sum(r[f"n{n}"] * r["videos"] for r in found["classes"]) / len(n5["labels"])

@@ -39,11 +39,18 @@ def test_classes_are_those_of_the_runs(record):
     for r in record["classes"]:
         c = CLASSES.index(r["class"])
         for n in NS:
-            right = [rank < 1 for run in by[f"n{n}"] for rank, label in zip(run["views"]["1x1"]["ranks"], run["labels"]) if label == c]
+            right = [
+                rank < 1
+                for run in by[f"n{n}"]
+                for rank, label in zip(run["views"]["1x1"]["ranks"], run["labels"])
+                if label == c
+            ]
             assert r[f"n{n}"] == pytest.approx(100 * sum(right) / len(right), abs=1e-3) and len(right) == 12
         assert r["gain"] == pytest.approx(r["n5"] - r["n2"], abs=2e-4) and r["low"] <= r["gain"] <= r["high"]
         assert r["actions"] == len(ACTIVITIES[r["class"]]) and r["videos"] == 4
-    assert [r["gain"] for r in record["classes"]] == sorted((r["gain"] for r in record["classes"]), reverse=True) and len(record["classes"]) == 25
+    assert [r["gain"] for r in record["classes"]] == sorted(
+        (r["gain"] for r in record["classes"]), reverse=True
+    ) and len(record["classes"]) == 25
 
 
 def _loop_spearman(x, y):
@@ -71,13 +78,18 @@ def test_trend_of_a_known_effect():
     assert up["low"] > 0.8 and down["high"] < -0.8 and none["low"] < 0 < none["high"]
     some = np.arange(0, len(x), 2)  # classes that are left out do not count
     assert sub_actions._trend(30 * x[labels] + noise, labels, some, x[some], 50)["value"] == pytest.approx(
-        _loop_spearman(x[some], [(30 * x[labels] + noise)[:, labels == c].mean() for c in some]), abs=1e-4)
+        _loop_spearman(x[some], [(30 * x[labels] + noise)[:, labels == c].mean() for c in some]), abs=1e-4
+    )
 
 
 def test_kinds_are_means_over_classes(record):
     for k in record["kinds"]:
         own = [r["gain"] for r in record["classes"] if (r["actions"] >= 3) == (k["actions"] == "3 or more")]
-        assert k["classes"] == len(own) and k["gain"] == pytest.approx(sum(own) / len(own), abs=1e-3) and k["low"] <= k["gain"] <= k["high"]
+        assert (
+            k["classes"] == len(own)
+            and k["gain"] == pytest.approx(sum(own) / len(own), abs=1e-3)
+            and k["low"] <= k["gain"] <= k["high"]
+        )
     assert sum(k["classes"] for k in record["kinds"]) == 25
 
 
@@ -100,7 +112,12 @@ def test_class_aware_agrees_with_plain_loops(seed):
         for c in range(classes):
             found = {}
             for n in NS:
-                own = [scores[n][s, v].argmax() == c for s in range(seeds) for v in range(videos) if labels[v] == c and half[v] != h]
+                own = [
+                    scores[n][s, v].argmax() == c
+                    for s in range(seeds)
+                    for v in range(videos)
+                    if labels[v] == c and half[v] != h
+                ]
                 found[n] = sum(own) / len(own)
             best.append(max(n for n in NS if abs(found[n] - max(found.values())) < 1e-9))
         assert chosen[str(h)] == best
@@ -129,7 +146,9 @@ def test_class_aware_does_not_win_by_luck():
     scores, labels, half = _scores(np.random.default_rng(1), seeds=1, classes=20, per_class=40, skill=1.5)
     hits, _ = sub_actions._class_aware(scores, labels, half)
     fixed = 100.0 * (scores[5].argmax(-1) == labels)
-    by_luck = np.mean([max(100.0 * (scores[n].argmax(-1) == labels)[:, labels == c].mean() for n in NS) for c in range(20)])
+    by_luck = np.mean(
+        [max(100.0 * (scores[n].argmax(-1) == labels)[:, labels == c].mean() for n in NS) for c in range(20)]
+    )
     assert by_luck - fixed.mean() > 3 and hits.mean() - fixed.mean() < 2
 
 
@@ -158,19 +177,31 @@ def test_class_of_one_video_takes_the_fixed_n():
 def test_claims_follow_the_intervals(record):
     t, (many, few), d = record["trend"], record["kinds"], record["class_aware"]["difference"]
     assert [(c["mean"], c["low"], c["high"]) for c in record["claims"]] == [
-        (t["value"], t["low"], t["high"]), (many["gain"], many["low"], many["high"]), (-few["gain"], -few["high"], -few["low"]), (d["mean"], d["low"], d["high"])]
+        (t["value"], t["low"], t["high"]),
+        (many["gain"], many["low"], many["high"]),
+        (-few["gain"], -few["high"], -few["low"]),
+        (d["mean"], d["low"], d["high"]),
+    ]
     assert all(c["verdict"] == stats.verdict(c["low"], c["high"]) for c in record["claims"])
-    assert d["mean"] == pytest.approx(record["class_aware"]["top1"]["mean"] - record["class_aware"]["fixed5"]["mean"], abs=1e-3)
+    assert d["mean"] == pytest.approx(
+        record["class_aware"]["top1"]["mean"] - record["class_aware"]["fixed5"]["mean"], abs=1e-3
+    )
 
 
 def test_without_scripts_and_scores(foreign):
-    assert foreign["trend"] is None and foreign["kinds"] is None and foreign["class_aware"] is None and foreign["claims"] == []
+    assert (
+        foreign["trend"] is None
+        and foreign["kinds"] is None
+        and foreign["class_aware"] is None
+        and foreign["claims"] == []
+    )
     assert "None can be measured here." in page.as_markdown(foreign)
     assert len(foreign["classes"]) == 40 and all(r["actions"] is None for r in foreign["classes"])
 
 
 def test_class_without_a_video_is_left_out(monkeypatch):
     """Kinetics loses videos; a class of the training list may have none left in the test list."""
+
     def run(*args):
         by = made_up(4)(*args)
         for r in (r for runs in by.values() for r in runs):
@@ -183,7 +214,9 @@ def test_class_without_a_video_is_left_out(monkeypatch):
     short = sub_actions.STUDY.measure(get_profile("storyboard", {"seeds": [0]}))
     assert {r["class"] for r in short["classes"]} == set(CLASSES) - {CLASSES[3]}
     actions, gains = [r["actions"] for r in short["classes"]], [r["gain"] for r in short["classes"]]
-    assert short["trend"]["value"] == pytest.approx(_loop_spearman(actions, gains), abs=2e-4), "numbers of actions and gains of the same classes"
+    assert short["trend"]["value"] == pytest.approx(_loop_spearman(actions, gains), abs=2e-4), (
+        "numbers of actions and gains of the same classes"
+    )
     assert "nan" not in page.as_markdown(short)
 
 
@@ -192,18 +225,32 @@ def test_class_without_a_video_is_left_out(monkeypatch):
 
 def test_files_hold_the_same_numbers(record, tmp_path):
     files = page.write(record, tmp_path)
-    assert sorted(f.name for f in files) == sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        [f"sub_actions.{e}" for e in ("csv", "md", "tex", "json")] + ["table4.png", "table4.svg"])
-    assert json.loads((tmp_path / "sub_actions.json").read_text()) == record and (tmp_path / "table4.png").stat().st_size > 20_000
+    assert (
+        sorted(f.name for f in files)
+        == sorted(p.name for p in tmp_path.iterdir())
+        == sorted([f"sub_actions.{e}" for e in ("csv", "md", "tex", "json")] + ["table4.png", "table4.svg"])
+    )
+    assert (
+        json.loads((tmp_path / "sub_actions.json").read_text()) == record
+        and (tmp_path / "table4.png").stat().st_size > 20_000
+    )
     rows = list(csv.DictReader(io.StringIO((tmp_path / "sub_actions.csv").read_text())))
     text = (tmp_path / "sub_actions.md").read_text()
     (table,) = latex_rows((tmp_path / "sub_actions.tex").read_text())
     for r, row, cells in zip(record["classes"], rows, table[1:], strict=True):
-        assert row["class"] == r["class"] == cells[0] and all(float(row[k]) == r[k] for k in ("actions", "videos", "n2", "n3", "n4", "n5", "gain", "low", "high"))
-        assert [int(row["chosen_first_half"]), int(row["chosen_second_half"])] == record["class_aware"]["chosen"][r["class"]]
-        assert [number(c) for c in cells[1:]] == pytest.approx([r["actions"], *(r[k] for k in ("n2", "n5", "gain", "low", "high"))], abs=0.0501)
+        assert row["class"] == r["class"] == cells[0] and all(
+            float(row[k]) == r[k] for k in ("actions", "videos", "n2", "n3", "n4", "n5", "gain", "low", "high")
+        )
+        assert [int(row["chosen_first_half"]), int(row["chosen_second_half"])] == record["class_aware"]["chosen"][
+            r["class"]
+        ]
+        assert [number(c) for c in cells[1:]] == pytest.approx(
+            [r["actions"], *(r[k] for k in ("n2", "n5", "gain", "low", "high"))], abs=0.0501
+        )
         line = next(x for x in text.splitlines() if x.startswith(f"| {r['class']} "))
-        assert [float(x) for x in line.split("|")[2:9]] == pytest.approx([r["actions"], r["videos"], *(r[k] for k in ("n2", "n3", "n4", "n5", "gain"))], abs=0.0501)
+        assert [float(x) for x in line.split("|")[2:9]] == pytest.approx(
+            [r["actions"], r["videos"], *(r[k] for k in ("n2", "n3", "n4", "n5", "gain"))], abs=0.0501
+        )
     assert "nan" not in text and "(table4.png)" in text
     assert all(c["claim"] in page.text(record) and c["verdict"] in page.text(record) for c in record["claims"])
 
@@ -211,10 +258,21 @@ def test_files_hold_the_same_numbers(record, tmp_path):
 def test_pages_of_a_real_data_set(foreign, tmp_path):
     page.write(foreign, tmp_path)
     text = (tmp_path / "sub_actions.md").read_text()
-    assert "is known in the storyboard world alone" in text and "kept for small test sets alone" in text and "nan" not in text
+    assert (
+        "is known in the storyboard world alone" in text
+        and "kept for small test sets alone" in text
+        and "nan" not in text
+    )
     (table,) = latex_rows((tmp_path / "sub_actions.tex").read_text())
-    assert len(table) == 41 and r"\& more\_" in table[1][0] and table[0][:2] == ["Class", "N = 2 [\\%]"] and "Atomic actions" not in text
-    assert [r["chosen_first_half"] for r in csv.DictReader(io.StringIO((tmp_path / "sub_actions.csv").read_text()))] == [""] * 40
+    assert (
+        len(table) == 41
+        and r"\& more\_" in table[1][0]
+        and table[0][:2] == ["Class", "N = 2 [\\%]"]
+        and "Atomic actions" not in text
+    )
+    assert [
+        r["chosen_first_half"] for r in csv.DictReader(io.StringIO((tmp_path / "sub_actions.csv").read_text()))
+    ] == [""] * 40
 
 
 def test_chance_is_said(record):
@@ -225,12 +283,18 @@ def test_chance_is_said(record):
 def test_printed_rows_and_their_contradiction():
     printed = page.paper_markdown()
     assert all(r["action"] in printed for r in paper.load("table4"))
-    assert [r["action"] for r in page.contradictions()] == ["Clapping"] and "-2.8 is printed beside 47.2 and 50.0, which differ by +2.8" in printed
+    assert [r["action"] for r in page.contradictions()] == [
+        "Clapping"
+    ] and "-2.8 is printed beside 47.2 and 50.0, which differ by +2.8" in printed
 
 
 def test_measured_and_printed_never_share_a_table(record):
     measured_part, _, rest = page.as_markdown(record).partition("## Table 4 as printed")
-    assert page.paper_markdown() in rest and page.classes_markdown(record) in measured_part and not any(r["action"] in measured_part for r in paper.load("table4"))
+    assert (
+        page.paper_markdown() in rest
+        and page.classes_markdown(record) in measured_part
+        and not any(r["action"] in measured_part for r in paper.load("table4"))
+    )
 
 
 def test_figure(record):
@@ -242,11 +306,17 @@ def test_figure(record):
     assert colours == [page.KINDS[r["actions"]][0] for r in reversed(record["classes"])]
     points = sorted(y for line in trend.lines if line.get_marker() in "osD" for y in line.get_ydata())
     assert points == sorted(r["gain"] for r in record["classes"])
-    at = [(round(x), y) for line in trend.lines if line.get_marker() in "osD" for x, y in zip(line.get_xdata(), line.get_ydata())]
+    at = [
+        (round(x), y)
+        for line in trend.lines
+        if line.get_marker() in "osD"
+        for x, y in zip(line.get_xdata(), line.get_ydata())
+    ]
     assert sorted(at) == sorted((r["actions"], r["gain"]) for r in record["classes"])
     assert f"{record['trend']['value']:+z.2f}".replace("-", "−") in trend.get_title("left")
     assert [tuple(line.get_xdata()) for line in printed.lines if len(line.get_xdata()) == 2] == [
-        (r["n2"], r["n5"]) for r in sorted(paper.load("table4"), key=lambda r: r["difference"])]
+        (r["n2"], r["n5"]) for r in sorted(paper.load("table4"), key=lambda r: r["difference"])
+    ]
     assert sum(t.get_text().endswith("*") for t in printed.texts) == 1
 
 
@@ -254,7 +324,7 @@ def test_figure_of_many_classes_shows_both_ends(foreign):
     classes, printed = figures_drawn(page.figure, foreign).axes
     shown = [t.get_text() for t in classes.get_yticklabels()][::-1]
     names = [r["class"] for r in foreign["classes"]]
-    assert shown == names[:page.ENDS] + names[-page.ENDS:] and "ends of 40 classes" in classes.get_title("left")
+    assert shown == names[: page.ENDS] + names[-page.ENDS :] and "ends of 40 classes" in classes.get_title("left")
     assert "Printed" in printed.get_title("left")
     plt.close("all")
 
@@ -274,7 +344,9 @@ def test_missing_and_stale_records_name_the_target(tmp_path, monkeypatch, record
 def test_committed_record():
     """It fits the code, has every class, agrees with the record of Figure 7a, and its files were drawn from it."""
     kept = sub_actions.STUDY.load(get_profile("storyboard"))
-    assert {r["class"] for r in kept["classes"]} == set(CLASSES) == set(kept["class_aware"]["chosen"]) and len(kept["seeds"]) >= 5
+    assert {r["class"] for r in kept["classes"]} == set(CLASSES) == set(kept["class_aware"]["chosen"]) and len(
+        kept["seeds"]
+    ) >= 5
     assert all(r["actions"] == len(ACTIVITIES[r["class"]]) and r["videos"] == 16 for r in kept["classes"])
     assert len(kept["claims"]) == 4 and all(c["verdict"] == stats.verdict(c["low"], c["high"]) for c in kept["claims"])
     fig7a = {r["name"]: r["top1"]["mean"] for r in ablations.STUDY.load(get_profile("storyboard"))["fig7a"]}

@@ -31,7 +31,10 @@ from sfar.train import seed_everything
 SIZES = {"kinetics400": 400, "ucf101": 101, "hmdb51": 51, "charades": 157, "storyboard": 45}
 BANKS = [(name, n) for name in SIZES for n in ((2, 3, 4, 5) if name == "storyboard" else (4,))]
 WRITTEN = ("detailed", "scene", "terse")
-STEPS = {"jump": ["running up", "taking off", "flying", "landing"], "swim": ["diving in", "pulling the water", "breathing", "turning"]}
+STEPS = {
+    "jump": ["running up", "taking off", "flying", "landing"],
+    "swim": ["diving in", "pulling the water", "breathing", "turning"],
+}
 EXPECTED = '"sets": {"4": {class name: [four texts]}}'
 every_bank = pytest.mark.parametrize("name, n", BANKS)
 
@@ -97,8 +100,14 @@ def test_only_keeps_the_order_asked_for_and_all_the_rest():
     assert (one.label_set, one.provenance, one.version, one.source, one.n) == ("own", "me", 7, "my file", 4)
 
 
-@pytest.mark.parametrize("names, said", [
-    (["jump", "run"], "'run'$"), (["a", "b", "c"], "'a', 'b', 'c'$"), (["a", "b", "c", "d", "swim", "e"], "'a', 'b', 'c' and 2 more$")])
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        (["jump", "run"], "'run'$"),
+        (["a", "b", "c"], "'a', 'b', 'c'$"),
+        (["a", "b", "c", "d", "swim", "e"], "'a', 'b', 'c' and 2 more$"),
+    ],
+)
 def test_only_of_a_class_that_is_not_there(names, said):
     with pytest.raises(ConfigError, match="my file: no sub-texts for class " + said):
         SubTexts(STEPS, "own", "me", source="my file").only(names)
@@ -117,7 +126,11 @@ def test_saved_and_loaded(tmp_path, name, n):
 def test_saved_as_readable_text(tmp_path):
     SubTexts({"Übung": ["auf die Hände", "steht 逆立ち"]}, "own", None).save(tmp_path / "a.json")
     raw = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert "Übung" in raw and "逆立ち" in raw and SubTexts.load(tmp_path / "a.json")["Übung"] == ("auf die Hände", "steht 逆立ち")
+    assert (
+        "Übung" in raw
+        and "逆立ち" in raw
+        and SubTexts.load(tmp_path / "a.json")["Übung"] == ("auf die Hände", "steht 逆立ち")
+    )
 
 
 @pytest.mark.parametrize("where", ["fsync", "replace"])
@@ -128,6 +141,7 @@ def test_a_failing_save_leaves_the_old_file(tmp_path, monkeypatch, where):
 
     def no_space(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr(paths.os, where, no_space)
     with pytest.raises(SfarError, match="cannot write .*mine.json: No space left"):
         SubTexts.load("hmdb51").save(path)
@@ -155,7 +169,10 @@ def test_version_and_provenance_may_be_left_out(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "kinetics", "Kinetics400", "kinetics400.txt", "storyboard "])
 def test_an_unknown_label_set(name):
-    with pytest.raises(ConfigError, match="no bundled sub-texts for " + repr(name) + ".*charades, hmdb51, kinetics400, storyboard, ucf101.*json"):
+    with pytest.raises(
+        ConfigError,
+        match="no bundled sub-texts for " + repr(name) + ".*charades, hmdb51, kinetics400, storyboard, ucf101.*json",
+    ):
         SubTexts.load(name)
 
 
@@ -171,9 +188,22 @@ def test_the_home_of_nobody():
         SubTexts.load("~no-such-user-here/mine.json")
 
 
-@pytest.mark.parametrize("raw", [
-    b"", b" ", b"{", b"<html>404</html>", b"\x89PNG\r\n", b"\xff\xfe\x00", b"[1, 2", b"nothing", json.dumps(content()).encode() + b"}",
-    pytest.param(b"[" * 100_000, id="nested too deep"), pytest.param(b'{"sets":' * 100_000, id="sets in sets")])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"<html>404</html>",
+        b"\x89PNG\r\n",
+        b"\xff\xfe\x00",
+        b"[1, 2",
+        b"nothing",
+        json.dumps(content()).encode() + b"}",
+        pytest.param(b"[" * 100_000, id="nested too deep"),
+        pytest.param(b'{"sets":' * 100_000, id="sets in sets"),
+    ],
+)
 def test_a_file_that_is_no_json(tmp_path, raw):
     path = written(tmp_path, raw)
     with pytest.raises(ConfigError) as e:
@@ -188,12 +218,38 @@ def test_every_beginning_of_a_file_is_no_file(tmp_path):
             SubTexts.load(written(tmp_path, whole[:end]))
 
 
-@pytest.mark.parametrize("data", [
-    [], None, 4, "text", [content()], {}, STEPS, {"sets": {"4": STEPS}}, {"label_set": "own"},
-    content(sets=None), content(sets=[]), content(sets=[STEPS]), content(sets={}), content(sets="4"), content(sets=STEPS),
-    content(sets={"4": []}), content(sets={"4": None}), content(sets={"4": ["a", "b", "c", "d"]}), content(sets={"four": STEPS}),
-    content(sets={"-4": STEPS}), content(sets={"": STEPS}), content(sets={"4": STEPS, "all": STEPS}),
-    with_texts("text"), with_texts("four"), with_texts(None), with_texts({"1": "a", "2": "b", "3": "c", "4": "d"}), with_texts(4)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        None,
+        4,
+        "text",
+        [content()],
+        {},
+        STEPS,
+        {"sets": {"4": STEPS}},
+        {"label_set": "own"},
+        content(sets=None),
+        content(sets=[]),
+        content(sets=[STEPS]),
+        content(sets={}),
+        content(sets="4"),
+        content(sets=STEPS),
+        content(sets={"4": []}),
+        content(sets={"4": None}),
+        content(sets={"4": ["a", "b", "c", "d"]}),
+        content(sets={"four": STEPS}),
+        content(sets={"-4": STEPS}),
+        content(sets={"": STEPS}),
+        content(sets={"4": STEPS, "all": STEPS}),
+        with_texts("text"),
+        with_texts("four"),
+        with_texts(None),
+        with_texts({"1": "a", "2": "b", "3": "c", "4": "d"}),
+        with_texts(4),
+    ],
+)
 def test_json_of_another_shape(tmp_path, data):
     path = written(tmp_path, data)
     with pytest.raises(ConfigError) as e:
@@ -228,11 +284,22 @@ def test_no_class(tmp_path):
         SubTexts.load(written(tmp_path, content(sets={"4": {}})))
 
 
-@pytest.mark.parametrize("texts, expected", [
-    (["a", "b", "c", "c"], "4 distinct non-empty texts"), (["a", "b", "c", ""], "4 distinct non-empty texts"), (["a", "b", "c", " \n"], "4 distinct non-empty texts"),
-    (["a", "b", "c", 4], "4 distinct non-empty texts"), (["a", "b", "c", None], "4 distinct non-empty texts"), ([True, "b", "c", "d"], "4 distinct non-empty texts"),
-    (["a", "b", "c", ["d"]], "4 distinct non-empty texts"), (["a", "b", "c", {"text": "d"}], "4 distinct non-empty texts"),
-    (["a", "b", "c"], "4 distinct non-empty texts"), (["a", "b", "c", "d", "e"], "4 distinct non-empty texts"), ([], "4 distinct non-empty texts")])
+@pytest.mark.parametrize(
+    "texts, expected",
+    [
+        (["a", "b", "c", "c"], "4 distinct non-empty texts"),
+        (["a", "b", "c", ""], "4 distinct non-empty texts"),
+        (["a", "b", "c", " \n"], "4 distinct non-empty texts"),
+        (["a", "b", "c", 4], "4 distinct non-empty texts"),
+        (["a", "b", "c", None], "4 distinct non-empty texts"),
+        ([True, "b", "c", "d"], "4 distinct non-empty texts"),
+        (["a", "b", "c", ["d"]], "4 distinct non-empty texts"),
+        (["a", "b", "c", {"text": "d"}], "4 distinct non-empty texts"),
+        (["a", "b", "c"], "4 distinct non-empty texts"),
+        (["a", "b", "c", "d", "e"], "4 distinct non-empty texts"),
+        ([], "4 distinct non-empty texts"),
+    ],
+)
 def test_a_class_that_is_wrong_is_named(tmp_path, texts, expected):
     """Of 400 classes one is wrong: without its name the user looks for it by hand."""
     path = written(tmp_path, with_texts(texts))
@@ -241,9 +308,48 @@ def test_a_class_that_is_wrong_is_named(tmp_path, texts, expected):
     assert str(path) in str(e.value) and expected in str(e.value) and "'swim'" in str(e.value)
 
 
-VALUES = [None, True, False, 0, -1, 4, 2.5, float("nan"), float("inf"), "", " ", "x", "4", "²", "9" * 5000, "\ud800", [], {}, [[]], [{}], [None] * 4,
-          [[], [], [], []], ["a"] * 4, ["a", "b", "c", "d"], {"4": []}, {"²": {}}, {"": {}}, {"4": {"x": [{}] * 4}}, {"swim": "abcd"}, [STEPS]]
-PLACES = [(), ("label_set",), ("version",), ("provenance",), ("sets",), ("sets", "4"), ("sets", "4", "swim"), ("sets", "4", "swim", 0)]
+VALUES = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    4,
+    2.5,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "x",
+    "4",
+    "²",
+    "9" * 5000,
+    "\ud800",
+    [],
+    {},
+    [[]],
+    [{}],
+    [None] * 4,
+    [[], [], [], []],
+    ["a"] * 4,
+    ["a", "b", "c", "d"],
+    {"4": []},
+    {"²": {}},
+    {"": {}},
+    {"4": {"x": [{}] * 4}},
+    {"swim": "abcd"},
+    [STEPS],
+]
+PLACES = [
+    (),
+    ("label_set",),
+    ("version",),
+    ("provenance",),
+    ("sets",),
+    ("sets", "4"),
+    ("sets", "4", "swim"),
+    ("sets", "4", "swim", 0),
+]
 
 
 def replaced(data, place, value):
@@ -271,7 +377,10 @@ def test_any_value_in_any_place(tmp_path, place, value):
     loaded = loads_or_says_why(written(tmp_path, replaced(content(), place, value)))
     if place in (("label_set",), ("version",)):
         return  # whether these are looked at is not this test's matter
-    text, texts = len(place) == 4 and isinstance(value, str) and bool(value.strip()) and value != "\ud800", len(place) == 3 and value == ["a", "b", "c", "d"]
+    text, texts = (
+        len(place) == 4 and isinstance(value, str) and bool(value.strip()) and value != "\ud800",
+        len(place) == 3 and value == ["a", "b", "c", "d"],
+    )
     assert loaded == (text or texts or place == ("provenance",))
 
 
@@ -284,7 +393,7 @@ def test_damaged_bytes(tmp_path, seed):
         raw = bytearray(whole)
         for _ in range(rng.randint(1, 4)):
             at = rng.randrange(len(raw))
-            raw[at:at + rng.randint(0, 3)] = bytes(rng.choices(b'{}[]",:0149 ax\\\xff\x00', k=rng.randint(0, 3)))
+            raw[at : at + rng.randint(0, 3)] = bytes(rng.choices(b'{}[]",:0149 ax\\\xff\x00', k=rng.randint(0, 3)))
         outcomes.add(loads_or_says_why(written(tmp_path, bytes(raw))))
     assert outcomes == {True, False}
 
@@ -292,14 +401,32 @@ def test_damaged_bytes(tmp_path, seed):
 # --- the validator ---
 
 
-@pytest.mark.parametrize("a, b", [
-    ("Riding a bike", "ride bikes"), ("running", "run"), ("jumps", "jumping"), ("the ball in the air", "air in ball"), ("Press, the bar!", "pressing bars"),
-    ("boxes", "box"), ("passing the ball", "passes to a ball")])
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        ("Riding a bike", "ride bikes"),
+        ("running", "run"),
+        ("jumps", "jumping"),
+        ("the ball in the air", "air in ball"),
+        ("Press, the bar!", "pressing bars"),
+        ("boxes", "box"),
+        ("passing the ball", "passes to a ball"),
+    ],
+)
 def test_the_same_meaning(a, b):
     assert meaning(a) == meaning(b)
 
 
-@pytest.mark.parametrize("a, b", [("riding a bike", "riding a horse"), ("throw up", "throw down"), ("bus", "bu"), ("lift", "lift slowly"), ("one ball", "two balls")])
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        ("riding a bike", "riding a horse"),
+        ("throw up", "throw down"),
+        ("bus", "bu"),
+        ("lift", "lift slowly"),
+        ("one ball", "two balls"),
+    ],
+)
 def test_another_meaning(a, b):
     assert meaning(a) != meaning(b)
 
@@ -312,25 +439,44 @@ def test_a_good_set_has_no_problem():
     assert problems("riding a bike", GOOD, 4) == []
 
 
-@pytest.mark.parametrize("last, said", [
-    ("", "an empty sub-text ''"), ("   ", "an empty sub-text"), ("...", "an empty sub-text '...'"), ("of the", "an empty sub-text"),
-    (WIDE, "78 tokens, more than CLIP's window of 77"),
-    ("Riding a bike", "just repeats the class name: 'Riding a bike'"), ("ride bikes!", "just repeats the class name"), ("the bike", "just repeats the class name"),
-    (GOOD[0], f"twice the same: {GOOD[0]!r} and {GOOD[0]!r}"), ("Mounts the saddle.", "twice the same"), ("saddle mounting", "twice the same")])
+@pytest.mark.parametrize(
+    "last, said",
+    [
+        ("", "an empty sub-text ''"),
+        ("   ", "an empty sub-text"),
+        ("...", "an empty sub-text '...'"),
+        ("of the", "an empty sub-text"),
+        (WIDE, "78 tokens, more than CLIP's window of 77"),
+        ("Riding a bike", "just repeats the class name: 'Riding a bike'"),
+        ("ride bikes!", "just repeats the class name"),
+        ("the bike", "just repeats the class name"),
+        (GOOD[0], f"twice the same: {GOOD[0]!r} and {GOOD[0]!r}"),
+        ("Mounts the saddle.", "twice the same"),
+        ("saddle mounting", "twice the same"),
+    ],
+)
 def test_a_problem_of_one_text(last, said):
     (found,) = problems("riding a bike", [*GOOD[:3], last], 4)
     assert said in found
 
 
-@pytest.mark.parametrize("last", [
-    "o", "of the road", WIDE.removesuffix(" pedal"), "riding a bike uphill", "bike bell", "mounting the saddle again"])
+@pytest.mark.parametrize(
+    "last",
+    ["o", "of the road", WIDE.removesuffix(" pedal"), "riding a bike uphill", "bike bell", "mounting the saddle again"],
+)
 def test_a_near_miss(last):
     assert problems("riding a bike", [*GOOD[:3], last], 4) == []
 
 
-@pytest.mark.parametrize("texts, n, said", [
-    (GOOD[:3], 4, "3 sub-texts instead of 4"), ([*GOOD, "ringing the bell"], 4, "5 sub-texts instead of 4"), (GOOD, 5, "4 sub-texts instead of 5"),
-    ([], 2, "0 sub-texts instead of 2")])
+@pytest.mark.parametrize(
+    "texts, n, said",
+    [
+        (GOOD[:3], 4, "3 sub-texts instead of 4"),
+        ([*GOOD, "ringing the bell"], 4, "5 sub-texts instead of 4"),
+        (GOOD, 5, "4 sub-texts instead of 5"),
+        ([], 2, "0 sub-texts instead of 2"),
+    ],
+)
 def test_another_number(texts, n, said):
     assert problems("riding a bike", texts, n) == [said]
     assert problems("riding a bike", texts, len(texts)) == []
@@ -339,24 +485,38 @@ def test_another_number(texts, n, said):
 def test_all_problems_at_once():
     found = problems("riding a bike", ["", "ride", GOOD[0], GOOD[0], WIDE], 4)
     assert len(found) == 5
-    assert [said for said in ("instead of", "empty", "repeats", "twice", "tokens") if not any(said in f for f in found)] == []
+    assert [
+        said for said in ("instead of", "empty", "repeats", "twice", "tokens") if not any(said in f for f in found)
+    ] == []
 
 
 def test_validate_names_the_class():
     assert validate(STEPS, 4, ["jump", "swim"]) == []
-    assert validate({**STEPS, "swim": [*STEPS["swim"][:3], "Swimming"]}, 4, None) == ["'swim': just repeats the class name: 'Swimming'"]
+    assert validate({**STEPS, "swim": [*STEPS["swim"][:3], "Swimming"]}, 4, None) == [
+        "'swim': just repeats the class name: 'Swimming'"
+    ]
 
 
 def test_two_classes_with_the_same_set():
     same = {"hop": STEPS["jump"][::-1]}
     assert validate(STEPS | same, 4, None) == ["'jump' and 'hop' have the same set"]
-    assert validate(STEPS | {"hop": [t.upper() for t in STEPS["jump"]]}, 4, None) == ["'jump' and 'hop' have the same set"]
+    assert validate(STEPS | {"hop": [t.upper() for t in STEPS["jump"]]}, 4, None) == [
+        "'jump' and 'hop' have the same set"
+    ]
     assert validate(STEPS | {"hop": [*STEPS["jump"][:3], "stopping"]}, 4, None) == []
 
 
-@pytest.mark.parametrize("expected, found", [
-    (["jump", "swim"], []), (["swim", "jump"], []), (None, []), (["jump", "swim", "run"], ["'run': missing"]), (["jump"], ["'swim': not a class of this label set"]),
-    (["Jump", "swim"], ["'Jump': missing", "'jump': not a class of this label set"])])
+@pytest.mark.parametrize(
+    "expected, found",
+    [
+        (["jump", "swim"], []),
+        (["swim", "jump"], []),
+        (None, []),
+        (["jump", "swim", "run"], ["'run': missing"]),
+        (["jump"], ["'swim': not a class of this label set"]),
+        (["Jump", "swim"], ["'Jump': missing", "'jump': not a class of this label set"]),
+    ],
+)
 def test_the_list_of_classes(expected, found):
     assert validate(STEPS, 4, expected) == found
     assert validate(SubTexts(STEPS, "own", None), 4, expected and iter(expected)) == found
@@ -396,7 +556,9 @@ def test_the_bank_has_bare_phrases(name, n):
 
 @every_bank
 def test_no_two_classes_share_three_phrases(name, n):
-    shared = [(a, b) for (a, s), (b, t) in itertools.combinations(SubTexts.load(name, n).items(), 2) if len({*s} & {*t}) >= 3]
+    shared = [
+        (a, b) for (a, s), (b, t) in itertools.combinations(SubTexts.load(name, n).items(), 2) if len({*s} & {*t}) >= 3
+    ]
     assert shared == []
 
 
@@ -416,23 +578,42 @@ def test_kinetics_is_in_order():
     assert list(names) == sorted(names) and names[0] == "abseiling" and names[-1] == "zumba"
 
 
-@pytest.mark.parametrize("name, place, said", [
-    ("ucf101", 0, "apply eye makeup"), ("ucf101", 100, "yo yo"), ("hmdb51", 0, "brush hair"), ("hmdb51", 50, "wave"),
-    ("charades", 0, "Holding some clothes"), ("charades", 156, "Someone is eating something")])
+@pytest.mark.parametrize(
+    "name, place, said",
+    [
+        ("ucf101", 0, "apply eye makeup"),
+        ("ucf101", 100, "yo yo"),
+        ("hmdb51", 0, "brush hair"),
+        ("hmdb51", 50, "wave"),
+        ("charades", 0, "Holding some clothes"),
+        ("charades", 156, "Someone is eating something"),
+    ],
+)
 def test_first_and_last_label(name, place, said):
     assert class_names(name)[place] == said
 
 
-@pytest.mark.parametrize("name, said", [
-    ("ApplyEyeMakeup", "apply eye makeup"), ("YoYo", "yo yo"), ("TaiChi", "tai chi"), ("BoxingSpeedBag", "boxing speed bag"),
-    ("HandstandPushups", "handstand pushups"), ("Archery", "archery"), ("already words", "already words")])
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("ApplyEyeMakeup", "apply eye makeup"),
+        ("YoYo", "yo yo"),
+        ("TaiChi", "tai chi"),
+        ("BoxingSpeedBag", "boxing speed bag"),
+        ("HandstandPushups", "handstand pushups"),
+        ("Archery", "archery"),
+        ("already words", "already words"),
+    ],
+)
 def test_words(name, said):
     assert words(name) == said
 
 
 @pytest.mark.parametrize("name", ["", "storyboard", "UCF101", "kinetics-400"])
 def test_an_unknown_list_of_classes(name):
-    with pytest.raises(ConfigError, match=f"unknown label set {name!r}: expected one of kinetics400, ucf101, hmdb51, charades"):
+    with pytest.raises(
+        ConfigError, match=f"unknown label set {name!r}: expected one of kinetics400, ucf101, hmdb51, charades"
+    ):
         class_names(name)
 
 
@@ -476,17 +657,21 @@ def test_at_least_as_many_groups_as_in_the_paper_and_all_different():
 
 def test_an_unknown_group():
     for name in ("", "Bank", "truths"):
-        with pytest.raises(ConfigError, match=f"unknown group of sub-texts {name!r}: expected one of bank, terse, .*unrelated"):
+        with pytest.raises(
+            ConfigError, match=f"unknown group of sub-texts {name!r}: expected one of bank, terse, .*unrelated"
+        ):
             group(name)
 
 
-@pytest.mark.parametrize("name, source, taken", [("shuffled", "bank", 4), ("truth-shuffled", "truth", 4), ("half-shuffled", "bank", 2)])
+@pytest.mark.parametrize(
+    "name, source, taken", [("shuffled", "bank", 4), ("truth-shuffled", "truth", 4), ("half-shuffled", "bank", 2)]
+)
 def test_shuffled_texts_come_whole_from_one_other_class(name, source, taken):
     texts, own = group(name), group(source)
     givers = []
     for c, t in texts.items():
-        assert t[:4 - taken] == own[c][:4 - taken]
-        (giver,) = [o for o in own if own[o][4 - taken:] == t[4 - taken:]]
+        assert t[: 4 - taken] == own[c][: 4 - taken]
+        (giver,) = [o for o in own if own[o][4 - taken :] == t[4 - taken :]]
         givers.append(giver)
         assert giver != c
     assert sorted(givers) == sorted(own)  # each gives once: the group has the same texts in all
@@ -552,13 +737,19 @@ def test_the_classes_of_a_data_set_get_its_bank(name):
 def test_some_classes_of_kinetics_get_its_bank():
     classes = ("zumba", "long jump", "abseiling", "tai chi")  # the second is drawn too, the fourth in UCF-101
     texts = subtexts_of(profile(), classes)
-    assert texts.label_set == "kinetics400" and list(texts.items()) == [(c, SubTexts.load("kinetics400")[c]) for c in classes]
+    assert texts.label_set == "kinetics400" and list(texts.items()) == [
+        (c, SubTexts.load("kinetics400")[c]) for c in classes
+    ]
 
 
-@pytest.mark.parametrize("classes, nearest, lacks", [
-    ((*DRAWN, "flying on a broom"), "storyboard", "'flying on a broom'."),
-    (("abseiling", "flying on a broom", "zumba"), "kinetics400", "'flying on a broom'."),
-    (("zumba", "a", "b", "c", "d"), "kinetics400", "'a', 'b', 'c' and others.")])
+@pytest.mark.parametrize(
+    "classes, nearest, lacks",
+    [
+        ((*DRAWN, "flying on a broom"), "storyboard", "'flying on a broom'."),
+        (("abseiling", "flying on a broom", "zumba"), "kinetics400", "'flying on a broom'."),
+        (("zumba", "a", "b", "c", "d"), "kinetics400", "'a', 'b', 'c' and others."),
+    ],
+)
 def test_a_class_nobody_wrote_for(classes, nearest, lacks):
     with pytest.raises(ConfigError) as e:
         subtexts_of(profile(), classes)
@@ -593,8 +784,16 @@ def test_subtexts_of_no_known_name():
         subtexts_of(profile(subtexts="truths"), DRAWN)
 
 
-@pytest.mark.parametrize("classes, subtexts, n", [
-    (DRAWN, "truth", 5), (DRAWN, "terse", 2), (DRAWN, "bank", 6), (("zumba", "yoga"), "bank", 5), (("jump", "swim"), "mine.json", 3)])
+@pytest.mark.parametrize(
+    "classes, subtexts, n",
+    [
+        (DRAWN, "truth", 5),
+        (DRAWN, "terse", 2),
+        (DRAWN, "bank", 6),
+        (("zumba", "yoga"), "bank", 5),
+        (("jump", "swim"), "mine.json", 3),
+    ],
+)
 def test_another_n_than_there_is(tmp_path, monkeypatch, classes, subtexts, n):
     monkeypatch.chdir(tmp_path)
     written(Path("."), content())
@@ -607,9 +806,23 @@ def test_another_n_than_there_is(tmp_path, monkeypatch, classes, subtexts, n):
 
 # For every field of the model another value that is allowed.
 CHANGES = {
-    "clip": "ViT-B-16-quickgelu", "pretrained": "openai", "prompt": "a photo of {}", "subtexts": "truth", "n_subtexts": 3, "attention": "mha",
-    "attention_heads": 4, "word_mask": "all", "coarse_reduce": "sum", "frame_temperature": 0.7, "frame_norm": False, "ffn": "none", "ffn_residual": True,
-    "coarse": False, "fine": False, "temporal_layers": 2}
+    "clip": "ViT-B-16-quickgelu",
+    "pretrained": "openai",
+    "prompt": "a photo of {}",
+    "subtexts": "truth",
+    "n_subtexts": 3,
+    "attention": "mha",
+    "attention_heads": 4,
+    "word_mask": "all",
+    "coarse_reduce": "sum",
+    "frame_temperature": 0.7,
+    "frame_norm": False,
+    "ffn": "none",
+    "ffn_residual": True,
+    "coarse": False,
+    "fine": False,
+    "temporal_layers": 2,
+}
 every_field = pytest.mark.parametrize("field", CHANGES)
 every_method = pytest.mark.parametrize("method", METHODS)
 DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", DRAWN, True)
@@ -653,15 +866,24 @@ def test_what_else_makes_another_run(method):
     trained = method != "vanilla"
     assert (key(method, seed=2) != key(method)) is trained
     assert (key(method, get_profile("storyboard", {"train.epochs": 7})) != key(method)) is trained
-    others = [key(method, get_profile("storyboard", {"train.frames": 4})), key(method, p, dataclasses.replace(DATA, fingerprint="other")),
-              key(method, p, dataclasses.replace(DATA, classes=DRAWN[:5])), key(method, p, dataclasses.replace(DATA, classes=DRAWN[::-1])), key(method, views="4x3"),
-              *(key(m) for m in METHODS if m != method)]
+    others = [
+        key(method, get_profile("storyboard", {"train.frames": 4})),
+        key(method, p, dataclasses.replace(DATA, fingerprint="other")),
+        key(method, p, dataclasses.replace(DATA, classes=DRAWN[:5])),
+        key(method, p, dataclasses.replace(DATA, classes=DRAWN[::-1])),
+        key(method, views="4x3"),
+        *(key(m) for m in METHODS if m != method),
+    ]
     assert len({key(method), *others}) == 1 + len(others)
 
 
 @every_method
 def test_where_the_data_lie_does_not(method):
-    assert key(method, get_profile("storyboard", {"data.root": "/elsewhere"}), dataclasses.replace(DATA, root=Path("/elsewhere"))) == key(method)
+    assert key(
+        method,
+        get_profile("storyboard", {"data.root": "/elsewhere"}),
+        dataclasses.replace(DATA, root=Path("/elsewhere")),
+    ) == key(method)
 
 
 @every_method
@@ -675,7 +897,7 @@ def outputs(method, **changes):
     cfg = dataclasses.replace(tiny.MODEL, **changes)
     seed_everything(0)
     clip = tiny.clip()
-    texts = class_texts(clip, tiny.CLASSES, {c: t[:cfg.n_subtexts] for c, t in tiny.SUBTEXTS.items()}, cfg)
+    texts = class_texts(clip, tiny.CLASSES, {c: t[: cfg.n_subtexts] for c, t in tiny.SUBTEXTS.items()}, cfg)
     model = VideoModel(method, clip, texts, cfg)
     frames = torch.randn(2, 5, texts.cls.shape[-1], generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -690,7 +912,9 @@ def difference(method, **changes):
     return max((a - b).abs().max().item() for a, b in zip(before, after, strict=True))
 
 
-FEASIBLE = [f for f in CHANGES if f not in ("clip", "pretrained", "subtexts")]  # the first two are in every key, the texts enter sfar's by themselves
+FEASIBLE = [
+    f for f in CHANGES if f not in ("clip", "pretrained", "subtexts")
+]  # the first two are in every key, the texts enter sfar's by themselves
 
 
 @every_method
@@ -707,13 +931,17 @@ def test_a_method_reads_what_its_key_has_and_nothing_else(method, field):
 def test_heads_matter_to_the_attention_that_has_them():
     a, b = (outputs("sfar", attention="mha", attention_heads=h) for h in (2, 4))
     assert (a[0] - b[0]).abs().max() > 1e-7
-    assert key("sfar", profile(attention="mha", attention_heads=2)) != key("sfar", profile(attention="mha", attention_heads=4))
+    assert key("sfar", profile(attention="mha", attention_heads=2)) != key(
+        "sfar", profile(attention="mha", attention_heads=4)
+    )
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "sfar"])
 def test_only_sfar_reads_the_subtexts(method, monkeypatch):
     before = outputs(method)
-    monkeypatch.setattr(tiny, "SUBTEXTS", {c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in tiny.CLASSES})
+    monkeypatch.setattr(
+        tiny, "SUBTEXTS", {c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in tiny.CLASSES}
+    )
     assert all(torch.equal(a, b) for a, b in zip(before, outputs(method), strict=True))
     monkeypatch.undo()
     assert torch.equal(outputs(method)[0], before[0])
@@ -721,5 +949,7 @@ def test_only_sfar_reads_the_subtexts(method, monkeypatch):
 
 def test_sfar_reads_them(monkeypatch):
     before = outputs("sfar")
-    monkeypatch.setattr(tiny, "SUBTEXTS", {c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in tiny.CLASSES})
+    monkeypatch.setattr(
+        tiny, "SUBTEXTS", {c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in tiny.CLASSES}
+    )
     assert (outputs("sfar")[0] - before[0]).abs().max() > 1e-4

@@ -57,40 +57,56 @@ def test_files_hold_the_same_numbers():
     for r in RECORD["rows"]:
         for k in ("top1", "top5"):
             (row,) = [x for x in rows if (x["method"], x["views"], x["metric"]) == (r["method"], r["views"], k)]
-            assert float(row["mean"]) == r[k]["mean"] and float(row["low"]) == r[k]["low"] <= r[k]["mean"] <= r[k]["high"]
+            assert (
+                float(row["mean"]) == r[k]["mean"] and float(row["low"]) == r[k]["low"] <= r[k]["mean"] <= r[k]["high"]
+            )
     assert (FOLDER / "table1.md").read_text() == table1_page.as_markdown(RECORD)
     assert (FOLDER / "table1.png").stat().st_size > 20_000
 
 
 def test_measured_and_printed_never_share_a_table():
     measured = table1_page.measured_markdown(RECORD)
-    assert "84.5" in table1_page.paper_markdown("table1") and all(name not in measured for name in ("CVPR", "WIT-400M", "X-CLIP"))
+    assert "84.5" in table1_page.paper_markdown("table1") and all(
+        name not in measured for name in ("CVPR", "WIT-400M", "X-CLIP")
+    )
     assert table1_page.paper_markdown("table1").count("\n") == len(paper.load("table1")) + 1
 
 
 def test_rows_differences_and_seeds():
     assert {r["method"] for r in RECORD["rows"]} == set(METHODS)
-    assert {(r["method"], r["views"]) for r in RECORD["rows"] if r["views"] == "4x3"} == {("single", "4x3"), ("sfar", "4x3")}
+    assert {(r["method"], r["views"]) for r in RECORD["rows"] if r["views"] == "4x3"} == {
+        ("single", "4x3"),
+        ("sfar", "4x3"),
+    }
     mean = {(r["method"], r["views"]): r["top1"]["mean"] for r in RECORD["rows"]}
     for d in RECORD["differences"]:
         if d["metric"] == "top1":
             assert d["mean"] == pytest.approx(mean["sfar", d["views"]] - mean[d["against"], d["views"]], abs=1e-3)
     assert all(len(r["top1"]["per_seed"]) == (5 if r["trained"] else 1) for r in RECORD["rows"])
     trained = {r["method"]: r["trained"] for r in RECORD["rows"]}
-    assert trained["vanilla"] == [] and trained["clip"] == ["logit_scale", "visual"] and trained["sfar"] == ["head", "logit_scale", "visual"]
+    assert (
+        trained["vanilla"] == []
+        and trained["clip"] == ["logit_scale", "visual"]
+        and trained["sfar"] == ["head", "logit_scale", "visual"]
+    )
 
 
 def test_claims_follow_the_intervals():
     assert [c["verdict"] for c in RECORD["claims"]] == [
-        claims.highest(RECORD)["verdict"], claims.finds_frames(RECORD, "coarse")["verdict"], claims.finds_frames(RECORD, "fine")["verdict"],
-        claims.fine_sharper(RECORD)["verdict"]]
+        claims.highest(RECORD)["verdict"],
+        claims.finds_frames(RECORD, "coarse")["verdict"],
+        claims.finds_frames(RECORD, "fine")["verdict"],
+        claims.fine_sharper(RECORD)["verdict"],
+    ]
     changed = copy.deepcopy(RECORD)
     rows = [d for d in changed["differences"] if d["views"] == "1x1" and d["metric"] == "top1"]
     for d in rows:
         d.update(mean=2.0, low=1.0, high=3.0)
     assert claims.highest(changed)["verdict"] == "holds"
     rows[1].update(mean=0.1, low=-1.0, high=1.2)
-    assert claims.highest(changed)["verdict"] == "undecided" and claims.highest(changed)["against"] == rows[1]["against"]
+    assert (
+        claims.highest(changed)["verdict"] == "undecided" and claims.highest(changed)["against"] == rows[1]["against"]
+    )
     rows[2].update(mean=-2.0, low=-3.0, high=-1.0)
     assert claims.highest(changed)["verdict"] == "does not hold"
 
@@ -118,15 +134,23 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
     gone.unlink()
     options = {"data.root": str(root), "train.epochs": 1, "data.max_bad_share": 0.3, "seeds": [0, 1]}
     record = table1.table1(source="measure", overrides=options, workers=2)
-    assert list(record["data"]["undecodable"]) == [bad.relative_to(root).as_posix()] and record["data"]["missing"] == [gone.relative_to(root).as_posix()]
+    assert list(record["data"]["undecodable"]) == [bad.relative_to(root).as_posix()] and record["data"]["missing"] == [
+        gone.relative_to(root).as_posix()
+    ]
     assert record["data"]["val_videos"] == 6 and record["data"]["train_videos"] == 16 and record["data"]["classes"] == 4
     assert all(r["top1"]["videos"] == 6 for r in record["rows"]) and "importance" not in record
-    for page in (table1_page.as_markdown(record), table1_page.differences_markdown(record), table1_page.claims_markdown(record)):
+    for page in (
+        table1_page.as_markdown(record),
+        table1_page.differences_markdown(record),
+        table1_page.claims_markdown(record),
+    ):
         assert "nan" not in page
     capfd.readouterr()
     again = table1.table1(source="measure", overrides=options)
     assert "training" not in capfd.readouterr().err, "kept runs were made again"
-    assert {k: v for k, v in again.items() if k != "provenance"} == {k: v for k, v in record.items() if k != "provenance"}
+    assert {k: v for k, v in again.items() if k != "provenance"} == {
+        k: v for k, v in record.items() if k != "provenance"
+    }
 
 
 def test_figure_without_the_storyboard_truth():

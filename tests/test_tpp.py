@@ -12,7 +12,7 @@ from sfar.subtexts import SubTexts, tpp
 from sfar.subtexts.tpp import READINGS, Score
 
 SHAPES = [(1, 2, 2), (3, 4, 16), (2, 5, 8), (5, 3, 128), (1, 9, 3), (4, 2, 512)]
-ALPHA = lambda x: -x ** 2 + 1  # noqa: E731  A.3
+ALPHA = lambda x: -(x**2) + 1  # noqa: E731  A.3
 BETA = {"printed": lambda x: x, "diverse": lambda x: 1 - x}
 PROMPT = "This is a video about {}"
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
@@ -76,24 +76,27 @@ def test_printed_is_the_default():
 
 
 def test_all_cosines_at_eight_tenths():
-    v = gram(np.full((5, 5), .8) + .2 * np.eye(5))
+    v = gram(np.full((5, 5), 0.8) + 0.2 * np.eye(5))
     classes, subs = v[None, 0], v[None, 1:]
-    assert tpp.similarity(classes, subs) == pytest.approx(np.full((1, 4), .9))  # (.8 + 1) / 2
-    assert tpp.diversity(subs) == pytest.approx(np.full((1, 4), .1))  # 1 - .9
+    assert tpp.similarity(classes, subs) == pytest.approx(np.full((1, 4), 0.9))  # (.8 + 1) / 2
+    assert tpp.diversity(subs) == pytest.approx(np.full((1, 4), 0.1))  # 1 - .9
     # alpha = 1 - .81 = .19; beta = .1 or .9; equal factors are their own geometric mean.
     printed, diverse = (tpp.tpp(classes, subs, r).item() for r in READINGS)
-    assert printed == pytest.approx(1 / .019) and round(printed, 1) == 52.6
-    assert diverse == pytest.approx(1 / .171) and round(diverse, 1) == 5.8
+    assert printed == pytest.approx(1 / 0.019) and round(printed, 1) == 52.6
+    assert diverse == pytest.approx(1 / 0.171) and round(diverse, 1) == 5.8
 
 
-@pytest.mark.parametrize("subs, printed, diverse", [
-    # at right angles to the class and to each other: alpha = 1 - .25, delta = .5, beta = .5 either way
-    ([[0, 1, 0], [0, 0, 1]], 1 / .375, 1 / .375),
-    # opposite each other: delta = 1, which only the printed reading rewards
-    ([[0, 1, 0], [0, -1, 0]], 1 / .75, 1e6),
-    # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and .324
-    ([[0, 1, 0], [.6, .8, 0]], .0027 ** -.5, .2187 ** -.5),
-])
+@pytest.mark.parametrize(
+    "subs, printed, diverse",
+    [
+        # at right angles to the class and to each other: alpha = 1 - .25, delta = .5, beta = .5 either way
+        ([[0, 1, 0], [0, 0, 1]], 1 / 0.375, 1 / 0.375),
+        # opposite each other: delta = 1, which only the printed reading rewards
+        ([[0, 1, 0], [0, -1, 0]], 1 / 0.75, 1e6),
+        # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and .324
+        ([[0, 1, 0], [0.6, 0.8, 0]], 0.0027**-0.5, 0.2187**-0.5),
+    ],
+)
 def test_two_subtexts(subs, printed, diverse):
     classes, subs = np.array([[1.0, 0, 0]]), np.array([subs])
     assert tpp.tpp(classes, subs, "printed") == pytest.approx([printed])
@@ -102,7 +105,7 @@ def test_two_subtexts(subs, printed, diverse):
 
 def test_delta_averages_over_the_others():
     subs = np.array([[[1.0, 0], [1, 0], [-1, 0]]])  # (1 + 0) / 2, (1 + 0) / 2, (0 + 0) / 2 from one
-    assert tpp.diversity(subs) == pytest.approx(np.array([[.5, .5, 1]]))
+    assert tpp.diversity(subs) == pytest.approx(np.array([[0.5, 0.5, 1]]))
 
 
 # --- properties ---
@@ -130,25 +133,25 @@ def test_the_order_of_subtexts_does_not_matter(shape, reading):
 @readings
 def test_classes_do_not_mix(shape, reading):
     classes, subs = make(shape)
-    alone = [tpp.tpp(classes[c:c + 1], subs[c:c + 1], reading)[0] for c in range(shape[0])]
+    alone = [tpp.tpp(classes[c : c + 1], subs[c : c + 1], reading)[0] for c in range(shape[0])]
     assert tpp.tpp(classes, subs, reading) == pytest.approx(alone, rel=1e-12)
 
 
-def course(reading, sigma=.6, delta=.4):
+def course(reading, sigma=0.6, delta=0.4):
     """TPP of four sub-texts of which only the first one's sigma or delta moves (that one is an array)."""
     sigma, delta = np.broadcast_arrays(sigma, delta)
-    rest = np.tile([[.5, .6, .7]], (len(sigma), 1))
+    rest = np.tile([[0.5, 0.6, 0.7]], (len(sigma), 1))
     return tpp.perplexity(np.c_[sigma, rest], np.c_[delta, rest], reading)
 
 
 @readings
 def test_up_with_sigma(reading):
-    assert (np.diff(course(reading, sigma=np.linspace(0, .99, 100))) > 0).all()
+    assert (np.diff(course(reading, sigma=np.linspace(0, 0.99, 100))) > 0).all()
 
 
 @pytest.mark.parametrize("reading, sign", [("printed", -1), ("diverse", 1)])
 def test_printed_falls_with_diversity_and_diverse_rises(reading, sign):
-    assert (sign * np.diff(course(reading, delta=np.linspace(.01, .99, 100))) > 0).all()
+    assert (sign * np.diff(course(reading, delta=np.linspace(0.01, 0.99, 100))) > 0).all()
 
 
 # --- edges ---
@@ -166,7 +169,7 @@ def edge(kind, dtype):
     elif kind == "all equal":
         subs = classes[:, None].expand(-1, 4, -1)
     elif kind == "opposite to the global text":
-        subs = -classes[:, None].expand(-1, 4, -1) * torch.tensor([1., 2, 3, 4])[:, None]
+        subs = -classes[:, None].expand(-1, 4, -1) * torch.tensor([1.0, 2, 3, 4])[:, None]
     else:
         subs[:, 1::2] = -subs[:, ::2]
     return classes.to(dtype), subs.to(dtype)
@@ -174,8 +177,17 @@ def edge(kind, dtype):
 
 @readings
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kind", ["identical sub-texts", "two identical", "equal to the global text", "all equal", "opposite to the global text",
-                                  "opposite pairs"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "identical sub-texts",
+        "two identical",
+        "equal to the global text",
+        "all equal",
+        "opposite to the global text",
+        "opposite pairs",
+    ],
+)
 def test_edges_are_finite(kind, dtype, reading):
     classes, subs = edge(kind, dtype)
     for got in (tpp.similarity(classes, subs), tpp.diversity(subs)):
@@ -188,7 +200,7 @@ def test_identical_subtexts_are_the_worst_of_one_reading_and_the_best_of_the_oth
     classes, subs = edge("identical sub-texts", torch.float64)
     assert tpp.tpp(classes, subs, "printed") == pytest.approx(np.full(40, 1e6))
     sigma = tpp.similarity(classes, subs)[:, 0]
-    assert tpp.tpp(classes, subs, "diverse") == pytest.approx(1 / (1 - sigma ** 2))
+    assert tpp.tpp(classes, subs, "diverse") == pytest.approx(1 / (1 - sigma**2))
 
 
 def test_no_zero_vector():
@@ -202,7 +214,11 @@ def test_no_zero_vector():
 @pytest.mark.parametrize("n", [0, 1])
 def test_one_subtext_has_no_other(n):
     classes, subs = make((2, n, 4))
-    for call in (lambda: tpp.diversity(subs), lambda: tpp.tpp(classes, subs), lambda: tpp.tpp(classes, subs, "diverse")):
+    for call in (
+        lambda: tpp.diversity(subs),
+        lambda: tpp.tpp(classes, subs),
+        lambda: tpp.tpp(classes, subs, "diverse"),
+    ):
         with pytest.raises(ConfigError, match=f"at least 2, got {n}"):
             call()
 
@@ -210,7 +226,10 @@ def test_one_subtext_has_no_other(n):
 @pytest.mark.parametrize("reading", ["", "Printed", "both"])
 def test_an_unknown_reading(reading):
     classes, subs = make((2, 3, 4))
-    for call in (lambda: tpp.tpp(classes, subs, reading), lambda: tpp.perplexity(np.ones((1, 2)), np.ones((1, 2)), reading)):
+    for call in (
+        lambda: tpp.tpp(classes, subs, reading),
+        lambda: tpp.perplexity(np.ones((1, 2)), np.ones((1, 2)), reading),
+    ):
         with pytest.raises(ConfigError, match=f"unknown reading {reading!r} of TPP: expected printed or diverse"):
             call()
 
@@ -264,15 +283,28 @@ def named(tag, classes=("jump", "swim", "read"), n=2):
 def scored(names, printed, diverse=None):
     none = np.zeros((len(names), 2))
     printed = np.array(printed, float)
-    return Score(tuple(names), none, none, {"printed": printed, "diverse": -printed if diverse is None else np.array(diverse, float)})
+    return Score(
+        tuple(names),
+        none,
+        none,
+        {"printed": printed, "diverse": -printed if diverse is None else np.array(diverse, float)},
+    )
 
 
 def test_select_takes_the_highest_of_each_class():
     groups = {"a": named("a"), "b": named("b"), "c": named("c")}
-    scores = {"a": scored(groups["a"], [5, 1, 1]), "b": scored(groups["b"], [1, 5, 2]), "c": scored(groups["c"], [4, 4, 3])}
+    scores = {
+        "a": scored(groups["a"], [5, 1, 1]),
+        "b": scored(groups["b"], [1, 5, 2]),
+        "c": scored(groups["c"], [4, 4, 3]),
+    }
     texts, chosen = tpp.select(groups, scores)
     assert chosen == {"jump": "a", "swim": "b", "read": "c"}
-    assert dict(texts) == {"jump": ("a jump 0", "a jump 1"), "swim": ("b swim 0", "b swim 1"), "read": ("c read 0", "c read 1")}
+    assert dict(texts) == {
+        "jump": ("a jump 0", "a jump 1"),
+        "swim": ("b swim 0", "b swim 1"),
+        "read": ("c read 0", "c read 1"),
+    }
     assert (texts.n, texts.label_set) == (2, "own")
     assert texts.provenance["from"] == {"a": "written by a", "b": "written by b", "c": "written by c"}
 
@@ -288,7 +320,9 @@ def test_select_goes_by_the_reading_asked_for():
 def test_of_equal_scores_the_first_group():
     groups = {"z": named("z"), "a": named("a"), "m": named("m")}
     texts, chosen = tpp.select(groups, {g: scored(groups[g], [1, 1, 1]) for g in groups})
-    assert set(chosen.values()) == {"z"} and dict(texts) == dict(groups["z"]) and list(texts.provenance["from"]) == ["z"]
+    assert (
+        set(chosen.values()) == {"z"} and dict(texts) == dict(groups["z"]) and list(texts.provenance["from"]) == ["z"]
+    )
 
 
 def test_select_goes_by_name_and_not_by_place():
@@ -303,8 +337,15 @@ def test_select_from_one_group_is_that_group():
     assert dict(tpp.select({"a": group}, {"a": scored(group, [1, 2, 3])})[0]) == dict(group)
 
 
-@pytest.mark.parametrize("other", [named("b", n=3), named("b", ("jump", "swim")), named("b", ("jump", "swim", "write")),
-                                   named("b", ("jump", "swim", "read", "write"))])
+@pytest.mark.parametrize(
+    "other",
+    [
+        named("b", n=3),
+        named("b", ("jump", "swim")),
+        named("b", ("jump", "swim", "write")),
+        named("b", ("jump", "swim", "read", "write")),
+    ],
+)
 def test_groups_that_do_not_match(other):
     groups = {"first": named("a"), "second": other}
     with pytest.raises(ConfigError, match=r"second \(N=.*first \(N=2, 3 classes\) do not describe the same classes"):
@@ -314,8 +355,12 @@ def test_groups_that_do_not_match(other):
 @readings
 def test_selection_on_the_storyboard_clip(clip, reading):
     names = ["long jump", "pull ups", "making pizza"]
-    groups = {n: SubTexts.load("storyboard", 4).only(names) if n == "bank" else SubTexts({c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in names}, "own", n)
-              for n in ("bank", "numbered")}
+    groups = {
+        n: SubTexts.load("storyboard", 4).only(names)
+        if n == "bank"
+        else SubTexts({c: [f"{w} {c}" for w in ("one", "two", "three", "four")] for c in names}, "own", n)
+        for n in ("bank", "numbered")
+    }
     scores = {n: tpp.score(g, clip, PROMPT) for n, g in groups.items()}
     texts, _ = tpp.select(groups, scores, reading)
     best = np.maximum(*(s.tpp[reading] for s in scores.values()))

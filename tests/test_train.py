@@ -34,9 +34,20 @@ def is_text(name):
 # --- schedule ---
 
 
-@pytest.mark.parametrize("epoch, factor", [
-    (0, 0), (0.5, 0.1), (2.5, 0.5), (4.999, 0.9998), (5, 1), (11.25, (2 + math.sqrt(2)) / 4), (17.5, 0.5), (23.75, (2 - math.sqrt(2)) / 4),
-    (30, 0)])
+@pytest.mark.parametrize(
+    "epoch, factor",
+    [
+        (0, 0),
+        (0.5, 0.1),
+        (2.5, 0.5),
+        (4.999, 0.9998),
+        (5, 1),
+        (11.25, (2 + math.sqrt(2)) / 4),
+        (17.5, 0.5),
+        (23.75, (2 - math.sqrt(2)) / 4),
+        (30, 0),
+    ],
+)
 def test_learning_rate_of_the_paper(epoch, factor):
     assert learning_rate(epoch, 5, 30) == pytest.approx(factor, abs=1e-12)
 
@@ -83,7 +94,9 @@ def test_items_have_the_shape_the_model_takes():
     clips = tiny.clips(4)
     data = TrainingClips(clips, tiny.profile(frames=5), 0)
     x, y = data[1]
-    assert len(data) == 4 and x.shape == (5, 3, tiny.SIZE, tiny.SIZE) and x.dtype == torch.float32 and y == clips.labels[1]
+    assert (
+        len(data) == 4 and x.shape == (5, 3, tiny.SIZE, tiny.SIZE) and x.dtype == torch.float32 and y == clips.labels[1]
+    )
 
 
 def test_the_number_of_workers_does_not_matter():
@@ -141,12 +154,22 @@ def test_the_two_groups_have_their_own_rate():
 def test_the_recipe_step_by_step():
     clips, seed, rates = tiny.clips(9), 7, [0.5, 1.0]  # a warm-up of one epoch, two steps; then a cosine over two
     rates += [(1 + math.cos(math.pi * k / 4)) / 2 for k in (1, 2, 3, 4)]
-    profile = tiny.profile(epochs=3, warmup_epochs=1.0, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3, lr_head=3e-3, lr_clip=2e-3,
-                           loss_lambda=0.5)
+    profile = tiny.profile(
+        epochs=3,
+        warmup_epochs=1.0,
+        betas=(0.8, 0.95),
+        eps=1e-6,
+        weight_decay=0.3,
+        lr_head=3e-3,
+        lr_clip=2e-3,
+        loss_lambda=0.5,
+    )
     trained, model = tiny.model(), tiny.model()
     train(trained, clips, profile, seed)
     groups = model.groups()
-    optimizer = torch.optim.AdamW([{"params": groups["clip"]}, {"params": groups["head"]}], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3)
+    optimizer = torch.optim.AdamW(
+        [{"params": groups["clip"]}, {"params": groups["head"]}], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3
+    )
     data = TrainingClips(clips, profile, seed)
     for epoch in range(3):
         data.epoch = epoch  # every epoch draws other crops
@@ -170,7 +193,7 @@ def test_steps_history_and_the_last_incomplete_batch():
     assert history.steps == 6 and [s[:2] for s in seen] == [(i, 6) for i in range(1, 7)]
     assert len(history.loss) == len(history.t2v) == len(history.v2t) == 3 and history.seconds >= 0
     losses = [s[2] for s in seen]
-    assert history.loss == pytest.approx([sum(losses[i:i + 2]) / 2 for i in (0, 2, 4)], abs=1e-5)
+    assert history.loss == pytest.approx([sum(losses[i : i + 2]) / 2 for i in (0, 2, 4)], abs=1e-5)
     assert history.loss == pytest.approx([a + b for a, b in zip(history.t2v, history.v2t)], abs=1e-5)
 
 
@@ -198,7 +221,10 @@ def test_weights_that_blow_up_stop_the_run():
     model = tiny.model()
     with torch.no_grad():
         model.head.ffn_fine.layers[0].weight.fill_(float("nan"))
-    with pytest.raises(SfarError, match=r"the loss is not finite .* Epoch 1, batch 1 of 1; logits that are not finite: clip\d.mp4, clip\d.mp4, clip\d.mp4, clip\d.mp4$"):
+    with pytest.raises(
+        SfarError,
+        match=r"the loss is not finite .* Epoch 1, batch 1 of 1; logits that are not finite: clip\d.mp4, clip\d.mp4, clip\d.mp4, clip\d.mp4$",
+    ):
         train(model, tiny.clips(4), tiny.profile(), 0)
 
 
@@ -209,7 +235,14 @@ def test_the_video_behind_a_loss_that_is_not_finite_is_named(micro):
     embedded[0, 7] = float("inf")
     seen = []
     with pytest.raises(SfarError, match=r"Epoch 1, batch [123] of 3; logits that are not finite: clip7.mp4$"):
-        train(tiny.model(train_visual=False), clips, tiny.profile(micro_batch=micro), 0, lambda *a: seen.append(a), embedded=embedded)
+        train(
+            tiny.model(train_visual=False),
+            clips,
+            tiny.profile(micro_batch=micro),
+            0,
+            lambda *a: seen.append(a),
+            embedded=embedded,
+        )
     assert len(seen) < 3
 
 
@@ -218,7 +251,9 @@ def test_a_batch_in_parts_has_the_loss_of_the_whole(micro):
     """Cached gradients, not the mean of small losses: exact to rounding (at learning rates at which AdamW does not magnify it)."""
     profile = {"batch": 7, "epochs": 2, "lr_head": 5e-5, "lr_clip": 5e-6}
     whole, parts = tiny.model(), tiny.model()
-    histories = [train(m, tiny.clips(15), tiny.profile(**profile, micro_batch=k), 0) for m, k in ((whole, 0), (parts, micro))]
+    histories = [
+        train(m, tiny.clips(15), tiny.profile(**profile, micro_batch=k), 0) for m, k in ((whole, 0), (parts, micro))
+    ]
     for name in ("loss", "t2v", "v2t"):
         assert getattr(histories[1], name) == pytest.approx(getattr(histories[0], name), abs=1e-5)
     want = weights(whole)
@@ -227,12 +262,16 @@ def test_a_batch_in_parts_has_the_loss_of_the_whole(micro):
     assert abs(small.t2v[0] - histories[0].t2v[0]) > 0.05  # which is another loss
 
 
-@pytest.mark.parametrize("precision, dtype", [("auto", None), ("fp32", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+@pytest.mark.parametrize(
+    "precision, dtype", [("auto", None), ("fp32", None), ("bf16", torch.bfloat16), ("fp16", torch.float16)]
+)
 def test_precision(precision, dtype):
     """Half precision reaches the visual tower, and the head stays in single."""
     assert autocast_dtype(precision, torch.device("cpu")) == dtype
     model, seen = tiny.model(), []
-    model.clip.visual.transformer.resblocks[0].mlp.c_fc.register_forward_hook(lambda _, inputs, output: seen.append(output.dtype))
+    model.clip.visual.transformer.resblocks[0].mlp.c_fc.register_forward_hook(
+        lambda _, inputs, output: seen.append(output.dtype)
+    )
     rates = {"lr_head": 5e-5, "lr_clip": 5e-6}  # small: a step that the loss scale leaves out moves little
     history = train(model, tiny.clips(8), tiny.profile(precision=precision, **rates), 0)
     assert set(seen) == {dtype or torch.float32}
@@ -291,5 +330,9 @@ def test_a_compiled_tower_changes_no_number(monkeypatch):
 
 
 def test_a_missing_compiler_is_one_message():
-    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}), pytest.raises(ConfigError, match=r"train\.compile=true: .*C\+\+ compiler"), _compiling(True):
+    with (
+        torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}),
+        pytest.raises(ConfigError, match=r"train\.compile=true: .*C\+\+ compiler"),
+        _compiling(True),
+    ):
         torch.compile(lambda x: x.sin() + 1)(torch.ones(3))

@@ -5,8 +5,17 @@ import pytest
 import torch
 from PIL import Image
 
-from sfar.data.transforms import (CLIP_MEAN, CLIP_STD, ClipAugment, center_crop, multi_clip_indices, scale_size,
-                                  three_crops, train_indices, val_indices)
+from sfar.data.transforms import (
+    CLIP_MEAN,
+    CLIP_STD,
+    ClipAugment,
+    center_crop,
+    multi_clip_indices,
+    scale_size,
+    three_crops,
+    train_indices,
+    val_indices,
+)
 from sfar.errors import ConfigError, DataError
 
 # BIKE's ranges for 300 frames and 8 segments, in its 1-based file numbers.
@@ -64,8 +73,11 @@ def test_multi_clip_starts():
 
 @pytest.mark.parametrize("n_frames", [1, 2, 7, 8, 9])
 def test_videos_shorter_than_the_clip(n_frames):
-    for indices in (train_indices(n_frames, 8, np.random.default_rng(0)), val_indices(n_frames, 8),
-                    *multi_clip_indices(n_frames, 8, 4)):
+    for indices in (
+        train_indices(n_frames, 8, np.random.default_rng(0)),
+        val_indices(n_frames, 8),
+        *multi_clip_indices(n_frames, 8, 4),
+    ):
         assert indices.shape == (8,) and indices.min() >= 0 and indices.max() < n_frames
     assert val_indices(n_frames, 8).tolist() == [int(n_frames / 8 * x) for x in range(8)]
 

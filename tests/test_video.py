@@ -158,7 +158,7 @@ def test_rotation_of_phone_videos(folder, tmp_path, backend, turn):
     cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[turn]
     matrix = [cos, sin, 0, -sin, cos, 0, 0, 0, 0x4000]  # 16.16 fixed point
     at = data.index(b"tkhd") + 4 + 40
-    data[at:at + 36] = b"".join((m << 16).to_bytes(4, "big", signed=True) for m in matrix)
+    data[at : at + 36] = b"".join((m << 16).to_bytes(4, "big", signed=True) for m in matrix)
     path = tmp_path / "turned.mp4"
     path.write_bytes(data)
     # The matrix turns clockwise by ``turn`` degrees; rot90 counts the other way.
@@ -199,27 +199,29 @@ def broken_files(folder, root):
     whole = (folder / "b_frames.mp4").read_bytes()
     (root / "zero.mp4").write_bytes(b"")
     (root / "text.mp4").write_text("this is not a video\n" * 50)
-    (root / "cut.mp4").write_bytes(whole[:len(whole) * 6 // 10])  # its index, at the end, is gone
+    (root / "cut.mp4").write_bytes(whole[: len(whole) * 6 // 10])  # its index, at the end, is gone
     header = bytearray(whole)
     at = header.index(b"stsd")
-    header[at:at + 40] = bytes(b ^ 0xFF for b in header[at:at + 40])
+    header[at : at + 40] = bytes(b ^ 0xFF for b in header[at : at + 40])
     (root / "header.mp4").write_bytes(header)
     flipped = bytearray(whole)
     flipped[first_unit(whole)] ^= 0x40
     (root / "unit.mp4").write_bytes(flipped)
     # Index first, data cut: the container promises all frames.
-    with av.open(str(folder / "b_frames.mp4")) as old, \
-            av.open(str(root / "fast.mp4"), "w", options={"movflags": "faststart"}) as new:
+    with (
+        av.open(str(folder / "b_frames.mp4")) as old,
+        av.open(str(root / "fast.mp4"), "w", options={"movflags": "faststart"}) as new,
+    ):
         copy = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):
             if packet.size:
                 packet.stream = copy
                 new.mux(packet)
     fast = (root / "fast.mp4").read_bytes()
-    (root / "cut_fast.mp4").write_bytes(fast[:len(fast) * 7 // 10])
+    (root / "cut_fast.mp4").write_bytes(fast[: len(fast) * 7 // 10])
     for name in ("xvid.avi", "slow.mkv"):
         data = (folder / name).read_bytes()
-        (root / f"cut_{name}").write_bytes(data[:len(data) * 6 // 10])
+        (root / f"cut_{name}").write_bytes(data[: len(data) * 6 // 10])
     too_long(folder / "b_frames.mp4", root / "too_long.mp4", 6)
     with av.open(str(root / "sound.mp4"), "w") as sound:
         stream = sound.add_stream("aac", rate=8000)
@@ -231,9 +233,17 @@ def broken_files(folder, root):
 
 
 BROKEN = {
-    "missing.mp4": "no such file", "zero.mp4": "empty", "text.mp4": "not a video", "cut.mp4": "not a video",
-    "header.mp4": "", "unit.mp4": "damaged", "cut_fast.mp4": "", "cut_xvid.avi": "",
-    "cut_slow.mkv": "", "too_long.mp4": "claims 46 frames and holds 40", "sound.mp4": "no video stream",
+    "missing.mp4": "no such file",
+    "zero.mp4": "empty",
+    "text.mp4": "not a video",
+    "cut.mp4": "not a video",
+    "header.mp4": "",
+    "unit.mp4": "damaged",
+    "cut_fast.mp4": "",
+    "cut_xvid.avi": "",
+    "cut_slow.mkv": "",
+    "too_long.mp4": "claims 46 frames and holds 40",
+    "sound.mp4": "no video stream",
     "folder.mp4": "is a folder and not a video file",
 }
 
@@ -249,8 +259,12 @@ def broken(folder, tmp_path_factory):
 @both
 def test_broken_files_are_refused(broken, name, backend):
     # Which frames are asked for makes no difference: a file is good or it is not.
-    for call in (lambda p: probe(p, backend), lambda p: read_frames(p, [0], backend=backend),
-                 lambda p: read_frames(p, [30, 2], 160, backend), lambda p: read_all(p, backend=backend)):
+    for call in (
+        lambda p: probe(p, backend),
+        lambda p: read_frames(p, [0], backend=backend),
+        lambda p: read_frames(p, [30, 2], 160, backend),
+        lambda p: read_all(p, backend=backend),
+    ):
         with pytest.raises(VideoError) as caught:
             call(broken / name)
         assert name in str(caught.value) and BROKEN[name] in str(caught.value)
@@ -275,8 +289,10 @@ def test_a_file_that_changes_is_read_anew(folder, tmp_path):
 
 
 def test_wrong_settings(folder):
-    for call in (lambda: probe(folder / "b_frames.mp4", "opencv"),
-                 lambda: read_frames(folder / "b_frames.mp4", [0], backend="opencv")):
+    for call in (
+        lambda: probe(folder / "b_frames.mp4", "opencv"),
+        lambda: read_frames(folder / "b_frames.mp4", [0], backend="opencv"),
+    ):
         with pytest.raises(ConfigError, match="'opencv'.*auto, decord, pyav"):
             call()
     with pytest.raises(ConfigError, match="short_side"):
@@ -313,10 +329,16 @@ FOLDERS = {  # what is done to a sound folder of ten -> the message
     "without the first": (lambda f: (f / "img_00001.jpg").unlink(), "img_00001.jpg: is missing"),
     "one twice": (lambda f: extract(f, ["flow_3.jpg"]), "two pictures with number 3"),
     "another size": (lambda f: extract(f, ["img_00007.jpg"], (32, 24)), "img_00007.jpg: is 32 x 24 pixels"),
-    "cut": (lambda f: (f / "img_00007.jpg").write_bytes((f / "img_00007.jpg").read_bytes()[:200]), "img_00007.jpg: is damaged or not a picture"),
+    "cut": (
+        lambda f: (f / "img_00007.jpg").write_bytes((f / "img_00007.jpg").read_bytes()[:200]),
+        "img_00007.jpg: is damaged or not a picture",
+    ),
     "text": (lambda f: (f / "img_00007.jpg").write_text("<html>"), "img_00007.jpg: is damaged or not a picture"),
     "no bytes": (lambda f: (f / "img_00007.jpg").write_bytes(b""), "img_00007.jpg: is damaged or not a picture"),
-    "the first is text": (lambda f: (f / "img_00001.jpg").write_text("<html>"), "img_00001.jpg: is damaged or not a picture"),
+    "the first is text": (
+        lambda f: (f / "img_00001.jpg").write_text("<html>"),
+        "img_00001.jpg: is damaged or not a picture",
+    ),
 }
 
 
@@ -342,11 +364,22 @@ def test_decord_is_imported_in_one_file_only():
 
 
 @needs_decord
-@pytest.mark.parametrize(("name", "backend", "short_side", "uses_decord"), [
-    ("b_frames.mp4", "auto", None, False), ("b_frames.mp4", "pyav", None, False), ("b_frames.mp4", "decord", None, True), ("b_frames.mp4", "decord", 48, True),
-    ("slow.mkv", "auto", 256, False), ("slow.mkv", "decord", 256, True), ("xvid.avi", "decord", None, False), ("h264.avi", "decord", None, False),
-    ("open_gop.mp4", "decord", None, False), ("narrow.mp4", "decord", None, False), ("narrow.mp4", "decord", 192, True),
-])
+@pytest.mark.parametrize(
+    ("name", "backend", "short_side", "uses_decord"),
+    [
+        ("b_frames.mp4", "auto", None, False),
+        ("b_frames.mp4", "pyav", None, False),
+        ("b_frames.mp4", "decord", None, True),
+        ("b_frames.mp4", "decord", 48, True),
+        ("slow.mkv", "auto", 256, False),
+        ("slow.mkv", "decord", 256, True),
+        ("xvid.avi", "decord", None, False),
+        ("h264.avi", "decord", None, False),
+        ("open_gop.mp4", "decord", None, False),
+        ("narrow.mp4", "decord", None, False),
+        ("narrow.mp4", "decord", 192, True),
+    ],
+)
 def test_decord_is_used_where_it_is_exact(folder, monkeypatch, name, backend, short_side, uses_decord):
     batches = []
     original = video._decord_frames
@@ -364,8 +397,10 @@ def test_auto_without_decord(folder, monkeypatch):
 
 @needs_decord
 def test_decord_comes_after_torch(folder):
-    code = ("import sys; from sfar.data.video import read_frames; assert 'decord' not in sys.modules; "
-            f"read_frames({str(folder / 'b_frames.mp4')!r}, [0], backend='decord'); names = list(sys.modules); "
-            "assert names.index('torch') < names.index('decord')")
+    code = (
+        "import sys; from sfar.data.video import read_frames; assert 'decord' not in sys.modules; "
+        f"read_frames({str(folder / 'b_frames.mp4')!r}, [0], backend='decord'); names = list(sys.modules); "
+        "assert names.index('torch') < names.index('decord')"
+    )
     root = Path(__file__).resolve().parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=root)

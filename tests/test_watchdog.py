@@ -28,6 +28,7 @@ def sleep(path, seconds):
 def hold_everything(path, seconds):
     """As decord does: inside C and without giving back the interpreter lock."""
     import ctypes
+
     ctypes.PyDLL(None).sleep(seconds)
 
 
@@ -82,12 +83,14 @@ def gone(pid):
 
 def numbers(frames):
     from test_video import numbers
+
     return numbers(frames)
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
     from test_video import write
+
     return str(write(tmp_path_factory.mktemp("video") / "v.mp4", frames=20))
 
 
@@ -110,8 +113,14 @@ def test_the_answer_is_that_of_the_function(video):
 
 def test_arrays_survive_both_ways(dog):
     rng = np.random.default_rng(0)
-    arrays = [rng.integers(0, 256, (20, 300, 400, 3), np.uint8),  # far more than a pipe holds
-              np.empty((0, 5, 3), np.uint8), np.float32(rng.normal(size=(7, 3))).T, rng.normal(size=(6, 8))[::2, ::3], np.array(3), np.array([True, False])]
+    arrays = [
+        rng.integers(0, 256, (20, 300, 400, 3), np.uint8),  # far more than a pipe holds
+        np.empty((0, 5, 3), np.uint8),
+        np.float32(rng.normal(size=(7, 3))).T,
+        rng.normal(size=(6, 8))[::2, ::3],
+        np.array(3),
+        np.array([True, False]),
+    ]
     path, args, kwargs = dog.call(echo, "x", *arrays, last=arrays[0])
     for sent, got in zip(arrays, args, strict=True):
         assert got.dtype == sent.dtype and got.shape == sent.shape and np.array_equal(got, sent)
@@ -131,7 +140,9 @@ def test_what_is_printed_does_not_get_into_the_answers(dog):
 # --- errors ---
 
 
-@pytest.mark.parametrize("kind", [VideoError, ConfigError, ValueError, KeyError, OSError, EOFError, BrokenPipeError, RuntimeError])
+@pytest.mark.parametrize(
+    "kind", [VideoError, ConfigError, ValueError, KeyError, OSError, EOFError, BrokenPipeError, RuntimeError]
+)
 def test_errors_travel_with_the_same_text(dog, kind):
     pid = dog.call(who, "x")
     with pytest.raises(kind) as e:
@@ -147,7 +158,11 @@ def test_an_error_that_cannot_travel_comes_as_its_text(dog):
 
 def test_the_readers_errors_are_the_same_with_and_without(tmp_path, video):
     (tmp_path / "empty.mp4").write_bytes(b"")
-    for call in (lambda f: f(probe, tmp_path / "empty.mp4"), lambda f: f(read_frames, video, [20]), lambda f: f(probe, video, "opencv")):
+    for call in (
+        lambda f: f(probe, tmp_path / "empty.mp4"),
+        lambda f: f(read_frames, video, [20]),
+        lambda f: f(probe, video, "opencv"),
+    ):
         texts = []
         for through in (guarded, lambda function, *args: function(*args)):
             with pytest.raises((VideoError, ConfigError)) as e:
@@ -162,7 +177,9 @@ def test_too_little_memory_is_an_error_of_the_video(dog):
 
 
 def test_functions_the_helper_cannot_import(dog, monkeypatch):
-    monkeypatch.setattr(sys.modules["test_watchdog"], "made_up", type(sleep)(sleep.__code__, globals(), "made_up"), raising=False)
+    monkeypatch.setattr(
+        sys.modules["test_watchdog"], "made_up", type(sleep)(sleep.__code__, globals(), "made_up"), raising=False
+    )
     sys.modules["test_watchdog"].made_up.__qualname__ = "made_up"
     with pytest.raises(ConfigError, match="cannot take this call.*made_up.*function of a module"):
         dog.call(sys.modules["test_watchdog"].made_up, "x")
@@ -195,9 +212,16 @@ def test_the_usual_deadline_and_that_of_one_call():
     dog.close()
 
 
-@pytest.mark.parametrize(("crash", "argument", "how"), [
-    (leave, 0, "exit status 0"), (leave, 3, "exit status 3"), (kill, signal.SIGKILL, "ended from outside: out of memory?"),
-    (kill, signal.SIGSEGV, "signal SIGSEGV"), (kill, signal.SIGABRT, "signal SIGABRT")])
+@pytest.mark.parametrize(
+    ("crash", "argument", "how"),
+    [
+        (leave, 0, "exit status 0"),
+        (leave, 3, "exit status 3"),
+        (kill, signal.SIGKILL, "ended from outside: out of memory?"),
+        (kill, signal.SIGSEGV, "signal SIGSEGV"),
+        (kill, signal.SIGABRT, "signal SIGABRT"),
+    ],
+)
 def test_a_helper_that_dies(dog, crash, argument, how):
     with pytest.raises(VideoError, match=rf"v\.mp4: the decoder crashed on it \({re.escape(how)}\)"):
         dog.call(crash, "v.mp4", argument)
@@ -219,7 +243,11 @@ def test_a_helper_that_does_not_start(monkeypatch):
 
 def test_the_helper_ends_itself_where_nobody_ends_it(monkeypatch):
     """Its own alarm, for the case that the parent is gone while C++ holds the interpreter lock."""
-    monkeypatch.setattr(watchdog, "_COMMAND", watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -59.7; _serve()"))
+    monkeypatch.setattr(
+        watchdog,
+        "_COMMAND",
+        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -59.7; _serve()"),
+    )
     dog = Watchdog()
     with pytest.raises(VideoError, match=r"crashed on it \(signal SIGALRM\)"):
         dog.call(hold_everything, "x", 20, seconds=60)
@@ -227,7 +255,11 @@ def test_the_helper_ends_itself_where_nobody_ends_it(monkeypatch):
 
 
 def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch):
-    monkeypatch.setattr(watchdog, "_COMMAND", watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -59.7; _serve()"))
+    monkeypatch.setattr(
+        watchdog,
+        "_COMMAND",
+        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -59.7; _serve()"),
+    )
     dog = Watchdog()
     pid = dog.call(who, "x", seconds=60)
     time.sleep(0.5)
@@ -240,7 +272,10 @@ def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch):
 
 def test_threads_take_turns(dog):
     answers = {}
-    threads = [threading.Thread(target=lambda k=k: answers.update({k: dog.call(echo, str(k), np.full(50_000, k))})) for k in range(8)]
+    threads = [
+        threading.Thread(target=lambda k=k: answers.update({k: dog.call(echo, str(k), np.full(50_000, k))}))
+        for k in range(8)
+    ]
     for t in threads:
         t.start()
     for t in threads:
@@ -315,6 +350,7 @@ class Frames:
 
 def test_in_the_workers_of_a_data_loader(video):
     from torch.utils.data import DataLoader
+
     guarded(probe, video)
     batches = list(DataLoader(Frames(video), 2, num_workers=2))
     assert [numbers(x.numpy()) for x, _ in batches] == [[0, 1], [2, 3], [4, 5]]
@@ -355,8 +391,14 @@ def test_ctrl_c_leaves_no_answer_behind(dog, ctrl_c):
 def program(body):
     """A fresh Python process that has the functions above: its first line on standard output, and the process."""
     code = f"import os, signal, sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom sfar.data.watchdog import guarded\nfrom test_watchdog import *\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{body}"
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1],
-                            start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[1],
+        start_new_session=True,
+    )
 
 
 @pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"])
@@ -368,7 +410,9 @@ def test_the_helper_ends_with_its_parent(end):
 
 def test_ctrl_c_on_the_terminal_meets_the_caller_alone():
     """It goes to the whole group of processes: the helper neither ends nor prints."""
-    parent = program("print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    print(guarded(echo, 'again')[0], flush=True)")
+    parent = program(
+        "print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    print(guarded(echo, 'again')[0], flush=True)"
+    )
     pid = int(parent.stdout.readline())
     time.sleep(0.3)
     os.killpg(parent.pid, signal.SIGINT)

@@ -25,7 +25,9 @@ SETS = ("storyboard-ucf101", "storyboard-hmdb51")
 MARGIN = {"vanilla": 0.9, "clip": 1.0, "temporal": 1.1, "single": 1.2, "sfar": 2.6}
 PATHS = [f"{c}/{i}.avi" for c in range(CLASSES) for i in range(PER_CLASS)]
 LABELS = np.repeat(np.arange(CLASSES), PER_CLASS)
-FOLDS = {k: {f"{c}/{i % PER_CLASS}.avi" for c in range(CLASSES) for i in range(5 * (k - 1), 5 * k)} for k in (1, 2, 3)}  # the third takes up three videos of the first
+FOLDS = {
+    k: {f"{c}/{i % PER_CLASS}.avi" for c in range(CLASSES) for i in range(5 * (k - 1), 5 * k)} for k in (1, 2, 3)
+}  # the third takes up three videos of the first
 
 
 def made_up(jobs, workers=None, desc=""):
@@ -36,9 +38,26 @@ def made_up(jobs, workers=None, desc=""):
             rng = np.random.default_rng([seed, zlib.crc32(f"{method}/{name}".encode())])
             scores = rng.normal(size=(len(LABELS), CLASSES))
             scores[np.arange(len(LABELS)), LABELS] += MARGIN[method]
-            zero[name] = {"scores": scores.tolist(), "labels": LABELS.tolist(), "paths": PATHS, "classes": [f"class {c}" for c in range(CLASSES)]}
-        out.append({"method": method, "seed": seed, "trained": [] if method == "vanilla" else ["head", "logit_scale", "visual"], "zero_shot": zero, "seconds": 1.0, "labels": [0] * 7,
-                    "classes": ["a"] * 5, "bad": {}, "missing": [], "training": {"clips": 40, "repeats": 1, "bad": {}}})
+            zero[name] = {
+                "scores": scores.tolist(),
+                "labels": LABELS.tolist(),
+                "paths": PATHS,
+                "classes": [f"class {c}" for c in range(CLASSES)],
+            }
+        out.append(
+            {
+                "method": method,
+                "seed": seed,
+                "trained": [] if method == "vanilla" else ["head", "logit_scale", "visual"],
+                "zero_shot": zero,
+                "seconds": 1.0,
+                "labels": [0] * 7,
+                "classes": ["a"] * 5,
+                "bad": {},
+                "missing": [],
+                "training": {"clips": 40, "repeats": 1, "bad": {}},
+            }
+        )
     return out
 
 
@@ -46,9 +65,21 @@ def made_up(jobs, workers=None, desc=""):
 def record():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zero_shot, "dataset", lambda profile: SimpleNamespace(layout="", root=""))
-        patch.setattr(zero_shot.table1, "jobs", lambda profile, data: [(m, s) for m in METHODS for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])])
+        patch.setattr(
+            zero_shot.table1,
+            "jobs",
+            lambda profile, data: [
+                (m, s) for m in METHODS for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])
+            ],
+        )
         patch.setattr(zero_shot, "run_all", made_up)
-        patch.setattr(zero_shot.layouts, "read", lambda name, root, split, fold: SimpleNamespace(clips=[SimpleNamespace(path=p) for p in sorted(FOLDS[fold])]))
+        patch.setattr(
+            zero_shot.layouts,
+            "read",
+            lambda name, root, split, fold: SimpleNamespace(
+                clips=[SimpleNamespace(path=p) for p in sorted(FOLDS[fold])]
+            ),
+        )
         patch.setattr(stats, "bootstrap_mean", partial(bootstrap_mean, draws=300))
         return STUDY.measure(get_profile("storyboard", {"seeds": list(SEEDS)}))
 
@@ -69,15 +100,25 @@ def test_rows_are_what_the_protocols_give(record):
     split = [split3([(np.array(r["scores"])[keep], LABELS[keep]) for keep in parts]) for r in runs]
     row = find(record, SETS[0], "sfar")
     for p, each in (("half10", half), ("split3", split)):
-        assert row[p]["per_seed"] == [e["top1"]["mean"] for e in each] and row[p]["mean"] == pytest.approx(np.mean(row[p]["per_seed"]), abs=1e-3)
-        assert row[p]["protocol_std"] == pytest.approx(np.mean([e["top1"]["std"] for e in each]), abs=1e-3) and row[p]["low"] < row[p]["mean"] < row[p]["high"]
-    assert row["full"]["top1"]["per_seed"] == pytest.approx([h["full"]["top1"] for h in half], abs=1e-3) and row["half10"]["mean"] > row["full"]["top1"]["mean"], "half of the classes are easier"
+        assert row[p]["per_seed"] == [e["top1"]["mean"] for e in each] and row[p]["mean"] == pytest.approx(
+            np.mean(row[p]["per_seed"]), abs=1e-3
+        )
+        assert (
+            row[p]["protocol_std"] == pytest.approx(np.mean([e["top1"]["std"] for e in each]), abs=1e-3)
+            and row[p]["low"] < row[p]["mean"] < row[p]["high"]
+        )
+    assert (
+        row["full"]["top1"]["per_seed"] == pytest.approx([h["full"]["top1"] for h in half], abs=1e-3)
+        and row["half10"]["mean"] > row["full"]["top1"]["mean"]
+    ), "half of the classes are easier"
 
 
 def test_differences_are_paired_under_every_protocol(record):
     assert len(record["differences"]) == len(SETS) * len(PROTOCOLS) * (len(METHODS) - 1)
     for d in record["differences"]:
-        first, second = (zero_shot_page._top1(find(record, d["dataset"], m), d["protocol"]) for m in (d["name"], d["against"]))
+        first, second = (
+            zero_shot_page._top1(find(record, d["dataset"], m), d["protocol"]) for m in (d["name"], d["against"])
+        )
         assert d["mean"] == pytest.approx(first["mean"] - second["mean"], abs=2e-3) and d["low"] < d["mean"] < d["high"]
         assert d["verdict"] == ("holds" if d["low"] > 0 else "does not hold" if d["high"] < 0 else "undecided")
 
@@ -86,7 +127,11 @@ def test_claims_follow_the_intervals(record):
     assert len(record["claims"]) == 4 and all("half10" in c["claim"] for c in record["claims"])
     assert {c["verdict"] for c in record["claims"]} == {"holds"}, "the made-up SFAR is far better"
     for c in record["claims"]:
-        assert c["low"] > 0 and any((d["mean"], d["low"], d["high"]) == (c["mean"], c["low"], c["high"]) for d in record["differences"] if d["protocol"] == "half10")
+        assert c["low"] > 0 and any(
+            (d["mean"], d["low"], d["high"]) == (c["mean"], c["low"], c["high"])
+            for d in record["differences"]
+            if d["protocol"] == "half10"
+        )
 
 
 # --- parts that share videos -----------------------------------------------------------------------------------------
@@ -121,7 +166,9 @@ def test_disjoint_parts_of_one_size_are_just_the_videos():
     values = overlapping([hits[:, m] for m in parts], parts)
     assert values.mean(1) == pytest.approx(hits.mean(1))
     for m in parts:  # each video's own value, moved to the common mean
-        assert values[:, m] - values.mean(1, keepdims=True) == pytest.approx(hits[:, m] - hits[:, m].mean(1, keepdims=True))
+        assert values[:, m] - values.mean(1, keepdims=True) == pytest.approx(
+            hits[:, m] - hits[:, m].mean(1, keepdims=True)
+        )
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------
@@ -129,21 +176,44 @@ def test_disjoint_parts_of_one_size_are_just_the_videos():
 
 def test_files_hold_the_same_numbers(record, tmp_path):
     files = zero_shot_page.write(record, tmp_path)
-    assert {f.name for f in files} == {p.name for p in tmp_path.iterdir()} == {"zero_shot.csv", "zero_shot.md", "zero_shot.tex", "zero_shot.json", "table2b.png", "table2b.svg"}
+    assert (
+        {f.name for f in files}
+        == {p.name for p in tmp_path.iterdir()}
+        == {"zero_shot.csv", "zero_shot.md", "zero_shot.tex", "zero_shot.json", "table2b.png", "table2b.svg"}
+    )
     lines = list(csv.DictReader(io.StringIO((tmp_path / "zero_shot.csv").read_text())))
     page, tex = (tmp_path / "zero_shot.md").read_text(), (tmp_path / "zero_shot.tex").read_text()
     for r in record["rows"]:
-        own = {(x["protocol"], x["metric"]): x for x in lines if (x["part"], x["dataset"], x["method"]) == ("row", r["dataset"], r["method"])}
+        own = {
+            (x["protocol"], x["metric"]): x
+            for x in lines
+            if (x["part"], x["dataset"], x["method"]) == ("row", r["dataset"], r["method"])
+        }
         assert set(own) == {(p, k) for p in PROTOCOLS for k in ("top1", "top5")}
         for p in PROTOCOLS:
             value = zero_shot_page._top1(r, p)
-            assert [float(own[p, "top1"][k]) for k in ("mean", "low", "high")] == [value[k] for k in ("mean", "low", "high")]
-        assert own["all classes", "top1"]["protocol_std"] == "" and float(own["half10", "top1"]["protocol_std"]) == r["half10"]["protocol_std"]
-        (line,) = [x for x in zero_shot_page.rows_markdown(record, r["dataset"]).splitlines() if zero_shot_page.style.NAMES[r["method"]] in x]
+            assert [float(own[p, "top1"][k]) for k in ("mean", "low", "high")] == [
+                value[k] for k in ("mean", "low", "high")
+            ]
+        assert (
+            own["all classes", "top1"]["protocol_std"] == ""
+            and float(own["half10", "top1"]["protocol_std"]) == r["half10"]["protocol_std"]
+        )
+        (line,) = [
+            x
+            for x in zero_shot_page.rows_markdown(record, r["dataset"]).splitlines()
+            if zero_shot_page.style.NAMES[r["method"]] in x
+        ]
         cells = [c.strip() for c in line.split("|")[2:-1]]
         half, split, full = r["half10"], r["split3"], r["full"]["top1"]
-        assert cells[:6] == [f"{half['mean']:.1f} ± {half['protocol_std']:.1f}", f"{half['low']:.1f} to {half['high']:.1f}", f"{split['mean']:.1f} ± {split['protocol_std']:.1f}",
-                             f"{split['low']:.1f} to {split['high']:.1f}", f"{full['mean']:.1f}", f"{full['low']:.1f} to {full['high']:.1f}"]
+        assert cells[:6] == [
+            f"{half['mean']:.1f} ± {half['protocol_std']:.1f}",
+            f"{half['low']:.1f} to {half['high']:.1f}",
+            f"{split['mean']:.1f} ± {split['protocol_std']:.1f}",
+            f"{split['low']:.1f} to {split['high']:.1f}",
+            f"{full['mean']:.1f}",
+            f"{full['low']:.1f} to {full['high']:.1f}",
+        ]
         assert cells[6] == ("none" if r["method"] == "vanilla" else "3") and line in page
         assert rf"{half['mean']:.1f} $\pm$ {half['protocol_std']:.1f} & {half['low']:.1f} to" in tex
     assert len([x for x in lines if x["part"] == "difference"]) == len(record["differences"])
@@ -151,12 +221,18 @@ def test_files_hold_the_same_numbers(record, tmp_path):
 
 
 def test_measured_and_printed_never_share_a_table(record):
-    measured = "".join(f(record, d) for f in (zero_shot_page.rows_markdown, zero_shot_page.more_markdown, zero_shot_page.differences_markdown) for d in SETS)
+    measured = "".join(
+        f(record, d)
+        for f in (zero_shot_page.rows_markdown, zero_shot_page.more_markdown, zero_shot_page.differences_markdown)
+        for d in SETS
+    )
     printed = {r["method"] for n in ("table2b", "table10") for r in paper.load(n)} - {"BIKE", "SFAR (ours)"}
     assert printed and not any(f" {m} " in measured for m in printed)
     for n in ("table2b", "table10"):
         table = zero_shot_page.paper_markdown(n)
-        assert table.count("\n") == len(paper.load(n)) + 1 and all(f"{r['ucf101']:.1f}" in table and f"{r['hmdb51']:.1f}" in table for r in paper.load(n))
+        assert table.count("\n") == len(paper.load(n)) + 1 and all(
+            f"{r['ucf101']:.1f}" in table and f"{r['hmdb51']:.1f}" in table for r in paper.load(n)
+        )
 
 
 def test_every_protocol_has_its_differences_on_the_page(record):
@@ -170,10 +246,14 @@ def test_the_figure_shows_every_value_apart_from_the_papers(record):
     assert len(fig.axes) == 4
     for ax, d in zip(fig.axes[:2], SETS):
         points = {round(float(line.get_xdata()[0]), 4) for line in ax.get_lines() if len(line.get_xdata()) == 1}
-        assert points == {round(zero_shot_page._top1(find(record, d, m), p)["mean"], 4) for m in METHODS for p in PROTOCOLS}
+        assert points == {
+            round(zero_shot_page._top1(find(record, d, m), p)["mean"], 4) for m in METHODS for p in PROTOCOLS
+        }
         assert sum(len(line.get_xdata()) == 2 for line in ax.get_lines()) == 3 * len(METHODS), "an interval for each"
     for ax, column in zip(fig.axes[2:], ("ucf101", "hmdb51")):
-        assert sorted(float(line.get_xdata()[0]) for line in ax.get_lines()) == sorted(r[column] for r in paper.load("table2b"))
+        assert sorted(float(line.get_xdata()[0]) for line in ax.get_lines()) == sorted(
+            r[column] for r in paper.load("table2b")
+        )
     plt.close("all")
 
 
@@ -193,8 +273,13 @@ def test_missing_and_stale_records_name_the_target(record, tmp_path, monkeypatch
 def test_the_committed_record_fits_the_code_and_its_files():
     profile = get_profile("storyboard")
     record = STUDY.load(profile)
-    assert record["seeds"] == list(profile.seeds) and [(r["dataset"], r["method"]) for r in record["rows"]] == [(d, m) for d in SETS for m in METHODS]
-    assert all(r["classes"] == 10 and r["videos"] in (400, 420) and r["seeds"] == (1 if r["method"] == "vanilla" else 5) for r in record["rows"])
+    assert record["seeds"] == list(profile.seeds) and [(r["dataset"], r["method"]) for r in record["rows"]] == [
+        (d, m) for d in SETS for m in METHODS
+    ]
+    assert all(
+        r["classes"] == 10 and r["videos"] in (400, 420) and r["seeds"] == (1 if r["method"] == "vanilla" else 5)
+        for r in record["rows"]
+    )
     folder = paths.results("storyboard")
     assert (folder / "zero_shot.md").read_text() == zero_shot_page.as_markdown(record).rstrip() + "\n"
     assert all((folder / f"table2b{e}").stat().st_size > 20_000 for e in (".png", ".svg"))

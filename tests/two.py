@@ -21,9 +21,20 @@ from sfar.train import train
 # gradient of the key biases is zero but for rounding (they shift all scores of a softmax alike).
 RATES = {"lr_head": 5e-5, "lr_clip": 5e-6, "epochs": 3}
 CASES = {
-    "even": {"batch": 4}, "uneven": {"batch": 5}, "parts": {"batch": 6, "micro_batch": 2}, "uneven parts": {"batch": 7, "micro_batch": 3}, "frozen": {"batch": 4},
-    "bad": {"batch": 4}, "bad parts": {"batch": 4, "micro_batch": 1}, "bf16": {"batch": 4, "precision": "bf16"}, "fp16": {"batch": 4, "precision": "fp16"},
-    "activations": {"batch": 4, "checkpoint_activations": True}, "clip": {"batch": 4}, "temporal": {"batch": 4}, "single": {"batch": 4}}
+    "even": {"batch": 4},
+    "uneven": {"batch": 5},
+    "parts": {"batch": 6, "micro_batch": 2},
+    "uneven parts": {"batch": 7, "micro_batch": 3},
+    "frozen": {"batch": 4},
+    "bad": {"batch": 4},
+    "bad parts": {"batch": 4, "micro_batch": 1},
+    "bf16": {"batch": 4, "precision": "bf16"},
+    "fp16": {"batch": 4, "precision": "fp16"},
+    "activations": {"batch": 4, "checkpoint_activations": True},
+    "clip": {"batch": 4},
+    "temporal": {"batch": 4},
+    "single": {"batch": 4},
+}
 
 
 class Damaged(tiny.Clips):
@@ -32,7 +43,9 @@ class Damaged(tiny.Clips):
     def __init__(self, clips):
         super().__init__(clips.pixels, clips.labels, clips.paths)
         listed = [SimpleNamespace(path=p) for p in self.paths]
-        self.manifest = SimpleNamespace(multi_label=False, clips=listed, missing=(), root="root", split="train", classes=tiny.CLASSES)
+        self.manifest = SimpleNamespace(
+            multi_label=False, clips=listed, missing=(), root="root", split="train", classes=tiny.CLASSES
+        )
 
     def read(self, i, sampler):
         if i not in (0, 1, 2, 4, 8):
@@ -53,7 +66,12 @@ def trained(case, world=Alone(), keeper=None):
         clips = Damaged(clips)
         profile = changed(profile, {"data.max_bad_share": 0.9})
     history = train(model, clips, profile, 3, embedded=embedded, world=world, keeper=keeper)
-    return {**model.state_dict(), "losses": torch.tensor([history.loss, history.t2v, history.v2t]), "steps": torch.tensor(history.steps), "bad": torch.tensor(len(clips.bad))}
+    return {
+        **model.state_dict(),
+        "losses": torch.tensor([history.loss, history.t2v, history.v2t]),
+        "steps": torch.tensor(history.steps),
+        "bad": torch.tensor(len(clips.bad)),
+    }
 
 
 def evaluated(views, world=Alone()):
@@ -64,6 +82,7 @@ def evaluated(views, world=Alone()):
 
 def main(out):
     from sfar import distributed
+
     torch.set_num_threads(1)
     with distributed.joined() as world:
         for case in CASES:
@@ -74,7 +93,10 @@ def main(out):
             if world.rank == 0:
                 shutil.rmtree(keeper.states()[-1])  # ... of which the last is lost
             world.objects(None)
-        save_file(trained("uneven", world, Keeper(out / "states", {"case": "uneven"}, 1e9, world)), out / f"resumed.{world.rank}.safetensors")
+        save_file(
+            trained("uneven", world, Keeper(out / "states", {"case": "uneven"}, 1e9, world)),
+            out / f"resumed.{world.rank}.safetensors",
+        )
         for views in ("1x1", "4x3"):
             save_file(evaluated(views, world), out / f"{views}.{world.rank}.safetensors")
 

@@ -1,11 +1,11 @@
 """Reader of Charades: videos of about half a minute with any number of timed actions.
 
-    Charades_v1_classes.txt        "c000 Holding some clothes"
-    Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length with
-                                   actions "c092 11.90 21.20;c147 0.00 12.60" (class, start, end in seconds), maybe none
-                                   in root/, root/Charades/ or root/annotations/
-    <ID>.mp4                       in root/Charades_v1_480/, root/Charades_v1/ or root/videos/
-    <ID>/<ID>-000001.jpg           in root/Charades_v1_rgb/: the official frames, 24 per second
+Charades_v1_classes.txt        "c000 Holding some clothes"
+Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length with
+                               actions "c092 11.90 21.20;c147 0.00 12.60" (class, start, end in seconds), maybe none
+                               in root/, root/Charades/ or root/annotations/
+<ID>.mp4                       in root/Charades_v1_480/, root/Charades_v1/ or root/videos/
+<ID>/<ID>-000001.jpg           in root/Charades_v1_rgb/: the official frames, 24 per second
 """
 
 from __future__ import annotations
@@ -54,13 +54,21 @@ def read_charades(root: str | Path, split: str) -> Manifest:
     files; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
-        raise ConfigError(f"unknown Charades split {split!r}: expected one of {', '.join(SPLITS)} (the official test list is \"val\")")
-    root = data_root(root, "charades", "Charades/Charades_v1_train.csv, Charades_v1_test.csv, Charades_v1_classes.txt and the videos in "
-                     f"{VIDEOS[0]}/ or their frames in {FRAMES}/")
+        raise ConfigError(
+            f'unknown Charades split {split!r}: expected one of {", ".join(SPLITS)} (the official test list is "val")'
+        )
+    root = data_root(
+        root,
+        "charades",
+        "Charades/Charades_v1_train.csv, Charades_v1_test.csv, Charades_v1_classes.txt and the videos in "
+        f"{VIDEOS[0]}/ or their frames in {FRAMES}/",
+    )
     classes = _classes(find_list(root, LISTS, ("Charades_v1_classes.txt",), "charades"))
     train, test = (_read_csv(root, part, len(classes)) for part in ("train", "test"))
     for video in train.keys() & test.keys():
-        raise DataError(f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); take both lists from the same release")
+        raise DataError(
+            f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); take both lists from the same release"
+        )
 
     found, home = _videos(root)
     rows = test if split == "val" else train
@@ -82,14 +90,28 @@ def read_charades(root: str | Path, split: str) -> Manifest:
             missing.append(home.format(row.video))
     if not clips:
         where = f"expected for instance {missing[0]}" if missing else "no video has an action"
-        raise DataError(f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv can be used ({where}); "
-                        f"{len(found.paths)} videos are on disk: check the layout and the names (`sfar data layout charades`)")
+        raise DataError(
+            f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv can be used ({where}); "
+            f"{len(found.paths)} videos are on disk: check the layout and the names (`sfar data layout charades`)"
+        )
     notes = found.notes()
     if empty:
-        notes += (f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) and are left out "
-                  f"(the first: {empty[0]})",)
-    return Manifest("charades", split, root, classes, tuple(clips), tuple(missing), found.unnamed(train.keys() | test.keys()), notes,
-                    True, FRAME_RATE)
+        notes += (
+            f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) and are left out "
+            f"(the first: {empty[0]})",
+        )
+    return Manifest(
+        "charades",
+        split,
+        root,
+        classes,
+        tuple(clips),
+        tuple(missing),
+        found.unnamed(train.keys() | test.keys()),
+        notes,
+        True,
+        FRAME_RATE,
+    )
 
 
 def list_sizes(root: str | Path, split: str) -> tuple[int, int]:
@@ -105,7 +127,9 @@ def _classes(path: Path) -> tuple[str, ...]:
     for line, text in text_lines(path):
         code, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if code != f"c{len(names):03d}" or not name:
-            raise DataError(f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name (codes count up from c000); download it again')
+            raise DataError(
+                f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name (codes count up from c000); download it again'
+            )
         if name in names:
             raise DataError(f"{path} line {line}: {name!r} is c{names.index(name):03d} already; keep one of them")
         names.append(name)
@@ -126,7 +150,9 @@ def _read_csv(root: Path, part: str, classes: int) -> dict[str, _Row]:
         length = _seconds(f"{where}, column length", value["length"])
         if not length:
             raise DataError(f"{where}, column length: {value['length']!r} is not above 0; correct or remove the row")
-        rows[video] = _Row(video, length, _actions(f"{where}, column actions", value["actions"], length, classes), where)
+        rows[video] = _Row(
+            video, length, _actions(f"{where}, column actions", value["actions"], length, classes), where
+        )
     return rows
 
 
@@ -135,10 +161,14 @@ def _actions(where: str, text: str, length: float, classes: int) -> tuple[_Actio
     for part in text.split(";") if text else ():
         fields = part.split()
         if len(fields) != 3:
-            raise DataError(f'{where}: {part!r} is not a class, a start and an end; expected for instance "c092 11.90 21.20"')
+            raise DataError(
+                f'{where}: {part!r} is not a class, a start and an end; expected for instance "c092 11.90 21.20"'
+            )
         code = fields[0]
         if not (code[:1] == "c" and code[1:].isascii() and code[1:].isdigit() and int(code[1:]) < classes):
-            raise DataError(f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of Charades_v1_classes.txt")
+            raise DataError(
+                f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of Charades_v1_classes.txt"
+            )
         start, end = (_seconds(where, f) for f in fields[1:])
         actions.append(_Action(int(code[1:]), start, min(end, length)))
     return tuple(actions)

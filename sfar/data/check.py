@@ -33,13 +33,29 @@ DEEP_SECONDS = 600.0  # deadline for decoding one whole video
 CUT = 0.5  # seconds: containers end a few frames before the length that a list gives
 COMPLETE = ("ucf101", "hmdb51", "charades")  # given out as one archive each; Kinetics loses videos year by year
 KINDS = {  # of videos that cannot be used, by what the message says, in this order
-    "empty": r"is empty \(0 bytes\)", "missing": "no such file", "over-reported": r"claims \d|decord finds|decoding ends before", "timeout": "took longer than|out of memory|not enough memory"}
-EXPLAINED = {"empty": "0 bytes", "missing": "listed, and gone while it was looked for", "over-reported": "fewer frames than it claims", "timeout": "not decoded in time or memory",
-             "damaged": "damaged or not a video"}
+    "empty": r"is empty \(0 bytes\)",
+    "missing": "no such file",
+    "over-reported": r"claims \d|decord finds|decoding ends before",
+    "timeout": "took longer than|out of memory|not enough memory",
+}
+EXPLAINED = {
+    "empty": "0 bytes",
+    "missing": "listed, and gone while it was looked for",
+    "over-reported": "fewer frames than it claims",
+    "timeout": "not decoded in time or memory",
+    "damaged": "damaged or not a video",
+}
 
 
-def check(name: str, root: str | Path, fold: int | None = None, workers: int | None = None, deep: bool = False, min_frames: int = FRAMES,
-          max_bad_share: float = DataConfig.max_bad_share) -> dict[str, Any]:
+def check(
+    name: str,
+    root: str | Path,
+    fold: int | None = None,
+    workers: int | None = None,
+    deep: bool = False,
+    min_frames: int = FRAMES,
+    max_bad_share: float = DataConfig.max_bad_share,
+) -> dict[str, Any]:
     """Compare the copy of data set ``name`` below ``root`` with its lists and their published numbers, and look into every listed video.
 
     ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8 frames that a validation reads; ``deep`` decodes all
@@ -64,16 +80,38 @@ def check(name: str, root: str | Path, fold: int | None = None, workers: int | N
     kept, examined = _look_at_all(name, root, list(used), deep, workers, about.title)
 
     splits = [_split(name, m, f, kept, drawn) for m, f in manifests]
-    undecodable = [{"path": p, "kind": kept[p]["kind"], "reason": kept[p]["error"], "splits": _labels(used[p])} for p in used if "error" in kept[p]]
+    undecodable = [
+        {"path": p, "kind": kept[p]["kind"], "reason": kept[p]["error"], "splits": _labels(used[p])}
+        for p in used
+        if "error" in kept[p]
+    ]
     report: dict[str, Any] = {
-        "dataset": name, "title": about.title, "root": str(root), "deep": deep, "min_frames": min_frames, "max_bad_share": max_bad_share, "drawn": drawn,
-        "videos": len(used), "examined": examined, "kept": len(used) - examined, "classes": _classes(name, manifests[0][0], drawn), "splits": splits,
-        "missing": [{"path": p, "splits": _labels(s)} for p, s in _collect((m.missing, m, f) for m, f in manifests).items()],
+        "dataset": name,
+        "title": about.title,
+        "root": str(root),
+        "deep": deep,
+        "min_frames": min_frames,
+        "max_bad_share": max_bad_share,
+        "drawn": drawn,
+        "videos": len(used),
+        "examined": examined,
+        "kept": len(used) - examined,
+        "classes": _classes(name, manifests[0][0], drawn),
+        "splits": splits,
+        "missing": [
+            {"path": p, "splits": _labels(s)} for p, s in _collect((m.missing, m, f) for m, f in manifests).items()
+        ],
         "extra": sorted({_printable(p) for m, _ in manifests for p in m.unused}),
         "undecodable": undecodable,
-        "too_short": [{"path": p, "frames": kept[p]["frames"], "splits": _labels(used[p])} for p in used if kept[p].get("frames", min_frames) < min_frames],
-        "train_and_val": _train_and_val(manifests), "identical": _identical(used, kept),
-        "beyond_end": [b for m, _ in manifests for b in _beyond_end(m, kept)]}
+        "too_short": [
+            {"path": p, "frames": kept[p]["frames"], "splits": _labels(used[p])}
+            for p in used
+            if kept[p].get("frames", min_frames) < min_frames
+        ],
+        "train_and_val": _train_and_val(manifests),
+        "identical": _identical(used, kept),
+        "beyond_end": [b for m, _ in manifests for b in _beyond_end(m, kept)],
+    }
     report["remarks"] = _remarks(report)
     report["wrong"] = _wrong(report)
     report["status"] = int(bool(report["wrong"]))
@@ -120,10 +158,21 @@ def _split(name: str, m: Manifest, fold: int, kept: dict[str, dict], drawn: bool
     expected = []
     for e in () if drawn else layouts.expected(name, m.split, fold):
         counted = layouts.count(m, e.unit)
-        expected.append({"number": e.number, "unit": e.unit, "source": e.source, "counted": counted, "agrees": counted == e.number})
+        expected.append(
+            {"number": e.number, "unit": e.unit, "source": e.source, "counted": counted, "agrees": counted == e.number}
+        )
     label = f"{m.split} {fold}" if layouts.layout(name).folds and m.split != "all" else m.split
-    return {"split": label, "listed": layouts.count(m, layouts.LISTED), "found": found, "missing": len(m.missing), "extra": len(m.unused),
-            "clips": len(m.clips), "lost": lost + len(m.missing), "expected": expected, "notes": [_printable(n) for n in m.notes]}
+    return {
+        "split": label,
+        "listed": layouts.count(m, layouts.LISTED),
+        "found": found,
+        "missing": len(m.missing),
+        "extra": len(m.unused),
+        "clips": len(m.clips),
+        "lost": lost + len(m.missing),
+        "expected": expected,
+        "notes": [_printable(n) for n in m.notes],
+    }
 
 
 def _printable(name: str) -> str:
@@ -133,7 +182,12 @@ def _printable(name: str) -> str:
 
 def _classes(name: str, m: Manifest, drawn: bool) -> dict[str, Any]:
     known = m.classes if drawn else class_names(name)
-    return {"found": len(m.classes), "expected": len(known), "unknown": [c for c in m.classes if c not in known], "lacking": [c for c in known if c not in m.classes]}
+    return {
+        "found": len(m.classes),
+        "expected": len(known),
+        "unknown": [c for c in m.classes if c not in known],
+        "lacking": [c for c in known if c not in m.classes],
+    }
 
 
 def _train_and_val(manifests: list[tuple[Manifest, int]]) -> list[dict[str, Any]]:
@@ -143,7 +197,9 @@ def _train_and_val(manifests: list[tuple[Manifest, int]]) -> list[dict[str, Any]
         if m.split in ("train", "val"):
             for c in m.clips:
                 # The parts of a Charades video are numbered; a name says nothing across the class folders of the others.
-                found[fold, c.label if layouts.layout(m.name).folds else 0, c.video_id.split("/")[0]].setdefault(m.split, c.path)
+                found[fold, c.label if layouts.layout(m.name).folds else 0, c.video_id.split("/")[0]].setdefault(
+                    m.split, c.path
+                )
     return [{"id": video, "fold": fold, **where} for (fold, _, video), where in found.items() if len(where) > 1]
 
 
@@ -208,7 +264,9 @@ def record_file(name: str, root: str | Path) -> Path:
     return paths.cache() / "check" / f"{cache.key('frames', ['check', name, str(Path(root).resolve())])}.jsonl"
 
 
-def _look_at_all(name: str, root: Path, videos: list[str], deep: bool, workers: int | None, title: str) -> tuple[dict[str, dict], int]:
+def _look_at_all(
+    name: str, root: Path, videos: list[str], deep: bool, workers: int | None, title: str
+) -> tuple[dict[str, dict], int]:
     """Path -> record of all ``videos``, and how many were looked at now. Files of one size get their content's hash."""
     file = record_file(name, root)
     kept = _read_records(file)
@@ -220,7 +278,12 @@ def _look_at_all(name: str, root: Path, videos: list[str], deep: bool, workers: 
             _end_line(file, f)
             jobs = [(str(root), p, kept.get(p), deep) for p in videos]
             # Small parcels: an interruption loses no more than what is in them.
-            for record, new in tqdm(pool.imap_unordered(_look, jobs, chunksize=4), total=len(jobs), desc=f"{'decoding' if deep else 'checking'} {title}", unit="video"):
+            for record, new in tqdm(
+                pool.imap_unordered(_look, jobs, chunksize=4),
+                total=len(jobs),
+                desc=f"{'decoding' if deep else 'checking'} {title}",
+                unit="video",
+            ):
                 out[record["path"]] = record
                 examined += new
                 # What was too slow today may be quick tomorrow; what is not there has no state to hold on to.
@@ -228,7 +291,9 @@ def _look_at_all(name: str, root: Path, videos: list[str], deep: bool, workers: 
                     _append(f, record)
             _hash_same_sizes(pool, root, out, f)
     except OSError as e:
-        raise SfarError(f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; free some space or set SFAR_CACHE to another folder") from e
+        raise SfarError(
+            f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; free some space or set SFAR_CACHE to another folder"
+        ) from e
     return out, examined
 
 
@@ -239,7 +304,12 @@ def _hash_same_sizes(pool: parallel.Workers, root: Path, records: dict[str, dict
             by_size[r["state"][0]].append(r)
     todo = [(str(root), r["path"]) for group in by_size.values() if len(group) > 1 for r in group if "sha256" not in r]
     if todo:
-        for path, value in tqdm(pool.imap_unordered(_hash, todo, chunksize=4), total=len(todo), desc="comparing files of one size", unit="file"):
+        for path, value in tqdm(
+            pool.imap_unordered(_hash, todo, chunksize=4),
+            total=len(todo),
+            desc="comparing files of one size",
+            unit="file",
+        ):
             if value:
                 records[path]["sha256"] = value
                 _append(f, records[path])
@@ -259,7 +329,11 @@ def _read_records(file: Path) -> dict[str, dict]:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and {"path", "state", "deep", "file"} <= record.keys() and ("error" in record or {"frames", "fps"} <= record.keys()):
+        if (
+            isinstance(record, dict)
+            and {"path", "state", "deep", "file"} <= record.keys()
+            and ("error" in record or {"frames", "fps"} <= record.keys())
+        ):
             out[record["path"]] = record
     return out
 
@@ -292,7 +366,9 @@ def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) ->
         if len(group) > 1:
             where = {s for p in group for s in used[p]}
             across = any(split == "train" and ("val", fold) in where for split, fold in where)
-            out.append({"sha256": digest, "bytes": kept[group[0]]["state"][0], "paths": sorted(group), "train_and_val": across})
+            out.append(
+                {"sha256": digest, "bytes": kept[group[0]]["state"][0], "paths": sorted(group), "train_and_val": across}
+            )
     return sorted(out, key=lambda d: d["paths"])
 
 
@@ -304,7 +380,11 @@ def _seconds(record: dict[str, Any], m: Manifest) -> float | None:
 def _starts_after(c: Clip, record: dict[str, Any], m: Manifest) -> bool:
     """Whether the store leaves the part out: its first frame lies behind the last one."""
     length = _seconds(record, m)
-    return c.start is not None and length is not None and int(c.start * record["frames"] / length + 1e-3) >= record["frames"]
+    return (
+        c.start is not None
+        and length is not None
+        and int(c.start * record["frames"] / length + 1e-3) >= record["frames"]
+    )
 
 
 def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:
@@ -315,7 +395,17 @@ def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:
         if c.start is not None and c.end is not None and length is not None:
             lost = _starts_after(c, kept[c.path], m)
             if lost or c.end > length + CUT:
-                out.append({"path": c.path, "split": m.split, "class": m.classes[c.label], "start": c.start, "end": c.end, "video_seconds": round(length, 2), "lost": lost})
+                out.append(
+                    {
+                        "path": c.path,
+                        "split": m.split,
+                        "class": m.classes[c.label],
+                        "start": c.start,
+                        "end": c.end,
+                        "video_seconds": round(length, 2),
+                        "lost": lost,
+                    }
+                )
     return out
 
 
@@ -326,21 +416,31 @@ def _compared(s: dict[str, Any], e: dict[str, Any]) -> str:
 def _as_published(report: dict[str, Any], s: dict[str, Any]) -> bool:
     """Whether a Kinetics split has about as many videos as the copy that everyone has: its list names more than that."""
     return report["dataset"] not in COMPLETE and any(
-        e["unit"] == layouts.FOUND and e["counted"] >= (1 - report["max_bad_share"]) * e["number"] for e in s["expected"])
+        e["unit"] == layouts.FOUND and e["counted"] >= (1 - report["max_bad_share"]) * e["number"]
+        for e in s["expected"]
+    )
 
 
 def _wrong(report: dict[str, Any]) -> list[str]:
     out = []
     c = report["classes"]
     if c["unknown"] or c["lacking"]:
-        out.append(f"{c['found']} classes instead of {c['expected']}" + "".join(f"; {what}: {', '.join(c[key][:5])}{', ...' * (len(c[key]) > 5)}"
-                   for key, what in (("unknown", "not known"), ("lacking", "lacking")) if c[key]))
+        out.append(
+            f"{c['found']} classes instead of {c['expected']}"
+            + "".join(
+                f"; {what}: {', '.join(c[key][:5])}{', ...' * (len(c[key]) > 5)}"
+                for key, what in (("unknown", "not known"), ("lacking", "lacking"))
+                if c[key]
+            )
+        )
     for s in report["splits"]:
         if report["dataset"] in COMPLETE:
             out += [_compared(s, e) for e in s["expected"] if not e["agrees"]]
         total = s["found"] + s["missing"]
         if s["missing"] > report["max_bad_share"] * total and not _as_published(report, s):
-            out.append(f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; up to {report['max_bad_share']:.1%} may be missing)")
+            out.append(
+                f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; up to {report['max_bad_share']:.1%} may be missing)"
+            )
     if bad := report["undecodable"]:
         out.append(f"{len(bad):,} of {report['videos']:,} videos cannot be decoded")
     if both := report["train_and_val"]:
@@ -351,7 +451,9 @@ def _wrong(report: dict[str, Any]) -> list[str]:
 def _remarks(report: dict[str, Any]) -> list[str]:
     out = [f"{s['split']}: {note}" for s in report["splits"] for note in s["notes"]]
     if report["drawn"]:
-        out.append("drawn by `sfar storyboard draw` (there is a truth.json): there are no published numbers to compare it with")
+        out.append(
+            "drawn by `sfar storyboard draw` (there is a truth.json): there are no published numbers to compare it with"
+        )
     for s in report["splits"]:
         if report["dataset"] not in COMPLETE:
             out += [_compared(s, e) for e in s["expected"] if not e["agrees"]]
@@ -360,5 +462,7 @@ def _remarks(report: dict[str, Any]) -> list[str]:
         total = s["clips"] + s["missing"]
         if s["lost"] > report["max_bad_share"] * total:
             need = -(-100 * s["lost"] // total) / 100
-            out.append(f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; training and evaluation stop there unless they are told --set data.max_bad_share={need:g}")
+            out.append(
+                f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; training and evaluation stop there unless they are told --set data.max_bad_share={need:g}"
+            )
     return out

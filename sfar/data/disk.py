@@ -21,7 +21,9 @@ def data_root(root: str | Path, layout: str, expected: str) -> Path:
     root = Path(root)
     help_ = f"`sfar data layout {layout}` prints the whole tree"
     if not root.is_dir():
-        raise DataError(f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give the folder that holds {expected}; {help_}")
+        raise DataError(
+            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give the folder that holds {expected}; {help_}"
+        )
     try:
         empty = not any(os.scandir(root))
     except OSError as e:
@@ -42,7 +44,9 @@ def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: s
     for relative in tried:
         if (root / relative).is_file():
             return root / relative
-    raise DataError(f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; `sfar data layout {layout}` prints the whole tree")
+    raise DataError(
+        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; `sfar data layout {layout}` prints the whole tree"
+    )
 
 
 def text_lines(path: Path) -> list[tuple[int, str]]:
@@ -135,7 +139,9 @@ class Shelf:
         return tuple(sorted(path for key, path in self.paths.items() if key not in listed))
 
 
-def class_folders(root: Path, places: Sequence[str], number: Mapping[str, int], key: Callable[[str], str]) -> tuple[Shelf, str]:
+def class_folders(
+    root: Path, places: Sequence[str], number: Mapping[str, int], key: Callable[[str], str]
+) -> tuple[Shelf, str]:
     """The videos and folders of frames in ``root/place/<class>/`` under (class, ``key`` of the name without ending).
 
     ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ between copies.

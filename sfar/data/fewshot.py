@@ -45,7 +45,9 @@ def union(manifest: Manifest, shots: int, draws: int, seed: int = 0) -> Manifest
     draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and ``ConfigError`` for ``draws`` below 1.
     """
     _whole("shots", shots, 1), _whole("draws", draws, 1), _whole("seed", seed, 0)
-    return _subset(manifest, set().union(*(_draw(manifest, shots, f"{seed}.{d}" if d else str(seed)) for d in range(draws))))
+    return _subset(
+        manifest, set().union(*(_draw(manifest, shots, f"{seed}.{d}" if d else str(seed)) for d in range(draws)))
+    )
 
 
 def repeats(full: int, chosen: int) -> int:
@@ -56,7 +58,10 @@ def repeats(full: int, chosen: int) -> int:
 
 def content(manifest: Manifest) -> list[list[Any]]:
     """What identifies the clips, in order, for the key of a cache: [path, label], of parts [path, label, start, end], and the labels of multi-label videos."""
-    return [[c.path, c.label, *((c.start, c.end) if _part(c) else ()), *((list(c.labels),) if manifest.multi_label else ())] for c in manifest.clips]
+    return [
+        [c.path, c.label, *((c.start, c.end) if _part(c) else ()), *((list(c.labels),) if manifest.multi_label else ())]
+        for c in manifest.clips
+    ]
 
 
 def shots_of(manifest: Manifest) -> int:
@@ -67,8 +72,11 @@ def shots_of(manifest: Manifest) -> int:
     low, high = min(count, default=0), max(count, default=0)
     if low != high or not high:
         few, many = (manifest.classes[count.index(n)] if count else "" for n in (low, high))
-        raise DataError(f"not a few-shot list: class {few!r} has {low} clips" + (f" and class {many!r} {high}" if high else "")
-                        + "; every class needs the same number, at least 1")
+        raise DataError(
+            f"not a few-shot list: class {few!r} has {low} clips"
+            + (f" and class {many!r} {high}" if high else "")
+            + "; every class needs the same number, at least 1"
+        )
     return high
 
 
@@ -80,13 +88,22 @@ def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
     """
     _whole("shots", shots, 1), _whole("seed", seed, 0)
     if (found := shots_of(manifest)) != shots:
-        raise DataError(f"{path}: the list to be written has {found} clips per class, not {shots}; give the manifest that choose returned")
+        raise DataError(
+            f"{path}: the list to be written has {found} clips per class, not {shots}; give the manifest that choose returned"
+        )
     if len(set(manifest.classes)) < len(manifest.classes):
         raise DataError(f"{path}: two classes have the same name; a list by class cannot be written")
     clips: dict[str, list[Any]] = {name: [] for name in manifest.classes}
     for clip in manifest.clips:
         clips[manifest.classes[clip.label]].append([clip.path, clip.start, clip.end] if _part(clip) else clip.path)
-    body = {"dataset": manifest.name, "split": manifest.split, "shots": shots, "seed": seed, "classes": list(manifest.classes), "clips": clips}
+    body = {
+        "dataset": manifest.name,
+        "split": manifest.split,
+        "shots": shots,
+        "seed": seed,
+        "classes": list(manifest.classes),
+        "clips": clips,
+    }
     write_json(Path(path), {**body, "sha256": _digest(body)})
 
 
@@ -109,8 +126,14 @@ def load_list(path: str | Path, manifest: Manifest) -> Manifest:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; give the path of a few-shot list (data.shot_list)") from None
     except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{path}: cannot be read as a text file in UTF-8 ({e}); give the path of a few-shot list (data.shot_list)") from None
-    shots, entries = _json_entries(path, text, manifest) if text.lstrip().startswith("{") else (None, _text_entries(path, text, manifest))
+        raise DataError(
+            f"{path}: cannot be read as a text file in UTF-8 ({e}); give the path of a few-shot list (data.shot_list)"
+        ) from None
+    shots, entries = (
+        _json_entries(path, text, manifest)
+        if text.lstrip().startswith("{")
+        else (None, _text_entries(path, text, manifest))
+    )
     names, chosen = _Names(manifest), {}
     for where, listed, label, times in entries:
         i = names.find(where, listed, label, times)
@@ -139,9 +162,15 @@ def _draw(manifest: Manifest, shots: int, seed: str) -> set[int]:
         for _, i in sorted(by_class[k]):
             videos.setdefault(manifest.clips[i].path, i)
         if len(videos) < shots:
-            lost = f"; {len(manifest.missing)} videos of the list are not on disk, get them" if manifest.missing else "; get the whole data set"
-            raise DataError(f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of {manifest.name}, {shots} shots need {shots}{lost} "
-                            "or ask for fewer shots (data.shots)")
+            lost = (
+                f"; {len(manifest.missing)} videos of the list are not on disk, get them"
+                if manifest.missing
+                else "; get the whole data set"
+            )
+            raise DataError(
+                f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of {manifest.name}, {shots} shots need {shots}{lost} "
+                "or ask for fewer shots (data.shots)"
+            )
         out.update(list(videos.values())[:shots])
     return out
 
@@ -163,15 +192,19 @@ def _subset(manifest: Manifest, chosen: Iterable[int]) -> Manifest:
 
 def _training(manifest: Manifest) -> None:
     if not manifest.split.startswith("train"):
-        raise ConfigError(f"few-shot clips are chosen from the training split, got the {manifest.split} split of {manifest.name}")
+        raise ConfigError(
+            f"few-shot clips are chosen from the training split, got the {manifest.split} split of {manifest.name}"
+        )
     for clip in manifest.clips:
         _label(manifest, clip)
 
 
 def _label(manifest: Manifest, clip: Clip) -> int:
     if not 0 <= clip.label < len(manifest.classes) or len(clip.labels) > 1:
-        raise DataError(f"{manifest.root / clip.path}: has the labels {list(clip.labels) or clip.label}; "
-                        "a few-shot list needs clips of one class each, as the segments of a multi-label training split are")
+        raise DataError(
+            f"{manifest.root / clip.path}: has the labels {list(clip.labels) or clip.label}; "
+            "a few-shot list needs clips of one class each, as the segments of a multi-label training split are"
+        )
     return clip.label
 
 
@@ -181,7 +214,9 @@ def _whole(what: str, value: object, low: int) -> None:
 
 
 def _digest(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(
+        json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[tuple[str, str, int, tuple | None]]]:
@@ -192,14 +227,20 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
         raise DataError(f"{path}: begins as JSON and is not ({e}); write the list again") from None
     for name, kind in _FIELDS.items():
         if not isinstance(data.get(name), kind):
-            raise DataError(f"{path}: field {name!r} is missing or no {kind.__name__}; expected a list as this program writes it, with {', '.join(_FIELDS)}")
+            raise DataError(
+                f"{path}: field {name!r} is missing or no {kind.__name__}; expected a list as this program writes it, with {', '.join(_FIELDS)}"
+            )
     body = {name: value for name, value in data.items() if name != "sha256"}
     if (found := _digest(body)) != data["sha256"]:
-        raise DataError(f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says {data['sha256'][:12]}...; "
-                        "write the list again, or give a list of your own as text (a video and its class per line)")
+        raise DataError(
+            f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says {data['sha256'][:12]}...; "
+            "write the list again, or give a list of your own as text (a video and its class per line)"
+        )
     for name, here in (("dataset", manifest.name), ("split", manifest.split), ("classes", list(manifest.classes))):
         if data[name] != here:
-            raise DataError(f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; give the list that belongs to this data set")
+            raise DataError(
+                f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; give the list that belongs to this data set"
+            )
     out = []
     for label, name in enumerate(manifest.classes):
         entries = data["clips"].get(name, [])
@@ -225,12 +266,16 @@ def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, 
         if len(words) > 1 and words[-1].isascii() and words[-1].isdigit() and len(words[-1]) < 10:
             label, end = int(words[-1]), 1
             if label >= len(manifest.classes):
-                raise DataError(f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to {len(manifest.classes) - 1}")
+                raise DataError(
+                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to {len(manifest.classes) - 1}"
+                )
         else:  # names may have spaces, and so may files: the longest end of the line that is a class name
             end = next((len(words) - i for i in range(1, len(words)) if _folded("".join(words[i:])) in numbers), 0)
             label = numbers[_folded("".join(words[-end:]))] if end else None
         if label is None:
-            raise DataError(f"{where}: {line.strip()!r} does not end with a class; expected a video and its class, as a number from 0 or a class name of {manifest.name}")
+            raise DataError(
+                f"{where}: {line.strip()!r} does not end with a class; expected a video and its class, as a number from 0 or a class name of {manifest.name}"
+            )
         out.append((where, inside(where, line.rstrip().rsplit(None, end)[0]), label, None))
     if not out:
         raise DataError(f"{path}: names no video; expected lines with a video and its class")
@@ -256,23 +301,42 @@ class _Names:
     def find(self, where: str, listed: str, label: int, times: tuple | None) -> int:
         """Index of the one clip of this path, class and (``times``, of parts) start and end. Raises ``DataError`` beginning with ``where``."""
         m, pure = self.manifest, PurePosixPath(unicodedata.normalize("NFC", listed))
-        same = next((found for table, key in zip((*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem)) if (found := table.get(key))), [])
+        same = next(
+            (
+                found
+                for table, key in zip((*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem))
+                if (found := table.get(key))
+            ),
+            [],
+        )
         if not same:
             for path in m.missing:
                 lost = PurePosixPath(unicodedata.normalize("NFC", path))
                 if pure.name in (lost.name, lost.stem) or pure.stem == lost.stem:
-                    raise DataError(f"{where}: {listed} is not on disk (expected {m.root / path}); get it again, or choose another list")
-            raise DataError(f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; give a list for this data set and split")
+                    raise DataError(
+                        f"{where}: {listed} is not on disk (expected {m.root / path}); get it again, or choose another list"
+                    )
+            raise DataError(
+                f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; give a list for this data set and split"
+            )
         fits = [i for i in same if m.clips[i].label == label]
         if not fits:
-            raise DataError(f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says {m.clips[same[0]].label} "
-                            f"({m.classes[m.clips[same[0]].label]!r}); numbers count from 0 in the data set's order of classes")
+            raise DataError(
+                f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says {m.clips[same[0]].label} "
+                f"({m.classes[m.clips[same[0]].label]!r}); numbers count from 0 in the data set's order of classes"
+            )
         if times is not None:
-            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][:1]  # a segment that the data set has twice is one clip
+            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][
+                :1
+            ]  # a segment that the data set has twice is one clip
             if not fits:
-                raise DataError(f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} seconds; "
-                                "give a list for this release of the data set")
+                raise DataError(
+                    f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} seconds; "
+                    "give a list for this release of the data set"
+                )
         if len(fits) > 1:
-            raise DataError(f"{where}: {listed} could be {len(fits)} clips ({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
-                            "give the path below the data root, or for parts of videos a list that this program saved")
+            raise DataError(
+                f"{where}: {listed} could be {len(fits)} clips ({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
+                "give the path below the data root, or for parts of videos a list that this program saved"
+            )
         return fits[0]

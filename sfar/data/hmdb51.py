@@ -1,8 +1,8 @@
 """Reader of HMDB-51 with its official lists (test_train_splits.rar).
 
-    <class>_test_split{1,2,3}.txt   "<file>.avi 1": 1 train, 2 test, 0 in neither
-                                    in root/testTrainMulti_7030_splits/, root/annotations/ or root/
-    <class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/; or folders <class>/<file>/ of extracted frames
+<class>_test_split{1,2,3}.txt   "<file>.avi 1": 1 train, 2 test, 0 in neither
+                                in root/testTrainMulti_7030_splits/, root/annotations/ or root/
+<class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/; or folders <class>/<file>/ of extracted frames
 """
 
 from __future__ import annotations
@@ -33,10 +33,16 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
     where none of the listed videos is on disk.
     """
     if split not in SPLITS:
-        raise ConfigError(f"unknown HMDB-51 split {split!r}: expected one of {', '.join(SPLITS)} (the official test videos are \"val\")")
+        raise ConfigError(
+            f'unknown HMDB-51 split {split!r}: expected one of {", ".join(SPLITS)} (the official test videos are "val")'
+        )
     if fold not in FOLDS:
         raise ConfigError(f"unknown fold {fold!r} of HMDB-51: expected 1, 2 or 3")
-    root = data_root(root, "hmdb51", "testTrainMulti_7030_splits/<class>_test_split1.txt and the videos in videos/<class>/ or hmdb51_org/<class>/")
+    root = data_root(
+        root,
+        "hmdb51",
+        "testTrainMulti_7030_splits/<class>_test_split1.txt and the videos in videos/<class>/ or hmdb51_org/<class>/",
+    )
     folder, classes = _lists(root, fold)
     listed: dict[tuple[int, str], tuple[str, str]] = {}
     for label, name in enumerate(classes):
@@ -53,12 +59,24 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
         else:
             missing.append(join(home, relative))
     if not clips and not missing:
-        raise DataError(f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); download them again")
+        raise DataError(
+            f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); download them again"
+        )
     if not clips:
-        raise DataError(f"{root}: none of the {len(missing)} listed videos is there (expected for instance {missing[0]}); "
-                        f"{len(found.paths)} others are: check the layout and the names (`sfar data layout hmdb51`)")
-    return Manifest("hmdb51", split, root, tuple(name.replace("_", " ") for name in classes), tuple(clips), tuple(missing),
-                    found.unnamed(listed.keys()), found.notes())
+        raise DataError(
+            f"{root}: none of the {len(missing)} listed videos is there (expected for instance {missing[0]}); "
+            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout hmdb51`)"
+        )
+    return Manifest(
+        "hmdb51",
+        split,
+        root,
+        tuple(name.replace("_", " ") for name in classes),
+        tuple(clips),
+        tuple(missing),
+        found.unnamed(listed.keys()),
+        found.notes(),
+    )
 
 
 def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
@@ -68,16 +86,20 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
         if matches:
             break
     else:
-        raise DataError(f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or in the folder "
-                        "itself; `sfar data layout hmdb51` prints the whole tree")
+        raise DataError(
+            f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or in the folder "
+            "itself; `sfar data layout hmdb51` prints the whole tree"
+        )
     have = {(m[1], int(m[2])) for m in matches}
     classes = sorted({name for name, _ in have})
     # A class that lacks one list would silently change the label of every class behind it.
     for f in sorted({f for _, f in have} | {fold}):
         lacking = [f"{name}_test_split{f}.txt" for name in classes if (name, f) not in have]
         if lacking:
-            raise DataError(f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but other lists of "
-                            f"{'the class' if len(lacking) == 1 else 'these classes'}; unpack all of test_train_splits.rar")
+            raise DataError(
+                f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but other lists of "
+                f"{'the class' if len(lacking) == 1 else 'these classes'}; unpack all of test_train_splits.rar"
+            )
     return folder, classes
 
 
@@ -89,10 +111,14 @@ def _read_list(path: Path) -> list[tuple[str, str]]:
         where = f"{path} line {line}"
         name, mark = text.rsplit(None, 1) if len(text.split()) > 1 else (text, "")
         if mark not in _MARKS["all"]:
-            raise DataError(f'{where}: {text!r} does not end in 0, 1 or 2; expected "<file>.avi 1" (1 train, 2 test, 0 neither)')
+            raise DataError(
+                f'{where}: {text!r} does not end in 0, 1 or 2; expected "<file>.avi 1" (1 train, 2 test, 0 neither)'
+            )
         file = inside(where, name)
         if "/" in file:
-            raise DataError(f"{where}: {name!r} is not the name of a file in the class's folder; correct or remove the line")
+            raise DataError(
+                f"{where}: {name!r} is not the name of a file in the class's folder; correct or remove the line"
+            )
         if (before := first.setdefault(stem(file), line)) != line:
             raise DataError(f"{where}: {file} is listed already in line {before}; keep one of them")
         rows[stem(file)] = file, mark

@@ -1,9 +1,9 @@
 """Reader of the Kinetics-400 layout, as the CVDF copies unpack and mmaction2's or ViFi-CLIP's documents arrange it.
 
-    root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
-    root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
-    root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
-    root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's place
+root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
+root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
+root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
+root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's place
 """
 
 from __future__ import annotations
@@ -47,15 +47,21 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
     if split not in SPLITS:
         why = "has no labels, so that nothing can be measured on it" if split == "test" else "is unknown"
         raise ConfigError(f"the Kinetics split {split!r} {why}: expected one of {', '.join(SPLITS)}")
-    root = data_root(root, "kinetics400", "annotations/train.csv, annotations/val.csv and the folders train/ and val/ with the videos")
+    root = data_root(
+        root,
+        "kinetics400",
+        "annotations/train.csv, annotations/val.csv and the folders train/ and val/ with the videos",
+    )
     train = _read_csv(root, "train")
     rows = train if split == "train" else _read_csv(root, split)
     classes = tuple(sorted({row.label for row in train}))
     number = {name: k for k, name in enumerate(classes)}
     unknown = sorted({row.label for row in rows} - set(classes))
     if unknown:
-        raise DataError(f"{_csv_path(root, split)}: labels that train.csv does not have: {', '.join(unknown)}; "
-                        "take both lists from the same release")
+        raise DataError(
+            f"{_csv_path(root, split)}: labels that train.csv does not have: {', '.join(unknown)}; "
+            "take both lists from the same release"
+        )
 
     found = _videos(root, split)
     second = {stem(name): join(REPLACEMENT, name) for name in reversed(look(root / REPLACEMENT)[0])}
@@ -67,20 +73,35 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
         else:
             missing.append(f"{split}/{row.video_id}.mp4")
     if not clips:
-        raise DataError(f"{root / split}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
-                        f"(expected for instance {missing[0]}, or {split}/<class>/{Path(missing[0]).name}); "
-                        f"{len(found.paths)} others are: check the layout and the names (`sfar data layout kinetics400`)")
+        raise DataError(
+            f"{root / split}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
+            f"(expected for instance {missing[0]}, or {split}/<class>/{Path(missing[0]).name}); "
+            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout kinetics400`)"
+        )
     notes = found.notes()
     if replaced:
-        notes += (f"{replaced} videos are read from {REPLACEMENT} and not from {split}/, whose copies CVDF found broken",)
-    return Manifest("kinetics400", split, root, classes, tuple(clips), tuple(missing), found.unnamed({row.video_id for row in rows}), notes)
+        notes += (
+            f"{replaced} videos are read from {REPLACEMENT} and not from {split}/, whose copies CVDF found broken",
+        )
+    return Manifest(
+        "kinetics400",
+        split,
+        root,
+        classes,
+        tuple(clips),
+        tuple(missing),
+        found.unnamed({row.video_id for row in rows}),
+        notes,
+    )
 
 
 def _csv_path(root: Path, split: str) -> Path:
     try:
         return find_list(root, LISTS, _FILES[split], "kinetics400")
     except DataError as e:
-        raise DataError(f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}") from None
+        raise DataError(
+            f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}"
+        ) from None
 
 
 def _read_csv(root: Path, split: str) -> list[_Row]:
@@ -97,8 +118,9 @@ def _read_csv(root: Path, split: str) -> list[_Row]:
 
 def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
     if value["split"] not in _SPLIT_NAMES[split]:
-        raise DataError(f"{where}, column split: {value['split']!r} where {split!r} was expected; "
-                        "give each split its own file")
+        raise DataError(
+            f"{where}, column split: {value['split']!r} where {split!r} was expected; give each split its own file"
+        )
     # Some releases quote the labels twice, so that a mark is left after reading.
     label = value["label"].replace('"', "").strip()
     if not label:
@@ -108,15 +130,18 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
         # Not as YouTube writes it, but copies with names of their own are let through where the name is one part of a path.
         part = inside(f"{where}, column youtube_id", youtube_id)
         if part != youtube_id or "/" in part or ".." in part:
-            raise DataError(f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row")
+            raise DataError(
+                f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row"
+            )
     start, end = (_seconds(where, c, value[c]) for c in ("time_start", "time_end"))
     return _Row(label, f"{youtube_id}_{start:06d}_{end:06d}")
 
 
 def _seconds(where: str, column: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise DataError(f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove "
-                        "the row")
+        raise DataError(
+            f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove the row"
+        )
     return int(text)
 
 

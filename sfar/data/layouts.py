@@ -48,7 +48,10 @@ _HMDB = "the official lists: 70 training and 30 test videos of each of 51 classe
 COUNTS: dict[str, dict[tuple, tuple[Expected, ...]]] = {
     "kinetics400": {
         ("train",): (Expected(240_258, FOUND, f"{_CVDF}; the paper says 240,000"), Expected(246_534, LISTED, _CVDF)),
-        ("val",): (Expected(19_881, FOUND, f"{_CVDF}; the paper says 20,000, BIKE's list has 19,796, ViFi-CLIP's 19,877"), Expected(19_906, LISTED, _CVDF)),
+        ("val",): (
+            Expected(19_881, FOUND, f"{_CVDF}; the paper says 20,000, BIKE's list has 19,796, ViFi-CLIP's 19,877"),
+            Expected(19_906, LISTED, _CVDF),
+        ),
     },
     "ucf101": {
         (split, fold): (Expected(number, LISTED, _UCF),)
@@ -58,11 +61,21 @@ COUNTS: dict[str, dict[tuple, tuple[Expected, ...]]] = {
     "hmdb51": {
         (split, fold): (Expected(number, LISTED, source),)
         for fold in (1, 2, 3)
-        for split, number, source in (("train", 3570, _HMDB), ("val", 1530, _HMDB), ("all", 6766, "the paper, appendix A.1, and the official lists"))
+        for split, number, source in (
+            ("train", 3570, _HMDB),
+            ("val", 1530, _HMDB),
+            ("all", 6766, "the paper, appendix A.1, and the official lists"),
+        )
     },
     "charades": {
-        ("train",): (Expected(49_809, ACTIONS, f"{_CHARADES}; 49,802 of them end after they start"), Expected(7985, LISTED, _CHARADES)),
-        ("val",): (Expected(1863, LISTED, f"{_CHARADES}; with train 9,848, as the paper says"), Expected(16_691, ACTIONS, _CHARADES)),
+        ("train",): (
+            Expected(49_809, ACTIONS, f"{_CHARADES}; 49,802 of them end after they start"),
+            Expected(7985, LISTED, _CHARADES),
+        ),
+        ("val",): (
+            Expected(1863, LISTED, f"{_CHARADES}; with train 9,848, as the paper says"),
+            Expected(16_691, ACTIONS, _CHARADES),
+        ),
         ("train-videos",): (Expected(7985, LISTED, f"{_CHARADES}; with test 9,848, as the paper says"),),
     },
 }
@@ -138,12 +151,32 @@ https://prior.allenai.org/projects/charades
 """
 
 LAYOUTS: dict[str, Layout] = {
-    "kinetics400": Layout("Kinetics-400", lambda root, split, fold: kinetics.read_kinetics(root, split), kinetics.SPLITS, (), 400,
-                          COUNTS["kinetics400"], _KINETICS_TREE, _KINETICS_HAD),
-    "ucf101": Layout("UCF-101", ucf101.read_ucf101, ucf101.SPLITS, ucf101.FOLDS, 101, COUNTS["ucf101"], _UCF_TREE, _UCF_HAD),
-    "hmdb51": Layout("HMDB-51", hmdb51.read_hmdb51, hmdb51.SPLITS, hmdb51.FOLDS, 51, COUNTS["hmdb51"], _HMDB_TREE, _HMDB_HAD),
-    "charades": Layout("Charades", lambda root, split, fold: charades.read_charades(root, split), charades.SPLITS, (), 157,
-                       COUNTS["charades"], _CHARADES_TREE, _CHARADES_HAD),
+    "kinetics400": Layout(
+        "Kinetics-400",
+        lambda root, split, fold: kinetics.read_kinetics(root, split),
+        kinetics.SPLITS,
+        (),
+        400,
+        COUNTS["kinetics400"],
+        _KINETICS_TREE,
+        _KINETICS_HAD,
+    ),
+    "ucf101": Layout(
+        "UCF-101", ucf101.read_ucf101, ucf101.SPLITS, ucf101.FOLDS, 101, COUNTS["ucf101"], _UCF_TREE, _UCF_HAD
+    ),
+    "hmdb51": Layout(
+        "HMDB-51", hmdb51.read_hmdb51, hmdb51.SPLITS, hmdb51.FOLDS, 51, COUNTS["hmdb51"], _HMDB_TREE, _HMDB_HAD
+    ),
+    "charades": Layout(
+        "Charades",
+        lambda root, split, fold: charades.read_charades(root, split),
+        charades.SPLITS,
+        (),
+        157,
+        COUNTS["charades"],
+        _CHARADES_TREE,
+        _CHARADES_HAD,
+    ),
 }
 
 
@@ -158,7 +191,9 @@ def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
     """One split of one data set. Raises ``ConfigError`` (unknown name, split or fold) and ``DataError`` (see the readers)."""
     found = layout(name)
     if not found.folds and fold != 1:
-        raise ConfigError(f"{found.title} has one split only: fold {fold!r} is for {', '.join(n for n, k in LAYOUTS.items() if k.folds)}")
+        raise ConfigError(
+            f"{found.title} has one split only: fold {fold!r} is for {', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
+        )
     return found.reader(root, split, fold)
 
 

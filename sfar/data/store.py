@@ -68,7 +68,7 @@ class StoredClips(VideoClips):
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
         offset, n, h, w = self.where[self.paths[i]]
-        return self.frames[offset:offset + n * h * w * 3].reshape(n, h, w, 3)[index]
+        return self.frames[offset : offset + n * h * w * 3].reshape(n, h, w, 3)[index]
 
 
 def _try(job: tuple[str, int, bool]) -> tuple[int, float, np.ndarray | None, str]:
@@ -89,7 +89,9 @@ def examine(manifest: Manifest, short_side: int, folder: Path, decode: bool, wor
     videos: dict[str, Any] = {}
     offset = 0
     with parallel.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
-        for path, (n, fps, frames, error) in zip(paths, tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")):
+        for path, (n, fps, frames, error) in zip(
+            paths, tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")
+        ):
             videos[path] = {"error": error} if error else {"frames": n, "fps": fps}
             if frames is not None:
                 f.write(frames.tobytes())
@@ -106,8 +108,12 @@ def _part(clip: Clip, frames: int, fps: float) -> tuple[int, int]:
         raise VideoError(f"{clip.path}: its frame rate is not known, so {clip.start:g} s cannot be found in it")
     first = int(clip.start * fps + ROUNDING)
     if first >= frames:
-        raise VideoError(f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} s); check the list and the file")
-    return first, max(1, min(frames, int((clip.end if clip.end is not None else frames / fps) * fps + ROUNDING)) - first)
+        raise VideoError(
+            f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} s); check the list and the file"
+        )
+    return first, max(
+        1, min(frames, int((clip.end if clip.end is not None else frames / fps) * fps + ROUNDING)) - first
+    )
 
 
 def clips_of(manifest: Manifest, short_side: int, folder: Path, max_bad_share: float) -> VideoClips:
@@ -120,8 +126,12 @@ def clips_of(manifest: Manifest, short_side: int, folder: Path, max_bad_share: f
     out = VideoClips(manifest, short_side)
     if index["decoded"]:
         pixels = folder / "frames.bin"
-        out = StoredClips(manifest, short_side, frames=np.memmap(pixels, np.uint8, "r") if pixels.stat().st_size else np.empty(0, np.uint8),
-                          where={p: tuple(v["where"]) for p, v in videos.items() if "where" in v})
+        out = StoredClips(
+            manifest,
+            short_side,
+            frames=np.memmap(pixels, np.uint8, "r") if pixels.stat().st_size else np.empty(0, np.uint8),
+            where={p: tuple(v["where"]) for p, v in videos.items() if "where" in v},
+        )
     for clip in manifest.clips:
         v = videos[clip.path]
         try:
@@ -131,7 +141,13 @@ def clips_of(manifest: Manifest, short_side: int, folder: Path, max_bad_share: f
         except VideoError as e:
             out.bad[clip.path if "error" in v else f"{clip.path} from {clip.start:g} s"] = str(e)
             continue
-        for store, value in ((out.labels, clip.label), (out.sets, clip.labels), (out.paths, clip.path), (out.first, first), (out.lengths, length)):
+        for store, value in (
+            (out.labels, clip.label),
+            (out.sets, clip.labels),
+            (out.paths, clip.path),
+            (out.first, first),
+            (out.lengths, length),
+        ):
             store.append(value)
     check_bad(out, max_bad_share)
     return out
@@ -143,13 +159,16 @@ def check_bad(clips: VideoClips, max_share: float, found_later: Iterable[int] = 
     ``found_later``: clips (by number) that turned out damaged while they were read; they are in ``clips.bad`` too.
     """
     m, later = clips.manifest, set(found_later)
-    total = len({c.path for c in m.clips}) + len(m.missing)  # videos, of which a list of timed actions names one many times
+    total = len({c.path for c in m.clips}) + len(
+        m.missing
+    )  # videos, of which a list of timed actions names one many times
     lost = total - len({p for i, p in enumerate(clips.paths) if i not in later})
     if lost > max_share * total or len(clips) == len(later):
         first = [*clips.bad.values(), *(f"{p}: not on disk" for p in m.missing)][:5]
         raise DataError(
             f"{m.root}: {lost} of {total} {m.split} videos cannot be used ({lost / max(1, total):.1%}; data.max_bad_share allows "
-            f"{max_share:.1%}). Get them again, or raise data.max_bad_share. The first: " + "; ".join(first))
+            f"{max_share:.1%}). Get them again, or raise data.max_bad_share. The first: " + "; ".join(first)
+        )
     usable = {k for i, k in enumerate(clips.labels) if i not in later}
     if m.split in EVERY_CLASS and len(usable) < len(m.classes):
         lacking = [n for k, n in enumerate(m.classes) if k not in usable]

@@ -153,8 +153,10 @@ def _check_frames(frames: Tensor, size: int = 1) -> None:
     if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise ConfigError(f"expected uint8 frames [T, H, W, 3], got {frames.dtype} {list(frames.shape)}")
     if min(frames.shape[1:3]) < size:
-        raise ConfigError(f"cannot cut {size} pixels from frames of {frames.shape[2]}x{frames.shape[1]}: read the "
-                          f"video with short_side={scale_size(size)}")
+        raise ConfigError(
+            f"cannot cut {size} pixels from frames of {frames.shape[2]}x{frames.shape[1]}: read the "
+            f"video with short_side={scale_size(size)}"
+        )
 
 
 def _between(bounds: tuple[float, float], share: float) -> float:
@@ -167,7 +169,7 @@ def _channels_first(frames: Tensor) -> Tensor:
 
 def _cut(frames: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
     """[T, H, W, 3] -> [T, 3, height, width]."""
-    return _channels_first(frames[:, top:top + height, left:left + width])
+    return _channels_first(frames[:, top : top + height, left : left + width])
 
 
 def _random_crop(frames: Tensor, height: int, width: int, generator: torch.Generator) -> Tensor:

@@ -1,10 +1,10 @@
 """Reader of UCF-101 with its official lists (UCF101TrainTestSplits-RecognitionTask.zip).
 
-    classInd.txt            "1 ApplyEyeMakeup", numbers from 1
-    trainlist0{1,2,3}.txt   "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
-    testlist0{1,2,3}.txt    "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"
-                            in root/, root/ucfTrainTestlist/ or root/annotations/
-    <Class>/v_*.avi         in root/UCF-101/, root/videos/ or root/; or folders <Class>/v_*/ of extracted frames
+classInd.txt            "1 ApplyEyeMakeup", numbers from 1
+trainlist0{1,2,3}.txt   "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
+testlist0{1,2,3}.txt    "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"
+                        in root/, root/ucfTrainTestlist/ or root/annotations/
+<Class>/v_*.avi         in root/UCF-101/, root/videos/ or root/; or folders <Class>/v_*/ of extracted frames
 """
 
 from __future__ import annotations
@@ -45,16 +45,24 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
     lists; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
-        raise ConfigError(f"unknown UCF-101 split {split!r}: expected one of {', '.join(SPLITS)} (the official test list is \"val\")")
+        raise ConfigError(
+            f'unknown UCF-101 split {split!r}: expected one of {", ".join(SPLITS)} (the official test list is "val")'
+        )
     if fold not in FOLDS:
         raise ConfigError(f"unknown fold {fold!r} of UCF-101: expected 1, 2 or 3")
-    root = data_root(root, "ucf101", "ucfTrainTestlist/classInd.txt, trainlist01.txt, testlist01.txt and the videos in UCF-101/<Class>/")
+    root = data_root(
+        root,
+        "ucf101",
+        "ucfTrainTestlist/classInd.txt, trainlist01.txt, testlist01.txt and the videos in UCF-101/<Class>/",
+    )
     names = _class_names(find_list(root, LISTS, ("classInd.txt",), "ucf101"))
     number = {name.casefold(): k for k, name in enumerate(names)}
     train = _read_list(find_list(root, LISTS, (f"trainlist0{fold}.txt",), "ucf101"), number, True)
     test = _read_list(find_list(root, LISTS, (f"testlist0{fold}.txt",), "ucf101"), number, False)
     for key in train.keys() & test.keys():
-        raise DataError(f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); take both lists from the same release")
+        raise DataError(
+            f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); take both lists from the same release"
+        )
     rows = {"train": train, "val": test, "all": train | test}[split]
 
     found, home = class_folders(root, VIDEOS, number, str.casefold)
@@ -65,10 +73,20 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
         else:
             missing.append(join(home, row.path))
     if not clips:
-        raise DataError(f"{root}: none of the {len(rows)} listed videos is there (expected for instance {missing[0]}); "
-                        f"{len(found.paths)} others are: check the layout and the names (`sfar data layout ucf101`)")
-    return Manifest("ucf101", split, root, tuple(words(n) for n in names), tuple(clips), tuple(missing),
-                    found.unnamed(train.keys() | test.keys()), found.notes())
+        raise DataError(
+            f"{root}: none of the {len(rows)} listed videos is there (expected for instance {missing[0]}); "
+            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout ucf101`)"
+        )
+    return Manifest(
+        "ucf101",
+        split,
+        root,
+        tuple(words(n) for n in names),
+        tuple(clips),
+        tuple(missing),
+        found.unnamed(train.keys() | test.keys()),
+        found.notes(),
+    )
 
 
 def _class_names(path: Path) -> list[str]:
@@ -78,14 +96,20 @@ def _class_names(path: Path) -> list[str]:
     for line, text in text_lines(path):
         first, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if not (first.isascii() and first.isdigit() and name) or "/" in inside(f"{path} line {line}", name):
-            raise DataError(f'{path} line {line}: {text!r} is not a number and a class name; expected for instance "1 ApplyEyeMakeup"')
+            raise DataError(
+                f'{path} line {line}: {text!r} is not a number and a class name; expected for instance "1 ApplyEyeMakeup"'
+            )
         if int(first) in names or words(name) in seen:
-            raise DataError(f"{path} line {line}: {text!r}: the number or the class is listed already; keep one of them")
+            raise DataError(
+                f"{path} line {line}: {text!r}: the number or the class is listed already; keep one of them"
+            )
         names[int(first)] = name
         seen[words(name)] = line
     if sorted(names) != list(range(1, len(names) + 1)):
         lacking = next(k for k in range(1, len(names) + 1) if k not in names)
-        raise DataError(f"{path}: has {len(names)} classes and no number {lacking}; expected all numbers from 1; download it again")
+        raise DataError(
+            f"{path}: has {len(names)} classes and no number {lacking}; expected all numbers from 1; download it again"
+        )
     return [names[k] for k in sorted(names)]
 
 
@@ -107,7 +131,9 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
         if numbered and not last:
             raise DataError(f'{where}: {text!r} has no class number; expected "{relative} {label + 1}"')
         if last and int(last) != label + 1:
-            raise DataError(f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; take all lists from the same release")
+            raise DataError(
+                f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; take all lists from the same release"
+            )
         row = _Row(label, relative, where)
         if row.key in rows:
             raise DataError(f"{where}: {relative} is listed already ({rows[row.key].where}); keep one of them")

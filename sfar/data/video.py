@@ -62,8 +62,12 @@ class VideoInfo:
 class _Index:
     info: VideoInfo
     rotation: int = 0  # degrees counter-clockwise, a multiple of 90
-    pts: tuple[int, ...] | None = None  # time stamp of frame k; None where the file's time stamps do not number its frames
-    starts: tuple[int, ...] = ()  # frames at which decoding may start; () where frame k has to be counted from the first
+    pts: tuple[int, ...] | None = (
+        None  # time stamp of frame k; None where the file's time stamps do not number its frames
+    )
+    starts: tuple[
+        int, ...
+    ] = ()  # frames at which decoding may start; () where frame k has to be counted from the first
     pictures: tuple[str, ...] = ()  # file names, for a folder
 
 
@@ -80,8 +84,9 @@ def probe(path: str | os.PathLike, backend: str = "auto") -> VideoInfo:
     return _index(path).info
 
 
-def read_frames(path: str | os.PathLike, indices: Sequence[int] | np.ndarray, short_side: int | None = None,
-                backend: str = "auto") -> np.ndarray:
+def read_frames(
+    path: str | os.PathLike, indices: Sequence[int] | np.ndarray, short_side: int | None = None, backend: str = "auto"
+) -> np.ndarray:
     """Frames ``indices`` (0-based, any order, repeats allowed) as uint8 RGB [len(indices), H, W, 3].
 
     ``short_side``: scale so that the shorter side has this many pixels, aspect kept to the nearest pixel; None: as
@@ -118,8 +123,9 @@ def read_frames(path: str | os.PathLike, indices: Sequence[int] | np.ndarray, sh
     return frames if np.array_equal(unique, wanted) else frames[inverse]  # no second copy of a whole video
 
 
-def read_all(path: str | os.PathLike, short_side: int | None = None, backend: str = "auto",
-             max_frames: int | None = None) -> np.ndarray:
+def read_all(
+    path: str | os.PathLike, short_side: int | None = None, backend: str = "auto", max_frames: int | None = None
+) -> np.ndarray:
     """All frames in order, or the first ``max_frames``: uint8 RGB [N, H, W, 3]; the rest as ``read_frames``."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"max_frames must be at least 1, got {max_frames}")
@@ -173,12 +179,16 @@ def _checked_indices(path: str | os.PathLike, indices: Sequence[int] | np.ndarra
     if wanted.size == 0:
         return np.empty(0, np.int64)
     if wanted.ndim != 1 or not np.issubdtype(wanted.dtype, np.integer):
-        raise VideoError(f"{path}: frame indices must be a flat list of whole numbers, got {wanted.dtype} "
-                         f"{list(wanted.shape)}; sample them with sfar.data.transforms")
+        raise VideoError(
+            f"{path}: frame indices must be a flat list of whole numbers, got {wanted.dtype} "
+            f"{list(wanted.shape)}; sample them with sfar.data.transforms"
+        )
     wrong = wanted[(wanted < 0) | (wanted >= frames)]
     if wrong.size:
-        raise VideoError(f"{path}: frame {int(wrong[0])} asked for, but the video has frames 0 to {frames - 1}; "
-                         "count its frames with probe() before sampling")
+        raise VideoError(
+            f"{path}: frame {int(wrong[0])} asked for, but the video has frames 0 to {frames - 1}; "
+            "count its frames with probe() before sampling"
+        )
     return wanted.astype(np.int64)
 
 
@@ -227,11 +237,15 @@ def _walk_packets(path: str, container: Any) -> _Index:
         raise VideoError(f"{path}: has no video stream; remove it from the list or replace the file")
     stream = container.streams.best("video")
     if stream.codec_context is None:
-        raise VideoError(f"{path}: its video is in a format FFmpeg does not know, or its header is damaged; download "
-                         "or copy it again, or encode it anew")
+        raise VideoError(
+            f"{path}: its video is in a format FFmpeg does not know, or its header is damaged; download "
+            "or copy it again, or encode it anew"
+        )
     codec = stream.codec_context.name
-    pictures_only, starts_only = (BitStreamFilterContext(f"filter_units=pass_types={units[codec]}", stream) if codec in units else None
-                                  for units in (_PICTURE_UNITS, _START_UNITS))
+    pictures_only, starts_only = (
+        BitStreamFilterContext(f"filter_units=pass_types={units[codec]}", stream) if codec in units else None
+        for units in (_PICTURE_UNITS, _START_UNITS)
+    )
 
     pts, dts, ends, keys, pictures, discarded, hidden, clean = [], [], [], [], 0, 0, set(), starts_only is not None
     for packet in container.demux(stream):
@@ -247,7 +261,9 @@ def _walk_packets(path: str, container: Any) -> _Index:
         pts.append(packet.pts)
         dts.append(packet.dts)
         ends.append((packet.pts or 0) + (packet.duration or 0))
-        if clean and packet.is_keyframe:  # of a copy: a filter takes the packet's content away, and gives it in another form than it takes
+        if (
+            clean and packet.is_keyframe
+        ):  # of a copy: a filter takes the packet's content away, and gives it in another form than it takes
             clean = bool(starts_only.filter(av.Packet(bytes(packet))))
         pictures += bool(pictures_only.filter(packet)) if pictures_only else 1
     if not pts:
@@ -257,15 +273,23 @@ def _walk_packets(path: str, container: Any) -> _Index:
     if container.format.name == "avi" and dts[0] is not None and dts[-1] is not None:
         held += dts[-1] - dts[0] + 1 - len(pts)  # left-out frames are claimed by the header and hold a place in time
     if max(claimed, len(pts)) > held:
-        raise VideoError(f"{path}: claims {max(claimed, len(pts))} frames and holds {held}: it is cut off or damaged; "
-                         "download or copy it again, or encode it anew")
+        raise VideoError(
+            f"{path}: claims {max(claimed, len(pts))} frames and holds {held}: it is cut off or damaged; "
+            "download or copy it again, or encode it anew"
+        )
     promised = _matroska_seconds(stream.metadata.get("DURATION"))
     one_frame = 1 / (stream.average_rate or 10)
     if promised is not None and (max(ends) * stream.time_base) < promised - 2 * one_frame:
-        raise VideoError(f"{path}: claims {promised:.2f} s and holds {float(max(ends) * stream.time_base):.2f} s: "
-                         "it is cut off; download or copy it again")
+        raise VideoError(
+            f"{path}: claims {promised:.2f} s and holds {float(max(ends) * stream.time_base):.2f} s: "
+            "it is cut off; download or copy it again"
+        )
 
-    timed = container.format.name.startswith(_TIMED_CONTAINERS) and None not in pts and len(set(pts)) == len(pts) == pictures
+    timed = (
+        container.format.name.startswith(_TIMED_CONTAINERS)
+        and None not in pts
+        and len(set(pts)) == len(pts) == pictures
+    )
     shown = sorted(set(pts) - hidden) if timed else []
     # A key frame that is shown after frames stored behind it (an open GOP) misleads decord's seek by that many frames, and
     # these cannot be decoded from it; a video that does not start on a key frame loses its first ones.
@@ -296,19 +320,25 @@ def _list_pictures(folder: str, mtime_ns: int) -> _Index:
             continue
         number = int(match[2])
         if number in found:
-            raise VideoError(f"{folder}: holds two pictures with number {number}, {found[number]} and {name}; keep the RGB "
-                             "frames only, each once")
+            raise VideoError(
+                f"{folder}: holds two pictures with number {number}, {found[number]} and {name}; keep the RGB "
+                "frames only, each once"
+            )
         found[number] = name
     if not found:
-        raise VideoError(f"{folder}: is a folder and not a video file, and holds no .jpg or .png whose name ends in a "
-                         "number; extract the frames again")
+        raise VideoError(
+            f"{folder}: is a folder and not a video file, and holds no .jpg or .png whose name ends in a "
+            "number; extract the frames again"
+        )
     start = min(min(found), 1)  # tools count from 0 or from 1
     for number in range(start, start + len(found)):
         if number not in found:
             like = _PICTURE_NAME.fullmatch(found[min(found)])
             missing = f"{like[1] or ''}{number:0{len(like[2])}d}{os.path.splitext(like[0])[1]}"
-            raise VideoError(f"{os.path.join(folder, missing)}: is missing between the frames {min(found)} and {max(found)} of its "
-                             "folder; extract the frames again")
+            raise VideoError(
+                f"{os.path.join(folder, missing)}: is missing between the frames {min(found)} and {max(found)} of its "
+                "folder; extract the frames again"
+            )
     pictures = tuple(found[k] for k in sorted(found))
     with _opened(folder, pictures[0]) as first:
         return _Index(VideoInfo(len(pictures), 0.0, *first.size), pictures=pictures)
@@ -349,21 +379,26 @@ def _picture(folder: str | os.PathLike, index: _Index, k: int, size: tuple[int, 
     with _opened(folder, index.pictures[k]) as picture:
         stored, expected = picture.size, (index.info.width, index.info.height)
         if stored != expected:
-            raise VideoError(f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame of its folder "
-                             f"is {expected[0]} x {expected[1]}; extract the frames again")
+            raise VideoError(
+                f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame of its folder "
+                f"is {expected[0]} x {expected[1]}; extract the frames again"
+            )
         rgb = picture.convert("RGB")
         return np.array(rgb if size == stored else rgb.resize(size, 2))  # 2: bilinear
 
 
-def _decord_frames(decord: Any, path: str | os.PathLike, index: _Index, unique: np.ndarray,
-                   size: tuple[int, int]) -> np.ndarray:
+def _decord_frames(
+    decord: Any, path: str | os.PathLike, index: _Index, unique: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
     try:
         # Opened per call (a reader must not cross a fork), one thread (loaders bring their own processes). fault_tol is
         # the share of frames that may be filled in from their neighbours: less than one frame, that is none.
         reader = decord.VideoReader(os.fspath(path), width=size[0], height=size[1], num_threads=1, fault_tol=1e-9)
         if len(reader) != index.info.frames:
-            raise VideoError(f"{path}: decord finds {len(reader)} frames where the container holds "
-                             f"{index.info.frames}; read it with backend 'pyav' or encode it anew")
+            raise VideoError(
+                f"{path}: decord finds {len(reader)} frames where the container holds "
+                f"{index.info.frames}; read it with backend 'pyav' or encode it anew"
+            )
         return reader.get_batch(unique).asnumpy()
     # RuntimeError and AssertionError: what decord's Python side raises for files it cannot open.
     except (decord.DECORDError, decord.DECORDLimitReachedError, RuntimeError, AssertionError, IndexError) as error:
@@ -371,7 +406,9 @@ def _decord_frames(decord: Any, path: str | os.PathLike, index: _Index, unique: 
 
 
 def _scale(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return av.VideoFrame.from_ndarray(frame, format="rgb24").to_ndarray(format="rgb24", width=size[0], height=size[1], interpolation="BILINEAR", threads=1)
+    return av.VideoFrame.from_ndarray(frame, format="rgb24").to_ndarray(
+        format="rgb24", width=size[0], height=size[1], interpolation="BILINEAR", threads=1
+    )
 
 
 def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], wanted: list[int]) -> np.ndarray:
@@ -391,21 +428,30 @@ def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], 
                 if start > k + 1:  # a key frame lies between: what is before it is not needed
                     container.seek(index.pts[start], stream=stream)
                     ahead = next(numbered := container.decode(stream), None)
-                    if ahead is None or ahead.pts != index.pts[start]:  # not every file can seek exactly, every file has a beginning
+                    if (
+                        ahead is None or ahead.pts != index.pts[start]
+                    ):  # not every file can seek exactly, every file has a beginning
                         return _pyav_frames(path, replace(index, starts=()), size, wanted)
                     numbered = enumerate(chain([ahead], numbered), start)
                 while k < number:
                     k, frame = next(numbered, (-1, None))
                     if frame is None:
-                        raise VideoError(f"{path}: decoding ends before frame {number} of {index.info.frames}; download or copy the file again")
+                        raise VideoError(
+                            f"{path}: decoding ends before frame {number} of {index.info.frames}; download or copy the file again"
+                        )
                     _check_frame(path, index, k, frame, stored)
-                rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1)  # more cost more than they save on one frame
+                rgb = frame.to_ndarray(
+                    format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1
+                )  # more cost more than they save on one frame
                 frames[place] = np.rot90(rgb, index.rotation // 90) if index.rotation else rgb
             if k == index.info.frames - 1 and next(numbered, None) is not None:
-                raise VideoError(f"{path}: decoding gives more than the {k + 1} frames that the container holds; download or copy the file again")
+                raise VideoError(
+                    f"{path}: decoding gives more than the {k + 1} frames that the container holds; download or copy the file again"
+                )
     except (av.error.FFmpegError, ValueError) as error:
-        raise VideoError(f"{path}: cannot be decoded after frame {k} ({_reason(error)}); "
-                         "download or copy it again") from None
+        raise VideoError(
+            f"{path}: cannot be decoded after frame {k} ({_reason(error)}); download or copy it again"
+        ) from None
     return frames
 
 
@@ -413,7 +459,11 @@ def _check_frame(path: str | os.PathLike, index: _Index, k: int, frame: av.Video
     if frame.is_corrupt:  # FFmpeg's mark for errors it found or concealed
         raise VideoError(f"{path}: frame {k} is damaged; download or copy the file again")
     if index.pts is not None and frame.pts != index.pts[k]:
-        raise VideoError(f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); download or copy the file again")
+        raise VideoError(
+            f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); download or copy the file again"
+        )
     if (frame.width, frame.height) != size:
-        raise VideoError(f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; the file is damaged or "
-                         "changes its size: encode it anew")
+        raise VideoError(
+            f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; the file is damaged or "
+            "changes its size: encode it anew"
+        )

@@ -26,7 +26,9 @@ from sfar.parallel import deaf
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
 _START_SECONDS = 120.0  # to start Python and import NumPy and PyAV; 0.3 s on a warm disk
 _GRACE_SECONDS = 5.0  # after which a helper ends itself, should its parent no longer be there to end it
-_COMMAND = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sfar.data.watchdog import _serve; _serve()"
+_COMMAND = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sfar.data.watchdog import _serve; _serve()"
+)
 
 Function = Callable[..., Any]
 
@@ -46,7 +48,9 @@ class Watchdog:
         self._lock = threading.Lock()
         _watchdogs.add(self)
 
-    def call(self, function: Function, path: str | os.PathLike, *args: Any, seconds: float | None = None, **kwargs: Any) -> Any:
+    def call(
+        self, function: Function, path: str | os.PathLike, *args: Any, seconds: float | None = None, **kwargs: Any
+    ) -> Any:
         """``function(path, *args, **kwargs)``, worked out in the helper: probe, read_frames, read_all or another function of a module.
 
         ``seconds``: the deadline of this call, where it is not the usual one.
@@ -63,10 +67,14 @@ class Watchdog:
                 answer = self._ask((function, path, args, kwargs, seconds), seconds)
             except _Late:
                 self._end()
-                raise VideoError(f"{path}: reading it took longer than {seconds:g} s: damaged? Play it, encode it anew, or leave it out of the list") from None
+                raise VideoError(
+                    f"{path}: reading it took longer than {seconds:g} s: damaged? Play it, encode it anew, or leave it out of the list"
+                ) from None
             except (EOFError, OSError):
                 how = self._end()
-                raise VideoError(f"{path}: the decoder crashed on it ({how}); download or copy it again, or leave it out of the list") from None
+                raise VideoError(
+                    f"{path}: the decoder crashed on it ({how}); download or copy it again, or leave it out of the list"
+                ) from None
             except BaseException:  # Ctrl-C among them: what is on its way belongs to this call and to no other
                 self._end()
                 raise
@@ -82,13 +90,17 @@ class Watchdog:
     def _start(self) -> None:
         self._end()
         with deaf():
-            self._helper = subprocess.Popen([sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+            self._helper = subprocess.Popen(
+                [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            )
         try:
             self._helper.stdin.write(pickle.dumps(sys.path))
             with _Deadline(self._helper, _START_SECONDS):
                 _receive(self._helper.stdout)
         except (_Late, EOFError, OSError):
-            raise ConfigError(f"the process that reads videos did not start ({self._end()}); run {sys.executable} -c 'import av, sfar' to see why") from None
+            raise ConfigError(
+                f"the process that reads videos did not start ({self._end()}); run {sys.executable} -c 'import av, sfar' to see why"
+            ) from None
 
     def _ask(self, job: tuple, seconds: float) -> Any:
         with _Deadline(self._helper, seconds):
@@ -172,7 +184,7 @@ def _send(pipe: IO[bytes], value: Any) -> None:
     for part in (len(parts).to_bytes(8, "little") + b"".join(p.nbytes.to_bytes(8, "little") for p in parts), *parts):
         view = memoryview(part)
         while len(view):
-            view = view[pipe.write(view):]
+            view = view[pipe.write(view) :]
 
 
 def _receive(pipe: IO[bytes]) -> Any:
@@ -212,13 +224,24 @@ def _serve() -> None:
         except EOFError:
             return
         except Exception as error:  # a function that cannot be imported here
-            _send(answers, _Failure(ConfigError(f"the process that reads videos cannot take this call ({error}); give a function of a module")))
+            _send(
+                answers,
+                _Failure(
+                    ConfigError(
+                        f"the process that reads videos cannot take this call ({error}); give a function of a module"
+                    )
+                ),
+            )
             continue
         _own_deadline(seconds + _GRACE_SECONDS)
         try:
             answer = function(path, *args, **kwargs)
         except MemoryError:
-            answer = _Failure(VideoError(f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"))
+            answer = _Failure(
+                VideoError(
+                    f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"
+                )
+            )
         except Exception as error:
             answer = _Failure(_portable(error))
         _own_deadline(0)

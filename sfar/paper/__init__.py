@@ -15,15 +15,58 @@ from importlib import resources
 
 from sfar.errors import SfarError
 
-TABLES: tuple[str, ...] = ("table1", "table2a", "table2b", "table2c", "table2d", "table2e", "table3", "table4", "table5", "table6", "table7", "table8", "table9", "table10",
-                           "table11", "table12", "table13", "table14", "figure4", "figure7a", "figure8", "statements")
+TABLES: tuple[str, ...] = (
+    "table1",
+    "table2a",
+    "table2b",
+    "table2c",
+    "table2d",
+    "table2e",
+    "table3",
+    "table4",
+    "table5",
+    "table6",
+    "table7",
+    "table8",
+    "table9",
+    "table10",
+    "table11",
+    "table12",
+    "table13",
+    "table14",
+    "figure4",
+    "figure7a",
+    "figure8",
+    "statements",
+)
 
 # Printed in the text and not in a table.
 FIG7B = {"r2": 0.79, "groups": 11, "source": "section 4.3, Fig. 7b"}
 
-_TYPES = {"frames": int, "resolution": int, "top1": float, "top5": float, "params_m": float, "tpp": float, "seconds": float, "accuracy": float, "step": int,
-          "map": float, "ucf101": float, "hmdb51": float, "shots": int, "value": float, "n2": float, "n5": float, "difference": float, "degree": int,
-          "ambi_set": float, "non_set": float, "n_from": int, "n_to": int}
+_TYPES = {
+    "frames": int,
+    "resolution": int,
+    "top1": float,
+    "top5": float,
+    "params_m": float,
+    "tpp": float,
+    "seconds": float,
+    "accuracy": float,
+    "step": int,
+    "map": float,
+    "ucf101": float,
+    "hmdb51": float,
+    "shots": int,
+    "value": float,
+    "n2": float,
+    "n5": float,
+    "difference": float,
+    "degree": int,
+    "ambi_set": float,
+    "non_set": float,
+    "n_from": int,
+    "n_to": int,
+}
 
 
 def load(name: str) -> list[dict]:
@@ -54,7 +97,10 @@ def load(name: str) -> list[dict]:
     statements numbers in the running text and in captions: the words around them, value, unit (none: a pure number) and what they are ``about``
     ========== =============================================================================================
     """
-    return [{key: _TYPES.get(key, str)(cell) if cell is not None else None for key, cell in row.items()} for row in raw(name)]
+    return [
+        {key: _TYPES.get(key, str)(cell) if cell is not None else None for key, cell in row.items()}
+        for row in raw(name)
+    ]
 
 
 def raw(name: str) -> list[dict[str, str | None]]:

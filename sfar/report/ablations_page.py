@@ -15,9 +15,14 @@ from sfar.report import study_page as page
 MULTIPLE = "Each interval is of 95 % by itself: of {n} differences that are truly zero, about {luck:.0f} would still lie off zero by chance."
 COLOURS = {"clip": "#E69F00", "temporal": "#56B4E9", "fine": "#D55E00", "coarse": "#009E73", "both": "#0072B2"}
 # What a default is called where the field's own value does not say it.
-WORDS = {("model.word_mask", "words"): "no start token, no padding", ("model.frame_norm", True): "unit length",
-         ("model.attention", "printed"): "three matrices, as printed", ("model.ffn", "linear-relu-linear"): "Linear-ReLU-Linear",
-         ("model.ffn_residual", False): "no residual", ("model.prompt", "This is a video about {}"): "This is a video about ..."}
+WORDS = {
+    ("model.word_mask", "words"): "no start token, no padding",
+    ("model.frame_norm", True): "unit length",
+    ("model.attention", "printed"): "three matrices, as printed",
+    ("model.ffn", "linear-relu-linear"): "Linear-ReLU-Linear",
+    ("model.ffn_residual", False): "no residual",
+    ("model.prompt", "This is a video about {}"): "This is a video about ...",
+}
 
 
 def titles(record: dict[str, Any]) -> dict[str, str]:
@@ -54,27 +59,54 @@ def default(record: dict[str, Any], field: str) -> str:
 
 def readings_markdown(record: dict[str, Any]) -> str:
     """SFAR on the frozen tower with one field changed, against SFAR as it is by default."""
-    rows = [[r["of"], r["title"], ", ".join(f"{k}={v}" for k, v in r["changes"].items()), "; ".join(default(record, k) for k in r["changes"]), r["top1"]["mean"],
-             f"{r['difference']['mean']:+z.1f}", page.interval(r["difference"], 1, True), page.words(r["difference"]["verdict"])] for r in record["readings"]]
-    return tables.markdown(["Of what", "Reading", "Field", "Default", "Top-1 [%]", "Against the default [points]", "95 % interval", "The reading is"], rows)
+    rows = [
+        [
+            r["of"],
+            r["title"],
+            ", ".join(f"{k}={v}" for k, v in r["changes"].items()),
+            "; ".join(default(record, k) for k in r["changes"]),
+            r["top1"]["mean"],
+            f"{r['difference']['mean']:+z.1f}",
+            page.interval(r["difference"], 1, True),
+            page.words(r["difference"]["verdict"]),
+        ]
+        for r in record["readings"]
+    ]
+    return tables.markdown(
+        [
+            "Of what",
+            "Reading",
+            "Field",
+            "Default",
+            "Top-1 [%]",
+            "Against the default [points]",
+            "95 % interval",
+            "The reading is",
+        ],
+        rows,
+    )
 
 
 def readings_text(record: dict[str, Any]) -> str:
     """How many readings differ from the default beyond their interval, and how many would by chance."""
     n, off = len(record["readings"]), [r for r in record["readings"] if r["difference"]["verdict"] != "undecided"]
     base = next(r for r in record["frozen"] if r["name"] == "frozen/both")["top1"]
-    return (f"By default: {base['mean']:.1f} % ({page.interval(base)}). {len(off)} of {n} intervals lie off zero. {MULTIPLE.format(n=n, luck=0.05 * n)}")
+    return f"By default: {base['mean']:.1f} % ({page.interval(base)}). {len(off)} of {n} intervals lie off zero. {MULTIPLE.format(n=n, luck=0.05 * n)}"
 
 
 def paper_markdown() -> str:
     """Table 2e as printed."""
-    return tables.markdown(["Row", "Coarse", "Fine", "Top-1 [%]", "Top-5 [%]"],
-                           [[r["baseline"] or "SFAR", r["coarse"], r["fine"], r["top1"], r["top5"]] for r in paper.load("table2e")])
+    return tables.markdown(
+        ["Row", "Coarse", "Fine", "Top-1 [%]", "Top-5 [%]"],
+        [[r["baseline"] or "SFAR", r["coarse"], r["fine"], r["top1"], r["top5"]] for r in paper.load("table2e")],
+    )
 
 
 def paper_fig7a_markdown() -> str:
     """What the paper says about Figure 7a, which prints no accuracy."""
-    return tables.markdown(["From N", "To N", "The paper says"], [[r["n_from"], r["n_to"], r["quote"]] for r in paper.load("figure7a")])
+    return tables.markdown(
+        ["From N", "To N", "The paper says"], [[r["n_from"], r["n_to"], r["quote"]] for r in paper.load("figure7a")]
+    )
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
@@ -103,7 +135,14 @@ def table2e_figure(record: dict[str, Any]) -> plt.Figure:
     printed = paper.load("table2e")
     for k, (name, r) in enumerate(zip(names, printed)):
         right.plot(r["top1"], len(names) - 1 - k, "o", color=COLOURS[name], ms=6, mec="white", mew=0.6)
-        right.annotate(f"{r['top1']:.1f}", (r["top1"], len(names) - 1 - k), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7)
+        right.annotate(
+            f"{r['top1']:.1f}",
+            (r["top1"], len(names) - 1 - k),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
     right.set_yticks(range(len(names)), [""] * len(names))
     right.set_ylim(ax.get_ylim())
     right.set_xlim(min(r["top1"] for r in printed) - 0.7, max(r["top1"] for r in printed) + 1.0)
@@ -121,14 +160,45 @@ def fig7a_figure(record: dict[str, Any]) -> plt.Figure:
     rows = record["fig7a"]
     n = [int(r["name"][1:]) for r in rows]
     for k in range(len(record["seeds"])):
-        ax.plot(n, [r["top1"]["per_seed"][k] for r in rows], "o-", color="#9db8cc", lw=0.7, ms=2.5, zorder=2, label="one seed each" if k == 0 else None)
+        ax.plot(
+            n,
+            [r["top1"]["per_seed"][k] for r in rows],
+            "o-",
+            color="#9db8cc",
+            lw=0.7,
+            ms=2.5,
+            zorder=2,
+            label="one seed each" if k == 0 else None,
+        )
     mean, low, high = ([r["top1"][key] for r in rows] for key in ("mean", "low", "high"))
     reach = [[m - a for m, a in zip(mean, low)], [b - m for m, b in zip(mean, high)]]
-    ax.errorbar(n, mean, yerr=reach, color=COLOURS["both"], marker="o", ms=5.5, mec="white", mew=0.6, lw=1.5, elinewidth=1.3, capsize=2.5, zorder=3,
-                label="mean, 95 % interval")
+    ax.errorbar(
+        n,
+        mean,
+        yerr=reach,
+        color=COLOURS["both"],
+        marker="o",
+        ms=5.5,
+        mec="white",
+        mew=0.6,
+        lw=1.5,
+        elinewidth=1.3,
+        capsize=2.5,
+        zorder=3,
+        label="mean, 95 % interval",
+    )
     for x, y in zip(n, mean):
-        ax.annotate(f"{y:.1f}", (x, y), xytext=(5, -9), textcoords="offset points", fontsize=7, color=COLOURS["both"], fontweight="bold", zorder=4,
-                    path_effects=[withStroke(linewidth=2.2, foreground="white")])
+        ax.annotate(
+            f"{y:.1f}",
+            (x, y),
+            xytext=(5, -9),
+            textcoords="offset points",
+            fontsize=7,
+            color=COLOURS["both"],
+            fontweight="bold",
+            zorder=4,
+            path_effects=[withStroke(linewidth=2.2, foreground="white")],
+        )
     ax.set_xticks(n)
     ax.set_xlim(n[0] - 0.3, n[-1] + 0.6)
     ax.set_xlabel("Number of sub-texts N")
@@ -161,17 +231,46 @@ def readings_figure(record: dict[str, Any]) -> plt.Figure:
         y -= 1.15
     page.forest(ax, rows)
     for at, text, note in ticks:
-        ax.annotate(text, (-0.62, at), xycoords=("axes fraction", "data"), xytext=(0 if note else 8, 0), textcoords="offset points", va="center", fontsize=7,
-                    fontweight="bold" if note else "normal", annotation_clip=False)
+        ax.annotate(
+            text,
+            (-0.62, at),
+            xycoords=("axes fraction", "data"),
+            xytext=(0 if note else 8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            fontweight="bold" if note else "normal",
+            annotation_clip=False,
+        )
         if note:
-            ax.annotate(note, (0.0, at), xycoords=("axes fraction", "data"), va="center", fontsize=6.5, style="italic", color="#666666", zorder=4,
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
+            ax.annotate(
+                note,
+                (0.0, at),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=6.5,
+                style="italic",
+                color="#666666",
+                zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )
     ax.set_yticks([])
     ax.set_ylim(y + 0.3, 0.9)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("Difference in top-1 accuracy to the default [points], tower frozen")
-    ax.set_title(f"What each open reading is worth: {record['profile']} profile, {page.count(record)}, 95 % intervals", loc="left", x=-0.62)
-    page.verdict_legend(ax, [d["verdict"] for _, d in rows], loc="upper left", bbox_to_anchor=(-0.64, -0.025), ncols=3, columnspacing=1.0)
+    ax.set_title(
+        f"What each open reading is worth: {record['profile']} profile, {page.count(record)}, 95 % intervals",
+        loc="left",
+        x=-0.62,
+    )
+    page.verdict_legend(
+        ax,
+        [d["verdict"] for _, d in rows],
+        loc="upper left",
+        bbox_to_anchor=(-0.64, -0.025),
+        ncols=3,
+        columnspacing=1.0,
+    )
     return fig
 
 
@@ -180,32 +279,81 @@ def readings_figure(record: dict[str, Any]) -> plt.Figure:
 
 def as_markdown(record: dict[str, Any]) -> str:
     """The page ``ablations.md``: measured rows, paired differences, readings, verdicts; the paper's own rows apart."""
-    return "\n\n".join([
-        page.head(record, "Table 2e, Figure 7a and the open readings", page.videos(record)),
-        "## Claims", page.claims_markdown(record),
-        "## Table 2e: the two embeddings, tower fine-tuned", rows_markdown(record, "table2e"), differences_markdown(record, "table2e"), "![Table 2e](table2e.png)",
-        "## Figure 7a: number of sub-texts", rows_markdown(record, "fig7a"), differences_markdown(record, "fig7a"), "![Figure 7a](fig7a.png)",
-        "## Beside them: BIKE's head, and a residual around the FFNs", rows_markdown(record, "tuned"), differences_markdown(record, "tuned"),
-        "## The same on a frozen tower", rows_markdown(record, "frozen"), differences_markdown(record, "frozen"),
-        "## What each open reading is worth", f"SFAR on the frozen tower with one field changed (DEVIATIONS.md says why each is open). {readings_text(record)}",
-        readings_markdown(record), "![Readings](readings.png)",
-        "Intervals resample seeds and videos; differences are paired over both.",
-        "## Table 2e as printed (transcribed, Kinetics-400)", paper_markdown(), "## Figure 7a as described (transcribed)", paper_fig7a_markdown(),
-        "## Where the numbers come from", page.provenance_markdown(record)])
+    return "\n\n".join(
+        [
+            page.head(record, "Table 2e, Figure 7a and the open readings", page.videos(record)),
+            "## Claims",
+            page.claims_markdown(record),
+            "## Table 2e: the two embeddings, tower fine-tuned",
+            rows_markdown(record, "table2e"),
+            differences_markdown(record, "table2e"),
+            "![Table 2e](table2e.png)",
+            "## Figure 7a: number of sub-texts",
+            rows_markdown(record, "fig7a"),
+            differences_markdown(record, "fig7a"),
+            "![Figure 7a](fig7a.png)",
+            "## Beside them: BIKE's head, and a residual around the FFNs",
+            rows_markdown(record, "tuned"),
+            differences_markdown(record, "tuned"),
+            "## The same on a frozen tower",
+            rows_markdown(record, "frozen"),
+            differences_markdown(record, "frozen"),
+            "## What each open reading is worth",
+            f"SFAR on the frozen tower with one field changed (DEVIATIONS.md says why each is open). {readings_text(record)}",
+            readings_markdown(record),
+            "![Readings](readings.png)",
+            "Intervals resample seeds and videos; differences are paired over both.",
+            "## Table 2e as printed (transcribed, Kinetics-400)",
+            paper_markdown(),
+            "## Figure 7a as described (transcribed)",
+            paper_fig7a_markdown(),
+            "## Where the numbers come from",
+            page.provenance_markdown(record),
+        ]
+    )
 
 
 def text(record: dict[str, Any]) -> str:
     """For the terminal: the tables and the verdicts."""
-    return "\n\n".join([rows_markdown(record, "table2e"), rows_markdown(record, "fig7a"), readings_markdown(record), page.claims_markdown(record)])
+    return "\n\n".join(
+        [
+            rows_markdown(record, "table2e"),
+            rows_markdown(record, "fig7a"),
+            readings_markdown(record),
+            page.claims_markdown(record),
+        ]
+    )
 
 
 def csv_table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Every row and difference, a number a cell."""
     columns = ["part", "name", "against", "title", *page.SUMMARY, "verdict"]
-    rows = [[*line, None] for part in ("table2e", "fig7a", "tuned", "frozen", "readings") for r in record[part]
-            for line in page.csv_rows(r, part, r["name"], None, f"{r['of']}: {r['title']}" if part == "readings" else r["title"])]
+    rows = [
+        [*line, None]
+        for part in ("table2e", "fig7a", "tuned", "frozen", "readings")
+        for r in record[part]
+        for line in page.csv_rows(
+            r, part, r["name"], None, f"{r['of']}: {r['title']}" if part == "readings" else r["title"]
+        )
+    ]
     for d in [*record["differences"], *(r["difference"] for r in record["readings"])]:
-        rows.append(["difference", d["name"], d["against"], None, "top1", d["mean"], None, d["low"], d["high"], None, None, None, d["verdict"]])
+        rows.append(
+            [
+                "difference",
+                d["name"],
+                d["against"],
+                None,
+                "top1",
+                d["mean"],
+                None,
+                d["low"],
+                d["high"],
+                None,
+                None,
+                None,
+                d["verdict"],
+            ]
+        )
     return columns, rows
 
 
@@ -213,13 +361,28 @@ def _latex(record: dict[str, Any]) -> list[tuple[list[str], list[list[Any]], str
     columns = ["", "Top-1 [%]", "std", "low", "high", "Top-5 [%]"]
     line = lambda r: [r["title"], *(r["top1"][k] for k in ("mean", "std", "low", "high")), r["top5"]["mean"]]  # noqa: E731
     what = f"{record['profile']} profile, {page.count(record)}; low, high: 95 % interval over seeds and videos"
-    readings = [[r["of"], r["title"], r["top1"]["mean"], *(r["difference"][k] for k in ("mean", "low", "high"))] for r in record["readings"]]
-    return [(columns, [line(r) for r in record["table2e"]], f"Coarse and fine embedding (Table 2e), tower fine-tuned. {what}."),
-            (columns, [line(r) for r in record["fig7a"]], f"Number of sub-texts (Figure 7a), tower fine-tuned. {what}."),
-            (["Of what", "Reading", "Top-1 [%]", "Difference", "low", "high"], readings, f"Open readings against the default, tower frozen. {what}.")]
+    readings = [
+        [r["of"], r["title"], r["top1"]["mean"], *(r["difference"][k] for k in ("mean", "low", "high"))]
+        for r in record["readings"]
+    ]
+    return [
+        (
+            columns,
+            [line(r) for r in record["table2e"]],
+            f"Coarse and fine embedding (Table 2e), tower fine-tuned. {what}.",
+        ),
+        (columns, [line(r) for r in record["fig7a"]], f"Number of sub-texts (Figure 7a), tower fine-tuned. {what}."),
+        (
+            ["Of what", "Reading", "Top-1 [%]", "Difference", "low", "high"],
+            readings,
+            f"Open readings against the default, tower frozen. {what}.",
+        ),
+    ]
 
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``ablations.{csv,md,tex,json}`` and ``table2e``, ``fig7a``, ``readings`` as .png and .svg into ``out``; returns their paths."""
     figures = {"table2e": table2e_figure(record), "fig7a": fig7a_figure(record), "readings": readings_figure(record)}
-    return page.write(out, "ablations", record, as_markdown(record), csv_table(record), figures, "Ablations", _latex(record))
+    return page.write(
+        out, "ablations", record, as_markdown(record), csv_table(record), figures, "Ablations", _latex(record)
+    )

@@ -26,12 +26,39 @@ from sfar.storyboard.write import truth
 # Roles of the methods: mean pooling, and the four rows of Table 8. "flat" is SFAR's own head with nearly equal weights on the frames (temperature
 # 1, which the paper prints): what is left of the gain against it is not the head's, but the weights'. Only the frozen sweep has it.
 _VARIANTS = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
-_FLAT = next(Variant("frozen/flat", title, "sfar", (*study.FROZEN, *changes)) for _, title, changes in ablations.READINGS if ("model.frame_temperature", 1.0) in changes)
+_FLAT = next(
+    Variant("frozen/flat", title, "sfar", (*study.FROZEN, *changes))
+    for _, title, changes in ablations.READINGS
+    if ("model.frame_temperature", 1.0) in changes
+)
 TOWERS: dict[str, dict[str, Variant]] = {
-    "fine-tuned": {role: _VARIANTS[name] for role, name in (("mean", "clip"), ("single", "single"), ("coarse", "coarse"), ("fine", "fine"), ("fusion", "both"))},
-    "frozen": {"mean": _VARIANTS["frozen/vanilla"], "flat": _FLAT, "single": _VARIANTS["frozen/single"], "coarse": _VARIANTS["frozen/coarse"],
-               "fine": _VARIANTS["frozen/fine"], "fusion": _VARIANTS["frozen/both"]}}
-TITLES = {"mean": "Mean pooling", "flat": "SFAR, nearly equal weights", "single": "Single", "coarse": "Coarse", "fine": "Fine", "fusion": "Fusion"}
+    "fine-tuned": {
+        role: _VARIANTS[name]
+        for role, name in (
+            ("mean", "clip"),
+            ("single", "single"),
+            ("coarse", "coarse"),
+            ("fine", "fine"),
+            ("fusion", "both"),
+        )
+    },
+    "frozen": {
+        "mean": _VARIANTS["frozen/vanilla"],
+        "flat": _FLAT,
+        "single": _VARIANTS["frozen/single"],
+        "coarse": _VARIANTS["frozen/coarse"],
+        "fine": _VARIANTS["frozen/fine"],
+        "fusion": _VARIANTS["frozen/both"],
+    },
+}
+TITLES = {
+    "mean": "Mean pooling",
+    "flat": "SFAR, nearly equal weights",
+    "single": "Single",
+    "coarse": "Coarse",
+    "fine": "Fine",
+    "fusion": "Fusion",
+}
 ROWS = ("single", "coarse", "fine", "fusion")  # Table 8
 OURS = ROWS[1:]
 TYPES = {"Ambi": "ambiguous", "Non": "non_uniform"}  # as Table 8 calls the scores -> key of a class in the record
@@ -49,10 +76,15 @@ class Dose:
     title: str
 
 
-DOSES = {"irrelevant": Dose((0, .15, .3, .45, .6, 1), False, "true share of irrelevant frames"),
-         "overlap": Dose((0, .65, .82, 1), True, "true ambiguity of the class (overlap)"),
-         "disagreement": Dose((0, .7, .8, .9, 1), False, "true non-uniformity of the video (disagreement)")}
-FOUND = {f"found by a_{w}": f"weight that a_{w} puts on frames of the action, above equal weights" for w in ("coarse", "fine")}
+DOSES = {
+    "irrelevant": Dose((0, 0.15, 0.3, 0.45, 0.6, 1), False, "true share of irrelevant frames"),
+    "overlap": Dose((0, 0.65, 0.82, 1), True, "true ambiguity of the class (overlap)"),
+    "disagreement": Dose((0, 0.7, 0.8, 0.9, 1), False, "true non-uniformity of the video (disagreement)"),
+}
+FOUND = {
+    f"found by a_{w}": f"weight that a_{w} puts on frames of the action, above equal weights"
+    for w in ("coarse", "fine")
+}
 OVER = {"mean": "mean pooling", "single": "single granularity", "flat": "the same head with nearly equal weights"}
 PER = 0.1  # slopes over a dose are of a tenth
 
@@ -64,23 +96,29 @@ Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def subset_mean(mask: np.ndarray) -> Statistic:
     """Mean over the videos of ``mask`` [V]; NaN where none of them was drawn."""
+
     def measure(y: np.ndarray, w: np.ndarray) -> np.ndarray:
         total = (w * mask).sum(-1)
         return np.divide((y * w * mask).sum(-1), total, out=np.full(total.shape, np.nan), where=total > 0)
+
     return measure
 
 
 def slope(x: np.ndarray) -> Statistic:
     """Least-squares slope over ``x`` [V]; NaN where it does not vary."""
+
     def measure(y: np.ndarray, w: np.ndarray) -> np.ndarray:
         w = w / w.sum(-1, keepdims=True)
         dx = x - (w * x).sum(-1, keepdims=True)
-        var = (w * dx ** 2).sum(-1)
+        var = (w * dx**2).sum(-1)
         return np.divide((w * dx * y).sum(-1), var, out=np.full(var.shape, np.nan), where=var > 1e-12)
+
     return measure
 
 
-def resample(values: np.ndarray, measure: Statistic, groups: np.ndarray | None = None, seed: int = 0, draws: int | None = None) -> dict[str, float] | None:
+def resample(
+    values: np.ndarray, measure: Statistic, groups: np.ndarray | None = None, seed: int = 0, draws: int | None = None
+) -> dict[str, float] | None:
     """Value and 95 % interval of ``measure(per-video mean over seeds [B, V], weight of each video [B, V]) -> [B]`` of ``values`` [seeds, V].
 
     Seeds and videos are resampled; with ``groups`` [V] (classes) whole groups in place of videos: videos of a class share its ambiguity, and
@@ -112,6 +150,7 @@ def in_bins(x: np.ndarray, edges: tuple[float, ...]) -> list[np.ndarray]:
 
 # --- the record ---
 
+
 def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Ambiguous score of every class [C] and non-uniform score of every video of ``paths`` [V], from the untrained CLIP."""
     clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
@@ -124,7 +163,9 @@ def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarr
     return A.ambiguous_score(sigma), A.non_uniform_score(A.frame_similarity(sigma, predictions))
 
 
-def _cells(of: dict[str, Any], masks: dict[Any, np.ndarray], key: str, value: dict[str, np.ndarray]) -> tuple[list[dict], list[dict]]:
+def _cells(
+    of: dict[str, Any], masks: dict[Any, np.ndarray], key: str, value: dict[str, np.ndarray]
+) -> tuple[list[dict], list[dict]]:
     """Accuracy of the four methods on each set of videos, and the gain of the three over single granularity."""
     rows, gains = [], []
     for name, mask in masks.items():
@@ -138,15 +179,37 @@ def _cells(of: dict[str, Any], masks: dict[Any, np.ndarray], key: str, value: di
     return rows, gains
 
 
-def _trend(of: str, name: str, against: str | None, values: np.ndarray, x: np.ndarray, unit: str, groups: np.ndarray | None) -> list[dict[str, Any]]:
+def _trend(
+    of: str, name: str, against: str | None, values: np.ndarray, x: np.ndarray, unit: str, groups: np.ndarray | None
+) -> list[dict[str, Any]]:
     """Slope of ``values`` over ``x`` as a row of the record; none where ``x`` does not vary."""
     found = resample(values, slope(x), groups)
-    return [{"of": of, "name": name, "against": against, "unit": unit, **found, "verdict": stats.verdict(found["low"], found["high"])}] if found else []
+    return (
+        [
+            {
+                "of": of,
+                "name": name,
+                "against": against,
+                "unit": unit,
+                **found,
+                "verdict": stats.verdict(found["low"], found["high"]),
+            }
+        ]
+        if found
+        else []
+    )
 
 
 def _tower(value: dict[str, np.ndarray], labels: np.ndarray, degree: dict[str, np.ndarray]) -> dict[str, Any]:
     """Tables 8 and 9 and the trends over degrees, from hits [seeds, V] by role."""
-    out: dict[str, Any] = {"overall": [{"method": m, **stats.summary(v)} for m, v in value.items()], "table8": [], "gains8": [], "table9": [], "gains9": [], "trends": []}
+    out: dict[str, Any] = {
+        "overall": [{"method": m, **stats.summary(v)} for m, v in value.items()],
+        "table8": [],
+        "gains8": [],
+        "table9": [],
+        "gains9": [],
+        "trends": [],
+    }
     hardest = {}
     for kind, d in degree.items():
         per_video = d[labels]
@@ -156,17 +219,32 @@ def _tower(value: dict[str, np.ndarray], labels: np.ndarray, degree: dict[str, n
         hardest[kind] = per_video == A.DEGREES
         ranked = per_video > 0
         for m in ROWS:
-            out["trends"] += _trend(kind, m, None, value[m][:, ranked], per_video[ranked], "points per degree", labels[ranked])
+            out["trends"] += _trend(
+                kind, m, None, value[m][:, ranked], per_video[ranked], "points per degree", labels[ranked]
+            )
         for m in OURS:
-            out["trends"] += _trend(kind, m, "single", (value[m] - value["single"])[:, ranked], per_video[ranked], "points per degree", labels[ranked])
+            out["trends"] += _trend(
+                kind,
+                m,
+                "single",
+                (value[m] - value["single"])[:, ranked],
+                per_video[ranked],
+                "points per degree",
+                labels[ranked],
+            )
     out["table9"], out["gains9"] = _cells({}, hardest, "set", value)
     both = lambda v: stats.overlapping([v[:, mask] for mask in hardest.values()], list(hardest.values()))  # noqa: E731
     for m in ROWS:
         mean, low, high = stats.bootstrap_mean(both(value[m]))
-        out["table9"].append({"set": "average", "method": m, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+        out["table9"].append(
+            {"set": "average", "method": m, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
+        )
     for m, against in (*((m, "single") for m in OURS), ("fusion", "coarse"), ("fusion", "fine"), ("coarse", "fine")):
         if against != "single":
-            out["gains9"] += [study.difference(m, against, value[m][:, mask], value[against][:, mask], set=kind) for kind, mask in hardest.items()]
+            out["gains9"] += [
+                study.difference(m, against, value[m][:, mask], value[against][:, mask], set=kind)
+                for kind, mask in hardest.items()
+            ]
         out["gains9"].append(study.difference(m, against, both(value[m]), both(value[against]), set="average"))
     return out
 
@@ -176,7 +254,9 @@ def _extra_weight(runs: list[dict[str, Any]], which: str) -> np.ndarray:
     return np.array([r["relevant_mass"][which] for r in runs]) - np.array(runs[0]["relevant_mass"]["uniform"])
 
 
-def _dose(value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.ndarray], runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _dose(
+    value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.ndarray], runs: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
     """Accuracy and gains by bin of each dose, slopes of the gains, also over the extra weight that the trained model's own importance puts on
     frames of the action. ``runs``: by role, of fusion and where there is one of the control."""
     out: dict[str, Any] = {"levels": [], "bins": [], "trends": [], "extra_weight": []}
@@ -186,7 +266,9 @@ def _dose(value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.n
         for (low_edge, high_edge), mask in zip(zip(d.edges, d.edges[1:]), in_bins(x, d.edges)):
             if mask.any():
                 where = {"dose": key, "from": low_edge, "to": high_edge, "videos": int(mask.sum())}
-                out["levels"] += [{**where, "method": m, "mean": round(float(v[:, mask].mean()), 4)} for m, v in value.items()]
+                out["levels"] += [
+                    {**where, "method": m, "mean": round(float(v[:, mask].mean()), 4)} for m, v in value.items()
+                ]
         for name, against in CONTRASTS:
             if against not in value:
                 continue
@@ -194,8 +276,20 @@ def _dose(value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.n
             for (low_edge, high_edge), mask in zip(zip(d.edges, d.edges[1:]), in_bins(x, d.edges)):
                 found = resample(gain, subset_mean(mask), groups) if mask.any() else None
                 if found:
-                    out["bins"].append({"dose": key, "name": name, "against": against, "from": low_edge, "to": high_edge, "x": round(float(x[mask].mean()), 4),
-                                        "videos": int(mask.sum()), "mean": found["value"], "low": found["low"], "high": found["high"]})
+                    out["bins"].append(
+                        {
+                            "dose": key,
+                            "name": name,
+                            "against": against,
+                            "from": low_edge,
+                            "to": high_edge,
+                            "x": round(float(x[mask].mean()), 4),
+                            "videos": int(mask.sum()),
+                            "mean": found["value"],
+                            "low": found["low"],
+                            "high": found["high"],
+                        }
+                    )
             out["trends"] += _trend(key, name, against, gain, x / PER, "points per 0.1", groups)
     uniform = np.array(runs["fusion"][0]["relevant_mass"]["uniform"])
     mixed = (uniform > 0) & (uniform < 1)
@@ -204,26 +298,59 @@ def _dose(value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.n
             x = _extra_weight(runs["fusion"], which).mean(0)[mixed]
             for against in ("mean", "flat", "single"):
                 if against in value:
-                    out["trends"] += _trend(of, "fusion", against, (value["fusion"] - value[against])[:, mixed], x / PER, "points per 0.1", None)
+                    out["trends"] += _trend(
+                        of,
+                        "fusion",
+                        against,
+                        (value["fusion"] - value[against])[:, mixed],
+                        x / PER,
+                        "points per 0.1",
+                        None,
+                    )
             for role, r in runs.items():
                 mean, low, high = stats.bootstrap_mean(100 * _extra_weight(r, which)[:, mixed])
-                out["extra_weight"].append({"method": role, "importance": which, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+                out["extra_weight"].append(
+                    {
+                        "method": role,
+                        "importance": which,
+                        "mean": round(mean, 4),
+                        "low": round(low, 4),
+                        "high": round(high, 4),
+                    }
+                )
     out["mixed_videos"] = int(mixed.sum())
     return out
 
 
-def _ranking(classes: dict[str, np.ndarray], videos: dict[str, np.ndarray], labels: np.ndarray, true_class: dict[str, np.ndarray] | None,
-             true_video: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def _ranking(
+    classes: dict[str, np.ndarray],
+    videos: dict[str, np.ndarray],
+    labels: np.ndarray,
+    true_class: dict[str, np.ndarray] | None,
+    true_video: dict[str, np.ndarray],
+) -> list[dict[str, Any]]:
     """Spearman's rho of each score with each truth, classes or videos resampled. The first truth of each score is the primary one."""
     pairs = [("ambiguous", "classes", k, classes["ambiguous"], v) for k, v in (true_class or {}).items()]
     pairs += [("non_uniform", "videos", k, videos["non_uniform"], v) for k, v in true_video.items()]
-    pairs += [("non_uniform", "classes", k, classes["non_uniform"], A.class_means(v, labels, len(classes["non_uniform"]))) for k, v in true_video.items()]
+    pairs += [
+        ("non_uniform", "classes", k, classes["non_uniform"], A.class_means(v, labels, len(classes["non_uniform"])))
+        for k, v in true_video.items()
+    ]
     out = []
     for score, unit, name, x, y in pairs:
         known = np.isfinite(x) & np.isfinite(y)
         if known.sum() > 2 and np.ptp(x[known]) > 0 and np.ptp(y[known]) > 0:
             rho = stats.correlation(x[known], y[known][:, None, None], draws=DRAWS)["rho"]
-            out.append({"score": score, "over": unit, "truth": name, "n": int(known.sum()), **rho, "verdict": stats.verdict(rho["low"], rho["high"])})
+            out.append(
+                {
+                    "score": score,
+                    "over": unit,
+                    "truth": name,
+                    "n": int(known.sum()),
+                    **rho,
+                    "verdict": stats.verdict(rho["low"], rho["high"]),
+                }
+            )
     return out
 
 
@@ -236,7 +363,10 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
     ambiguous, non_uniform = _scores(profile, data, paths)
     per_class = {"ambiguous": ambiguous, "non_uniform": A.class_means(non_uniform, labels, len(names))}
     degree = {kind: A.degrees(per_class[key]) for kind, key in TYPES.items()}
-    record: dict[str, Any] = {"data": {**study.about(tuned), "hardest": {k: int((d == A.DEGREES).sum()) for k, d in degree.items()}}, "towers": {}}
+    record: dict[str, Any] = {
+        "data": {**study.about(tuned), "hardest": {k: int((d == A.DEGREES).sum()) for k, d in degree.items()}},
+        "towers": {},
+    }
     known = "irrelevant" in tuned[0]
     true_class, true_video = None, {}
     if known:
@@ -247,25 +377,46 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
             true_class = A.true_ambiguity({c: ACTIVITIES[c] for c in names})
         record["ranking"] = _ranking(per_class, {"non_uniform": non_uniform}, labels, true_class, true_video)
         digits = lambda v: np.asarray(v, float).round(4).tolist()  # noqa: E731
-        record["videos"] = {"label": labels.tolist(), "non_uniform": digits(non_uniform), **{k: digits(v) for k, v in true_video.items()}}
+        record["videos"] = {
+            "label": labels.tolist(),
+            "non_uniform": digits(non_uniform),
+            **{k: digits(v) for k, v in true_video.items()},
+        }
     record["class_scores"] = []
     for i, c in enumerate(names):
-        row = {"class": c, **{k: round(float(v[i]), 4) if np.isfinite(v[i]) else None for k, v in per_class.items()}, **{f"degree_{k}": int(d[i]) for k, d in degree.items()}}
-        record["class_scores"].append(row | ({"truth": {k: round(float(v[i]), 4) for k, v in true_class.items()}} if true_class else {}))
+        row = {
+            "class": c,
+            **{k: round(float(v[i]), 4) if np.isfinite(v[i]) else None for k, v in per_class.items()},
+            **{f"degree_{k}": int(d[i]) for k, d in degree.items()},
+        }
+        record["class_scores"].append(
+            row | ({"truth": {k: round(float(v[i]), 4) for k, v in true_class.items()}} if true_class else {})
+        )
     for tower, roles in TOWERS.items():
         value = {role: study.hits(by[v.name]) for role, v in roles.items()}
         record["towers"][tower] = _tower(value, labels, degree)
         if known and true_class:
-            dose = {"irrelevant": true_video["irrelevant"], "overlap": true_class["overlap"][labels], "disagreement": true_video["disagreement"]}
-            record["towers"][tower]["dose"] = _dose(value, labels, dose, {role: by[roles[role].name] for role in ("fusion", "flat") if role in roles})
+            dose = {
+                "irrelevant": true_video["irrelevant"],
+                "overlap": true_class["overlap"][labels],
+                "disagreement": true_video["disagreement"],
+            }
+            record["towers"][tower]["dose"] = _dose(
+                value, labels, dose, {role: by[roles[role].name] for role in ("fusion", "flat") if role in roles}
+            )
     ranked = _ranking_claims(record)
-    record["claims"] = [*_claims(record["towers"]["fine-tuned"]), *ranked, *_dose_claims(record["towers"]["fine-tuned"])]
+    record["claims"] = [
+        *_claims(record["towers"]["fine-tuned"]),
+        *ranked,
+        *_dose_claims(record["towers"]["fine-tuned"]),
+    ]
     record["frozen_claims"] = [*_claims(record["towers"]["frozen"]), *_dose_claims(record["towers"]["frozen"])]
     record["seconds"] = study.seconds(by)
     return record
 
 
 # --- claims ---
+
 
 def find_trend(rows: list[dict[str, Any]], of: str, name: str, against: str | None) -> dict[str, Any] | None:
     """One slope, None if it could not be measured."""
@@ -278,31 +429,94 @@ def _claims(tower: dict[str, Any]) -> list[dict[str, Any]]:
     words = {"Ambi": "ambiguous", "Non": "non-uniform"}
     for kind, word in words.items():
         if t := find_trend(tower["trends"], kind, "single", None):
-            out.append(claims.row(f"the higher the {word} degree, the lower the accuracy of single granularity", "Table 8; section 4.2, \"most difficult\"", "no trend",
-                                  -t["value"], -t["high"], -t["low"], "points per degree"))
+            out.append(
+                claims.row(
+                    f"the higher the {word} degree, the lower the accuracy of single granularity",
+                    'Table 8; section 4.2, "most difficult"',
+                    "no trend",
+                    -t["value"],
+                    -t["high"],
+                    -t["low"],
+                    "points per degree",
+                )
+            )
     for kind, m in (("Ambi", "coarse"), ("Non", "fine"), ("Ambi", "fusion"), ("Non", "fusion")):
         rows = [g for g in tower["gains8"] if (g["type"], g["name"]) == (kind, m)]
-        out.append(claims.best(f"{m} is ahead of single granularity at every {words[kind]} degree", "Table 8, Fig. 2f", [(f"Single, degree {r['degree']}", r) for r in rows]))
+        out.append(
+            claims.best(
+                f"{m} is ahead of single granularity at every {words[kind]} degree",
+                "Table 8, Fig. 2f",
+                [(f"Single, degree {r['degree']}", r) for r in rows],
+            )
+        )
     gain = {(g["name"], g["against"], g["set"]): g for g in tower["gains9"]}
 
     def said(text: str, source: str, name: str, against: str, which: str) -> None:
         g = gain[name, against, which]
         out.append(claims.row(text, source, TITLES[against], g["mean"], g["low"], g["high"]))
 
-    said("coarse helps on the most ambiguous classes (paper: +1.5)", "Table 8, degree 10; section 3.2", "coarse", "single", "Ambi")
-    said("fine helps on the most non-uniform classes (paper: +2.1)", "Table 8, degree 10; section 3.3", "fine", "single", "Non")
-    said("coarse helps more than fine on the most ambiguous classes (paper: -1.0)", "sections 3.2, 3.3", "coarse", "fine", "Ambi")
+    said(
+        "coarse helps on the most ambiguous classes (paper: +1.5)",
+        "Table 8, degree 10; section 3.2",
+        "coarse",
+        "single",
+        "Ambi",
+    )
+    said(
+        "fine helps on the most non-uniform classes (paper: +2.1)",
+        "Table 8, degree 10; section 3.3",
+        "fine",
+        "single",
+        "Non",
+    )
+    said(
+        "coarse helps more than fine on the most ambiguous classes (paper: -1.0)",
+        "sections 3.2, 3.3",
+        "coarse",
+        "fine",
+        "Ambi",
+    )
     g = gain["coarse", "fine", "Non"]
-    out.append(claims.row("fine helps more than coarse on the most non-uniform classes (paper: -0.7)", "section 3.3", TITLES["coarse"], -g["mean"], -g["high"], -g["low"]))
+    out.append(
+        claims.row(
+            "fine helps more than coarse on the most non-uniform classes (paper: -0.7)",
+            "section 3.3",
+            TITLES["coarse"],
+            -g["mean"],
+            -g["high"],
+            -g["low"],
+        )
+    )
     said("SFAR is ahead of single granularity on the Ambi set (paper: +2.9)", "Table 9", "fusion", "single", "Ambi")
     said("SFAR is ahead of single granularity on the Non set (paper: +2.9)", "Table 9", "fusion", "single", "Non")
-    said("SFAR is ahead of single granularity on the average of both sets (paper: +2.9; +2.6 of the second best, ATM)", "Table 9, section 4.2", "fusion", "single", "average")
+    said(
+        "SFAR is ahead of single granularity on the average of both sets (paper: +2.9; +2.6 of the second best, ATM)",
+        "Table 9, section 4.2",
+        "fusion",
+        "single",
+        "average",
+    )
     for kind in TYPES:
-        out.append(claims.best(f"fusion is the best of the four on the {kind} set", "Table 8, degree 10; Table 9", [(TITLES[m], gain["fusion", m, kind]) for m in ROWS[:-1]]))
+        out.append(
+            claims.best(
+                f"fusion is the best of the four on the {kind} set",
+                "Table 8, degree 10; Table 9",
+                [(TITLES[m], gain["fusion", m, kind]) for m in ROWS[:-1]],
+            )
+        )
     for kind, m in (("Ambi", "coarse"), ("Non", "fine"), ("Ambi", "fusion"), ("Non", "fusion")):
         if t := find_trend(tower["trends"], kind, m, "single"):
-            out.append(claims.row(f"the gain of {m} over single granularity rises with the {words[kind]} degree", "sections 1, 3.2, 3.3", "no trend",
-                                  t["value"], t["low"], t["high"], "points per degree"))
+            out.append(
+                claims.row(
+                    f"the gain of {m} over single granularity rises with the {words[kind]} degree",
+                    "sections 1, 3.2, 3.3",
+                    "no trend",
+                    t["value"],
+                    t["low"],
+                    t["high"],
+                    "points per degree",
+                )
+            )
     return out
 
 
@@ -310,12 +524,40 @@ def _ranking_claims(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Whether the label-free scores measure what they are called."""
     out = []
     for score, over, name, text in (
-            ("ambiguous", "classes", "overlap", "the ambiguous score ranks classes by the time they share with another class (Spearman's rho)"),
-            ("non_uniform", "videos", "disagreement", "the non-uniform score ranks videos by the true disagreement of their frames (Spearman's rho)"),
-            ("non_uniform", "videos", "unevenness", "the non-uniform score ranks videos by how unevenly their actions share the time (Spearman's rho)")):
-        r = next((r for r in record.get("ranking", ()) if (r["score"], r["over"], r["truth"]) == (score, over, name)), None)
+        (
+            "ambiguous",
+            "classes",
+            "overlap",
+            "the ambiguous score ranks classes by the time they share with another class (Spearman's rho)",
+        ),
+        (
+            "non_uniform",
+            "videos",
+            "disagreement",
+            "the non-uniform score ranks videos by the true disagreement of their frames (Spearman's rho)",
+        ),
+        (
+            "non_uniform",
+            "videos",
+            "unevenness",
+            "the non-uniform score ranks videos by how unevenly their actions share the time (Spearman's rho)",
+        ),
+    ):
+        r = next(
+            (r for r in record.get("ranking", ()) if (r["score"], r["over"], r["truth"]) == (score, over, name)), None
+        )
         if r:
-            out.append(claims.row(text, "appendix A.2" if name != "unevenness" else "section 1, appendix A.2", "no correlation", r["value"], r["low"], r["high"], ""))
+            out.append(
+                claims.row(
+                    text,
+                    "appendix A.2" if name != "unevenness" else "section 1, appendix A.2",
+                    "no correlation",
+                    r["value"],
+                    r["low"],
+                    r["high"],
+                    "",
+                )
+            )
     return out
 
 
@@ -325,16 +567,34 @@ def _dose_claims(tower: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     rows = tower["dose"]["trends"]
     has_flat = any(t["against"] == "flat" for t in rows)
-    wanted = [("irrelevant", m, "mean", "sections 1, 3.2, 3.3") for m in OURS] + [("irrelevant", "fusion", "single", "sections 1, 2")]
+    wanted = [("irrelevant", m, "mean", "sections 1, 3.2, 3.3") for m in OURS] + [
+        ("irrelevant", "fusion", "single", "sections 1, 2")
+    ]
     wanted += [("irrelevant", "fusion", "flat", "sections 3.2, 3.3")] * has_flat
-    wanted += [("overlap", "coarse", "mean", "section 3.2"), ("overlap", "coarse", "single", "section 3.2"), ("overlap", "fusion", "single", "section 1"),
-               ("disagreement", "fine", "mean", "section 3.3"), ("disagreement", "fine", "single", "section 3.3"), ("disagreement", "fusion", "single", "section 1")]
+    wanted += [
+        ("overlap", "coarse", "mean", "section 3.2"),
+        ("overlap", "coarse", "single", "section 3.2"),
+        ("overlap", "fusion", "single", "section 1"),
+        ("disagreement", "fine", "mean", "section 3.3"),
+        ("disagreement", "fine", "single", "section 3.3"),
+        ("disagreement", "fusion", "single", "section 1"),
+    ]
     wanted += [(of, "fusion", "flat" if has_flat else "mean", "sections 3.2, 3.3, Fig. 6") for of in FOUND]
     out = []
     for of, name, against, source in wanted:
         if t := find_trend(rows, of, name, against):
             what = DOSES[of].title if of in DOSES else FOUND[of]
-            out.append(claims.row(f"the gain of {name} over {OVER[against]} rises with the {what}", source, "no trend", t["value"], t["low"], t["high"], t["unit"]))
+            out.append(
+                claims.row(
+                    f"the gain of {name} over {OVER[against]} rises with the {what}",
+                    source,
+                    "no trend",
+                    t["value"],
+                    t["low"],
+                    t["high"],
+                    t["unit"],
+                )
+            )
     return out
 
 

@@ -16,9 +16,22 @@ from sfar.report import style, tables
 PARTS = ("head", "overhead", "reader", "pipeline", "step", "scaling")
 MODE = "forward+backward"  # what the panels of the head show
 HEADS = {"literal": ("#D55E00", "s", "literal"), "fast": ("#0072B2", "o", "SFAR")}
-AXES = {"videos": "videos B", "classes": "classes C", "frames": "frames L", "subtexts": "sub-texts N", "words": "words of a text"}
-READERS = {"sfar": ("#0072B2", "o"), "sfar, walk kept": ("#56B4E9", "o"), "sfar, in the guarded process": ("#009E73", "D"), "PyAV, seek to each": ("#CC79A7", "^"),
-           "PyAV, decode through": ("#E69F00", "v"), "every frame (read_all)": ("#999999", "s"), "decord, bare": ("#444444", "_")}
+AXES = {
+    "videos": "videos B",
+    "classes": "classes C",
+    "frames": "frames L",
+    "subtexts": "sub-texts N",
+    "words": "words of a text",
+}
+READERS = {
+    "sfar": ("#0072B2", "o"),
+    "sfar, walk kept": ("#56B4E9", "o"),
+    "sfar, in the guarded process": ("#009E73", "D"),
+    "PyAV, seek to each": ("#CC79A7", "^"),
+    "PyAV, decode through": ("#E69F00", "v"),
+    "every frame (read_all)": ("#999999", "s"),
+    "decord, bare": ("#444444", "_"),
+}
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
@@ -68,7 +81,15 @@ def _head_panel(ax: plt.Axes, record: dict[str, Any], name: str, what: str) -> N
         if what == "time":
             seconds = [p[MODE]["seconds"][which] for p in points]
             ys = [s["median"] for s in seconds]
-            ax.errorbar(xs, ys, [[s["median"] - s["min"] for s in seconds], [s["max"] - s["median"] for s in seconds]], color=colour, fmt="none", lw=0.8, capsize=2)
+            ax.errorbar(
+                xs,
+                ys,
+                [[s["median"] - s["min"] for s in seconds], [s["max"] - s["median"] for s in seconds]],
+                color=colour,
+                fmt="none",
+                lw=0.8,
+                capsize=2,
+            )
         else:
             ys = [p[MODE]["bytes"][which] / 1e6 for p in points]
         ax.plot(xs, ys, color=colour, marker=marker, ms=4, lw=1.2)
@@ -99,11 +120,23 @@ def _overhead_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
         h = r["head_percent"]
         ax.barh(k, h["median"], 0.5, color="#0072B2")
         ax.plot([h["min"], h["max"]], [k, k], color="black", lw=1)
-        ax.annotate(f"{h['median']:.2f} %", (h["max"], k), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5)
+        ax.annotate(
+            f"{h['median']:.2f} %", (h["max"], k), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7.5
+        )
     kind = "GPU" if record["device"] == "cuda" else "CPU"
     limit = next(t["limit"] for t in record["targets"] if t["name"].endswith(kind))
     ax.axvline(limit, color="#D55E00", ls="--", lw=1.2)
-    ax.annotate(f"target {limit:g} %", (limit, 1), xycoords=("data", "axes fraction"), xytext=(-3, -3), textcoords="offset points", ha="right", va="top", fontsize=7.5, color="#D55E00")
+    ax.annotate(
+        f"target {limit:g} %",
+        (limit, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-3, -3),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=7.5,
+        color="#D55E00",
+    )
     ax.set_yticks(range(len(rows)), [f"{kind}, {r['precision']}" for r in rows])
     ax.set_ylim(-0.8, len(rows) - 0.2)
     ax.set_xlim(0, 1.3 * max(limit, *(r["head_percent"]["max"] for r in rows)))
@@ -140,7 +173,9 @@ def _reader_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
 
 def _absent(ax: plt.Axes, part: str) -> None:
     ax.axis("off")
-    ax.text(0.5, 0.5, f"not measured: sfar bench {part}", transform=ax.transAxes, ha="center", va="center", color="#777777")
+    ax.text(
+        0.5, 0.5, f"not measured: sfar bench {part}", transform=ax.transAxes, ha="center", va="center", color="#777777"
+    )
 
 
 def figure(records: dict[str, dict[str, Any]]) -> plt.Figure:
@@ -152,7 +187,13 @@ def figure(records: dict[str, dict[str, Any]]) -> plt.Figure:
         grid = top.subplots(2, len(AXES), sharex="col")
         for axes, what in zip(grid, ("time", "memory")):
             _head_row(list(axes), records["head"], what)
-        top.suptitle(f"Head, forward and backward, around {_size(records['head'])}", fontsize=9, fontweight="bold", x=0.01, ha="left")
+        top.suptitle(
+            f"Head, forward and backward, around {_size(records['head'])}",
+            fontsize=9,
+            fontweight="bold",
+            x=0.01,
+            ha="left",
+        )
         for which, (colour, marker, label) in HEADS.items():
             grid[0][0].plot([], [], color=colour, marker=marker, ms=4, label=label)
         top.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
@@ -178,77 +219,196 @@ def _spread(s: dict[str, float], unit: str = "") -> str:
 def targets_markdown(records: dict[str, dict[str, Any]]) -> str:
     """All targets with the measured value and whether it was reached."""
     verdict = {True: "yes", False: "**no**", None: "not measured"}
-    rows = [[t["name"], f"{'at least' if t['at_least'] else 'at most'} {t['limit']:g} {t['unit']}", None if t["value"] is None else f"{t['value']:.3g} {t['unit']}", verdict[t["reached"]]]
-            for r in records.values() for t in r["targets"]]
+    rows = [
+        [
+            t["name"],
+            f"{'at least' if t['at_least'] else 'at most'} {t['limit']:g} {t['unit']}",
+            None if t["value"] is None else f"{t['value']:.3g} {t['unit']}",
+            verdict[t["reached"]],
+        ]
+        for r in records.values()
+        for t in r["targets"]
+    ]
     return tables.markdown(["What", "Target", "Measured (median)", "Reached"], rows)
 
 
 def _head_markdown(r: dict[str, Any]) -> str:
-    base = [[mode, _spread(p["seconds"]["literal"], " s"), _spread(p["seconds"]["fast"], " s"), _spread(p["time_ratio"]), f"{p['bytes']['literal'] / 1e6:,.0f} MB",
-             f"{p['bytes']['fast'] / 1e6:,.0f} MB", f"{p['memory_ratio']:.3g}", f"{p['largest_difference']:.1g}"] for mode, p in r["at_base"].items()]
-    grown = [[mode, name, *(f"{g[which][what]:.2f}" for what in ("time", "memory") for which in ("literal", "fast"))] for mode, names in r["growth"].items() for name, g in names.items()]
+    base = [
+        [
+            mode,
+            _spread(p["seconds"]["literal"], " s"),
+            _spread(p["seconds"]["fast"], " s"),
+            _spread(p["time_ratio"]),
+            f"{p['bytes']['literal'] / 1e6:,.0f} MB",
+            f"{p['bytes']['fast'] / 1e6:,.0f} MB",
+            f"{p['memory_ratio']:.3g}",
+            f"{p['largest_difference']:.1g}",
+        ]
+        for mode, p in r["at_base"].items()
+    ]
+    grown = [
+        [mode, name, *(f"{g[which][what]:.2f}" for what in ("time", "memory") for which in ("literal", "fast"))]
+        for mode, names in r["growth"].items()
+        for name, g in names.items()
+    ]
     same, kept = r["time_ratio_without_onednn"], {k: v for k, v in r["resident_bytes"].items() if v}
-    library = ("\n\nSFAR's head multiplies large matrices by oneDNN (`sfar/products.py`), the literal head by `torch.mm`, as PyTorch does by itself. With oneDNN switched off for both the ratios of time are "
-               + ", ".join(f"{_spread(s)} ({mode})" for mode, s in same.items()) + ".") if same else ""
-    extra = f"\n\nRise of a fresh process's resident memory, forward and backward: {', '.join(f'{k} {v / 1e6:,.0f} MB' for k, v in kept.items())}." if kept else ""
-    return "\n\n".join([
-        "Ratios are literal / SFAR. The literal head (`sfar/bench_literal.py`) computes every position of the 77-token window and gives the same logits (checked before "
-        f"anything is timed). Memory: {r['memory_is']}. Base: {_size(r)}; words on average.",
-        tables.markdown(["Mode", "Time, literal", "Time, SFAR", "Ratio", "Memory, literal", "Memory, SFAR", "Ratio", "Largest difference of a logit"], base),
-        "Exponents of growth (slope in log-log), one variable at a time:",
-        tables.markdown(["Mode", "Variable", "Time, literal", "Time, SFAR", "Memory, literal", "Memory, SFAR"], grown)]) + library + extra
+    library = (
+        (
+            "\n\nSFAR's head multiplies large matrices by oneDNN (`sfar/products.py`), the literal head by `torch.mm`, as PyTorch does by itself. With oneDNN switched off for both the ratios of time are "
+            + ", ".join(f"{_spread(s)} ({mode})" for mode, s in same.items())
+            + "."
+        )
+        if same
+        else ""
+    )
+    extra = (
+        f"\n\nRise of a fresh process's resident memory, forward and backward: {', '.join(f'{k} {v / 1e6:,.0f} MB' for k, v in kept.items())}."
+        if kept
+        else ""
+    )
+    return (
+        "\n\n".join(
+            [
+                "Ratios are literal / SFAR. The literal head (`sfar/bench_literal.py`) computes every position of the 77-token window and gives the same logits (checked before "
+                f"anything is timed). Memory: {r['memory_is']}. Base: {_size(r)}; words on average.",
+                tables.markdown(
+                    [
+                        "Mode",
+                        "Time, literal",
+                        "Time, SFAR",
+                        "Ratio",
+                        "Memory, literal",
+                        "Memory, SFAR",
+                        "Ratio",
+                        "Largest difference of a logit",
+                    ],
+                    base,
+                ),
+                "Exponents of growth (slope in log-log), one variable at a time:",
+                tables.markdown(
+                    ["Mode", "Variable", "Time, literal", "Time, SFAR", "Memory, literal", "Memory, SFAR"], grown
+                ),
+            ]
+        )
+        + library
+        + extra
+    )
 
 
 def _overhead_markdown(r: dict[str, Any]) -> str:
-    rows = [[x["precision"], _spread(x["seconds"]["clip"], " s"), _spread(x["seconds"]["head"], " s"), _spread(x["head_percent"], " %"), _spread(x["whole_percent"], " %")] for x in r["rows"]]
-    return (f"{r['model']}, {r['videos']} videos of {r['frames']} frames of {r['image_size']} pixels, {r['classes']} classes, {r['subtexts']} sub-texts, evaluation. The head alone is the number to "
-            "believe; the whole minus the encoding, pair by pair, is mostly noise.\n\n"
-            + tables.markdown(["Precision of the tower", "CLIP's encoding", "SFAR's head", "Head / encoding", "Whole / encoding - 1"], rows))
+    rows = [
+        [
+            x["precision"],
+            _spread(x["seconds"]["clip"], " s"),
+            _spread(x["seconds"]["head"], " s"),
+            _spread(x["head_percent"], " %"),
+            _spread(x["whole_percent"], " %"),
+        ]
+        for x in r["rows"]
+    ]
+    return (
+        f"{r['model']}, {r['videos']} videos of {r['frames']} frames of {r['image_size']} pixels, {r['classes']} classes, {r['subtexts']} sub-texts, evaluation. The head alone is the number to "
+        "believe; the whole minus the encoding, pair by pair, is mostly noise.\n\n"
+        + tables.markdown(
+            ["Precision of the tower", "CLIP's encoding", "SFAR's head", "Head / encoding", "Whole / encoding - 1"],
+            rows,
+        )
+    )
 
 
 def _reader_markdown(r: dict[str, Any]) -> str:
-    rows = [[s["set"], f"{s['first']['width']}x{s['first']['height']}", name, _spread(t, " ms"), _spread(s["ratios"][name])] for s in r["sets"] for name, t in s["milliseconds"].items()]
-    return (f"Ratios to {r['against']}, video by video; one thread; files in the system's cache. \"sfar\" walks the packets each time, \"walk kept\" does not. Storyboard videos are "
-            "scaled while they are read; decord misreads such widths, gives them as stored, and so has less to do.\n\n" + tables.markdown(["Videos", "Stored", "Reader", "Time", "Ratio"], rows))
+    rows = [
+        [s["set"], f"{s['first']['width']}x{s['first']['height']}", name, _spread(t, " ms"), _spread(s["ratios"][name])]
+        for s in r["sets"]
+        for name, t in s["milliseconds"].items()
+    ]
+    return (
+        f'Ratios to {r["against"]}, video by video; one thread; files in the system\'s cache. "sfar" walks the packets each time, "walk kept" does not. Storyboard videos are '
+        "scaled while they are read; decord misreads such widths, gives them as stored, and so has less to do.\n\n"
+        + tables.markdown(["Videos", "Stored", "Reader", "Time", "Ratio"], rows)
+    )
 
 
 def _pipeline_markdown(r: dict[str, Any]) -> str:
     loading = [[x["input"], x["workers"], _spread(x["clips_per_second"])] for x in r["loading"]]
     steps = [[x["model"], x["videos"], x["precision"], _spread(x["clips_per_second"])] for x in r["steps"]]
-    waits = [[x["model"], x["input"], x["workers"], f"{x['read_over_trained']:.3g}", x["waits"]] for x in r["who_waits"]]
-    return "\n\n".join([tables.markdown(["Input", "Workers", "Clips/s"], loading), tables.markdown(["Training step", "Videos", "Precision", "Clips/s"], steps),
-                        tables.markdown(["Model", "Input", "Best workers", "Read / trained", "Who waits"], waits)])
+    waits = [
+        [x["model"], x["input"], x["workers"], f"{x['read_over_trained']:.3g}", x["waits"]] for x in r["who_waits"]
+    ]
+    return "\n\n".join(
+        [
+            tables.markdown(["Input", "Workers", "Clips/s"], loading),
+            tables.markdown(["Training step", "Videos", "Precision", "Clips/s"], steps),
+            tables.markdown(["Model", "Input", "Best workers", "Read / trained", "Who waits"], waits),
+        ]
+    )
 
 
 def _step_markdown(r: dict[str, Any]) -> str:
-    out = [f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']}). FLOPs: {r['flops_are']}."]
+    out = [
+        f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']}). FLOPs: {r['flops_are']}."
+    ]
     for s in r["settings"]:
-        rows = [[v["name"], f"{v['steps_per_second']:.3g}", f"{v['clips_per_second']:.3g}", f"{v['flops_per_second'] / 1e9:,.0f}", f"{100 * v['share_of_peak']:.1f} %", _spread(v["speed_ratio"]),
-                 f"{v['first_seconds']:.3g} s"] for v in s["variants"]]
-        out += [f"{s['model']}, a step of {s['videos']} x {r['frames']} frames of {s['image_size']} pixels, {r['classes']} classes:",
-                tables.markdown(["Variant", "Steps/s", "Clips/s", "GFLOP/s", "Of the peak", f"Speed / {s['base']}", "First step"], rows)]
+        rows = [
+            [
+                v["name"],
+                f"{v['steps_per_second']:.3g}",
+                f"{v['clips_per_second']:.3g}",
+                f"{v['flops_per_second'] / 1e9:,.0f}",
+                f"{100 * v['share_of_peak']:.1f} %",
+                _spread(v["speed_ratio"]),
+                f"{v['first_seconds']:.3g} s",
+            ]
+            for v in s["variants"]
+        ]
+        out += [
+            f"{s['model']}, a step of {s['videos']} x {r['frames']} frames of {s['image_size']} pixels, {r['classes']} classes:",
+            tables.markdown(
+                ["Variant", "Steps/s", "Clips/s", "GFLOP/s", "Of the peak", f"Speed / {s['base']}", "First step"], rows
+            ),
+        ]
         out += [f"{name}: failed ({why})" for name, why in s["failed"].items()]
     return "\n\n".join(out)
 
 
 def _scaling_markdown(r: dict[str, Any]) -> str:
-    rows = [[x["processes"], _spread(x["clips_per_second"]), _spread(x["speed_ratio"]), f"{100 * x['efficiency']:.0f} %"] for x in r["rows"]]
-    return "`sfar train sfar` under torchrun, one thread each, start-up not counted.\n\n" + tables.markdown(["Processes", "Clips/s", "Speed / 1 process", "Efficiency"], rows)
+    rows = [
+        [x["processes"], _spread(x["clips_per_second"]), _spread(x["speed_ratio"]), f"{100 * x['efficiency']:.0f} %"]
+        for x in r["rows"]
+    ]
+    return "`sfar train sfar` under torchrun, one thread each, start-up not counted.\n\n" + tables.markdown(
+        ["Processes", "Clips/s", "Speed / 1 process", "Efficiency"], rows
+    )
 
 
-_PAGES = {"head": _head_markdown, "overhead": _overhead_markdown, "reader": _reader_markdown, "pipeline": _pipeline_markdown, "step": _step_markdown, "scaling": _scaling_markdown}
+_PAGES = {
+    "head": _head_markdown,
+    "overhead": _overhead_markdown,
+    "reader": _reader_markdown,
+    "pipeline": _pipeline_markdown,
+    "step": _step_markdown,
+    "scaling": _scaling_markdown,
+}
 
 
 def _measured(p: dict[str, Any]) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     load = f", load {p['load']:.1f}" if p["load"] is not None else ""
-    return (f"`{p['command']}` at revision {p['revision']}, {p['date']}, {p['seconds']:,.0f} s; {p['hardware']}; {p['threads']} threads{load}; Python {p['python']}, {versions}"
-            + (". **Quick: tiny sizes, these numbers mean little**" if p["quick"] else ""))
+    return (
+        f"`{p['command']}` at revision {p['revision']}, {p['date']}, {p['seconds']:,.0f} s; {p['hardware']}; {p['threads']} threads{load}; Python {p['python']}, {versions}"
+        + (". **Quick: tiny sizes, these numbers mean little**" if p["quick"] else "")
+    )
 
 
 def as_markdown(records: dict[str, dict[str, Any]]) -> str:
     """The page: targets, figure, a section for each part."""
-    out = ["# Benchmark", "Ratios within one run, contenders in turn; medians with quartiles. `make bench` measures again.", "![Benchmark](bench.png)", "## Targets", targets_markdown(records)]
+    out = [
+        "# Benchmark",
+        "Ratios within one run, contenders in turn; medians with quartiles. `make bench` measures again.",
+        "![Benchmark](bench.png)",
+        "## Targets",
+        targets_markdown(records),
+    ]
     for part, r in records.items():
         out += [f"## {part.capitalize()}: {r['title']}", _PAGES[part](r), _measured(r["provenance"])]
     return "\n\n".join(out) + "\n"

@@ -8,14 +8,29 @@ from typing import Any
 from sfar.report.stats import verdict
 
 # As tables and figures call the methods.
-NAMES = {"vanilla": "Vanilla CLIP (zero-shot)", "clip": "Baseline (CLIP)", "temporal": "Baseline (Temporal)",
-         "single": "Single granularity (BIKE)", "sfar": "SFAR"}
+NAMES = {
+    "vanilla": "Vanilla CLIP (zero-shot)",
+    "clip": "Baseline (CLIP)",
+    "temporal": "Baseline (Temporal)",
+    "single": "Single granularity (BIKE)",
+    "sfar": "SFAR",
+}
 
 
-def row(claim: str, source: str, against: str, mean: float, low: float, high: float, unit: str = "points", decided: str = "") -> dict[str, Any]:
+def row(
+    claim: str, source: str, against: str, mean: float, low: float, high: float, unit: str = "points", decided: str = ""
+) -> dict[str, Any]:
     """A claim with its verdict: of "the value is above zero" from the interval, unless ``decided`` says otherwise."""
-    return {"claim": claim, "source": source, "verdict": decided or verdict(low, high), "against": against, "unit": unit,
-            "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
+    return {
+        "claim": claim,
+        "source": source,
+        "verdict": decided or verdict(low, high),
+        "against": against,
+        "unit": unit,
+        "mean": round(mean, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+    }
 
 
 def best(claim: str, source: str, rivals: Sequence[tuple[str, dict[str, Any]]], unit: str = "points") -> dict[str, Any]:
@@ -32,18 +47,34 @@ def best(claim: str, source: str, rivals: Sequence[tuple[str, dict[str, Any]]], 
 
 def highest(record: dict[str, Any]) -> dict[str, Any]:
     """Table 1: "the highest top-1 accuracy". Against each other method measured, SFAR's paired difference in one single view (``best``)."""
-    return best("SFAR has the highest top-1 accuracy", "Table 1, section 4.2",
-                [(d["against"], d) for d in record["differences"] if d["views"] == "1x1" and d["metric"] == "top1"])
+    return best(
+        "SFAR has the highest top-1 accuracy",
+        "Table 1, section 4.2",
+        [(d["against"], d) for d in record["differences"] if d["views"] == "1x1" and d["metric"] == "top1"],
+    )
 
 
 def finds_frames(record: dict[str, Any], which: str) -> dict[str, Any]:
     """Sections 3.2, 3.3: coarse or fine importance falls on frames that show the action more than equal weights would."""
     r = record["importance"][which]
-    return row(f"a_{which} puts more weight than equal weights on frames that show an action of the class", "sections 3.2, 3.3, Fig. 6", "equal weights",
-               r["gain"], r["gain_low"], r["gain_high"])
+    return row(
+        f"a_{which} puts more weight than equal weights on frames that show an action of the class",
+        "sections 3.2, 3.3, Fig. 6",
+        "equal weights",
+        r["gain"],
+        r["gain_low"],
+        r["gain_high"],
+    )
 
 
 def fine_sharper(record: dict[str, Any]) -> dict[str, Any]:
     """Section 3.3: a_fine allocates larger scores than a_coarse to prominent frames."""
     r = record["importance"]["fine_minus_coarse"]
-    return row("a_fine puts more weight on those frames than a_coarse", "section 3.3, Fig. 6", "a_coarse", r["mean"], r["low"], r["high"])
+    return row(
+        "a_fine puts more weight on those frames than a_coarse",
+        "section 3.3, Fig. 6",
+        "a_coarse",
+        r["mean"],
+        r["low"],
+        r["high"],
+    )

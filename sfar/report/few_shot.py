@@ -14,7 +14,10 @@ from sfar.experiment import is_drawn, need_sets
 from sfar.report import claims, stats, study
 from sfar.report.study import FROZEN, Variant
 
-SETS = {"storyboard": ("storyboard-hmdb51", "storyboard-ucf101", "storyboard-kinetics"), "real": ("hmdb51", "ucf101", "kinetics400")}
+SETS = {
+    "storyboard": ("storyboard-hmdb51", "storyboard-ucf101", "storyboard-kinetics"),
+    "real": ("hmdb51", "ucf101", "kinetics400"),
+}
 SHOTS = (2, 4, 8, 16)
 TUNED_SHOTS = (2, 16)
 TUNED_SETS = 1  # how many of the sets have fine-tuned cells too: such a run takes thirty times as long
@@ -34,7 +37,11 @@ def sweep(profile: Profile) -> str:
 def _variant(profile: Profile, data: str, k: int, method: str, epoch: str, tower: str, draws: int = 1) -> Variant:
     changes = list(study.protocol(profile, data, method != "vanilla"))
     if method != "vanilla":
-        changes += [("data.shots", k), ("train.few_shot_epoch", epoch)] + ([("data.shot_draws", draws)] if draws > 1 else []) + (list(FROZEN) if tower == "frozen" else [])
+        changes += (
+            [("data.shots", k), ("train.few_shot_epoch", epoch)]
+            + ([("data.shot_draws", draws)] if draws > 1 else [])
+            + (list(FROZEN) if tower == "frozen" else [])
+        )
     name = "/".join([data, str(k), method, epoch, tower] + ([f"{draws} lists"] if draws > 1 else []))
     return Variant(name, claims.NAMES[method], method, tuple(changes), seeded_list=method != "vanilla")
 
@@ -45,7 +52,13 @@ def variants(profile: Profile) -> list[tuple[dict[str, Any], Variant]]:
     cells = [(d, k, m, e, tower, 1) for d in data for k in SHOTS for m in METHODS for e in ("repeat", "once")]
     cells += [(d, k, "sfar", "repeat", tower, PROCESSES) for d in data for k in SHOTS]
     cells += [(d, k, m, "repeat", "fine-tuned", 1) for d, k in _tuned(profile) for m in ("clip", "sfar")]
-    return [({"dataset": d, "shots": k, "method": m, "epoch": e, "tower": t, "lists": n}, _variant(profile, d, k, m, e, t, n)) for d, k, m, e, t, n in cells]
+    return [
+        (
+            {"dataset": d, "shots": k, "method": m, "epoch": e, "tower": t, "lists": n},
+            _variant(profile, d, k, m, e, t, n),
+        )
+        for d, k, m, e, t, n in cells
+    ]
 
 
 def _tuned(profile: Profile) -> list[tuple[str, int]]:
@@ -65,21 +78,54 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         runs = by[v.name]
         key = (what["dataset"], what["shots"], what["method"], what["epoch"], what["tower"], what["lists"])
         value[key] = study.hits(runs)
-        record["cells"].append({**what, "clips": [r["training"]["clips"] for r in runs] if runs[0]["training"] else None,
-                                "repeats": runs[0]["training"]["repeats"] if runs[0]["training"] else None, **study.row(v, runs)})
+        record["cells"].append(
+            {
+                **what,
+                "clips": [r["training"]["clips"] for r in runs] if runs[0]["training"] else None,
+                "repeats": runs[0]["training"]["repeats"] if runs[0]["training"] else None,
+                **study.row(v, runs),
+            }
+        )
     full = {d: by[_variant(profile, d, SHOTS[-1], "sfar", "repeat", tower).name] for d in names}
-    record["data"] = {d: study.about(runs) | {"shots": SHOTS[-1], "repeats": runs[0]["training"]["repeats"]} for d, runs in full.items()}
-    record["differences_cells"] = [study.difference("sfar", m, value[d, k, "sfar", "repeat", tower, 1], value[d, k, m, "repeat", tower, 1], dataset=d, shots=k, tower=tower)
-                                   for d in names for k in SHOTS for m in METHODS[:-1]]
-    record["differences_cells"] += [study.difference("sfar", "clip", value[d, k, "sfar", "repeat", "fine-tuned", 1], value[d, k, "clip", "repeat", "fine-tuned", 1], dataset=d, shots=k,
-                                                     tower="fine-tuned") for d, k in _tuned(profile)]
+    record["data"] = {
+        d: study.about(runs) | {"shots": SHOTS[-1], "repeats": runs[0]["training"]["repeats"]}
+        for d, runs in full.items()
+    }
+    record["differences_cells"] = [
+        study.difference(
+            "sfar",
+            m,
+            value[d, k, "sfar", "repeat", tower, 1],
+            value[d, k, m, "repeat", tower, 1],
+            dataset=d,
+            shots=k,
+            tower=tower,
+        )
+        for d in names
+        for k in SHOTS
+        for m in METHODS[:-1]
+    ]
+    record["differences_cells"] += [
+        study.difference(
+            "sfar",
+            "clip",
+            value[d, k, "sfar", "repeat", "fine-tuned", 1],
+            value[d, k, "clip", "repeat", "fine-tuned", 1],
+            dataset=d,
+            shots=k,
+            tower="fine-tuned",
+        )
+        for d, k in _tuned(profile)
+    ]
     record["averages"], record["differences"] = _averages(profile, value)
     record["claims"] = _claims(record)
     record["seconds"] = study.seconds(by)
     return record
 
 
-def _strata(profile: Profile, value: dict[tuple, np.ndarray], method: str, epoch: str, lists: int = 1) -> list[np.ndarray]:
+def _strata(
+    profile: Profile, value: dict[tuple, np.ndarray], method: str, epoch: str, lists: int = 1
+) -> list[np.ndarray]:
     """Per data set the mean over K: [seeds, videos]. The zero-shot row is the same for every seed."""
     n = len(profile.seeds)
     out = []
@@ -94,14 +140,41 @@ def _averages(profile: Profile, value: dict[tuple, np.ndarray]) -> tuple[list[di
     for epoch in ("repeat", "once"):
         for m in METHODS:
             mean, low, high = stats.bootstrap_strata(_strata(profile, value, m, epoch))
-            rows.append({"method": m, "epoch": epoch, "lists": 1, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+            rows.append(
+                {
+                    "method": m,
+                    "epoch": epoch,
+                    "lists": 1,
+                    "mean": round(mean, 4),
+                    "low": round(low, 4),
+                    "high": round(high, 4),
+                }
+            )
     mean, low, high = stats.bootstrap_strata(_strata(profile, value, "sfar", "repeat", PROCESSES))
-    rows.append({"method": "sfar", "epoch": "repeat", "lists": PROCESSES, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
+    rows.append(
+        {
+            "method": "sfar",
+            "epoch": "repeat",
+            "lists": PROCESSES,
+            "mean": round(mean, 4),
+            "low": round(low, 4),
+            "high": round(high, 4),
+        }
+    )
 
     def pair(a: tuple, b: tuple) -> None:
         delta = [x - y for x, y in zip(_strata(profile, value, *a), _strata(profile, value, *b))]
         mean, low, high = stats.bootstrap_strata(delta)
-        differences.append({"name": list(a), "against": list(b), "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4), "verdict": stats.verdict(low, high)})
+        differences.append(
+            {
+                "name": list(a),
+                "against": list(b),
+                "mean": round(mean, 4),
+                "low": round(low, 4),
+                "high": round(high, 4),
+                "verdict": stats.verdict(low, high),
+            }
+        )
 
     for epoch in ("repeat", "once"):
         for m in METHODS[:-1]:
@@ -115,10 +188,24 @@ def _claims(record: dict[str, Any]) -> list[dict[str, Any]]:
     find = {(tuple(d["name"]), tuple(d["against"])): d for d in record["differences"]}
     out = []
     for epoch in ("repeat", "once"):
-        out.append(claims.best(f"SFAR has the highest average over K and data sets (epoch: {epoch})", "Table 3, section 4.2",
-                               [(claims.NAMES[m], find[("sfar", epoch, 1), (m, epoch, 1)]) for m in METHODS[:-1]]))
+        out.append(
+            claims.best(
+                f"SFAR has the highest average over K and data sets (epoch: {epoch})",
+                "Table 3, section 4.2",
+                [(claims.NAMES[m], find[("sfar", epoch, 1), (m, epoch, 1)]) for m in METHODS[:-1]],
+            )
+        )
     d = find[("sfar", "repeat", PROCESSES), ("sfar", "repeat", 1)]
-    out.append(claims.row(f"an unseeded list in each of {PROCESSES} processes raises the average", "BIKE train.py (not a claim of the paper)", "one list", d["mean"], d["low"], d["high"]))
+    out.append(
+        claims.row(
+            f"an unseeded list in each of {PROCESSES} processes raises the average",
+            "BIKE train.py (not a claim of the paper)",
+            "one list",
+            d["mean"],
+            d["low"],
+            d["high"],
+        )
+    )
     return out
 
 

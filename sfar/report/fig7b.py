@@ -35,10 +35,14 @@ def group_names(profile: Profile, groups: Sequence[str] = ()) -> list[str]:
     drawn = profile.data.dataset == "storyboard-kinetics" and not profile.data.root
     names = list(groups) or (list(GROUPS) if drawn else [])
     if not drawn and set(names) & set(GROUPS):
-        raise ConfigError(f"{', '.join(sorted(set(names) & set(GROUPS)))}: the storyboard world's groups do not describe the classes of {profile.data.dataset}; "
-                          "give a label set with bundled sub-texts, such as kinetics400, or JSON files")
+        raise ConfigError(
+            f"{', '.join(sorted(set(names) & set(GROUPS)))}: the storyboard world's groups do not describe the classes of {profile.data.dataset}; "
+            "give a label set with bundled sub-texts, such as kinetics400, or JSON files"
+        )
     if len(set(names)) != len(names) or len(names) < 3:
-        raise ConfigError(f"expected at least three different groups of sub-texts, got {', '.join(names) or 'none'}: give JSON files written by `sfar subtexts generate`")
+        raise ConfigError(
+            f"expected at least three different groups of sub-texts, got {', '.join(names) or 'none'}: give JSON files written by `sfar subtexts generate`"
+        )
     return names
 
 
@@ -49,8 +53,18 @@ def with_group(profile: Profile, name: str) -> Profile:
 
 def jobs(profile: Profile, data: Dataset, names: Sequence[str]) -> list[Job]:
     """SFAR with every group on every seed. The bundled bank's runs are those of Table 1, views included, so that they are made once."""
-    return [Job(with_group(profile, g), data, "sfar", s, "4x3" if g == "bank" else "1x1", UNSEEN if g == "bank" and data.drawn else ())
-            for g in names for s in profile.seeds[:SEEDS]]
+    return [
+        Job(
+            with_group(profile, g),
+            data,
+            "sfar",
+            s,
+            "4x3" if g == "bank" else "1x1",
+            UNSEEN if g == "bank" and data.drawn else (),
+        )
+        for g in names
+        for s in profile.seeds[:SEEDS]
+    ]
 
 
 def inputs(profile: Profile, groups: Sequence[str] = ()) -> str:
@@ -72,27 +86,42 @@ def measure(profile: Profile, groups: Sequence[str] = (), workers: int | None = 
     data = dataset(profile)
     runs = run_all(jobs(profile, data, names), workers, "training with each group")
     seeds = profile.seeds[:SEEDS]
-    by = {g: runs[i * len(seeds):(i + 1) * len(seeds)] for i, g in enumerate(names)}
+    by = {g: runs[i * len(seeds) : (i + 1) * len(seeds)] for i, g in enumerate(names)}
     hit = lambda r, k: 100.0 * (np.array(r["views"]["1x1"]["ranks"]) < k)  # noqa: E731
     hits = np.stack([[hit(r, 1) for r in by[g]] for g in names])
     clip = load_clip(profile.model.clip, profile.model.pretrained)
     scores = {g: score(subtexts_of(with_group(profile, g), data.classes), clip, profile.model.prompt) for g in names}
     record: dict[str, Any] = {
-        "figure": "fig7b", "profile": profile.name, "inputs": version, "seeds": list(seeds),
-        "data": {"val_videos": hits.shape[2], "classes": len(data.classes)}, "groups": []}
+        "figure": "fig7b",
+        "profile": profile.name,
+        "inputs": version,
+        "seeds": list(seeds),
+        "data": {"val_videos": hits.shape[2], "classes": len(data.classes)},
+        "groups": [],
+    }
     for i, g in enumerate(names):
         s = scores[g]
-        record["groups"].append({
-            "name": g, "title": GROUPS[g].title if g in GROUPS else g, "kind": GROUPS[g].kind if g in GROUPS else "file",
-            "tpp": {r: round(s.mean(r), 4) for r in READINGS}, "sigma": round(float(s.sigma.mean()), 4), "delta": round(float(s.delta.mean()), 4),
-            "top1": stats.summary(hits[i]), "top5": stats.summary(np.stack([hit(r, 5) for r in by[g]]))})
+        record["groups"].append(
+            {
+                "name": g,
+                "title": GROUPS[g].title if g in GROUPS else g,
+                "kind": GROUPS[g].kind if g in GROUPS else "file",
+                "tpp": {r: round(s.mean(r), 4) for r in READINGS},
+                "sigma": round(float(s.sigma.mean()), 4),
+                "delta": round(float(s.delta.mean()), 4),
+                "top1": stats.summary(hits[i]),
+                "top5": stats.summary(np.stack([hit(r, 5) for r in by[g]])),
+            }
+        )
     record["correlations"] = _correlations(record, names, scores, hits)
     record["claims"] = _claims(record, names, hits)
     record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile, sum(r["seconds"] for r in runs))
     return record
 
 
-def _correlations(record: dict[str, Any], names: list[str], scores: dict[str, Any], hits: np.ndarray) -> list[dict[str, Any]]:
+def _correlations(
+    record: dict[str, Any], names: list[str], scores: dict[str, Any], hits: np.ndarray
+) -> list[dict[str, Any]]:
     """Of accuracy with TPP and with its logarithm, under both readings, with all groups and without those of one phrase."""
     out = []
     several = [i for i, g in enumerate(names) if g not in ONE_PHRASE]
@@ -102,7 +131,15 @@ def _correlations(record: dict[str, Any], names: list[str], scores: dict[str, An
             for which, keep in (("all", range(len(names))), ("without one phrase", several)):
                 keep = list(keep)
                 if which == "all" or 3 <= len(keep) < len(names):
-                    out.append({"reading": reading, "x": scale, "groups": len(keep), "which": which, **stats.correlation(values[keep], hits[keep])})
+                    out.append(
+                        {
+                            "reading": reading,
+                            "x": scale,
+                            "groups": len(keep),
+                            "which": which,
+                            **stats.correlation(values[keep], hits[keep]),
+                        }
+                    )
     return out
 
 
@@ -115,17 +152,42 @@ def _claims(record: dict[str, Any], names: list[str], hits: np.ndarray) -> list[
     out = []
     for reading in READINGS:
         c = find(record, reading, "TPP")
-        for key, text in (("r", "TPP and top-1 are positively correlated (linear, r)"), ("rho", "TPP and top-1 are positively correlated (ranks, Spearman's rho)")):
-            out.append(claims.row(f"{text}, reading {reading!r}", "section 4.3, Fig. 7b", "no correlation", c[key]["value"], c[key]["low"], c[key]["high"], ""))
+        for key, text in (
+            ("r", "TPP and top-1 are positively correlated (linear, r)"),
+            ("rho", "TPP and top-1 are positively correlated (ranks, Spearman's rho)"),
+        ):
+            out.append(
+                claims.row(
+                    f"{text}, reading {reading!r}",
+                    "section 4.3, Fig. 7b",
+                    "no correlation",
+                    c[key]["value"],
+                    c[key]["low"],
+                    c[key]["high"],
+                    "",
+                )
+            )
     accuracy = hits.mean((1, 2))
     for reading in READINGS:
         chosen = int(np.argmax([g["tpp"][reading] for g in record["groups"]]))
         best = max((i for i in range(len(names)) if i != chosen), key=lambda i: accuracy[i])
-        out.append(claims.row(f"the group of highest TPP ({names[chosen]}), reading {reading!r}, has the highest top-1", "section 3.1, Table 2d", names[best],
-                              *stats.bootstrap_mean(hits[chosen] - hits[best])))
+        out.append(
+            claims.row(
+                f"the group of highest TPP ({names[chosen]}), reading {reading!r}, has the highest top-1",
+                "section 3.1, Table 2d",
+                names[best],
+                *stats.bootstrap_mean(hits[chosen] - hits[best]),
+            )
+        )
     if {"bank", "scene"} <= set(names):
-        out.append(claims.row("sub-texts from the class name beat sub-texts full of one video's scene", "appendix B, Table 14", "scene",
-                              *stats.bootstrap_mean(hits[names.index("bank")] - hits[names.index("scene")])))
+        out.append(
+            claims.row(
+                "sub-texts from the class name beat sub-texts full of one video's scene",
+                "appendix B, Table 14",
+                "scene",
+                *stats.bootstrap_mean(hits[names.index("bank")] - hits[names.index("scene")]),
+            )
+        )
     return out
 
 
@@ -134,8 +196,13 @@ def load(profile: Profile, groups: Sequence[str] = ()) -> dict[str, Any]:
     return R.current(path(profile, groups), inputs(profile, groups), MAKE)
 
 
-def fig7b(profile: str | Profile = "storyboard", groups: Sequence[str] = (), source: str = "record", overrides: dict[str, Any] | None = None,
-          workers: int | None = None) -> dict[str, Any]:
+def fig7b(
+    profile: str | Profile = "storyboard",
+    groups: Sequence[str] = (),
+    source: str = "record",
+    overrides: dict[str, Any] | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """The record of Figure 7b: the written one (``source="record"``) or measured now (``"measure"``; kept work is used again).
 
     Raises ``ConfigError`` for an unknown profile, key, group or source, ``SfarError`` for a missing or stale record.

@@ -12,7 +12,11 @@ from sfar.hosts import HOSTS
 from sfar.report import style, study_page, tables
 
 PLUGS = {"none": "✗", "mean": "equal weights", "fine": "✓"}
-DIFFERENCES = {("fine", "none"): "with FVE − without", ("mean", "none"): "equal weights − without", ("fine", "mean"): "FVE − equal weights"}
+DIFFERENCES = {
+    ("fine", "none"): "with FVE − without",
+    ("mean", "none"): "equal weights − without",
+    ("fine", "mean"): "FVE − equal weights",
+}
 
 
 def _cell(record: dict[str, Any], schedule: str, host: str, plug: str) -> dict[str, Any]:
@@ -20,14 +24,41 @@ def _cell(record: dict[str, Any], schedule: str, host: str, plug: str) -> dict[s
 
 
 def _difference(record: dict[str, Any], schedule: str, host: str, pair: tuple[str, str]) -> dict[str, Any]:
-    return next(d for d in record["differences"] if (d["schedule"], d["host"], d["metric"], d["name"], d["against"]) == (schedule, host, "top1", *pair))
+    return next(
+        d
+        for d in record["differences"]
+        if (d["schedule"], d["host"], d["metric"], d["name"], d["against"]) == (schedule, host, "top1", *pair)
+    )
 
 
 def table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of the measured table."""
-    columns = ["Method", "FVE", "Epochs", "Top-1 [%]", "Top-1 std", "Top-1 low", "Top-1 high", "Top-5 [%]", "Top-5 std", "Seeds", "Trained parameters"]
-    return columns, [[HOSTS[r["host"]], PLUGS[r["plug"]], record["epochs"][r["schedule"]], *(r["top1"][k] for k in ("mean", "std", "low", "high")),
-                      r["top5"]["mean"], r["top5"]["std"], r["top1"]["seeds"], r["parameters"]] for r in record["rows"]]
+    columns = [
+        "Method",
+        "FVE",
+        "Epochs",
+        "Top-1 [%]",
+        "Top-1 std",
+        "Top-1 low",
+        "Top-1 high",
+        "Top-5 [%]",
+        "Top-5 std",
+        "Seeds",
+        "Trained parameters",
+    ]
+    return columns, [
+        [
+            HOSTS[r["host"]],
+            PLUGS[r["plug"]],
+            record["epochs"][r["schedule"]],
+            *(r["top1"][k] for k in ("mean", "std", "low", "high")),
+            r["top5"]["mean"],
+            r["top5"]["std"],
+            r["top1"]["seeds"],
+            r["parameters"],
+        ]
+        for r in record["rows"]
+    ]
 
 
 def measured_markdown(record: dict[str, Any]) -> str:
@@ -37,14 +68,27 @@ def measured_markdown(record: dict[str, Any]) -> str:
 
 def differences_markdown(record: dict[str, Any], schedule: str) -> str:
     """Paired differences of one schedule: the same seeds, the same videos."""
-    rows = [[HOSTS[d["host"]], DIFFERENCES[d["name"], d["against"]], d["metric"].replace("top", "Top-"), f"{d['mean']:+.1f}",
-             study_page.interval(d, 1, True), study_page.words(d["verdict"])] for d in record["differences"] if d["schedule"] == schedule]
+    rows = [
+        [
+            HOSTS[d["host"]],
+            DIFFERENCES[d["name"], d["against"]],
+            d["metric"].replace("top", "Top-"),
+            f"{d['mean']:+.1f}",
+            study_page.interval(d, 1, True),
+            study_page.words(d["verdict"]),
+        ]
+        for d in record["differences"]
+        if d["schedule"] == schedule
+    ]
     return tables.markdown(["Method", "Difference", "Metric", "Mean [points]", "95 % interval", "The first is"], rows)
 
 
 def paper_markdown() -> str:
     """The paper's rows, transcribed."""
-    return tables.markdown(["Method", "FVE", "Top-1 [%]", "Top-5 [%]"], [[r[k] for k in ("method", "fve", "top1", "top5")] for r in paper.load("table2c")])
+    return tables.markdown(
+        ["Method", "FVE", "Top-1 [%]", "Top-5 [%]"],
+        [[r[k] for k in ("method", "fve", "top1", "top5")] for r in paper.load("table2c")],
+    )
 
 
 def figure(record: dict[str, Any]) -> plt.Figure:
@@ -75,22 +119,53 @@ def _draw_accuracy(ax: plt.Axes, record: dict[str, Any], at: dict[tuple[str, str
     for i, ((h, s), y) in enumerate(at.items()):
         value = {p: _cell(record, s, h, p)["top1"]["mean"] for p in PLUGS}
         ax.plot([value["none"], value["fine"]], [y, y], color=colour, lw=1.4, zorder=2)
-        for plug, marker, face, edge, label in (("none", "o", "white", grey, "without FVE"), ("mean", "s", style.COLOURS["uniform"], "white", "same branch, equal weights"),
-                                                ("fine", "o", colour, "white", "with FVE")):
-            ax.plot(value[plug], y, marker, ms=6 if plug != "mean" else 4.5, mfc=face, mec=edge, mew=1.0 if plug == "none" else 0.6, ls="", zorder=3,
-                    label=label if i == 0 else None)
+        for plug, marker, face, edge, label in (
+            ("none", "o", "white", grey, "without FVE"),
+            ("mean", "s", style.COLOURS["uniform"], "white", "same branch, equal weights"),
+            ("fine", "o", colour, "white", "with FVE"),
+        ):
+            ax.plot(
+                value[plug],
+                y,
+                marker,
+                ms=6 if plug != "mean" else 4.5,
+                mfc=face,
+                mec=edge,
+                mew=1.0 if plug == "none" else 0.6,
+                ls="",
+                zorder=3,
+                label=label if i == 0 else None,
+            )
     ax.set_xlabel("Top-1 accuracy [%]")
-    ax.set_title(f"Measured: {record['profile']} world\n{len(record['seeds'])} seeds, {record['data']['val_videos']} videos, frozen tower", loc="left")
+    ax.set_title(
+        f"Measured: {record['profile']} world\n{len(record['seeds'])} seeds, {record['data']['val_videos']} videos, frozen tower",
+        loc="left",
+    )
 
 
 def _draw_differences(ax: plt.Axes, record: dict[str, Any], at: dict[tuple[str, str], float]) -> None:
     ax.axvline(0, color="#888888", lw=1, ls="--", zorder=1)
-    for k, (pair, colour, marker, label) in enumerate(((("fine", "none"), style.COLOURS["fine"], "o", "FVE − without"),
-                                                       (("fine", "mean"), style.COLOURS["sfar"], "D", "FVE − equal weights"))):
+    for k, (pair, colour, marker, label) in enumerate(
+        (
+            (("fine", "none"), style.COLOURS["fine"], "o", "FVE − without"),
+            (("fine", "mean"), style.COLOURS["sfar"], "D", "FVE − equal weights"),
+        )
+    ):
         for i, ((h, s), y) in enumerate(at.items()):
             d = _difference(record, s, h, pair)
-            ax.errorbar(d["mean"], y + (0.16 if k == 0 else -0.16), xerr=[[d["mean"] - d["low"]], [d["high"] - d["mean"]]], color=colour, marker=marker, ms=5 - k,
-                        mec="white", mew=0.5, lw=1.4, label=label if i == 0 else None, ls="")
+            ax.errorbar(
+                d["mean"],
+                y + (0.16 if k == 0 else -0.16),
+                xerr=[[d["mean"] - d["low"]], [d["high"] - d["mean"]]],
+                color=colour,
+                marker=marker,
+                ms=5 - k,
+                mec="white",
+                mew=0.5,
+                lw=1.4,
+                label=label if i == 0 else None,
+                ls="",
+            )
     ax.set_xlabel("Difference in top-1 [points]")
     ax.set_title("Paired differences\n95 % intervals over seeds and videos", loc="left")
 
@@ -114,17 +189,39 @@ def _draw_paper(ax: plt.Axes) -> None:
 
 def text(record: dict[str, Any]) -> str:
     """The page ``generalization.md``."""
-    return "\n\n".join([
-        study_page.head(record, "Table 2c: the fine-grained video embedding in other methods",
-                        f"{record['data']['val_videos']} validation videos of {record['data']['classes']} classes; compact heads over the frames of a frozen tower."),
-        "## Measured", measured_markdown(record),
-        "\"equal weights\" is a control: the same branch, every frame weighted alike. Intervals resample seeds and videos.",
-        *(part for s, n in record["epochs"].items() for part in (f"## Differences, {n} epochs", differences_markdown(record, s))), "## Claims", study_page.claims_markdown(record),
-        f"Of the profile's schedule ({record['epochs']['profile']} epochs), in top-1.", "![Table 2c](table2c.png)",
-        "## Printed in the paper (transcribed, Kinetics-400)", paper_markdown()])
+    return "\n\n".join(
+        [
+            study_page.head(
+                record,
+                "Table 2c: the fine-grained video embedding in other methods",
+                f"{record['data']['val_videos']} validation videos of {record['data']['classes']} classes; compact heads over the frames of a frozen tower.",
+            ),
+            "## Measured",
+            measured_markdown(record),
+            '"equal weights" is a control: the same branch, every frame weighted alike. Intervals resample seeds and videos.',
+            *(
+                part
+                for s, n in record["epochs"].items()
+                for part in (f"## Differences, {n} epochs", differences_markdown(record, s))
+            ),
+            "## Claims",
+            study_page.claims_markdown(record),
+            f"Of the profile's schedule ({record['epochs']['profile']} epochs), in top-1.",
+            "![Table 2c](table2c.png)",
+            "## Printed in the paper (transcribed, Kinetics-400)",
+            paper_markdown(),
+        ]
+    )
 
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``generalization.{csv,md,tex,json}`` and ``table2c.{png,svg}`` into ``out``."""
-    return study_page.write(out, "generalization", record, text(record), table(record), {"table2c": figure(record)},
-                            f"Table 2c measured in the {record['profile']} world: three methods without and with the fine-grained video embedding (FVE)")
+    return study_page.write(
+        out,
+        "generalization",
+        record,
+        text(record),
+        table(record),
+        {"table2c": figure(record)},
+        f"Table 2c measured in the {record['profile']} world: three methods without and with the fine-grained video embedding (FVE)",
+    )

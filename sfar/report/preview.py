@@ -26,7 +26,10 @@ def actions_sheet(seed: int = 3, each: int = 3, columns: int = 5) -> plt.Figure:
         ax.axis("off")
     for ax, name in zip(axes.flat, names):
         rng = world.video_rng(seed, name, 0)
-        shots = [draw(figure(name, t, 2.0, float(rng.random()), tuple(rng.normal(0, 4, 9))), draw_style(rng), size=SIZE) for t in np.linspace(0.2, 1.8, each)]
+        shots = [
+            draw(figure(name, t, 2.0, float(rng.random()), tuple(rng.normal(0, 4, 9))), draw_style(rng), size=SIZE)
+            for t in np.linspace(0.2, 1.8, each)
+        ]
         ax.imshow(np.concatenate(shots, axis=1))
         ax.set_title(ACTIONS[name].captions[0], fontsize=7, fontweight="normal", loc="left", pad=2)
     return fig
@@ -47,7 +50,10 @@ def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, indices:
         frames = world.render_storyboard(board, rng, SIZE)
         ax, strip = fig.add_subplot(grid[2 * k]), fig.add_subplot(grid[2 * k + 1])
         pick = np.linspace(0, board.frames - 1, shots).round().astype(int)
-        ax.imshow(np.concatenate([np.pad(frames[i], ((0, 0), (0, 6), (0, 0)), constant_values=255) for i in pick], axis=1), aspect="auto")
+        ax.imshow(
+            np.concatenate([np.pad(frames[i], ((0, 0), (0, 6), (0, 0)), constant_values=255) for i in pick], axis=1),
+            aspect="auto",
+        )
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, fontweight="bold")
         ax.set_xticks([])
         ax.set_yticks([])
@@ -59,7 +65,15 @@ def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, indices:
             strip.barh(0, seg.frames, left=start, color=colour, edgecolor="white", lw=0.8, height=1)
             if seg.frames / board.frames > 0.085:
                 text = seg.action.replace("_", " ")
-                strip.text(start + seg.frames / 2, 0, text, ha="center", va="center", fontsize=7, color="white" if seg.relevant else "#444444")
+                strip.text(
+                    start + seg.frames / 2,
+                    0,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="white" if seg.relevant else "#444444",
+                )
             start += seg.frames
         strip.set_xlim(0, board.frames)
         strip.axis("off")
@@ -75,8 +89,12 @@ PICTURE = (("long jump", 15), ("clean and jerk", 25), ("making pizza", 48))
 def preview(out: Path) -> list[Path]:
     """Write ``actions.png``, ``classes_1.png``, ``classes_2.png`` and ``storyboards.png`` into ``out``; returns their paths."""
     names = list(KINETICS)
-    pages = {"actions.png": actions_sheet(), "classes_1.png": storyboard_sheet(names[:13]), "classes_2.png": storyboard_sheet(names[13:]),
-             "storyboards.png": storyboard_sheet([c for c, _ in PICTURE], shots=9, indices=[i for _, i in PICTURE])}
+    pages = {
+        "actions.png": actions_sheet(),
+        "classes_1.png": storyboard_sheet(names[:13]),
+        "classes_2.png": storyboard_sheet(names[13:]),
+        "storyboards.png": storyboard_sheet([c for c, _ in PICTURE], shots=9, indices=[i for _, i in PICTURE]),
+    }
     for name, fig in pages.items():
         style.save(fig, out / name)
         plt.close(fig)

@@ -49,20 +49,26 @@ from sfar.storyboard.write import truth
 from sfar.subtexts.visual import frames_of
 from sfar.train import train
 
-VARIANTS = (Variant("single", "Single", "single"), Variant("coarse", "Coarse", "sfar", (("model.coarse", True), ("model.fine", False))),
-            Variant("both", "SFAR", "sfar", (("model.coarse", True), ("model.fine", True))))
+VARIANTS = (
+    Variant("single", "Single", "single"),
+    Variant("coarse", "Coarse", "sfar", (("model.coarse", True), ("model.fine", False))),
+    Variant("both", "SFAR", "sfar", (("model.coarse", True), ("model.fine", True))),
+)
 MAPS = ("single", "coarse", "fine", "fused")
 
 # Classes that the paper names in its figures and that are both in Kinetics-400 and in the storyboard world.
 AMBIGUOUS = ("baking cookies", "making pizza")  # Figure 1a
 NON_UNIFORM = ("long jump", "clean and jerk")  # Figures 1b, 6
-IRRELEVANT = next(r["value"] for r in paper.load("statements") if r["id"] == "fig1-stand") / 100  # share of irrelevant frames in Figure 1b's second video
+IRRELEVANT = (
+    next(r["value"] for r in paper.load("statements") if r["id"] == "fig1-stand") / 100
+)  # share of irrelevant frames in Figure 1b's second video
 MORE = 6  # classes of Figure 9, and of Figure 10 over both data sets
 HARDEST = 4  # classes of Figure 5
 TOP = 5
 
 
 # --- what is shown ---
+
 
 def first_of(paths_: list[str], labels: list[int], of: int, count: int = 1) -> list[int]:
     """The first ``count`` videos of a class, by path: their numbers."""
@@ -88,7 +94,9 @@ def class_ambiguity(classes: tuple[str, ...], cls: Tensor, drawn: bool) -> tuple
     return A.ambiguous_score(A.class_similarity(cls)), "ambiguous score (Eq. 16)"
 
 
-def choose(classes: tuple[str, ...], paths_: list[str], labels: list[int], hard: np.ndarray, shares: list[float] | None) -> dict[str, list[int]]:
+def choose(
+    classes: tuple[str, ...], paths_: list[str], labels: list[int], hard: np.ndarray, shares: list[float] | None
+) -> dict[str, list[int]]:
     """The videos of each figure on the training data set, by number. ``hard``: ambiguity of the classes [C]; ``shares``: of irrelevant frames, if known.
 
     A class that the data set does not have is left out.
@@ -97,24 +105,32 @@ def choose(classes: tuple[str, ...], paths_: list[str], labels: list[int], hard:
     named = [c for c in (*AMBIGUOUS, *NON_UNIFORM) if c in at]
     one = lambda names: [i for c in names for i in first_of(paths_, labels, at[c])]  # noqa: E731
     hardest = [classes[i] for i in np.argsort(-hard, kind="stable")[:HARDEST]]
-    out = {"fig2": one(named), "fig9": one(spread([c for c in classes if c not in named], MORE)), "fig5": one(hardest),
-           "fig6": [i for c in reversed(NON_UNIFORM) if c in at for i in first_of(paths_, labels, at[c], 2)]}
+    out = {
+        "fig2": one(named),
+        "fig9": one(spread([c for c in classes if c not in named], MORE)),
+        "fig5": one(hardest),
+        "fig6": [i for c in reversed(NON_UNIFORM) if c in at for i in first_of(paths_, labels, at[c], 2)],
+    }
     if shares is not None:
-        out["fig1"] = [nearest_share(paths_, labels, at[c], shares, IRRELEVANT if c in NON_UNIFORM else 0) for c in named]
+        out["fig1"] = [
+            nearest_share(paths_, labels, at[c], shares, IRRELEVANT if c in NON_UNIFORM else 0) for c in named
+        ]
     return out
 
 
 RULES = {
     "fig1": f"the classes that Figures 1 and 6 name; of {AMBIGUOUS[0]} and {AMBIGUOUS[1]} the video with the fewest irrelevant frames, of {NON_UNIFORM[0]} and "
-            f"{NON_UNIFORM[1]} the one whose share of them is nearest to the {100 * IRRELEVANT:g} % of Figure 1; of several the first by path",
+    f"{NON_UNIFORM[1]} the one whose share of them is nearest to the {100 * IRRELEVANT:g} % of Figure 1; of several the first by path",
     "fig2": "the first validation video, by path, of each class that Figures 1 and 6 name and the data set has",
     "fig9": f"the first validation video, by path, of {MORE} classes at even distances of the alphabetical order, those of Figure 2 left out",
     "fig10": f"the first video, by path, of {MORE // 2} classes of each data set at even distances of the alphabetical order",
     "fig5": f"the first validation video, by path, of the {HARDEST} most ambiguous classes; of equally ambiguous ones those that the data set lists first",
-    "fig6": f"the first two validation videos, by path, of {NON_UNIFORM[1]} and {NON_UNIFORM[0]}"}
+    "fig6": f"the first two validation videos, by path, of {NON_UNIFORM[1]} and {NON_UNIFORM[0]}",
+}
 
 
 # --- patches and words ---
+
 
 def patch_tokens(clip: CLIP, frames: Tensor) -> tuple[Tensor, Tensor]:
     """v^cls [N, d] and the patches in the joint space [N, g, g, d] of normalised frames [N, 3, H, W]; see the module's text.
@@ -139,7 +155,9 @@ def directions(model: VideoModel) -> dict[str, Tensor]:
         return {"single": E.mean_unit_words(t.words[:, None], t.mask[:, None])}
     out = {}
     if model.head.cfg.coarse:
-        out["coarse"] = E.mean_unit_words(model.head.attention(t.words, t.sub_words, t.sub_mask)[:, None], t.mask[:, None])
+        out["coarse"] = E.mean_unit_words(
+            model.head.attention(t.words, t.sub_words, t.sub_mask)[:, None], t.mask[:, None]
+        )
     if model.head.cfg.fine:
         out["fine"] = E.mean_unit_words(t.sub_words, t.sub_mask)
     return out
@@ -177,8 +195,10 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     """Shapes of all that Figure 3 names, from one pass of SFAR over frames [1, L, 3, H, W]."""
     model.eval()
     seen: dict[str, Tensor] = {}
-    hooks = [module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output}))
-             for name, module in (("encoder", model.clip.visual.transformer),)]
+    hooks = [
+        module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output}))
+        for name, module in (("encoder", model.clip.visual.transformer),)
+    ]
     try:
         out = model(frames)
     finally:
@@ -187,12 +207,28 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     v = model.clip.visual(frames[0])[None]
     t, head = model.texts, model.head
     o = head.embed(v, t)[0]
-    found = {"frames": frames, "tokens": seen["encoder"], "v": v, "t_cls": t.cls, "T": t.words, "S": t.sub_words, "T_hat": head.attention(t.words, t.sub_words, t.sub_mask), "a_coarse": out.coarse, "a_fine": out.fine,
-             "o_coarse": E.aggregate(v, out.coarse), "o_fine": E.aggregate(v, out.fine), "ffn_coarse": head.ffn_coarse(v, out.coarse), "ffn_fine": head.ffn_fine(v, out.fine), "o": o, "logits": out.logits}
+    found = {
+        "frames": frames,
+        "tokens": seen["encoder"],
+        "v": v,
+        "t_cls": t.cls,
+        "T": t.words,
+        "S": t.sub_words,
+        "T_hat": head.attention(t.words, t.sub_words, t.sub_mask),
+        "a_coarse": out.coarse,
+        "a_fine": out.fine,
+        "o_coarse": E.aggregate(v, out.coarse),
+        "o_fine": E.aggregate(v, out.fine),
+        "ffn_coarse": head.ffn_coarse(v, out.coarse),
+        "ffn_fine": head.ffn_fine(v, out.fine),
+        "o": o,
+        "logits": out.logits,
+    }
     return {k: list(x.shape) for k, x in found.items()}
 
 
 # --- the models ---
+
 
 def _train(job: Job, folder: Path) -> None:
     data = job.data
@@ -221,7 +257,9 @@ def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoMo
         folders = [_weights(job) for job in jobs.values()]
     else:
         with parallel.pool(min(workers or parallel.cores(), len(jobs))) as pool:
-            folders = list(tqdm(pool.imap(_weights_of_one_core, jobs.values()), total=len(jobs), desc="qualitative", unit="model"))
+            folders = list(
+                tqdm(pool.imap(_weights_of_one_core, jobs.values()), total=len(jobs), desc="qualitative", unit="model")
+            )
     out, seconds = {}, 0.0
     for (name, job), folder in zip(jobs.items(), folders):
         model = build_model(job.profile, job.data, job.data.classes, job.method, job.seed)
@@ -232,6 +270,7 @@ def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoMo
 
 # --- the record ---
 
+
 def _digits(x: Any, digits: int = 5) -> list:
     return np.asarray(x, float).round(digits).tolist()
 
@@ -240,8 +279,14 @@ def _video(profile: Profile, data: Dataset, clips: VideoClips, i: int, seen: dic
     """A video as the record holds it: the sampled frames as JPEG (base64), and the truth where it is known."""
     path, n, frames = clips.paths[i], clips.lengths[i], profile.train.frames
     pictures = frames_of(data.root / path, frames)
-    out = {"dataset": profile.data.dataset, "path": path, "class": data.classes[clips.labels[i]], "frames": n, "indices": val_indices(n, frames).tolist(),
-           "jpeg": [base64.b64encode(p).decode() for p in pictures]}
+    out = {
+        "dataset": profile.data.dataset,
+        "path": path,
+        "class": data.classes[clips.labels[i]],
+        "frames": n,
+        "indices": val_indices(n, frames).tolist(),
+        "jpeg": [base64.b64encode(p).decode() for p in pictures],
+    }
     return out | ({"segments": seen[path]["segments"], "irrelevant": seen[path]["irrelevant"]} if seen else {})
 
 
@@ -261,8 +306,12 @@ def _compared(by: dict[str, Scores], classes: list[int]) -> dict[str, Any]:
     labels = by["single"].labels
     mask = np.isin(labels, classes)
     own = {k: s.probabilities[np.arange(len(labels)), labels][mask] for k, s in by.items()}
-    return {"videos": int(mask.sum()), "higher": int((own["coarse"] > own["single"]).sum()),
-            "right": {k: int((ranks(s.probabilities, s.labels)[mask] == 0).sum()) for k, s in by.items()}, "mean": {k: round(float(v.mean()), 4) for k, v in own.items()}}
+    return {
+        "videos": int(mask.sum()),
+        "higher": int((own["coarse"] > own["single"]).sum()),
+        "right": {k: int((ranks(s.probabilities, s.labels)[mask] == 0).sum()) for k, s in by.items()},
+        "mean": {k: round(float(v.mean()), 4) for k, v in own.items()},
+    }
 
 
 def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
@@ -270,14 +319,25 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
     data, size, t = jobs["both"].data, profile.data.image_size, profile.train
     clips = load_clips(profile, data, "val")
     if clips.manifest.multi_label:
-        raise ConfigError(f"data.dataset={profile.data.dataset!r} has several labels a video: Figures 1 to 10 show the importance for one true class")
+        raise ConfigError(
+            f"data.dataset={profile.data.dataset!r} has several labels a video: Figures 1 to 10 show the importance for one true class"
+        )
     trained, seconds = models(jobs, workers)
-    by = {k: score(trained[k], clips, t.frames, size, max_bad_share=profile.data.max_bad_share, workers=loader_workers()) for k in ("single", "coarse")}
+    by = {
+        k: score(trained[k], clips, t.frames, size, max_bad_share=profile.data.max_bad_share, workers=loader_workers())
+        for k in ("single", "coarse")
+    }
     usable = by["single"].clips.tolist()  # those that could be read
     seen = truth(data.root) if data.drawn else None
     hard, measure = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn)
     names = [clips.paths[i] for i in usable]
-    chosen = choose(data.classes, names, by["single"].labels.tolist(), hard, [seen[p]["irrelevant"] for p in names] if seen else None)
+    chosen = choose(
+        data.classes,
+        names,
+        by["single"].labels.tolist(),
+        hard,
+        [seen[p]["irrelevant"] for p in names] if seen else None,
+    )
     videos: dict[str, dict[str, Any]] = {}
     for row in dict.fromkeys(row for rows in chosen.values() for row in rows):
         i = usable[row]
@@ -288,20 +348,38 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
             v["probabilities"] = {k: _digits(s.probabilities[row]) for k, s in by.items()}
     figures = {f: [names[row] for row in rows] for f, rows in chosen.items()}
     hardest = [data.classes.index(videos[p]["class"]) for p in figures["fig5"]]
-    record = {"data": {"train_clips": len(load_clips(profile, data, "train")), "val_videos": len(clips), "classes": len(data.classes), "undecodable": dict(clips.bad),
-                       "missing": list(clips.manifest.missing)},
-              "seeds": [profile.seeds[0]], "classes": list(data.classes), "drawn": data.drawn, "crop": [size, scale_size(size)],
-              "temperature": {k: round(m.head.tau, 6) for k, m in trained.items()}, "ambiguity": {"by": measure, "of": {data.classes[i]: round(float(hard[i]), 4) for i in hardest}},
-              "fig5": {"these": _compared(by, hardest), "all": _compared(by, list(range(len(data.classes))))}}
+    record = {
+        "data": {
+            "train_clips": len(load_clips(profile, data, "train")),
+            "val_videos": len(clips),
+            "classes": len(data.classes),
+            "undecodable": dict(clips.bad),
+            "missing": list(clips.manifest.missing),
+        },
+        "seeds": [profile.seeds[0]],
+        "classes": list(data.classes),
+        "drawn": data.drawn,
+        "crop": [size, scale_size(size)],
+        "temperature": {k: round(m.head.tau, 6) for k, m in trained.items()},
+        "ambiguity": {"by": measure, "of": {data.classes[i]: round(float(hard[i]), 4) for i in hardest}},
+        "fig5": {"these": _compared(by, hardest), "all": _compared(by, list(range(len(data.classes))))},
+    }
     first = clips.read(usable[0], lambda n: val_indices(n, t.frames))
     record["shapes"] = shapes(trained["both"], center_crop(first, size)[None].to(device()))
     if others := unseen(profile, data):
         figures["fig10"] = _unseen(profile, others, trained, videos)
-    record |= {"figures": dict(sorted(figures.items(), key=lambda f: int(f[0][3:]))), "videos": videos, "claims": [], "seconds": seconds}
+    record |= {
+        "figures": dict(sorted(figures.items(), key=lambda f: int(f[0][3:]))),
+        "videos": videos,
+        "claims": [],
+        "seconds": seconds,
+    }
     return record
 
 
-def _unseen(profile: Profile, others: tuple[str, ...], trained: dict[str, VideoModel], videos: dict[str, dict[str, Any]]) -> list[str]:
+def _unseen(
+    profile: Profile, others: tuple[str, ...], trained: dict[str, VideoModel], videos: dict[str, dict[str, Any]]
+) -> list[str]:
     """Figure 10: videos of the other data sets, their classes in place of the training ones. Adds to ``videos``; returns their names."""
     out = []
     for name in others:

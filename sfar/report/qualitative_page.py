@@ -21,9 +21,13 @@ from sfar.report.qualitative import AMBIGUOUS, MAPS, RULES, TOP
 from sfar.storyboard.scripts import ACTIVITIES
 
 NO_TRUTH = "Only the storyboard world knows which atomic action each frame shows; of real videos the truth is not known, so this part is absent."
-NO_UNSEEN = "There is no data set of other classes beside this one (ucf101, hmdb51 in data.root), so this part is absent."
-EXAMPLES = ("These are single videos chosen by the rule above each figure: examples, no evidence. Whether the importance finds the frames of the action is measured on all videos in "
-            "Table 1 and in the dose-response test.")
+NO_UNSEEN = (
+    "There is no data set of other classes beside this one (ucf101, hmdb51 in data.root), so this part is absent."
+)
+EXAMPLES = (
+    "These are single videos chosen by the rule above each figure: examples, no evidence. Whether the importance finds the frames of the action is measured on all videos in "
+    "Table 1 and in the dose-response test."
+)
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of a class's own actions in their order
 IRRELEVANT = "#d0d0d0"
 DARK = ("#0072B2", "#009E73")  # white letters stand on these
@@ -36,6 +40,7 @@ HEAT = "inferno"
 
 # --- parts of figures ---
 
+
 def pictures(video: dict[str, Any]) -> list[np.ndarray]:
     """The sampled frames of a video of the record, uint8 [H, W, 3]."""
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(j)))) for j in video["jpeg"]]
@@ -43,7 +48,9 @@ def pictures(video: dict[str, Any]) -> list[np.ndarray]:
 
 def in_a_row(frames: list[np.ndarray], gap: int = GAP) -> np.ndarray:
     """Frames side by side with white between them."""
-    return np.concatenate([np.pad(f, ((0, 0), (0, gap), (0, 0)), constant_values=255) for f in frames], axis=1)[:, :-gap]
+    return np.concatenate([np.pad(f, ((0, 0), (0, gap), (0, 0)), constant_values=255) for f in frames], axis=1)[
+        :, :-gap
+    ]
 
 
 def full_heat(grid: list[list[float]], height: int, width: int, crop: list[int]) -> np.ndarray:
@@ -54,7 +61,9 @@ def full_heat(grid: list[list[float]], height: int, width: int, crop: list[int])
     side = round(min(height, width) * crop[0] / crop[1])
     out = np.full((height, width), np.nan)
     y, x = round((height - side) / 2), round((width - side) / 2)
-    out[y:y + side, x:x + side] = interpolate(torch.tensor(grid, dtype=torch.float64)[None, None], (side, side), mode="bilinear", align_corners=False)[0, 0].numpy()
+    out[y : y + side, x : x + side] = interpolate(
+        torch.tensor(grid, dtype=torch.float64)[None, None], (side, side), mode="bilinear", align_corners=False
+    )[0, 0].numpy()
     return out
 
 
@@ -72,7 +81,15 @@ def runs(video: dict[str, Any]) -> list[tuple[float, float, str, bool, str]]:
     own = [a for a, _ in ACTIVITIES[video["class"]]]
     out, start = [], 0
     for action, n, relevant in video["segments"]:
-        out.append((start / video["frames"], n / video["frames"], action.replace("_", " "), relevant, PALETTE[own.index(action) % len(PALETTE)] if relevant else IRRELEVANT))
+        out.append(
+            (
+                start / video["frames"],
+                n / video["frames"],
+                action.replace("_", " "),
+                relevant,
+                PALETTE[own.index(action) % len(PALETTE)] if relevant else IRRELEVANT,
+            )
+        )
         start += n
     return out
 
@@ -93,7 +110,9 @@ def draw_strip(ax: plt.Axes, video: dict[str, Any], size: float = 6.5, below: bo
         words = {"ha": "center", "va": "center", "linespacing": 0.85, "color": "white" if colour in DARK else "#222222"}
         percent = f"{100 * share:.0f} %"
         inside = [(f"{action} {percent}", size), (f"{action}\n{percent}", size - 0.8), (percent, size - 0.8)]
-        text, points = next(((t, n) for t, n in (inside[:2] if below else inside) if room(t, n) < share - 0.03 / inches), ("", 0))
+        text, points = next(
+            ((t, n) for t, n in (inside[:2] if below else inside) if room(t, n) < share - 0.03 / inches), ("", 0)
+        )
         if text:
             ax.text(start + share / 2, 0, text, fontsize=points, **words)
         elif below:
@@ -101,7 +120,16 @@ def draw_strip(ax: plt.Axes, video: dict[str, Any], size: float = 6.5, below: bo
             middle = min(max(start + share / 2, room(text, points) / 2), 1 - room(text, points) / 2)
             line = next(i for i, end in enumerate(free) if end < middle - room(text, points) / 2 or i == len(free) - 1)
             free[line] = middle + room(text, points) / 2 + 0.01
-            ax.annotate(text, (middle, -0.5), xytext=(0, -2 - 7 * line), textcoords="offset points", ha="center", va="top", fontsize=points, color="#222222")
+            ax.annotate(
+                text,
+                (middle, -0.5),
+                xytext=(0, -2 - 7 * line),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=points,
+                color="#222222",
+            )
     ax.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     ax.axis("off")
 
@@ -124,6 +152,7 @@ def shown(record: dict[str, Any], figure: str) -> list[dict[str, Any]]:
 
 # --- figures ---
 
+
 def shape_of(frames: list[np.ndarray], width: float) -> float:
     """Height in inches of frames in a row ``width`` inches wide."""
     return width * frames[0].shape[0] / (len(frames) * (frames[0].shape[1] + GAP) - GAP)
@@ -139,7 +168,11 @@ def figure_fig1(record: dict[str, Any]) -> plt.Figure:
     fig = plt.figure(figsize=(left + width, step * len(videos)))
     for k, v in enumerate(videos):
         part = "a" if v["class"] in AMBIGUOUS else "b"
-        show(at(fig, left, k * step, width, height), in_a_row(pictures(v)), f"({part}) {v['class']}\n{100 * v['irrelevant']:.0f} % irrelevant")
+        show(
+            at(fig, left, k * step, width, height),
+            in_a_row(pictures(v)),
+            f"({part}) {v['class']}\n{100 * v['irrelevant']:.0f} % irrelevant",
+        )
         draw_strip(at(fig, left, k * step + height + 0.03, width, 0.2), v)
     return fig
 
@@ -161,7 +194,12 @@ def figure_heat(record: dict[str, Any], name: str) -> plt.Figure:
         h, w = frames[0].shape[:2]
         ax = at(fig, x, y, width, height)
         show(ax, in_a_row([frames[i] for i in pick]), "(a) Frame")
-        where = {"storyboard-ucf101": " (UCF-101 layout)", "storyboard-hmdb51": " (HMDB-51 layout)", "ucf101": " (UCF-101)", "hmdb51": " (HMDB-51)"}.get(v["dataset"], "")
+        where = {
+            "storyboard-ucf101": " (UCF-101 layout)",
+            "storyboard-hmdb51": " (HMDB-51 layout)",
+            "ucf101": " (UCF-101)",
+            "hmdb51": " (HMDB-51)",
+        }.get(v["dataset"], "")
         ax.set_title(v["class"] + where, fontsize=8.5, pad=3)
         for r, m in enumerate(MAPS, 1):
             heats = [full_heat(g, h, w, record["crop"]) for g in v["heat"][m]]
@@ -169,12 +207,26 @@ def figure_heat(record: dict[str, Any], name: str) -> plt.Figure:
             ax = at(fig, x, y + r * (height + 0.04), width, height)
             show(ax, in_a_row([overlay(frames[i], heats[i], top) for i in pick]), f"({LETTERS[m]}) {TITLES[m]}")
             for column, i in enumerate(pick):
-                ax.text(column * (w + GAP) + w - 3, 4, f"{100 * np.sum(v['heat'][m][i]):.0f} %", ha="right", va="top", fontsize=6,
-                        bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85})
-            ax.annotate(f"{100 * top:.1f} %", (1.015, 0.5), xycoords="axes fraction", va="center", fontsize=6, color="#444444")
+                ax.text(
+                    column * (w + GAP) + w - 3,
+                    4,
+                    f"{100 * np.sum(v['heat'][m][i]):.0f} %",
+                    ha="right",
+                    va="top",
+                    fontsize=6,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+                )
+            ax.annotate(
+                f"{100 * top:.1f} %", (1.015, 0.5), xycoords="axes fraction", va="center", fontsize=6, color="#444444"
+            )
         if "segments" in v:
             draw_strip(at(fig, x, y + (1 + len(MAPS)) * (height + 0.04), width, 0.19), v, 6, below=False)
-    bar = fig.colorbar(matplotlib.cm.ScalarMappable(cmap=HEAT), cax=at(fig, 2.3, lines * step + 0.03, 2.8, 0.1), orientation="horizontal", ticks=[0, 1])
+    bar = fig.colorbar(
+        matplotlib.cm.ScalarMappable(cmap=HEAT),
+        cax=at(fig, 2.3, lines * step + 0.03, 2.8, 0.1),
+        orientation="horizontal",
+        ticks=[0, 1],
+    )
     bar.ax.set_xticklabels(["0", "greatest heat of the row (number at its right)"], fontsize=7)
     bar.outline.set_visible(False)
     return fig
@@ -194,7 +246,7 @@ def figure_fig5(record: dict[str, Any]) -> plt.Figure:
         ax = at(fig, 0, y, width, height)
         show(ax, in_a_row(frames[:half]))
         ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
-        show(at(fig, 0, y + height + 0.04, width, height), in_a_row(frames[half:2 * half]))
+        show(at(fig, 0, y + height + 0.04, width, height), in_a_row(frames[half : 2 * half]))
         if "segments" in v:
             draw_strip(at(fig, 0, y + 2 * height + 0.08, width, 0.19), v, 6, below=False)
         ax = at(fig, 7.4 - bars, y, bars, 2 * height + 0.04)
@@ -210,7 +262,10 @@ def figure_fig5(record: dict[str, Any]) -> plt.Figure:
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
     ax.set_xlabel("Class probability [%]")
-    handles = [matplotlib.patches.Patch(color=BARS[m], label=t) for m, t in (("single", "Single granularity"), ("coarse", "Coarse"))]
+    handles = [
+        matplotlib.patches.Patch(color=BARS[m], label=t)
+        for m, t in (("single", "Single granularity"), ("coarse", "Coarse"))
+    ]
     fig.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 0), ncols=2)
     return fig
 
@@ -233,8 +288,18 @@ def figure_fig6(record: dict[str, Any]) -> plt.Figure:
             x = np.arange(count) + 0.5 + 0.27 * (j - 1)
             ax.bar(x, values, 0.25, color=colour, label="single" if m == "single" else f"$a^{{{m}}}$")
             for place, value in zip(x, values):
-                ax.text(place, value + 1, f"{value:.0f}", ha="center", va="bottom", fontsize=5.5, bbox={"boxstyle": "round,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.8})
-        ax.set(xlim=(0, count), ylim=(0, 1.25 * 100 * max(1 / count, *(max(v["importance"][m]) for m in BARS))), xticks=[])
+                ax.text(
+                    place,
+                    value + 1,
+                    f"{value:.0f}",
+                    ha="center",
+                    va="bottom",
+                    fontsize=5.5,
+                    bbox={"boxstyle": "round,pad=0.05", "fc": "white", "ec": "none", "alpha": 0.8},
+                )
+        ax.set(
+            xlim=(0, count), ylim=(0, 1.25 * 100 * max(1 / count, *(max(v["importance"][m]) for m in BARS))), xticks=[]
+        )
         ax.tick_params(axis="y", labelsize=7)
         ax.set_ylabel("Importance [%]", fontsize=7)
         ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
@@ -258,12 +323,25 @@ def figure_fig3(record: dict[str, Any]) -> plt.Figure:
     ax.axis("off")
     visual, text, coarse, fine, plain = "#DCEBF7", "#FBE9C8", "#D5EFE5", "#F8DDCB", "#EEEEEE"
 
-    def box(x: float, y: float, w: float, h: float, title: str, shape: str = "", colour: str = plain, note: str = "") -> None:
-        ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.8", fc=colour, ec="#555555", lw=0.8))
+    def box(
+        x: float, y: float, w: float, h: float, title: str, shape: str = "", colour: str = plain, note: str = ""
+    ) -> None:
+        ax.add_patch(
+            FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=0.8", fc=colour, ec="#555555", lw=0.8)
+        )
         lines = [(title, 7, "bold", "#111111")] + [(t, 6.3, "normal", "#333333") for t in (shape, note) if t]
         step = 2.5
         for i, (t, size, weight, c) in enumerate(lines):
-            ax.text(x + w / 2, y + h / 2 + step * ((len(lines) - 1) / 2 - i), t, ha="center", va="center", fontsize=size, fontweight=weight, color=c)
+            ax.text(
+                x + w / 2,
+                y + h / 2 + step * ((len(lines) - 1) / 2 - i),
+                t,
+                ha="center",
+                va="center",
+                fontsize=size,
+                fontweight=weight,
+                color=c,
+            )
 
     box(0, 56, 14, 9, "Class names", f"C = {s['t_cls'][0]}", text)
     box(0, 40, 14, 9, "Sub-texts", f"N = {s['S'][1]} a class", text, "section 3.1")
@@ -284,7 +362,12 @@ def figure_fig3(record: dict[str, Any]) -> plt.Figure:
     def way(*points: tuple[float, float]) -> None:
         x, y = zip(*points)
         ax.plot(x[:-1], y[:-1], color="#444444", lw=0.9, solid_capstyle="butt")
-        ax.annotate("", points[-1], points[-2], arrowprops={"arrowstyle": "-|>", "color": "#444444", "lw": 0.9, "shrinkA": 0, "shrinkB": 0.5})
+        ax.annotate(
+            "",
+            points[-1],
+            points[-2],
+            arrowprops={"arrowstyle": "-|>", "color": "#444444", "lw": 0.9, "shrinkA": 0, "shrinkB": 0.5},
+        )
 
     way((14, 60.5), (16.5, 60.5), (16.5, 55), (19, 55))  # class names and sub-texts to the text encoder
     way((7, 56), (7, 49))
@@ -304,7 +387,13 @@ def figure_fig3(record: dict[str, Any]) -> plt.Figure:
     way((85, 22), (85, 15))
     way((92, 42.5), (95, 42.5), (95, 12.5), (92, 12.5))
     way((92, 8.5), (98, 8.5), (98, 60.5), (92, 60.5))
-    ax.text(38, 1.5, f"$v^{{cls}}$ is also what Eq. 8 and 10 weight; $t^{{cls}}$ ({_shape(s['t_cls'])}) is the prompt's end-of-text row.", fontsize=6.3, color="#333333")
+    ax.text(
+        38,
+        1.5,
+        f"$v^{{cls}}$ is also what Eq. 8 and 10 weight; $t^{{cls}}$ ({_shape(s['t_cls'])}) is the prompt's end-of-text row.",
+        fontsize=6.3,
+        color="#333333",
+    )
     return fig
 
 
@@ -317,6 +406,7 @@ def figures(record: dict[str, Any]) -> dict[str, plt.Figure]:
 
 
 # --- tables ---
+
 
 def _percent(x: float, digits: int = 0) -> str:
     return f"{100 * x:.{digits}f} %"
@@ -332,13 +422,32 @@ def top_classes(record: dict[str, Any], video: dict[str, Any]) -> list[tuple[str
 
 def chosen_markdown(record: dict[str, Any]) -> str:
     """Which videos the figures show."""
-    rows = [[f.replace("fig", "Figure "), v["class"], v["path"], v["frames"], _percent(v["irrelevant"]) if "irrelevant" in v else None] for f in record["figures"] for v in shown(record, f)]
+    rows = [
+        [
+            f.replace("fig", "Figure "),
+            v["class"],
+            v["path"],
+            v["frames"],
+            _percent(v["irrelevant"]) if "irrelevant" in v else None,
+        ]
+        for f in record["figures"]
+        for v in shown(record, f)
+    ]
     return tables.markdown(["Figure", "Class", "Video", "Frames", "Irrelevant frames (true)"], rows)
 
 
 def shares_markdown(record: dict[str, Any], name: str = "fig1") -> str:
     """The true storyboards of a figure's videos, in order of time."""
-    rows = [[v["class"], ", ".join(f"{action} {_percent(share)}" + ("" if relevant else " (irrelevant)") for _, share, action, relevant, _ in runs(v))] for v in shown(record, name)]
+    rows = [
+        [
+            v["class"],
+            ", ".join(
+                f"{action} {_percent(share)}" + ("" if relevant else " (irrelevant)")
+                for _, share, action, relevant, _ in runs(v)
+            ),
+        ]
+        for v in shown(record, name)
+    ]
     return tables.markdown(["Class", "Atomic actions and their share of the frames"], rows) if rows else NO_TRUTH
 
 
@@ -352,14 +461,34 @@ def importance_markdown(record: dict[str, Any], name: str = "fig6") -> str:
             on = _percent(sum(a for a, i in zip(v["importance"][m], v["indices"]) if own[i])) if own else None
             rows.append([v["class"], TITLES[m], *cells, on])
     count = max((len(v["indices"]) for v in shown(record, name)), default=0)
-    return tables.markdown(["Class", "Importance [%]", *map(str, range(1, count + 1)), "On frames of the action (*)"], rows)
+    return tables.markdown(
+        ["Class", "Importance [%]", *map(str, range(1, count + 1)), "On frames of the action (*)"], rows
+    )
 
 
 def probabilities_markdown(record: dict[str, Any]) -> str:
     """Figure 5 in figures."""
-    rows = [[v["class"], ambiguity(record, v), c + (" (true)" if c == v["class"] else ""), f"{100 * p['single']:.1f}", f"{100 * p['coarse']:.1f}"]
-            for v in shown(record, "fig5") for c, p in top_classes(record, v)]
-    return tables.markdown(["Video of", record["ambiguity"]["by"][0].upper() + record["ambiguity"]["by"][1:], "Class", "Single [%]", "Coarse [%]"], rows)
+    rows = [
+        [
+            v["class"],
+            ambiguity(record, v),
+            c + (" (true)" if c == v["class"] else ""),
+            f"{100 * p['single']:.1f}",
+            f"{100 * p['coarse']:.1f}",
+        ]
+        for v in shown(record, "fig5")
+        for c, p in top_classes(record, v)
+    ]
+    return tables.markdown(
+        [
+            "Video of",
+            record["ambiguity"]["by"][0].upper() + record["ambiguity"]["by"][1:],
+            "Class",
+            "Single [%]",
+            "Coarse [%]",
+        ],
+        rows,
+    )
 
 
 def ambiguity(record: dict[str, Any], video: dict[str, Any]) -> str:
@@ -369,9 +498,30 @@ def ambiguity(record: dict[str, Any], video: dict[str, Any]) -> str:
 
 def compared_markdown(record: dict[str, Any]) -> str:
     """Figure 5's comparison on all videos: one seed."""
-    rows = [[title, c["videos"], _percent(c["mean"]["single"], 1), _percent(c["mean"]["coarse"], 1), f"{c['higher']} of {c['videos']}", c["right"]["single"], c["right"]["coarse"]]
-            for title, c in (("the classes of Figure 5", record["fig5"]["these"]), ("all classes", record["fig5"]["all"]))]
-    return tables.markdown(["Videos of", "Videos", "Single, mean probability of the true class", "Coarse, the same", "Coarse gives it more", "Right: single", "Right: coarse"], rows)
+    rows = [
+        [
+            title,
+            c["videos"],
+            _percent(c["mean"]["single"], 1),
+            _percent(c["mean"]["coarse"], 1),
+            f"{c['higher']} of {c['videos']}",
+            c["right"]["single"],
+            c["right"]["coarse"],
+        ]
+        for title, c in (("the classes of Figure 5", record["fig5"]["these"]), ("all classes", record["fig5"]["all"]))
+    ]
+    return tables.markdown(
+        [
+            "Videos of",
+            "Videos",
+            "Single, mean probability of the true class",
+            "Coarse, the same",
+            "Coarse gives it more",
+            "Right: single",
+            "Right: coarse",
+        ],
+        rows,
+    )
 
 
 def shapes_markdown(record: dict[str, Any]) -> str:
@@ -387,14 +537,37 @@ def examples_markdown(record: dict[str, Any]) -> str:
     if jump:
         share = {action: s for _, s, action, relevant, _ in runs(jump) if relevant}
         longest = max(share, key=share.get)
-        rows += [["Figure 1", "a long jump: its longest atomic action", said["fig1-crouch"], f"{_percent(share[longest])} ({longest})"],
-                 ["Figure 1", "a long jump: legs extended in flight", said["fig1-extend"], f"{_percent(share['flight legs'])} (flight legs)"],
-                 ["Figure 1", "irrelevant frames of a video", said["fig1-stand"], ", ".join(f"{_percent(v['irrelevant'])} ({v['class']})" for v in shown(record, "fig1"))]]
+        rows += [
+            [
+                "Figure 1",
+                "a long jump: its longest atomic action",
+                said["fig1-crouch"],
+                f"{_percent(share[longest])} ({longest})",
+            ],
+            [
+                "Figure 1",
+                "a long jump: legs extended in flight",
+                said["fig1-extend"],
+                f"{_percent(share['flight legs'])} (flight legs)",
+            ],
+            [
+                "Figure 1",
+                "irrelevant frames of a video",
+                said["fig1-stand"],
+                ", ".join(f"{_percent(v['irrelevant'])} ({v['class']})" for v in shown(record, "fig1")),
+            ],
+        ]
     for v in [v for v in shown(record, "fig6") if v["class"] == "clean and jerk"][:1]:
         fine, coarse = v["importance"]["fine"], v["importance"]["coarse"]
         at = int(np.argmax(fine))
-        rows.append(["Figure 6", "a clean and jerk: a_fine and a_coarse of one frame (here the one of greatest a_fine)", f"{said['fig6-fine']} and {said['fig6-coarse']}",
-                     f"{_percent(fine[at])} and {_percent(coarse[at])} (frame {at + 1})"])
+        rows.append(
+            [
+                "Figure 6",
+                "a clean and jerk: a_fine and a_coarse of one frame (here the one of greatest a_fine)",
+                f"{said['fig6-fine']} and {said['fig6-coarse']}",
+                f"{_percent(fine[at])} and {_percent(coarse[at])} (frame {at + 1})",
+            ]
+        )
     return tables.markdown(["Figure", "What", "Printed, of its video", "Here, of one video"], rows)
 
 
@@ -406,35 +579,79 @@ def rule(name: str) -> str:
 def heat_text(record: dict[str, Any]) -> str:
     """How to read the heatmaps."""
     g = len(next(v["heat"]["single"] for v in record["videos"].values() if "heat" in v)[0])
-    return (f"Heat is the importance of the frame for the true class (printed in its corner, exact) spread over its {g} × {g} patches by their similarity to the words of each granularity "
-            "(a reading: no equation of the paper compares words with patches). Single is a model of its own; coarse and fine are the two branches of one SFAR model, fused is their mean. "
-            "Each row has one colour scale over all sampled frames of its video, from 0 to the number at its right (share of the video's importance in one patch); every second sampled frame is shown. "
-            "Pale margins are outside the crop that the models see.")
+    return (
+        f"Heat is the importance of the frame for the true class (printed in its corner, exact) spread over its {g} × {g} patches by their similarity to the words of each granularity "
+        "(a reading: no equation of the paper compares words with patches). Single is a model of its own; coarse and fine are the two branches of one SFAR model, fused is their mean. "
+        "Each row has one colour scale over all sampled frames of its video, from 0 to the number at its right (share of the video's importance in one patch); every second sampled frame is shown. "
+        "Pale margins are outside the crop that the models see."
+    )
 
 
 def fig5_text(record: dict[str, Any]) -> str:
     """What Figure 5 shows, and how often."""
     a = record["fig5"]["all"]
-    return (f"The true class comes first, then those to which either model gives most. Over all {a['videos']} videos (one seed) coarse gives the true class more probability than single on "
-            f"{a['higher']}.")
+    return (
+        f"The true class comes first, then those to which either model gives most. Over all {a['videos']} videos (one seed) coarse gives the true class more probability than single on "
+        f"{a['higher']}."
+    )
 
 
 # --- page ---
+
 
 def as_markdown(record: dict[str, Any]) -> str:
     """The page ``qualitative.md``."""
     picture = lambda f: f"![{f.replace('fig', 'Figure ')}]({f}.png)"
     has = {f: bool(shown(record, f)) for f in RULES}
     temperature = ", ".join(f"{k} {v:.4f}" for k, v in record["temperature"].items())
-    parts = [study_page.head(record, "Figures 1, 2a-e, 3, 5, 6, 9, 10: single videos", f"{study_page.videos(record)} Temperature of the trained models: {temperature}."), EXAMPLES,
-             "## The captions' numbers", examples_markdown(record), "## Figure 1", *((rule("fig1"), picture("fig1"), shares_markdown(record)) if has["fig1"] else (NO_TRUTH,)),
-             "## Figure 2 (a-e)", *((rule("fig2"), heat_text(record), picture("fig2")) if has["fig2"] else ("None of these classes is in the data set.",)),
-             "## Figure 3", "Shapes of one pass over one video.", picture("fig3"), shapes_markdown(record),
-             "## Figure 5", rule("fig5"), fig5_text(record), picture("fig5"), probabilities_markdown(record), compared_markdown(record),
-             "## Figure 6", *((rule("fig6"), picture("fig6"), importance_markdown(record)) if has["fig6"] else ("None of these classes is in the data set.",)),
-             "## Figure 9", rule("fig9"), picture("fig9"), "## Figure 10", *((f"{rule('fig10')} Zero-shot: no video of {'these classes' if record['drawn'] else 'these data sets'} was trained on.", picture("fig10"))
-                                                                                 if has["fig10"] else (NO_UNSEEN,)),
-             "## Videos", chosen_markdown(record)]
+    parts = [
+        study_page.head(
+            record,
+            "Figures 1, 2a-e, 3, 5, 6, 9, 10: single videos",
+            f"{study_page.videos(record)} Temperature of the trained models: {temperature}.",
+        ),
+        EXAMPLES,
+        "## The captions' numbers",
+        examples_markdown(record),
+        "## Figure 1",
+        *((rule("fig1"), picture("fig1"), shares_markdown(record)) if has["fig1"] else (NO_TRUTH,)),
+        "## Figure 2 (a-e)",
+        *(
+            (rule("fig2"), heat_text(record), picture("fig2"))
+            if has["fig2"]
+            else ("None of these classes is in the data set.",)
+        ),
+        "## Figure 3",
+        "Shapes of one pass over one video.",
+        picture("fig3"),
+        shapes_markdown(record),
+        "## Figure 5",
+        rule("fig5"),
+        fig5_text(record),
+        picture("fig5"),
+        probabilities_markdown(record),
+        compared_markdown(record),
+        "## Figure 6",
+        *(
+            (rule("fig6"), picture("fig6"), importance_markdown(record))
+            if has["fig6"]
+            else ("None of these classes is in the data set.",)
+        ),
+        "## Figure 9",
+        rule("fig9"),
+        picture("fig9"),
+        "## Figure 10",
+        *(
+            (
+                f"{rule('fig10')} Zero-shot: no video of {'these classes' if record['drawn'] else 'these data sets'} was trained on.",
+                picture("fig10"),
+            )
+            if has["fig10"]
+            else (NO_UNSEEN,)
+        ),
+        "## Videos",
+        chosen_markdown(record),
+    ]
     return "\n\n".join(parts)
 
 
@@ -447,22 +664,50 @@ def csv_rows(record: dict[str, Any]) -> list[list[Any]]:
     for v in record["videos"].values():
         lead = [v["dataset"], v["path"], v["class"]]
         if "segments" in v:
-            out += [[*lead, "true share", "own" if relevant else "irrelevant", action, round(share, 4)] for _, share, action, relevant, _ in runs(v)]
-        out += [[*lead, "importance", m, i, a] for m, values in v.get("importance", {}).items() for i, a in zip(v["indices"], values)]
-        out += [[*lead, "probability", m, c, p] for m, values in v.get("probabilities", {}).items() for c, p in zip(record["classes"], values)]
+            out += [
+                [*lead, "true share", "own" if relevant else "irrelevant", action, round(share, 4)]
+                for _, share, action, relevant, _ in runs(v)
+            ]
+        out += [
+            [*lead, "importance", m, i, a]
+            for m, values in v.get("importance", {}).items()
+            for i, a in zip(v["indices"], values)
+        ]
+        out += [
+            [*lead, "probability", m, c, p]
+            for m, values in v.get("probabilities", {}).items()
+            for c, p in zip(record["classes"], values)
+        ]
     return out
 
 
 def importance_table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]], str]:
     """The LaTeX table: Figure 6."""
-    rows = [[v["class"], TITLES[m], *(round(100 * a, 1) for a in v["importance"][m])] for v in shown(record, "fig6") for m in BARS]
+    rows = [
+        [v["class"], TITLES[m], *(round(100 * a, 1) for a in v["importance"][m])]
+        for v in shown(record, "fig6")
+        for m in BARS
+    ]
     count = max((len(v["indices"]) for v in shown(record, "fig6")), default=0)
-    return ["Class", "Importance", *map(str, range(1, count + 1))], rows, "Importance [%] of the sampled frames of single videos (Figure 6)."
+    return (
+        ["Class", "Importance", *map(str, range(1, count + 1))],
+        rows,
+        "Importance [%] of the sampled frames of single videos (Figure 6).",
+    )
 
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``qualitative.{csv,md,tex,json}`` and the figures 1, 2, 3, 5, 6, 9, 10 into ``out``."""
-    return study_page.write(out, "qualitative", record, as_markdown(record), (CSV_COLUMNS, csv_rows(record)), figures(record), "", [importance_table(record)])
+    return study_page.write(
+        out,
+        "qualitative",
+        record,
+        as_markdown(record),
+        (CSV_COLUMNS, csv_rows(record)),
+        figures(record),
+        "",
+        [importance_table(record)],
+    )
 
 
 def text(record: dict[str, Any]) -> str:

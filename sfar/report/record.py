@@ -22,9 +22,15 @@ from sfar.subtexts import SubTexts
 def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]:
     """What stands beside every record."""
     return {
-        "command": command, "revision": revision(), "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "hardware": hardware(),
-        "python": platform.python_version(), "versions": {n: version(n) for n in ("torch", "open_clip_torch", "av", "numpy")},
-        "training_seconds": round(seconds, 1), "config": as_dict(profile)}
+        "command": command,
+        "revision": revision(),
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "hardware": hardware(),
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in ("torch", "open_clip_torch", "av", "numpy")},
+        "training_seconds": round(seconds, 1),
+        "config": as_dict(profile),
+    }
 
 
 def read(path: Path, make: str) -> dict[str, Any]:
@@ -38,7 +44,11 @@ def read(path: Path, make: str) -> dict[str, Any]:
 
 
 def _config(profile: Profile) -> list[Any]:
-    return [as_dict(profile.model), as_dict(profile.train), {k: v for k, v in as_dict(profile.data).items() if k != "root"}]
+    return [
+        as_dict(profile.model),
+        as_dict(profile.train),
+        {k: v for k, v in as_dict(profile.data).items() if k != "root"},
+    ]
 
 
 def inputs(profile: Profile, stage: str, extra: Any = None) -> str:
@@ -46,8 +56,12 @@ def inputs(profile: Profile, stage: str, extra: Any = None) -> str:
 
     ``stage``: the record's own entry in ``cache.STAGES``; ``extra``: inputs that are not in the profile.
     """
-    names = {"profile": profile.name, "seeds": list(profile.seeds)} | ({"root": profile.data.root} if profile.data.root else {})
-    return digest([names, _config(profile), extra, [cache.code_version(s) for s in ("world", "sets", "frames", "run", stage)]])
+    names = {"profile": profile.name, "seeds": list(profile.seeds)} | (
+        {"root": profile.data.root} if profile.data.root else {}
+    )
+    return digest(
+        [names, _config(profile), extra, [cache.code_version(s) for s in ("world", "sets", "frames", "run", stage)]]
+    )
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:
@@ -57,7 +71,12 @@ def folder(profile: Profile, extra: Any = None) -> Path:
         standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
     if profile == standard and not extra:
         return paths.results(profile.name)
-    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]}"
+    return (
+        paths.PROJECT
+        / "results"
+        / "runs"
+        / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]}"
+    )
 
 
 def suffix(profile: Profile) -> str:
@@ -75,7 +94,9 @@ def texts_version(profile: Profile) -> str | None:
 def obtain(source: str, load: Callable[[], dict[str, Any]], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The written record (``source`` "record") or one measured now ("measure"). Raises ``ConfigError`` for another source."""
     if source not in ("record", "measure"):
-        raise ConfigError(f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (run now; finished runs are kept)")
+        raise ConfigError(
+            f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (run now; finished runs are kept)"
+        )
     return load() if source == "record" else measure()
 
 

@@ -26,8 +26,12 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
     v = np.asarray(values, float)
     rng = np.random.default_rng(seed)
     s, n = v.shape
-    chunks = [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]  # the weights of all draws at once would not fit for 20,000 videos
-    means = np.concatenate([np.einsum("bs,sv,bv->b", _weights(rng, s, c), v, _weights(rng, n, c), optimize=True) for c in chunks])
+    chunks = [
+        min(CHUNK, draws - i) for i in range(0, draws, CHUNK)
+    ]  # the weights of all draws at once would not fit for 20,000 videos
+    means = np.concatenate(
+        [np.einsum("bs,sv,bv->b", _weights(rng, s, c), v, _weights(rng, n, c), optimize=True) for c in chunks]
+    )
     low, high = np.percentile(means, [50 - LEVEL / 2, 50 + LEVEL / 2])
     return float(v.mean()), float(low), float(high)
 
@@ -43,7 +47,9 @@ def bootstrap_strata(values: Sequence[np.ndarray], seed: int = 0, draws: int = D
     for x in v:
         start = 0
         for c in chunks:
-            total[start:start + c] += np.einsum("bs,sv,bv->b", seeds[start:start + c], x, _weights(rng, x.shape[1], c), optimize=True)
+            total[start : start + c] += np.einsum(
+                "bs,sv,bv->b", seeds[start : start + c], x, _weights(rng, x.shape[1], c), optimize=True
+            )
             start += c
     low, high = np.percentile(total / len(v), [50 - LEVEL / 2, 50 + LEVEL / 2])
     return float(np.mean([x.mean() for x in v])), float(low), float(high)
@@ -64,8 +70,14 @@ def overlapping(parts: Sequence[np.ndarray], members: Sequence[np.ndarray]) -> n
     return out / len(parts)
 
 
-def bootstrap_metric(scores: dict[str, np.ndarray], measure: Callable[[np.ndarray, np.ndarray], np.ndarray], videos: int, pairs: Sequence[tuple[str, str]],
-                     seed: int = 0, draws: int = 1000) -> dict[Any, tuple[float, float, float]]:
+def bootstrap_metric(
+    scores: dict[str, np.ndarray],
+    measure: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    videos: int,
+    pairs: Sequence[tuple[str, str]],
+    seed: int = 0,
+    draws: int = 1000,
+) -> dict[Any, tuple[float, float, float]]:
     """Of a number that is no mean over videos (mAP): value and 95 % interval of every entry of ``scores`` (name -> [seeds, videos, ...]) and of
     the difference of every pair of names. ``measure(scores, videos kept) -> [seeds]``. Seeds and videos are resampled, the same for all.
 
@@ -95,20 +107,29 @@ def summary(values: np.ndarray) -> dict[str, float | int | list[float]]:
     v = np.asarray(values, float)
     mean, low, high = bootstrap_mean(v)
     per_seed = v.mean(1)
-    return {"mean": round(mean, 4), "std": round(float(per_seed.std(ddof=1)) if len(v) > 1 else 0.0, 4), "low": round(low, 4), "high": round(high, 4),
-            "seeds": len(v), "videos": v.shape[1], "per_seed": [round(float(x), 4) for x in per_seed]}
+    return {
+        "mean": round(mean, 4),
+        "std": round(float(per_seed.std(ddof=1)) if len(v) > 1 else 0.0, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "seeds": len(v),
+        "videos": v.shape[1],
+        "per_seed": [round(float(x), 4) for x in per_seed],
+    }
 
 
 def ranks(x: np.ndarray) -> np.ndarray:
     """Ranks along the last axis, 0 for the smallest; equal values share their mean rank."""
     x = np.asarray(x, float)
-    return ((x[..., None, :] < x[..., :, None]).sum(-1) + ((x[..., None, :] == x[..., :, None]).sum(-1) - 1) / 2).astype(float)
+    return (
+        (x[..., None, :] < x[..., :, None]).sum(-1) + ((x[..., None, :] == x[..., :, None]).sum(-1) - 1) / 2
+    ).astype(float)
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Correlation coefficient along the last axis; NaN where one side does not vary. Its square is r^2 of the least-squares line."""
     dx, dy = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
-    scale = np.sqrt((dx ** 2).sum(-1) * (dy ** 2).sum(-1))
+    scale = np.sqrt((dx**2).sum(-1) * (dy**2).sum(-1))
     return np.divide((dx * dy).sum(-1), scale, out=np.full(scale.shape, np.nan), where=scale > 0)
 
 
@@ -136,7 +157,11 @@ def correlation(x: np.ndarray, hits: np.ndarray, seed: int = 0, draws: int = DRA
         rho.append(spearman(xs, ys))
     y = h.mean((1, 2))
     out = {}
-    for name, value, drawn in (("r", pearson(x, y), np.concatenate(r)), ("r2", pearson(x, y) ** 2, np.concatenate(r) ** 2), ("rho", spearman(x, y), np.concatenate(rho))):
+    for name, value, drawn in (
+        ("r", pearson(x, y), np.concatenate(r)),
+        ("r2", pearson(x, y) ** 2, np.concatenate(r) ** 2),
+        ("rho", spearman(x, y), np.concatenate(rho)),
+    ):
         low, high = np.nanpercentile(drawn, [50 - LEVEL / 2, 50 + LEVEL / 2])
         out[name] = {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
     return out

@@ -45,8 +45,16 @@ class Variant:
 def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[str, Any], ...]:
     """Changes that make ``base`` one of the data set ``dataset``: what its protocol says (``config.by_dataset``), but for fields that the user has set."""
     standard = as_dict(get_profile(base.name))
-    given = {f"{g}.{k}" for g, fields in as_dict(base).items() if isinstance(fields, dict) for k, v in fields.items() if v != standard[g][k]}
-    return tuple((k, v) for k, v in by_dataset(base.name, dataset, shots).items() if k == "data.dataset" or k not in given)
+    given = {
+        f"{g}.{k}"
+        for g, fields in as_dict(base).items()
+        if isinstance(fields, dict)
+        for k, v in fields.items()
+        if v != standard[g][k]
+    }
+    return tuple(
+        (k, v) for k, v in by_dataset(base.name, dataset, shots).items() if k == "data.dataset" or k not in given
+    )
 
 
 @lru_cache(maxsize=64)
@@ -60,10 +68,14 @@ def job(base: Profile, variant: Variant, seed: int) -> Job:
     # Few-shot fields choose from a data set; they do not make it another one.
     plain = changed(profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": ""})
     data = _dataset(plain.data, changed(base, {"data.dataset": plain.data.dataset, "data.fold": plain.data.fold}))
-    return Job(profile, data, variant.method, seed, variant.views, unseen(profile, data) if variant.zero_shot else ())  # as Table 1's runs
+    return Job(
+        profile, data, variant.method, seed, variant.views, unseen(profile, data) if variant.zero_shot else ()
+    )  # as Table 1's runs
 
 
-def run(base: Profile, variants: Sequence[Variant], seeds: Sequence[int], workers: int | None = None, desc: str = "training") -> dict[str, list[dict[str, Any]]]:
+def run(
+    base: Profile, variants: Sequence[Variant], seeds: Sequence[int], workers: int | None = None, desc: str = "training"
+) -> dict[str, list[dict[str, Any]]]:
     """The records of every variant on every seed, by variant name. The zero-shot method is run once: it has no seed."""
     jobs = {(v.name, s): job(base, v, s) for v in variants for s in (seeds if v.method != "vanilla" else seeds[:1])}
     unique: dict[str, Job] = {}
@@ -81,8 +93,15 @@ def hits(runs: Sequence[dict[str, Any]], k: int = 1, views: str = "1x1") -> np.n
 
 def row(variant: Variant, runs: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
     """A table row: top-1 and top-5 with their intervals, and what was trained."""
-    return {"name": variant.name, "title": variant.title, "method": variant.method, "trained": runs[0]["trained"], **more,
-            "top1": stats.summary(hits(runs, 1)), "top5": stats.summary(hits(runs, 5))}
+    return {
+        "name": variant.name,
+        "title": variant.title,
+        "method": variant.method,
+        "trained": runs[0]["trained"],
+        **more,
+        "top1": stats.summary(hits(runs, 1)),
+        "top5": stats.summary(hits(runs, 5)),
+    }
 
 
 def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -95,15 +114,28 @@ def difference(name: str, against: str, a: np.ndarray, b: np.ndarray, **more: An
     """a - b of paired values [seeds, videos], with interval and verdict on "above zero"."""
     # Rounded first, and no negative zero: a bound of exactly zero must not be decided by the last bit of a sum.
     mean, low, high = (round(x, 4) + 0.0 for x in stats.bootstrap_mean(_paired(a, b)))
-    return {"name": name, "against": against, **more, "mean": mean, "low": low, "high": high, "verdict": stats.verdict(low, high)}
+    return {
+        "name": name,
+        "against": against,
+        **more,
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "verdict": stats.verdict(low, high),
+    }
 
 
 def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The data of some runs of one list: how many, and what could not be used."""
     first = runs[0]
     training = first["training"] or {}
-    return {"train_clips": training.get("clips"), "val_videos": len(first["labels"]), "classes": len(first["classes"]),
-            "undecodable": {**training.get("bad", {}), **first["bad"]}, "missing": first["missing"]}
+    return {
+        "train_clips": training.get("clips"),
+        "val_videos": len(first["labels"]),
+        "classes": len(first["classes"]),
+        "undecodable": {**training.get("bad", {}), **first["bad"]},
+        "missing": first["missing"],
+    }
 
 
 def seconds(by: dict[str, list[dict[str, Any]]]) -> float:
@@ -133,15 +165,27 @@ class Study:
         version = self.inputs(profile)  # now: of the code that is about to run
         content = self.runs(profile, workers)
         spent = content.pop("seconds")
-        return {"table": self.name, "profile": profile.name, "inputs": version, "seeds": list(profile.seeds), **content,
-                "provenance": R.provenance(self.make + R.suffix(profile), profile, spent)}
+        return {
+            "table": self.name,
+            "profile": profile.name,
+            "inputs": version,
+            "seeds": list(profile.seeds),
+            **content,
+            "provenance": R.provenance(self.make + R.suffix(profile), profile, spent),
+        }
 
     def load(self, profile: Profile) -> dict[str, Any]:
         """The written record of this profile. Raises ``SfarError`` naming the command if there is none or if it is stale."""
         return R.current(self.path(profile), self.inputs(profile), self.make)
 
-    def get(self, profile: str | Profile = "storyboard", seeds: Sequence[int] | None = None, source: str = "record", overrides: dict[str, Any] | None = None,
-            workers: int | None = None) -> dict[str, Any]:
+    def get(
+        self,
+        profile: str | Profile = "storyboard",
+        seeds: Sequence[int] | None = None,
+        source: str = "record",
+        overrides: dict[str, Any] | None = None,
+        workers: int | None = None,
+    ) -> dict[str, Any]:
         """The record: the written one (``source`` "record") or measured now ("measure"; kept runs are found again).
 
         Raises ``ConfigError`` for an unknown profile, field or source, ``SfarError`` for a missing or stale record.

@@ -33,8 +33,11 @@ def unseen(profile: Profile, data: Dataset) -> tuple[str, ...]:
 
 def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) -> list[Job]:
     """The runs behind the table: every method on every seed (the zero-shot row has no seed)."""
-    return [Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1", unseen(profile, data))
-            for m in methods for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])]
+    return [
+        Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1", unseen(profile, data))
+        for m in methods
+        for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])
+    ]
 
 
 def inputs(profile: Profile) -> str:
@@ -50,8 +53,14 @@ def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
     runs = run_all(todo, workers, "training and evaluating")
     by: dict[str, list[dict]] = {m: [r for r in runs if r["method"] == m] for m in METHODS}
     record: dict[str, Any] = {
-        "table": "table1", "profile": profile.name, "inputs": version, "seeds": list(profile.seeds),
-        "data": _data(profile, data, runs[0]), "rows": [], "differences": []}
+        "table": "table1",
+        "profile": profile.name,
+        "inputs": version,
+        "seeds": list(profile.seeds),
+        "data": _data(profile, data, runs[0]),
+        "rows": [],
+        "differences": [],
+    }
     hit = lambda r, views, k: 100.0 * (np.array(r["views"][views]["ranks"]) < k)  # noqa: E731
     for m in METHODS:
         for views in ("1x1", "4x3"):
@@ -68,16 +77,29 @@ def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
                 other = by[m] if len(by[m]) == len(by["sfar"]) else by[m] * len(by["sfar"])
                 delta = np.stack([hit(a, views, k) - hit(b, views, k) for a, b in zip(by["sfar"], other)])
                 mean, low, high = stats.bootstrap_mean(delta)
-                record["differences"].append({"method": "sfar", "against": m, "views": views, "metric": f"top{k}", "mean": round(mean, 4),
-                                              "low": round(low, 4), "high": round(high, 4), "verdict": stats.verdict(low, high)})
+                record["differences"].append(
+                    {
+                        "method": "sfar",
+                        "against": m,
+                        "views": views,
+                        "metric": f"top{k}",
+                        "mean": round(mean, 4),
+                        "low": round(low, 4),
+                        "high": round(high, 4),
+                        "verdict": stats.verdict(low, high),
+                    }
+                )
     record["claims"] = [claims.highest(record)]
     if data.drawn and any(0 < u < 1 for u in by["sfar"][0]["relevant_mass"]["uniform"]):
         record["importance"] = _importance(by)
         record["upper_reference"] = true_set_classifier(data.root, profile.train.frames)
-        record["claims"] += [claims.finds_frames(record, "coarse"), claims.finds_frames(record, "fine"), claims.fine_sharper(record)]
+        record["claims"] += [
+            claims.finds_frames(record, "coarse"),
+            claims.finds_frames(record, "fine"),
+            claims.fine_sharper(record),
+        ]
     record["temperature"] = by["sfar"][0]["temperature"]
-    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile,
-                                        sum(r["seconds"] for r in runs))
+    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile, sum(r["seconds"] for r in runs))
     return record
 
 
@@ -85,7 +107,13 @@ def _data(profile: Profile, data: Dataset, run: dict[str, Any]) -> dict[str, Any
     train = load_clips(profile, data, "train")
     bad = {**train.bad, **run["bad"]}
     missing = [*train.manifest.missing, *run["missing"]]
-    return {"train_videos": len(train), "val_videos": len(run["labels"]), "classes": len(run["classes"]), "undecodable": bad, "missing": missing}
+    return {
+        "train_videos": len(train),
+        "val_videos": len(run["labels"]),
+        "classes": len(run["classes"]),
+        "undecodable": bad,
+        "missing": missing,
+    }
 
 
 def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
@@ -95,18 +123,39 @@ def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
     share = 1 - uniform[mixed]
     edges = [0.0, 0.25, 0.5, 1.0]  # of 8 frames: 1-2, 3-4, 5-7 irrelevant ones
     bins = [(share > a) & (share <= b) for a, b in zip(edges, edges[1:])]
-    out: dict[str, Any] = {"videos": int(mixed.sum()), "uniform": round(100 * float(uniform[mixed].mean()), 4), "edges": edges,
-                           "bin_videos": [int(b.sum()) for b in bins]}
-    mass = {"coarse": [r["relevant_mass"]["coarse"] for r in by["sfar"]], "fine": [r["relevant_mass"]["fine"] for r in by["sfar"]],
-            "single": [r["relevant_mass"]["coarse"] for r in by["single"]]}
+    out: dict[str, Any] = {
+        "videos": int(mixed.sum()),
+        "uniform": round(100 * float(uniform[mixed].mean()), 4),
+        "edges": edges,
+        "bin_videos": [int(b.sum()) for b in bins],
+    }
+    mass = {
+        "coarse": [r["relevant_mass"]["coarse"] for r in by["sfar"]],
+        "fine": [r["relevant_mass"]["fine"] for r in by["sfar"]],
+        "single": [r["relevant_mass"]["coarse"] for r in by["single"]],
+    }
     for name, rows in mass.items():
         a = 100 * np.array(rows)[:, mixed]
         gain, low, high = stats.bootstrap_mean(a - 100 * uniform[mixed])
-        out[name] = {"mass": round(float(a.mean()), 4), "per_seed": a.mean(1).round(4).tolist(), "gain": round(gain, 4), "gain_low": round(low, 4), "gain_high": round(high, 4), "by_share": []}
+        out[name] = {
+            "mass": round(float(a.mean()), 4),
+            "per_seed": a.mean(1).round(4).tolist(),
+            "gain": round(gain, 4),
+            "gain_low": round(low, 4),
+            "gain_high": round(high, 4),
+            "by_share": [],
+        }
         for b in bins:
             if b.any():
                 m, lo, hi = stats.bootstrap_mean((a - 100 * uniform[mixed])[:, b])
-                out[name]["by_share"].append({"share": round(float(share[b].mean()), 4), "gain": round(m, 4), "low": round(lo, 4), "high": round(hi, 4)})
+                out[name]["by_share"].append(
+                    {
+                        "share": round(float(share[b].mean()), 4),
+                        "gain": round(m, 4),
+                        "low": round(lo, 4),
+                        "high": round(hi, 4),
+                    }
+                )
     m, lo, hi = stats.bootstrap_mean(100 * (np.array(mass["fine"]) - np.array(mass["coarse"]))[:, mixed])
     out["fine_minus_coarse"] = {"mean": round(m, 4), "low": round(lo, 4), "high": round(hi, 4)}
     return out
@@ -117,8 +166,13 @@ def load(profile: Profile) -> dict[str, Any]:
     return R.current(R.folder(profile) / "table1.json", inputs(profile), MAKE)
 
 
-def table1(profile: str | Profile = "storyboard", seeds: list[int] | None = None, source: str = "record", overrides: dict[str, Any] | None = None,
-           workers: int | None = None) -> dict[str, Any]:
+def table1(
+    profile: str | Profile = "storyboard",
+    seeds: list[int] | None = None,
+    source: str = "record",
+    overrides: dict[str, Any] | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """The record of Table 1: the written one (``source="record"``) or measured now (``"measure"``; kept work is used again).
 
     Raises ``ConfigError`` for an unknown profile, key or source, ``SfarError`` for a missing or stale record.

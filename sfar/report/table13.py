@@ -34,7 +34,9 @@ VISUAL = ("pull ups", "scene", 3, 8)  # class, group replayed, videos, frames of
 
 def inputs(profile: Profile) -> str:
     """Hash of all that the record follows from, the record of Figure 7b included."""
-    return R.inputs(profile, "table13", [fig7b.inputs(profile), digest(dict(group(REPLAYED))), digest(dict(group(VISUAL[1])))])
+    return R.inputs(
+        profile, "table13", [fig7b.inputs(profile), digest(dict(group(REPLAYED))), digest(dict(group(VISUAL[1])))]
+    )
 
 
 def path(profile: Profile) -> Path:
@@ -52,16 +54,31 @@ def rehearse(journal: Path) -> dict[str, Any]:
         asker = Asker(Settings("loopback", base_url=server.url, key_variable=""), Journal(journal))
         outcomes = asker.run([Question(c, 1) for c in texts])
         requests = len(server.requests)
-    wrong = [o.question.name for o in outcomes if o.texts is None or [t.lower() for t in o.texts] != [t.lower() for t in texts[o.question.name]]]
+    wrong = [
+        o.question.name
+        for o in outcomes
+        if o.texts is None or [t.lower() for t in o.texts] != [t.lower() for t in texts[o.question.name]]
+    ]
     if wrong:
         raise SfarError(f"the rehearsal gave other sub-texts than were replayed for {', '.join(wrong)}")
     entries = Journal(journal).entries()
-    unusable = collections.Counter(e["problem"] or "other than four sub-texts" for e in entries if e["problem"] or e["attempt"] < max(
-        x["attempt"] for x in entries if x["key"] == e["key"]))
+    unusable = collections.Counter(
+        e["problem"] or "other than four sub-texts"
+        for e in entries
+        if e["problem"] or e["attempt"] < max(x["attempt"] for x in entries if x["key"] == e["key"])
+    )
     n = len(texts)
-    return {"replayed": REPLAYED, "classes": n, "requests": requests, "answers": len(entries), "unusable": dict(sorted(unusable.items())),
-            "unanswered": requests - len(entries), "calls_per_class": round(requests / n, 2), "tokens_per_class": round(sum(asker.tokens) / n, 1),
-            "seconds_per_class": round(sum(e["seconds"] for e in entries) / n, 3)}
+    return {
+        "replayed": REPLAYED,
+        "classes": n,
+        "requests": requests,
+        "answers": len(entries),
+        "unusable": dict(sorted(unusable.items())),
+        "unanswered": requests - len(entries),
+        "calls_per_class": round(requests / n, 2),
+        "tokens_per_class": round(sum(asker.tokens) / n, 1),
+        "seconds_per_class": round(sum(e["seconds"] for e in entries) / n, 3),
+    }
 
 
 def rehearse_visual(profile: Profile, journal: Path) -> dict[str, Any]:
@@ -75,8 +92,14 @@ def rehearse_visual(profile: Profile, journal: Path) -> dict[str, Any]:
         outcomes = Asker(Settings("loopback", base_url=server.url, key_variable=""), Journal(journal)).run(questions)
         arrived = [loopback.images(r) for r in server.requests]
     sizes = {Image.open(io.BytesIO(raw)).size for images in arrived for raw in images}
-    return {"class": name, "replayed": replayed, "frames": frames, "pictures": sum(map(len, arrived)), "sizes": sorted(map(list, sizes)),
-            "descriptions": {o.question.video: o.texts for o in outcomes}}
+    return {
+        "class": name,
+        "replayed": replayed,
+        "frames": frames,
+        "pictures": sum(map(len, arrived)),
+        "sizes": sorted(map(list, sizes)),
+        "descriptions": {o.question.video: o.texts for o in outcomes},
+    }
 
 
 def measure(profile: Profile) -> tuple[dict[str, Any], str]:
@@ -87,9 +110,21 @@ def measure(profile: Profile) -> tuple[dict[str, Any], str]:
         took = rehearse(journal)
         visual = rehearse_visual(profile, journal)
         kept = journal.read_text(encoding="utf-8")
-    rows = [{"group": g["name"], "title": g["title"], "kind": g["kind"], "top1": g["top1"]} for g in figure["groups"] if g["kind"] != "derived"]
-    record = {"table": "table13", "profile": profile.name, "inputs": inputs(profile), "seeds": figure["seeds"], "rehearsal": took, "visual": visual, "rows": rows,
-              "provenance": R.provenance(MAKE, profile, sum(json.loads(line)["seconds"] for line in kept.splitlines()))}
+    rows = [
+        {"group": g["name"], "title": g["title"], "kind": g["kind"], "top1": g["top1"]}
+        for g in figure["groups"]
+        if g["kind"] != "derived"
+    ]
+    record = {
+        "table": "table13",
+        "profile": profile.name,
+        "inputs": inputs(profile),
+        "seeds": figure["seeds"],
+        "rehearsal": took,
+        "visual": visual,
+        "rows": rows,
+        "provenance": R.provenance(MAKE, profile, sum(json.loads(line)["seconds"] for line in kept.splitlines())),
+    }
     return record, kept
 
 
@@ -98,7 +133,9 @@ def load(profile: Profile) -> dict[str, Any]:
     return R.current(path(profile), inputs(profile), MAKE)
 
 
-def table13(profile: str | Profile = "storyboard", source: str = "record", overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+def table13(
+    profile: str | Profile = "storyboard", source: str = "record", overrides: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The record of Table 13: the written one (``source="record"``) or rehearsed now (``"measure"``)."""
     if not isinstance(profile, Profile):
         profile = get_profile(profile, overrides)

@@ -31,16 +31,54 @@ def to_csv(columns: list[str], rows: list[list[Any]]) -> str:
     return out.getvalue()
 
 
-_LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-          "−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "²": r"$^2$",
-          "α": r"$\alpha$", "β": r"$\beta$", "λ": r"$\lambda$", "ρ": r"$\rho$", "<": "$<$", ">": "$>$", "|": "$|$"}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "²": r"$^2$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "λ": r"$\lambda$",
+    "ρ": r"$\rho$",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
 
 
 def latex(columns: list[str], rows: list[list[Any]], caption: str, digits: int = 1) -> str:
     """A booktabs table (``\\usepackage{booktabs}``), numbers to the right."""
     sign = lambda v: cell(v, digits).replace("-", "−") if isinstance(v, (int, float)) else cell(v, digits)  # noqa: E731
     clean = lambda v: "".join(_LATEX.get(ch, ch) for ch in sign(v))  # noqa: E731
-    align = "".join("r" if rows and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows) else "l" for i in range(len(columns)))
+    align = "".join(
+        "r" if rows and all(isinstance(r[i], (int, float)) or r[i] is None for r in rows) else "l"
+        for i in range(len(columns))
+    )
     body = "\n".join("  " + " & ".join(map(clean, row)) + r" \\" for row in rows)
-    return "\n".join([r"\begin{table}[t]", r"\centering", rf"\caption{{{clean(caption)}}}", rf"\begin{{tabular}}{{{align}}}", r"\toprule",
-                      "  " + " & ".join(map(clean, columns)) + r" \\", r"\midrule", body, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    return "\n".join(
+        [
+            r"\begin{table}[t]",
+            r"\centering",
+            rf"\caption{{{clean(caption)}}}",
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+            "  " + " & ".join(map(clean, columns)) + r" \\",
+            r"\midrule",
+            body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

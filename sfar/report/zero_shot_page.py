@@ -15,10 +15,16 @@ from sfar.report import style, tables
 from sfar.report import study_page as page
 from sfar.report.zero_shot import FOLDS, PROTOCOLS
 
-WHAT = {"half10": f"{DRAWS} draws of half of the classes, all videos", "split3": f"all classes, {len(FOLDS)} official test splits", "all classes": "all videos"}
+WHAT = {
+    "half10": f"{DRAWS} draws of half of the classes, all videos",
+    "split3": f"all classes, {len(FOLDS)} official test splits",
+    "all classes": "all videos",
+}
 PRINTED = {"UCF-101": "ucf101", "HMDB-51": "hmdb51"}  # columns of the transcribed tables
-KNOWN = ("Which protocol a printed row is of, the tables do not say. By their sources, BIKE's ViT-L row is half10 (86.6 and 61.4 are its README's means over ten draws of half of the classes) "
-         "and X-CLIP's is split3; rows of both kinds stand in one table.")
+KNOWN = (
+    "Which protocol a printed row is of, the tables do not say. By their sources, BIKE's ViT-L row is half10 (86.6 and 61.4 are its README's means over ten draws of half of the classes) "
+    "and X-CLIP's is split3; rows of both kinds stand in one table."
+)
 
 
 def sets(record: dict[str, Any]) -> list[str]:
@@ -44,7 +50,15 @@ def _over_seeds(value: dict[str, Any]) -> float:
 
 def rows_markdown(record: dict[str, Any], dataset: str) -> str:
     """Both protocols side by side: what each prints (mean ± its own deviation) and the interval over seeds and videos; all classes on all videos beside them."""
-    rows = [[style.NAMES[r["method"]], *_printed(r), r["seeds"] if r["trained"] else "none", ", ".join(r["trained"]) or "nothing"] for r in _rows(record, dataset)]
+    rows = [
+        [
+            style.NAMES[r["method"]],
+            *_printed(r),
+            r["seeds"] if r["trained"] else "none",
+            ", ".join(r["trained"]) or "nothing",
+        ]
+        for r in _rows(record, dataset)
+    ]
     return tables.markdown(["Method", *_HEAD, "Seeds", "Trained"], rows)
 
 
@@ -56,15 +70,32 @@ def _printed(row: dict[str, Any]) -> list[Any]:
     out = []
     for p in PROTOCOLS:
         value = _top1(row, p)
-        out += [f"{value['mean']:.1f} ± {value['protocol_std']:.1f}" if "protocol_std" in value else value["mean"], page.interval(value)]
+        out += [
+            f"{value['mean']:.1f} ± {value['protocol_std']:.1f}" if "protocol_std" in value else value["mean"],
+            page.interval(value),
+        ]
     return out
 
 
 def more_markdown(record: dict[str, Any], dataset: str) -> str:
     """Deviations over seeds, and top-5."""
-    rows = [[style.NAMES[r["method"]], *(number for p in PROTOCOLS for number in (_over_seeds(_top1(r, p)), r["full"]["top5"]["mean"] if p == "all classes" else r[p]["top5"]))]
-            for r in _rows(record, dataset)]
-    return tables.markdown(["Method", *(name for p in PROTOCOLS for name in (f"{p}: std over seeds", "Top-5 [%]"))], rows)
+    rows = [
+        [
+            style.NAMES[r["method"]],
+            *(
+                number
+                for p in PROTOCOLS
+                for number in (
+                    _over_seeds(_top1(r, p)),
+                    r["full"]["top5"]["mean"] if p == "all classes" else r[p]["top5"],
+                )
+            ),
+        ]
+        for r in _rows(record, dataset)
+    ]
+    return tables.markdown(
+        ["Method", *(name for p in PROTOCOLS for name in (f"{p}: std over seeds", "Top-5 [%]"))], rows
+    )
 
 
 def differences_markdown(record: dict[str, Any], dataset: str) -> str:
@@ -80,8 +111,10 @@ def differences_markdown(record: dict[str, Any], dataset: str) -> str:
 
 def paper_markdown(name: str) -> str:
     """The paper's rows, transcribed."""
-    return tables.markdown(["Method", "Backbone", "Made for zero-shot", "UCF-101 [%]", "HMDB-51 [%]"],
-                           [[r["method"], r["backbone"], r["vz"], r["ucf101"], r["hmdb51"]] for r in paper.load(name)])
+    return tables.markdown(
+        ["Method", "Backbone", "Made for zero-shot", "UCF-101 [%]", "HMDB-51 [%]"],
+        [[r["method"], r["backbone"], r["vz"], r["ucf101"], r["hmdb51"]] for r in paper.load(name)],
+    )
 
 
 # --- figure ----------------------------------------------------------------------------------------------------------
@@ -96,12 +129,23 @@ def figure(record: dict[str, Any]) -> plt.Figure:
         _draw_measured(ax, record, d, column == 0)
         _draw_paper(axes[1, column], page.set_title(d), column == 0)
     n = len(record["seeds"])
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=3, handletextpad=0.4, alignment="left", title_fontproperties={"weight": "bold", "size": 8},
-               title=f"Measured: {record['profile']} profile, {n} seed{'s' * (n != 1)}, 95 % intervals over seeds and videos")
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=3,
+        handletextpad=0.4,
+        alignment="left",
+        title_fontproperties={"weight": "bold", "size": 8},
+        title=f"Measured: {record['profile']} profile, {n} seed{'s' * (n != 1)}, 95 % intervals over seeds and videos",
+    )
     return fig
 
 
-_MARKS = {"half10": ("o", False, 5.5), "split3": ("s", True, 4.2), "all classes": ("D", False, 4.2)}  # marker, hollow, size
+_MARKS = {
+    "half10": ("o", False, 5.5),
+    "split3": ("s", True, 4.2),
+    "all classes": ("D", False, 4.2),
+}  # marker, hollow, size
 
 
 def _draw_measured(ax: plt.Axes, record: dict[str, Any], dataset: str, named: bool) -> None:
@@ -110,15 +154,29 @@ def _draw_measured(ax: plt.Axes, record: dict[str, Any], dataset: str, named: bo
         colour = style.COLOURS[r["method"]]
         for step, (p, (marker, hollow, size)) in zip((0.24, 0.0, -0.24), _MARKS.items()):
             value = _top1(r, p)
-            page.dots(ax, y + step, {**value, "per_seed": [value["mean"]]}, colour, marker, hollow, size)  # three rows to a method: no room for seeds
+            page.dots(
+                ax, y + step, {**value, "per_seed": [value["mean"]]}, colour, marker, hollow, size
+            )  # three rows to a method: no room for seeds
     for p, (marker, hollow, size) in _MARKS.items():
-        ax.plot([], [], marker, color="#555555", mfc="white" if hollow else "#555555", ms=size, ls="none", label=f"{p}: {WHAT[p]}")
+        ax.plot(
+            [],
+            [],
+            marker,
+            color="#555555",
+            mfc="white" if hollow else "#555555",
+            ms=size,
+            ls="none",
+            label=f"{p}: {WHAT[p]}",
+        )
     ax.set_yticks(range(len(rows)), [style.NAMES[r["method"]].replace(" (", "\n(") if named else "" for r in rows])
     ax.set_ylim(-0.55, len(rows) - 0.45)
     lo, hi = ax.get_xlim()
     ax.set_xlim(lo, hi + 0.07 * (hi - lo))
     ax.set_xlabel("Top-1 accuracy [%]")
-    ax.set_title(f"Measured: {page.set_title(dataset)} layout\n{rows[0]['classes']} classes, {rows[0]['videos']} videos", loc="left")
+    ax.set_title(
+        f"Measured: {page.set_title(dataset)} layout\n{rows[0]['classes']} classes, {rows[0]['videos']} videos",
+        loc="left",
+    )
     ax.grid(axis="y", visible=False)
 
 
@@ -142,14 +200,35 @@ def _draw_paper(ax: plt.Axes, title: str, named: bool) -> None:
 
 def as_markdown(record: dict[str, Any]) -> str:
     """The page ``zero_shot.md``: measured rows, differences, verdicts; the paper's own rows apart."""
-    parts = [page.head(record, "Tables 2b and 10: zero-shot", f"Trained on {page.set_title(record['trained_on'])}'s layout (the runs of Table 1: {page.videos(record).rstrip('.')}), tested in the single view on videos of {'classes that training did not have' if record['trained_on'] in DRAWN else 'other data sets, some of whose classes training had too'}, "
-                       f"with the prompts and {_texts(record)} of these classes."),
-             "## Claims", page.claims_markdown(record)]
+    parts = [
+        page.head(
+            record,
+            "Tables 2b and 10: zero-shot",
+            f"Trained on {page.set_title(record['trained_on'])}'s layout (the runs of Table 1: {page.videos(record).rstrip('.')}), tested in the single view on videos of {'classes that training did not have' if record['trained_on'] in DRAWN else 'other data sets, some of whose classes training had too'}, "
+            f"with the prompts and {_texts(record)} of these classes.",
+        ),
+        "## Claims",
+        page.claims_markdown(record),
+    ]
     for d in sets(record):
         first = _rows(record, d)[0]
-        parts += [f"## {page.set_title(d)} layout: {first['classes']} classes, {first['videos']} videos", rows_markdown(record, d), more_markdown(record, d), differences_markdown(record, d)]
-    parts += [protocols_text(), "![Table 2b](table2b.png)", "## Table 2b as printed (transcribed, trained on Kinetics-400)", KNOWN, paper_markdown("table2b"),
-              "## Table 10 as printed (transcribed, larger towers)", paper_markdown("table10"), "## Where the numbers come from", page.provenance_markdown(record)]
+        parts += [
+            f"## {page.set_title(d)} layout: {first['classes']} classes, {first['videos']} videos",
+            rows_markdown(record, d),
+            more_markdown(record, d),
+            differences_markdown(record, d),
+        ]
+    parts += [
+        protocols_text(),
+        "![Table 2b](table2b.png)",
+        "## Table 2b as printed (transcribed, trained on Kinetics-400)",
+        KNOWN,
+        paper_markdown("table2b"),
+        "## Table 10 as printed (transcribed, larger towers)",
+        paper_markdown("table10"),
+        "## Where the numbers come from",
+        page.provenance_markdown(record),
+    ]
     return "\n\n".join(parts)
 
 
@@ -161,35 +240,109 @@ def _texts(record: dict[str, Any]) -> str:
 
 def protocols_text() -> str:
     """What the columns are."""
-    return (f"**half10**: {WHAT['half10']} (BIKE, Text4Vis); **split3**: {WHAT['split3']} (X-CLIP and those after it). ± is the deviation that the protocol itself prints, over its "
-            f"{DRAWS} draws or {len(FOLDS)} splits, averaged over the seeds: how much the parts differ, not how sure the mean is. Intervals resample seeds and videos; differences are paired over both.")
+    return (
+        f"**half10**: {WHAT['half10']} (BIKE, Text4Vis); **split3**: {WHAT['split3']} (X-CLIP and those after it). ± is the deviation that the protocol itself prints, over its "
+        f"{DRAWS} draws or {len(FOLDS)} splits, averaged over the seeds: how much the parts differ, not how sure the mean is. Intervals resample seeds and videos; differences are paired over both."
+    )
 
 
 def text(record: dict[str, Any]) -> str:
     """For the terminal: the table of each data set and the verdicts."""
-    return "\n\n".join([*(f"{page.set_title(d)} layout\n\n{rows_markdown(record, d)}" for d in sets(record)), page.claims_markdown(record)])
+    return "\n\n".join(
+        [
+            *(f"{page.set_title(d)} layout\n\n{rows_markdown(record, d)}" for d in sets(record)),
+            page.claims_markdown(record),
+        ]
+    )
 
 
 def csv_table(record: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
     """Every number of every row and difference, one a cell. ``protocol_std``: over draws or splits; ``std``: over seeds."""
-    columns = ["part", "dataset", "method", "protocol", "against", "verdict", "metric", "mean", "protocol_std", "std", "low", "high", "seeds", "videos", "classes", "trained"]
+    columns = [
+        "part",
+        "dataset",
+        "method",
+        "protocol",
+        "against",
+        "verdict",
+        "metric",
+        "mean",
+        "protocol_std",
+        "std",
+        "low",
+        "high",
+        "seeds",
+        "videos",
+        "classes",
+        "trained",
+    ]
     rows = []
     for r in record["rows"]:
         tail = [r["seeds"] if r["trained"] else None, r["videos"], r["classes"], " ".join(r["trained"])]
         for p in PROTOCOLS:
             value, top5 = _top1(r, p), r["full"]["top5"]["mean"] if p == "all classes" else r[p]["top5"]
-            rows.append(["row", r["dataset"], r["method"], p, None, None, "top1", value["mean"], value.get("protocol_std"), round(_over_seeds(value), 4), value["low"], value["high"], *tail])
+            rows.append(
+                [
+                    "row",
+                    r["dataset"],
+                    r["method"],
+                    p,
+                    None,
+                    None,
+                    "top1",
+                    value["mean"],
+                    value.get("protocol_std"),
+                    round(_over_seeds(value), 4),
+                    value["low"],
+                    value["high"],
+                    *tail,
+                ]
+            )
             rows.append(["row", r["dataset"], r["method"], p, None, None, "top5", top5, None, None, None, None, *tail])
-    rows += [["difference", d["dataset"], d["name"], d["protocol"], d["against"], d["verdict"], "top1", d["mean"], None, None, d["low"], d["high"], None, None, None, None]
-             for d in record["differences"]]
+    rows += [
+        [
+            "difference",
+            d["dataset"],
+            d["name"],
+            d["protocol"],
+            d["against"],
+            d["verdict"],
+            "top1",
+            d["mean"],
+            None,
+            None,
+            d["low"],
+            d["high"],
+            None,
+            None,
+            None,
+            None,
+        ]
+        for d in record["differences"]
+    ]
     return columns, rows
 
 
 def _latex(record: dict[str, Any]) -> list[tuple[list[str], list[list[Any]], str]]:
-    return [(["Method", *_HEAD], [[style.NAMES[r["method"]], *_printed(r)] for r in _rows(record, d)],
-             f"Zero-shot top-1 accuracy, {page.set_title(d)} layout, {record['profile']} profile, {len(record['seeds'])} seeds; ±: over draws or splits.") for d in sets(record)]
+    return [
+        (
+            ["Method", *_HEAD],
+            [[style.NAMES[r["method"]], *_printed(r)] for r in _rows(record, d)],
+            f"Zero-shot top-1 accuracy, {page.set_title(d)} layout, {record['profile']} profile, {len(record['seeds'])} seeds; ±: over draws or splits.",
+        )
+        for d in sets(record)
+    ]
 
 
 def write(record: dict[str, Any], out: Path) -> list[Path]:
     """Write ``zero_shot.{csv,md,tex,json}`` and ``table2b`` as .png and .svg into ``out``; returns their paths."""
-    return page.write(out, "zero_shot", record, as_markdown(record), csv_table(record), {"table2b": figure(record)}, "Zero-shot", _latex(record))
+    return page.write(
+        out,
+        "zero_shot",
+        record,
+        as_markdown(record),
+        csv_table(record),
+        {"table2b": figure(record)},
+        "Zero-shot",
+        _latex(record),
+    )

@@ -10,26 +10,58 @@ from sfar.storyboard.scripts import ACTIVITIES
 # Other ways to say the same, beside the captions in poses.py.
 MORE: dict[str, tuple[str, ...]] = {
     "sprint": ("sprint down the runway", "run fast to gain speed", "an athlete in a fast approach run"),
-    "crouch_start": ("crouch at the start line", "get set in the blocks", "an athlete on the blocks, hands on the track"),
+    "crouch_start": (
+        "crouch at the start line",
+        "get set in the blocks",
+        "an athlete on the blocks, hands on the track",
+    ),
     "takeoff": ("take off from the ground", "jump up with the arms high", "spring upward from one leg"),
-    "flight_legs": ("fly through the air with legs extended", "extend legs forward in the air", "legs out in front during the flight"),
+    "flight_legs": (
+        "fly through the air with legs extended",
+        "extend legs forward in the air",
+        "legs out in front during the flight",
+    ),
     "land_sand": ("land in the sand", "touch down in the sand pit", "sand spraying around the feet"),
     "hop": ("hop forward on one foot", "bound on one leg", "hop and keep the other leg back"),
-    "clear_hurdle": ("jump over the hurdle", "step over the barrier with the lead leg", "a hurdle under the stretched leg"),
+    "clear_hurdle": (
+        "jump over the hurdle",
+        "step over the barrier with the lead leg",
+        "a hurdle under the stretched leg",
+    ),
     "arch_bar": ("arch the back over the bar", "clear the crossbar", "cross the high crossbar with the back down"),
     "lie_mat": ("fall on the soft mat", "land on the back on the mat", "lie on the landing mat"),
     "run_pole": ("run with the pole", "approach carrying a long pole", "hold the long pole while running"),
     "swing_pole": ("swing up on the pole", "hang upside down from the pole", "bend the pole and rise feet first"),
     "grip_barbell": ("grip the barbell", "bend down and grab the bar on the floor", "lift the weight from the ground"),
-    "barbell_hips": ("hold the bar at the hips", "stand up straight with the weight hanging in the hands", "pull the bar to the thighs"),
-    "barbell_shoulders": ("rest the bar on the shoulders", "rack the weight at the chest", "hold the bar at shoulder height"),
-    "barbell_squat": ("squat down with the bar", "bend the knees deep under the weight", "sit low with the bar on the shoulders"),
-    "barbell_overhead": ("lift the bar overhead", "press the weight above the head", "hold the weight high with straight arms"),
+    "barbell_hips": (
+        "hold the bar at the hips",
+        "stand up straight with the weight hanging in the hands",
+        "pull the bar to the thighs",
+    ),
+    "barbell_shoulders": (
+        "rest the bar on the shoulders",
+        "rack the weight at the chest",
+        "hold the bar at shoulder height",
+    ),
+    "barbell_squat": (
+        "squat down with the bar",
+        "bend the knees deep under the weight",
+        "sit low with the bar on the shoulders",
+    ),
+    "barbell_overhead": (
+        "lift the bar overhead",
+        "press the weight above the head",
+        "hold the weight high with straight arms",
+    ),
     "hang_bar": ("hang from the bar", "grip the high bar and hang with straight arms", "hang below the bar"),
     "chin_bar": ("pull the body up to the bar", "raise the chin over the bar", "bend the arms and pull up"),
     "swing_bar": ("swing around the bar", "turn upside down over the bar", "circle around the horizontal bar"),
     "somersault": ("flip in the air", "tuck and rotate in the air", "a fast somersault with bent knees"),
-    "crouch_land": ("land on both feet with bent knees", "land in a low crouch on the mat", "touch down and bend the knees"),
+    "crouch_land": (
+        "land on both feet with bent knees",
+        "land in a low crouch on the mat",
+        "touch down and bend the knees",
+    ),
     "handstand": ("stand on the hands", "kick up into a handstand", "place the hands on the mat and turn upside down"),
     "stand_board": ("stand on the board", "stand at the edge of the diving board", "raise the arms before the dive"),
     "enter_water": ("enter the water", "dive into the pool", "splash into the water"),
@@ -47,7 +79,14 @@ MORE: dict[str, tuple[str, ...]] = {
 }
 
 ACTION_TEMPLATES = ("{}", "{}", "{}", "a person {}", "a photo of {}", "someone {}", "{} in a video")
-CLASS_TEMPLATES = ("This is a video about {}", "This is a video about {}", "a video of {}", "{}", "a photo of a {}", "a person doing {}")
+CLASS_TEMPLATES = (
+    "This is a video about {}",
+    "This is a video about {}",
+    "a video of {}",
+    "{}",
+    "a photo of a {}",
+    "a person doing {}",
+)
 
 
 def action_phrases(action: str) -> tuple[str, ...]:

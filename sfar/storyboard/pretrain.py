@@ -32,7 +32,14 @@ IMAGE = 64  # pixels of the input
 SHORT = scale_size(IMAGE)  # short side before the crop, as the videos are read
 CONFIG = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": IMAGE, "patch_size": 16, "width": 128, "layers": 4, "head_width": 32, "mlp_ratio": 4.0},
+    "vision_cfg": {
+        "image_size": IMAGE,
+        "patch_size": 16,
+        "width": 128,
+        "layers": 4,
+        "head_width": 32,
+        "mlp_ratio": 4.0,
+    },
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 3},
     "quick_gelu": False,
 }
@@ -52,7 +59,9 @@ def _one(rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
         action = str(rng.choice(board.labels()))
     style = draw_style(rng)
     seconds = rng.uniform(0.3, 3.0)
-    fig = figure(action, float(rng.uniform(0, seconds)), float(seconds), float(rng.random()), tuple(rng.normal(0, 4, 9)))
+    fig = figure(
+        action, float(rng.uniform(0, seconds)), float(seconds), float(rng.random()), tuple(rng.normal(0, 4, 9))
+    )
     frame = world.add_noise(draw(fig, style, tuple(rng.uniform(-4, 4, 2)))[None], style.noise, rng)[0]
     buffer = io.BytesIO()  # compression as in a video, roughly
     Image.fromarray(frame).save(buffer, "JPEG", quality=int(rng.integers(55, 95)))
@@ -74,7 +83,7 @@ def draw_pool(n: int, seed: int, workers: int | None = None, size: int = 1000) -
     jobs = [(seed, k, min(size, n - k * size)) for k in range(math.ceil(n / size))]
     with parallel.pool(workers) as pool:
         for k, (x, y) in enumerate(tqdm(pool.imap(_chunk, jobs), total=len(jobs), desc="drawing frames", unit="k")):
-            images[k * size:k * size + len(x)], labels[k * size:k * size + len(y)] = x, y
+            images[k * size : k * size + len(x)], labels[k * size : k * size + len(y)] = x, y
     return torch.from_numpy(images), torch.from_numpy(labels)
 
 
@@ -83,7 +92,7 @@ def augment(frames: torch.Tensor, g: torch.Generator, train: bool = True) -> tor
     b, h, w, _ = frames.shape
     if not train:
         y, x = (h - IMAGE) // 2, (w - IMAGE) // 2
-        crop = frames[:, y:y + IMAGE, x:x + IMAGE]
+        crop = frames[:, y : y + IMAGE, x : x + IMAGE]
         out = crop.permute(0, 3, 1, 2).float() / 255
     else:
         y = torch.randint(0, h - IMAGE + 1, (b,), generator=g)
@@ -105,7 +114,9 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     would otherwise be pushed away from each other's caption.
     """
     texts: dict[str, tuple[int, int]] = {}  # caption -> (kind, id); kind 0: action, 1: activity
-    for action in labels[:, 0].unique().tolist():  # two wordings of each are as good as one per image, at a fifth of the cost
+    for action in (
+        labels[:, 0].unique().tolist()
+    ):  # two wordings of each are as good as one per image, at a fifth of the cost
         for _ in range(2):
             texts.setdefault(captions.action_caption(ACTION_NAMES[action], rng), (0, action))
     for activity in labels[:, 1].unique().tolist():
@@ -114,7 +125,7 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     ident = torch.tensor([i for _, i in texts.values()])
     share = torch.zeros(len(labels), len(texts))
     for k, s in ((0, ACTION_SHARE), (1, 1 - ACTION_SHARE)):
-        same = ((kind == k) & (ident == labels[:, k:k + 1])).float()
+        same = ((kind == k) & (ident == labels[:, k : k + 1])).float()
         share += s * same / same.sum(1, keepdim=True)
     return list(texts), share
 
@@ -124,14 +135,27 @@ def evaluate(model: C.CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[
     g = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         v = torch.cat([model.encode_image(augment(x, g, train=False), normalize=True) for x in images.split(500)])
-        a = torch.stack([F.normalize(C.embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0) for n in ACTION_NAMES])
+        a = torch.stack(
+            [
+                F.normalize(C.embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0)
+                for n in ACTION_NAMES
+            ]
+        )
         c = C.embed_texts(model, [f"This is a video about {n}" for n in ACTIVITY_NAMES]).cls
     hit = lambda t, y: 100 * ((v @ F.normalize(t, dim=-1).T).argmax(1) == y).float().mean().item()  # noqa: E731
     return {"action_top1": hit(a, labels[:, 0]), "activity_frame_top1": hit(c, labels[:, 1])}
 
 
-def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000, seed: int = 11, lr: float = 1e-3,
-             eval_every: int = 500, workers: int | None = None) -> dict:
+def pretrain(
+    out: Path,
+    steps: int = 3000,
+    batch: int = 256,
+    pool: int = 120_000,
+    seed: int = 11,
+    lr: float = 1e-3,
+    eval_every: int = 500,
+    workers: int | None = None,
+) -> dict:
     """Train and write ``clip.safetensors`` (half precision) and ``clip.json`` (configuration and training record)."""
     start = time.time()
     torch.manual_seed(seed)
@@ -141,7 +165,12 @@ def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000
     model = C.build(CONFIG)
     decay = [p for n, p in model.named_parameters() if p.dim() >= 2 and "embedding" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.dim() >= 2 and "embedding" not in n)]
-    optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}],
+        lr=lr,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
     curve: list[dict] = []
     order = torch.randperm(len(images), generator=g)
     bar, running = tqdm(range(steps), desc="storyboard CLIP", unit="step"), 0.0
@@ -152,7 +181,7 @@ def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000
         at = step * batch % (len(images) - batch)
         if step and at < batch:
             order = torch.randperm(len(images), generator=g)
-        pick = order[at:at + batch]
+        pick = order[at : at + batch]
         texts, share = caption_batch(labels[pick], rng)
         v = F.normalize(model.encode_image(augment(images[pick], g)), dim=-1)
         t = F.normalize(C.encode_words(model, C.tokenize(texts)).cls, dim=-1)
@@ -168,8 +197,13 @@ def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000
         running += (loss.item() - running) / min(step + 1, 100)
         bar.set_postfix(loss=f"{running:.3f}", refresh=False)
         if (step + 1) % eval_every == 0 or step + 1 == steps:
-            row = {"step": step + 1, "loss": round(running, 4), **{k: round(x, 2) for k, x in evaluate(model, held_images, held_labels).items()},
-                   "logit_scale": round(model.logit_scale.exp().item(), 2), "minutes": round((time.time() - start) / 60, 1)}
+            row = {
+                "step": step + 1,
+                "loss": round(running, 4),
+                **{k: round(x, 2) for k, x in evaluate(model, held_images, held_labels).items()},
+                "logit_scale": round(model.logit_scale.exp().item(), 2),
+                "minutes": round((time.time() - start) / 60, 1),
+            }
             curve.append(row)
             tqdm.write(json.dumps(row))
             _save(model, out, {"steps": steps, "batch": batch, "pool": pool, "seed": seed, "lr": lr, "curve": curve})
@@ -177,6 +211,14 @@ def pretrain(out: Path, steps: int = 3000, batch: int = 256, pool: int = 120_000
 
 
 def _save(model: C.CLIP, out: Path, record: dict) -> None:
-    write_atomic(out / "clip.safetensors", save({k: v.detach().half().contiguous() for k, v in model.state_dict().items()}))
-    record = {**record, "hardware": hardware(), "torch": torch.__version__, "revision": revision(), "sha256": C.weights_hash(out / "clip.safetensors")}
+    write_atomic(
+        out / "clip.safetensors", save({k: v.detach().half().contiguous() for k, v in model.state_dict().items()})
+    )
+    record = {
+        **record,
+        "hardware": hardware(),
+        "torch": torch.__version__,
+        "revision": revision(),
+        "sha256": C.weights_hash(out / "clip.safetensors"),
+    }
     write_json(out / "clip.json", {"model": CONFIG, "record": record})

@@ -39,7 +39,9 @@ class Style:
     seed: int
 
 
-def _hsv(rng: np.random.Generator, s: tuple[float, float], v: tuple[float, float], h: tuple[float, float] = (0, 1)) -> Colour:
+def _hsv(
+    rng: np.random.Generator, s: tuple[float, float], v: tuple[float, float], h: tuple[float, float] = (0, 1)
+) -> Colour:
     r, g, b = colorsys.hsv_to_rgb(rng.uniform(*h) % 1.0, rng.uniform(*s), rng.uniform(*v))
     return int(255 * r), int(255 * g), int(255 * b)
 
@@ -50,18 +52,34 @@ def draw_style(rng: np.random.Generator) -> Style:
     wall = _hsv(rng, (0.05, 0.35), (0.72, 0.95) if light else (0.30, 0.45))
     wall2 = tuple(int(np.clip(c + rng.integers(-28, 28), 0, 255)) for c in wall)
     clutter = tuple(
-        (str(rng.choice(["box", "disc", "stripe", "tree"])), float(rng.uniform(0, 1)), float(rng.uniform(0.05, 0.6)),
-         float(rng.uniform(0.05, 0.2)), tuple(int(np.clip(c + rng.integers(-45, 45), 0, 255)) for c in wall))
-        for _ in range(int(rng.integers(1, 6))))
+        (
+            str(rng.choice(["box", "disc", "stripe", "tree"])),
+            float(rng.uniform(0, 1)),
+            float(rng.uniform(0.05, 0.6)),
+            float(rng.uniform(0.05, 0.2)),
+            tuple(int(np.clip(c + rng.integers(-45, 45), 0, 255)) for c in wall),
+        )
+        for _ in range(int(rng.integers(1, 6)))
+    )
     dark = (0.12, 0.55) if light else (0.65, 1.0)
     return Style(
-        skin=_hsv(rng, (0.3, 0.6), (0.45, 0.92), (0.04, 0.09)), shirt=_hsv(rng, (0.6, 1.0), (0.45, 0.95)),
-        trousers=_hsv(rng, (0.3, 0.9), dark), hair=_hsv(rng, (0.2, 0.6), (0.1, 0.4), (0.0, 0.12)),
-        wall=wall, wall2=wall2, floor=_hsv(rng, (0.1, 0.45), (0.45, 0.75) if light else (0.2, 0.35)),
-        prop=_hsv(rng, (0.0, 0.3), (0.1, 0.3) if light else (0.75, 0.95)), clutter=clutter,
-        scale=float(rng.uniform(29, 36)), x=float(rng.uniform(0.42, 0.58)), ground=float(rng.uniform(0.86, 0.93)),
-        mirror=bool(rng.random() < 0.5), thickness=float(rng.uniform(0.085, 0.115)), noise=float(rng.uniform(2, 8)),
-        seed=int(rng.integers(2**31)))
+        skin=_hsv(rng, (0.3, 0.6), (0.45, 0.92), (0.04, 0.09)),
+        shirt=_hsv(rng, (0.6, 1.0), (0.45, 0.95)),
+        trousers=_hsv(rng, (0.3, 0.9), dark),
+        hair=_hsv(rng, (0.2, 0.6), (0.1, 0.4), (0.0, 0.12)),
+        wall=wall,
+        wall2=wall2,
+        floor=_hsv(rng, (0.1, 0.45), (0.45, 0.75) if light else (0.2, 0.35)),
+        prop=_hsv(rng, (0.0, 0.3), (0.1, 0.3) if light else (0.75, 0.95)),
+        clutter=clutter,
+        scale=float(rng.uniform(29, 36)),
+        x=float(rng.uniform(0.42, 0.58)),
+        ground=float(rng.uniform(0.86, 0.93)),
+        mirror=bool(rng.random() < 0.5),
+        thickness=float(rng.uniform(0.085, 0.115)),
+        noise=float(rng.uniform(2, 8)),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 class _Pen:
@@ -94,12 +112,22 @@ class _Pen:
 
     def ring(self, c, rx, ry, colour, width):
         x, y = self.at(c)
-        self.d.ellipse((x - rx * self.k, y - ry * self.k, x + rx * self.k, y + ry * self.k), outline=colour,
-                       width=max(1, round(width * self.k)))
+        self.d.ellipse(
+            (x - rx * self.k, y - ry * self.k, x + rx * self.k, y + ry * self.k),
+            outline=colour,
+            width=max(1, round(width * self.k)),
+        )
 
 
 BASKETBALL, WHITE, SAND, WATER, MAT, WOOD, STEEL = (
-    (222, 110, 30), (245, 245, 245), (226, 196, 120), (60, 140, 215), (40, 90, 190), (176, 120, 62), (96, 100, 108))
+    (222, 110, 30),
+    (245, 245, 245),
+    (226, 196, 120),
+    (60, 140, 215),
+    (40, 90, 190),
+    (176, 120, 62),
+    (96, 100, 108),
+)
 DOUGH, TOMATO, FIRE, TRACK, GRASS = (244, 226, 180), (204, 52, 34), (255, 150, 40), (176, 84, 58), (84, 150, 66)
 
 
@@ -113,7 +141,7 @@ def _behind(pen: _Pen, fig: Figure, style: Style) -> None:
     if "lanes" in props or "sandpit" in props:
         pen.box((-far, -1), (far, 0.0), TRACK)
         for i in range(-6, 7):
-            x = (i * 0.7 - fig.scenery % 0.7)
+            x = i * 0.7 - fig.scenery % 0.7
             pen.line((x, -0.07), (x + 0.3, -0.07), WHITE, 0.03)
     if "sandpit" in props:
         pen.box((-0.9, -1), (2.2, 0.07), SAND)
@@ -172,8 +200,13 @@ def _behind(pen: _Pen, fig: Figure, style: Style) -> None:
     if "pole_planted" in props:
         a, h = (1.0, 0.0), _mid(j["hand1"], j["hand2"])
         m = (h[0] + 0.75, 0.55)
-        pts = [((1 - t) ** 2 * a[0] + 2 * t * (1 - t) * m[0] + t * t * h[0], (1 - t) ** 2 * a[1] + 2 * t * (1 - t) * m[1] + t * t * h[1])
-               for t in np.linspace(0, 1, 9)]
+        pts = [
+            (
+                (1 - t) ** 2 * a[0] + 2 * t * (1 - t) * m[0] + t * t * h[0],
+                (1 - t) ** 2 * a[1] + 2 * t * (1 - t) * m[1] + t * t * h[1],
+            )
+            for t in np.linspace(0, 1, 9)
+        ]
         for p, q in zip(pts, pts[1:]):
             pen.line(p, q, (240, 220, 90), 0.06)
         pen.line(h, (h[0] - 0.35, h[1] + 0.5), (240, 220, 90), 0.06)
@@ -200,7 +233,9 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
         pen.line((x - 0.4, top + 0.13), (x + 0.4, top + 0.13), (130, 76, 34), 0.05)
     if "pizzabase" in props:
         x, y = pen.at((0.8, top + 0.08))
-        pen.d.ellipse((x - 0.46 * pen.k, y - 0.14 * pen.k, x + 0.46 * pen.k, y + 0.14 * pen.k), fill=DOUGH, outline=(190, 150, 90))
+        pen.d.ellipse(
+            (x - 0.46 * pen.k, y - 0.14 * pen.k, x + 0.46 * pen.k, y + 0.14 * pen.k), fill=DOUGH, outline=(190, 150, 90)
+        )
         pen.d.ellipse((x - 0.36 * pen.k, y - 0.10 * pen.k, x + 0.36 * pen.k, y + 0.10 * pen.k), fill=TOMATO)
         for dx in (-0.2, 0.02, 0.2):
             pen.disc((0.8 + dx, top + 0.08), 0.045, (250, 240, 190))
@@ -229,10 +264,16 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
     rng = np.random.default_rng(int(style.seed + 1000 * round(fig.phase, 3)))
     if "sandspray" in props:
         for _ in range(14):
-            pen.disc((float(rng.uniform(0.1, 1.2)), float(rng.uniform(0.1, 0.55))), float(rng.uniform(0.02, 0.05)), SAND)
+            pen.disc(
+                (float(rng.uniform(0.1, 1.2)), float(rng.uniform(0.1, 0.55))), float(rng.uniform(0.02, 0.05)), SAND
+            )
     if "dust" in props:
         for _ in range(6):
-            pen.disc((float(rng.uniform(-0.5, 0.1)), float(rng.uniform(0.0, 0.16))), float(rng.uniform(0.03, 0.06)), (205, 200, 190))
+            pen.disc(
+                (float(rng.uniform(-0.5, 0.1)), float(rng.uniform(0.0, 0.16))),
+                float(rng.uniform(0.03, 0.06)),
+                (205, 200, 190),
+            )
     if "hopmarks" in props:
         for i in range(3):
             x = j["foot1"][0] - 0.3 - 0.45 * i
@@ -241,7 +282,13 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
         x, y = pen.at(_mid(j["hip"], j["neck"]))
         for r in (0.62, 0.74):
             for s in (20, 200):
-                pen.d.arc((x - r * pen.k, y - r * pen.k, x + r * pen.k, y + r * pen.k), s, s + 70, fill=WHITE, width=max(1, round(0.04 * pen.k)))
+                pen.d.arc(
+                    (x - r * pen.k, y - r * pen.k, x + r * pen.k, y + r * pen.k),
+                    s,
+                    s + 70,
+                    fill=WHITE,
+                    width=max(1, round(0.04 * pen.k)),
+                )
     if "confetti" in props:
         for _ in range(16):
             c = tuple(int(v) for v in rng.integers(60, 255, 3))
@@ -274,7 +321,9 @@ def _body(pen: _Pen, fig: Figure, style: Style) -> None:
     pen.line(j["elbow1"], j["hand1"], style.skin, w * 0.85)
 
 
-def draw(fig: Figure, style: Style, jitter: tuple[float, float] = (0.0, 0.0), size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
+def draw(
+    fig: Figure, style: Style, jitter: tuple[float, float] = (0.0, 0.0), size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> np.ndarray:
     """One frame, uint8 [height, width, 3]. ``jitter``: camera shake in stored pixels; noise is added by the caller."""
     k = SUPERSAMPLE * size[0] / WIDTH
     w, h = round(WIDTH * k), round(HEIGHT * k)

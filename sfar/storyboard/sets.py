@@ -33,10 +33,34 @@ CHARADES_RATES = (10, 12, 15)  # frames per second
 ACTIVITY_SECONDS = (1.5, 4.0)
 FILLER_SECONDS = (0.3, 1.5)
 MOST_ACTIVITIES = 4
-EMPTY = (33, 4)  # of every 33 videos of a Charades split, the one at place 4 shows no activity (in the original 223 of 9,848 do)
+EMPTY = (
+    33,
+    4,
+)  # of every 33 videos of a Charades split, the one at place 4 shows no activity (in the original 223 of 9,848 do)
 EMPTY_RUNS = (4, 8)
-CHARADES_COLUMNS = ("id", "subject", "scene", "quality", "relevance", "verified", "script", "objects", "descriptions", "actions", "length")
-SCENES = ("Kitchen", "Living room", "Bedroom", "Hallway", "Garage", "Recreation room / Man cave", "Other", "Home Office / Study (A room in a house used for work)")
+CHARADES_COLUMNS = (
+    "id",
+    "subject",
+    "scene",
+    "quality",
+    "relevance",
+    "verified",
+    "script",
+    "objects",
+    "descriptions",
+    "actions",
+    "length",
+)
+SCENES = (
+    "Kitchen",
+    "Living room",
+    "Bedroom",
+    "Hallway",
+    "Garage",
+    "Recreation room / Man cave",
+    "Other",
+    "Home Office / Study (A room in a house used for work)",
+)
 
 
 def encode_mpeg4(path: Path, frames: np.ndarray, fps: int) -> None:
@@ -56,7 +80,7 @@ def encode_mpeg4(path: Path, frames: np.ndarray, fps: int) -> None:
 
 
 def camel_case(name: str) -> str:
-    """"cliff diving" -> "CliffDiving"."""
+    """ "cliff diving" -> "CliffDiving"."""
     return "".join(word.capitalize() for word in name.split())
 
 
@@ -84,8 +108,14 @@ def held_out(fold: int, val: int, total: int) -> list[int]:
     return [((fold - 1) * val + j) % total for j in range(val)]
 
 
-def write_ucf101(root: Path, seed: int, train_per_class: int, val_per_class: int, classes: tuple[str, ...] = tuple(UCF),
-                 workers: int | None = None) -> None:
+def write_ucf101(
+    root: Path,
+    seed: int,
+    train_per_class: int,
+    val_per_class: int,
+    classes: tuple[str, ...] = tuple(UCF),
+    workers: int | None = None,
+) -> None:
     """Write the UCF-101-like set: ``UCF-101/``, ``ucfTrainTestlist/{classInd,trainlist0k,testlist0k}.txt``, ``truth.json``.
 
     A class has train + val videos; each fold tests on ``held_out`` and trains on all others. A video depends on seed, class and
@@ -93,20 +123,30 @@ def write_ucf101(root: Path, seed: int, train_per_class: int, val_per_class: int
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total, order = train_per_class + val_per_class, sorted(classes, key=camel_case)
-    rows = _run(_write_avi, [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)], workers)
+    rows = _run(
+        _write_avi, [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)], workers
+    )
     lists = root / "ucfTrainTestlist"
     lists.mkdir(exist_ok=True)
     _write_lines(lists / "classInd.txt", [f"{k} {camel_case(c)}" for k, c in enumerate(order, 1)])
     for fold in FOLDS:
         test = set(held_out(fold, val_per_class, total))
-        paths = [(k, i, ucf101_path(c, i).removeprefix("UCF-101/")) for k, c in enumerate(order, 1) for i in range(total)]
+        paths = [
+            (k, i, ucf101_path(c, i).removeprefix("UCF-101/")) for k, c in enumerate(order, 1) for i in range(total)
+        ]
         _write_lines(lists / f"trainlist0{fold}.txt", [f"{path} {k}" for k, i, path in paths if i not in test])
         _write_lines(lists / f"testlist0{fold}.txt", [path for _, i, path in paths if i in test])
     _write_truth(root, seed, rows)
 
 
-def write_hmdb51(root: Path, seed: int, train_per_class: int, val_per_class: int, classes: tuple[str, ...] = tuple(HMDB),
-                 workers: int | None = None) -> None:
+def write_hmdb51(
+    root: Path,
+    seed: int,
+    train_per_class: int,
+    val_per_class: int,
+    classes: tuple[str, ...] = tuple(HMDB),
+    workers: int | None = None,
+) -> None:
     """Write the HMDB-51-like set: ``videos/``, ``testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt``, ``truth.json``.
 
     A class has train + val + 2 videos; a list marks the fold's ``held_out`` 2, the next ``train_per_class`` 1 and the rest 0.
@@ -114,20 +154,32 @@ def write_hmdb51(root: Path, seed: int, train_per_class: int, val_per_class: int
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total = train_per_class + val_per_class + UNUSED
-    rows = _run(_write_avi, [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)], workers)
+    rows = _run(
+        _write_avi,
+        [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)],
+        workers,
+    )
     lists = root / "testTrainMulti_7030_splits"
     lists.mkdir(exist_ok=True)
     for fold in FOLDS:
         use = dict.fromkeys(range(total), 0) | dict.fromkeys(held_out(fold, val_per_class, total), 2)
         use |= {(fold * val_per_class + j) % total: 1 for j in range(train_per_class)}
         for c in classes:
-            lines = [f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)]  # the space at the end is in the original
+            lines = [
+                f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)
+            ]  # the space at the end is in the original
             _write_lines(lists / f"{c.replace(' ', '_')}_test_split{fold}.txt", lines, end="\n")
     _write_truth(root, seed, rows)
 
 
-def write_charades(root: Path, seed: int, train_videos: int, val_videos: int, classes: tuple[str, ...] = (*UCF, *HMDB),
-                   workers: int | None = None) -> None:
+def write_charades(
+    root: Path,
+    seed: int,
+    train_videos: int,
+    val_videos: int,
+    classes: tuple[str, ...] = (*UCF, *HMDB),
+    workers: int | None = None,
+) -> None:
     """Write the Charades-like set: ``Charades_v1_480/``, ``Charades_v1_{train,test,classes}``, ``truth.json``.
 
     A video shows one to four activities, each for 1.5 to 4 s, in any order, with runs of 0.3 to 1.5 s of actions that belong to none of
@@ -138,9 +190,15 @@ def write_charades(root: Path, seed: int, train_videos: int, val_videos: int, cl
     _check(classes, train_videos=train_videos, val_videos=val_videos)
     shown = sum(_turn(i) is not None for i in range(val_videos))
     if shown < len(classes):
-        raise ConfigError(f"val_videos: {shown} of {val_videos} videos show an activity, which is less than one for each of "
-                          f"{len(classes)} classes; ask for more videos or fewer classes")
-    jobs = [(str(root), seed, split, i, tuple(classes)) for split, n in (("train", train_videos), ("val", val_videos)) for i in range(n)]
+        raise ConfigError(
+            f"val_videos: {shown} of {val_videos} videos show an activity, which is less than one for each of "
+            f"{len(classes)} classes; ask for more videos or fewer classes"
+        )
+    jobs = [
+        (str(root), seed, split, i, tuple(classes))
+        for split, n in (("train", train_videos), ("val", val_videos))
+        for i in range(n)
+    ]
     rows = _run(_write_charades_video, jobs, workers)
     _write_lines(root / "Charades_v1_classes.txt", [f"c{k:03d} {c}" for k, c in enumerate(classes)])
     for split, name in (("train", "train"), ("val", "test")):
@@ -155,7 +213,9 @@ def write_charades(root: Path, seed: int, train_videos: int, val_videos: int, cl
 # --- storyboards of several activities -----------------------------------------------------------------------------
 
 
-def draw_sequence(rng: np.random.Generator, first: str | None, classes: tuple[str, ...]) -> tuple[world.Storyboard, list[tuple[str, int, int]]]:
+def draw_sequence(
+    rng: np.random.Generator, first: str | None, classes: tuple[str, ...]
+) -> tuple[world.Storyboard, list[tuple[str, int, int]]]:
     """The storyboard of a Charades-like video, and its activities as (name, first frame, frame behind the last).
 
     ``first`` is among the activities, in any place; None: no activity, only runs of actions that none of ``classes`` has in its script.
@@ -166,7 +226,9 @@ def draw_sequence(rng: np.random.Generator, first: str | None, classes: tuple[st
     else:
         others = [c for c in classes if c != first]
         more = int(rng.integers(0, min(MOST_ACTIVITIES - 1, len(others)) + 1))
-        names = [str(c) for c in rng.permutation([first, *rng.choice(others, more, replace=False)])] if more else [first]
+        names = (
+            [str(c) for c in rng.permutation([first, *rng.choice(others, more, replace=False)])] if more else [first]
+        )
         fillers = len(names) + 1
     own = {a for c in (names or classes) for a, _ in ACTIVITIES[c]}
     pool = [a for a in ACTIONS if a not in own]  # never empty: no script has "stand"
@@ -227,18 +289,38 @@ def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> di
     names, scene = [c for c, _, _ in activities], str(rng.choice(SCENES))
     props = sorted({p for s in board.segments for p in ACTIONS[s.action].props})
     fields = (
-        vid, f"S{int(rng.integers(1000)):03d}", scene, int(rng.integers(3, 8)), int(rng.integers(3, 8)), str(rng.choice(["Yes", "No"], p=[.9, .1])),
-        f"A person in the {scene.lower()} shows {', then '.join(names) or 'nothing of the list'}.", ";".join(props),
+        vid,
+        f"S{int(rng.integers(1000)):03d}",
+        scene,
+        int(rng.integers(3, 8)),
+        int(rng.integers(3, 8)),
+        str(rng.choice(["Yes", "No"], p=[0.9, 0.1])),
+        f"A person in the {scene.lower()} shows {', then '.join(names) or 'nothing of the list'}.",
+        ";".join(props),
         ", then ".join(ACTIONS[s.action].captions[0] for s in board.segments) + ".",
-        ";".join(f"c{classes.index(c):03d} {start / board.fps:.2f} {end / board.fps:.2f}" for c, start, end in activities),
-        f"{board.frames / board.fps:.2f}")
-    return {"video": relative, "split": split, "labels": names, "index": index, **_shown(board), "activities": [list(a) for a in activities],
-            "csv": dict(zip(CHARADES_COLUMNS, fields, strict=True))}
+        ";".join(
+            f"c{classes.index(c):03d} {start / board.fps:.2f} {end / board.fps:.2f}" for c, start, end in activities
+        ),
+        f"{board.frames / board.fps:.2f}",
+    )
+    return {
+        "video": relative,
+        "split": split,
+        "labels": names,
+        "index": index,
+        **_shown(board),
+        "activities": [list(a) for a in activities],
+        "csv": dict(zip(CHARADES_COLUMNS, fields, strict=True)),
+    }
 
 
 def _shown(board: world.Storyboard) -> dict:
-    return {"fps": board.fps, "frames": board.frames, "irrelevant": round(board.irrelevant, 4),
-            "segments": [[s.action, s.frames, s.relevant] for s in board.segments]}
+    return {
+        "fps": board.fps,
+        "frames": board.frames,
+        "irrelevant": round(board.irrelevant, 4),
+        "segments": [[s.action, s.frames, s.relevant] for s in board.segments],
+    }
 
 
 def _check(classes: tuple[str, ...], **counts: int) -> None:
@@ -261,4 +343,6 @@ def _write_lines(path: Path, lines: list[str], end: str = "\r\n") -> None:
 
 
 def _write_truth(root: Path, seed: int, rows: list[dict]) -> None:
-    (root / "truth.json").write_text(json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8")
+    (root / "truth.json").write_text(
+        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
+    )

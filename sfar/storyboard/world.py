@@ -87,7 +87,9 @@ def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
     return Storyboard(activity, fps, tuple(s for run in runs for s in run if s.frames > 0))
 
 
-def render_storyboard(board: Storyboard, rng: np.random.Generator, size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
+def render_storyboard(
+    board: Storyboard, rng: np.random.Generator, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> np.ndarray:
     """All frames of a storyboard, uint8 [frames, height, width, 3]."""
     style = draw_style(rng)
     shake = np.cumsum(rng.normal(0, 0.35, (board.frames, 2)), axis=0)

@@ -49,29 +49,56 @@ def _write_one(job: tuple[str, int, str, str, int]) -> dict:
     name = f"{vid}_{start:06d}_{start + seconds:06d}.mp4"
     encode_h264(Path(folder) / split / name, frames, board.fps)
     return {
-        "video": f"{split}/{name}", "split": split, "label": activity, "youtube_id": vid, "time_start": start, "time_end": start + seconds,
-        "fps": board.fps, "frames": board.frames, "irrelevant": round(board.irrelevant, 4),
-        "segments": [[s.action, s.frames, s.relevant] for s in board.segments]}
+        "video": f"{split}/{name}",
+        "split": split,
+        "label": activity,
+        "youtube_id": vid,
+        "time_start": start,
+        "time_end": start + seconds,
+        "fps": board.fps,
+        "frames": board.frames,
+        "irrelevant": round(board.irrelevant, 4),
+        "segments": [[s.action, s.frames, s.relevant] for s in board.segments],
+    }
 
 
-def write_kinetics(root: Path, seed: int, train_per_class: int, val_per_class: int, classes: tuple[str, ...] = tuple(KINETICS),
-                   workers: int | None = None) -> None:
+def write_kinetics(
+    root: Path,
+    seed: int,
+    train_per_class: int,
+    val_per_class: int,
+    classes: tuple[str, ...] = tuple(KINETICS),
+    workers: int | None = None,
+) -> None:
     """Write the Kinetics-like set: ``train/``, ``val/``, ``annotations/{train,val}.csv``; the truth goes to ``truth.json``.
 
     The same seed gives the same frames on any machine, and the same file hashes on the same encoder version.
     """
     for split in ("train", "val"):
         (root / split).mkdir(parents=True, exist_ok=True)
-    jobs = [(str(root), seed, split, c, i) for split, n in (("train", train_per_class), ("val", val_per_class)) for c in classes for i in range(n)]
+    jobs = [
+        (str(root), seed, split, c, i)
+        for split, n in (("train", train_per_class), ("val", val_per_class))
+        for c in classes
+        for i in range(n)
+    ]
     with parallel.pool(workers) as pool:
-        rows = list(tqdm(pool.imap(_write_one, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
+        rows = list(
+            tqdm(pool.imap(_write_one, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video")
+        )
     (root / "annotations").mkdir(exist_ok=True)
     for split in ("train", "val"):
         with open(root / "annotations" / f"{split}.csv", "w", newline="", encoding="utf-8") as f:
             w = csv.writer(f)
             w.writerow(["label", "youtube_id", "time_start", "time_end", "split"])
-            w.writerows([r["label"], r["youtube_id"], r["time_start"], r["time_end"], r["split"]] for r in rows if r["split"] == split)
-    (root / "truth.json").write_text(json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8")
+            w.writerows(
+                [r["label"], r["youtube_id"], r["time_start"], r["time_end"], r["split"]]
+                for r in rows
+                if r["split"] == split
+            )
+    (root / "truth.json").write_text(
+        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
+    )
 
 
 def truth(root: Path) -> dict[str, dict]:

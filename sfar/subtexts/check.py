@@ -23,7 +23,7 @@ def label_set_names(label_set: str) -> tuple[str, ...] | None:
 def _stem(word: str) -> str:
     for end in ("ing", "es", "s", "ed"):
         if word.endswith(end) and len(word) - len(end) >= 3:
-            word = word[:-len(end)]
+            word = word[: -len(end)]
             break
     word = word.rstrip("e")
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word

@@ -59,7 +59,9 @@ class Settings:
         if not self.model.strip():
             raise ConfigError("--model: expected a model's name, such as gpt-4o")
         if self.base_url is not None and not _is_url(self.base_url):
-            raise ConfigError("--base-url: expected an address such as http://localhost:8000/v1")  # not shown: it may hold a password
+            raise ConfigError(
+                "--base-url: expected an address such as http://localhost:8000/v1"
+            )  # not shown: it may hold a password
         if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key_variable):
             raise ConfigError("--key-env: expected the name of an environment variable, not the key itself")
         for name in ("concurrency", "attempts"):
@@ -70,7 +72,9 @@ class Settings:
         if self.temperature is not None and not 0 <= self.temperature < math.inf:
             raise ConfigError(f"--temperature: expected at least 0, got {self.temperature}")
         if self.price is not None and (len(self.price) != 2 or not all(0 <= p < math.inf for p in self.price)):
-            raise ConfigError("--price: expected two prices of at least 0 per million tokens, read and written, such as 2.5,10")
+            raise ConfigError(
+                "--price: expected two prices of at least 0 per million tokens, read and written, such as 2.5,10"
+            )
         prompts.questions(self.n)
         return self
 
@@ -106,10 +110,14 @@ def read_key(variable: str) -> str:
         return ""
     key = os.environ.get(variable, "").strip()
     if not key:
-        raise ConfigError(f"no key in the environment variable {variable}: set it (it is written nowhere), or name another with --key-env; the bundled "
-                          "sub-texts need none, nor does a server of your own given with --base-url")
+        raise ConfigError(
+            f"no key in the environment variable {variable}: set it (it is written nowhere), or name another with --key-env; the bundled "
+            "sub-texts need none, nor does a server of your own given with --base-url"
+        )
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): paste it again")
+        raise ConfigError(
+            f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): paste it again"
+        )
     return key
 
 
@@ -138,7 +146,9 @@ class Asker:
         self.journal = journal
         self._key = read_key(settings.key_variable)
         # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a minute.
-        self._client = openai.OpenAI(api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout)
+        self._client = openai.OpenAI(
+            api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout
+        )
         self._questions = prompts.questions(settings.n)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -156,7 +166,15 @@ class Asker:
     def key(self, q: Question) -> str:
         """What makes a question the same question: model, prompts, N, temperature, class and frames; not the server's address."""
         images = [hashlib.sha256(i).hexdigest() for i in q.images]
-        return digest(self.settings.model, prompts.system(), self._questions[q.prompt], self.settings.n, self.settings.temperature, q.name, images)
+        return digest(
+            self.settings.model,
+            prompts.system(),
+            self._questions[q.prompt],
+            self.settings.n,
+            self.settings.temperature,
+            q.name,
+            images,
+        )
 
     def _pause(self, seconds: float, why: str) -> None:
         with self._lock:
@@ -190,9 +208,11 @@ class Asker:
             # Outside the except block: an error raised there would carry this one along, and with it whatever the server quoted.
             why, wanted = self._weigh(failure, q)
             if wanted is not None and wanted > s.longest_wait:
-                raise SfarError(f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: run again later; answers are kept in {self.journal.path}")
+                raise SfarError(
+                    f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: run again later; answers are kept in {self.journal.path}"
+                )
             if attempt < s.retries:
-                self._pause(wanted if wanted is not None else min(60.0, 2.0 ** attempt) * random.uniform(0.5, 1.0), why)
+                self._pause(wanted if wanted is not None else min(60.0, 2.0**attempt) * random.uniform(0.5, 1.0), why)
         raise _Unanswered(f"no answer after {s.retries + 1} requests, the last: {why}")
 
     def _weigh(self, e: Exception, q: Question) -> tuple[str, float | None]:
@@ -210,12 +230,22 @@ class Asker:
         code, where = e.status_code, _bare(str(self._client.base_url))
         detail = self._redact(str(e.body.get("message") or "") if isinstance(e.body, dict) else "")[:200]
         if code in (401, 403):  # the server's own words may quote parts of the key
-            hint = f"check the key in {self.settings.key_variable}" if self.settings.key_variable else "it wants a key: name its variable with --key-env"
-            raise SfarError(f"{where} refuses access (HTTP {code}): {hint}, and that it may use {self.settings.model!r}")
+            hint = (
+                f"check the key in {self.settings.key_variable}"
+                if self.settings.key_variable
+                else "it wants a key: name its variable with --key-env"
+            )
+            raise SfarError(
+                f"{where} refuses access (HTTP {code}): {hint}, and that it may use {self.settings.model!r}"
+            )
         if code == 404:
-            raise SfarError(f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}")
+            raise SfarError(
+                f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}"
+            )
         if code == 429 and getattr(e, "code", None) == "insufficient_quota":
-            raise SfarError(f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}")
+            raise SfarError(
+                f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}"
+            )
         if code in RETRIED or code >= 500:
             return f"HTTP {code}" + (f", {detail}" if detail else "")
         if getattr(e, "code", None) in ("content_filter", "content_policy_violation"):
@@ -246,8 +276,15 @@ class Asker:
                 return Outcome(q, texts, "", raw)
         for attempt in range(len(kept), self.settings.attempts):
             started = time.monotonic()
-            entry = {"key": key, "class": q.name, "prompt": q.prompt, "video": q.video, "model": self.settings.model, "attempt": attempt + 1,
-                     "date": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+            entry = {
+                "key": key,
+                "class": q.name,
+                "prompt": q.prompt,
+                "video": q.video,
+                "model": self.settings.model,
+                "attempt": attempt + 1,
+                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            }
             try:
                 entry |= self._read(self._request(q, problem))
             except _Refused as e:
@@ -257,7 +294,9 @@ class Asker:
                     self._unanswered += 1
                     many = self._unanswered >= max(3, self.settings.concurrency)
                 if many:
-                    raise SfarError(f"the server does not answer: {e}. Answers so far are kept in {self.journal.path}; run the same command again") from None
+                    raise SfarError(
+                        f"the server does not answer: {e}. Answers so far are kept in {self.journal.path}; run the same command again"
+                    ) from None
                 return Outcome(q, None, str(e), raw)
             entry["seconds"] = round(time.monotonic() - started, 3)
             self.journal.append(entry)
@@ -279,7 +318,9 @@ class Asker:
         content, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
         finish, usage = getattr(choice, "finish_reason", None), getattr(completion, "usage", None)
         if isinstance(content, list):  # parts, as some servers answer
-            content = "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(getattr(p, "text", "")) for p in content)
+            content = "\n".join(
+                str(p.get("text", "")) if isinstance(p, dict) else str(getattr(p, "text", "")) for p in content
+            )
         counts = {n: getattr(usage, n, None) for n in ("prompt_tokens", "completion_tokens")}
         problem, raw = "", content if isinstance(content, str) else ""
         if refusal:
@@ -290,9 +331,13 @@ class Asker:
             problem, raw = "an empty answer", raw or str(message)[:2000]
         elif finish == "length":
             problem = "cut off at the server's token limit"
-        return {"raw": self._redact(raw), "problem": problem, "finish": self._redact(str(finish)) if finish is not None else None,
-                "answered_by": self._redact(str(getattr(completion, "model", "") or "")),
-                "usage": {n: c for n, c in counts.items() if isinstance(c, int)} or None}
+        return {
+            "raw": self._redact(raw),
+            "problem": problem,
+            "finish": self._redact(str(finish)) if finish is not None else None,
+            "answered_by": self._redact(str(getattr(completion, "model", "") or "")),
+            "usage": {n: c for n, c in counts.items() if isinstance(c, int)} or None,
+        }
 
     # --- all of them -----------------------------------------------------------------------------------------------
 
@@ -309,7 +354,9 @@ class Asker:
         """
         for q in questions:
             if not q.name.strip() or len(q.name) > LONGEST_NAME:
-                raise ConfigError(f"class name {q.name[:60]!r}: expected 1 to {LONGEST_NAME} characters, got {len(q.name)}")
+                raise ConfigError(
+                    f"class name {q.name[:60]!r}: expected 1 to {LONGEST_NAME} characters, got {len(q.name)}"
+                )
         self.journal.open()
         out: dict[int, Outcome] = {}
         todo: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -330,7 +377,9 @@ class Asker:
                     done.put((i, None, e))
 
         # Daemons: a second Ctrl-C must not wait for a server that does not answer.
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(self.settings.concurrency, len(questions)))]
+        threads = [
+            threading.Thread(target=work, daemon=True) for _ in range(min(self.settings.concurrency, len(questions)))
+        ]
         shown, failure = self._say, None
         bar = tqdm(total=len(questions), desc=f"asking {self.settings.model}", unit="class", smoothing=0.1)
         self._say = bar.set_postfix_str
@@ -368,7 +417,9 @@ class Asker:
     def _progress(self, name: str, failed: int) -> str:
         cost = self.cost()
         parts = [name if len(name) <= 24 else name[:23] + "…", f"{sum(self.tokens):,} tokens"]
-        return ", ".join(parts + ([f"${cost:.3f}"] if cost is not None else []) + ([f"{failed} failed"] if failed else []))
+        return ", ".join(
+            parts + ([f"${cost:.3f}"] if cost is not None else []) + ([f"{failed} failed"] if failed else [])
+        )
 
 
 class _Ended(Exception):
@@ -403,5 +454,12 @@ def _retry_after(headers: Any) -> float | None:
 
 def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]:
     """What stands in the file beside generated sub-texts."""
-    return {"generator": settings.model, "answered_by": "an OpenAI-compatible server" if settings.base_url else "OpenAI", "prompt": f"Table 6, row {prompt}",
-            "n": settings.n, "temperature": settings.temperature, "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"), "journal": journal.name}
+    return {
+        "generator": settings.model,
+        "answered_by": "an OpenAI-compatible server" if settings.base_url else "OpenAI",
+        "prompt": f"Table 6, row {prompt}",
+        "n": settings.n,
+        "temperature": settings.temperature,
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "journal": journal.name,
+    }

@@ -30,23 +30,26 @@ class Group:
     kind: str
 
 
-GROUPS: dict[str, Group] = {g.name: g for g in (
-    Group("bank", "written: bare phrases (the bundled bank)", "written"),
-    Group("terse", "written: noun phrases of two or three words", "written"),
-    Group("detailed", "written: one long sentence a step", "written"),
-    Group("scene", "written: scene, clothes and bystanders, as in Table 14", "written"),
-    Group("truth", "the true atomic actions of the scripts", "truth"),
-    Group("prefixed", 'bank, each after "This action is" (Table 6)', "derived"),
-    Group("named", "bank, each after the class name", "derived"),
-    Group("truth-shuffled", "true actions of another class", "derived"),
-    Group("half-shuffled", "bank, two of four from another class", "derived"),
-    Group("shuffled", "bank, all four from another class", "derived"),
-    Group("redundant", "bank's first phrase in four wordings", "derived"),
-    Group("class-name", "the class name in four wordings", "derived"),
-    Group("generic-named", "start, middle and end of any class, with its name", "derived"),
-    Group("generic", "the same four phrases for every class", "derived"),
-    Group("unrelated", "household actions drawn from another label set", "derived"),
-)}
+GROUPS: dict[str, Group] = {
+    g.name: g
+    for g in (
+        Group("bank", "written: bare phrases (the bundled bank)", "written"),
+        Group("terse", "written: noun phrases of two or three words", "written"),
+        Group("detailed", "written: one long sentence a step", "written"),
+        Group("scene", "written: scene, clothes and bystanders, as in Table 14", "written"),
+        Group("truth", "the true atomic actions of the scripts", "truth"),
+        Group("prefixed", 'bank, each after "This action is" (Table 6)', "derived"),
+        Group("named", "bank, each after the class name", "derived"),
+        Group("truth-shuffled", "true actions of another class", "derived"),
+        Group("half-shuffled", "bank, two of four from another class", "derived"),
+        Group("shuffled", "bank, all four from another class", "derived"),
+        Group("redundant", "bank's first phrase in four wordings", "derived"),
+        Group("class-name", "the class name in four wordings", "derived"),
+        Group("generic-named", "start, middle and end of any class, with its name", "derived"),
+        Group("generic", "the same four phrases for every class", "derived"),
+        Group("unrelated", "household actions drawn from another label set", "derived"),
+    )
+}
 
 _WORDINGS = ("{}", "a person {}", "someone is {} in this video", "a close view of {}")
 _CLASS_WORDINGS = ("a person doing {}", "{} in a video", "someone during {}", "an example of {}")
@@ -66,7 +69,9 @@ def _truth() -> dict[str, list[str]]:
     out = {}
     for c, script in KINETICS.items():
         own = [action_phrases(a) for a, _ in script]
-        rounds = [phrases[k] for k in range(N) for phrases in own]  # first wording of each action, then the second of each, ...
+        rounds = [
+            phrases[k] for k in range(N) for phrases in own
+        ]  # first wording of each action, then the second of each, ...
         order = sorted(rounds[:N], key=lambda t: next(i for i, p in enumerate(own) if t in p))
         out[c] = order
     return out
@@ -80,7 +85,7 @@ def _other() -> dict[str, str]:
 
 def _unrelated() -> dict[str, list[str]]:
     pool = [t for texts in SubTexts.load("charades").values() for t in texts]
-    pick = np.random.default_rng(1).permutation(len(pool))[:N * len(CLASSES)].reshape(len(CLASSES), N)
+    pick = np.random.default_rng(1).permutation(len(pool))[: N * len(CLASSES)].reshape(len(CLASSES), N)
     return {c: [pool[i] for i in row] for c, row in zip(CLASSES, pick)}
 
 
@@ -110,5 +115,7 @@ def group(name: str) -> SubTexts:
 def open_group(name: str, n: int | None = None) -> SubTexts:
     """One of ``GROUPS``, the bundled sub-texts of a label set, or those of a JSON file; see ``SubTexts.load`` for what is raised."""
     if name in GROUPS and n not in (None, N):
-        raise ConfigError(f"the group {name!r} has N = {N}, not {n}; the bundled sub-texts of other N are under the label set's name, 'storyboard'")
+        raise ConfigError(
+            f"the group {name!r} has N = {N}, not {n}; the bundled sub-texts of other N are under the label set's name, 'storyboard'"
+        )
     return group(name) if name in GROUPS else SubTexts.load(name, n)

@@ -10,7 +10,15 @@ from typing import Any
 
 from sfar.errors import SfarError
 
-_FIELDS = {"key": str, "class": str, "raw": str, "problem": str, "attempt": int, "seconds": (int, float), "usage": (dict, type(None))}
+_FIELDS = {
+    "key": str,
+    "class": str,
+    "raw": str,
+    "problem": str,
+    "attempt": int,
+    "seconds": (int, float),
+    "usage": (dict, type(None)),
+}
 
 
 class Journal:
@@ -71,15 +79,19 @@ class Journal:
             try:
                 if self._file is None:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    self._file = open(self.path, "ab", buffering=0)  # unbuffered: after a full disk nothing is left to be written at closing
+                    self._file = open(
+                        self.path, "ab", buffering=0
+                    )  # unbuffered: after a full disk nothing is left to be written at closing
                     if self._file.tell() and self._cut_off():
                         line = "\n" + line
                 raw = line.encode("ascii")
                 while raw:
-                    raw = raw[self._file.write(raw):]
+                    raw = raw[self._file.write(raw) :]
                 os.fsync(self._file.fileno())
             except OSError as e:
-                raise SfarError(f"cannot write the journal {self.path}: {e.strerror}. Answers before this one are kept; make room and run again") from e
+                raise SfarError(
+                    f"cannot write the journal {self.path}: {e.strerror}. Answers before this one are kept; make room and run again"
+                ) from e
             self._entries.setdefault(entry["key"], []).append(entry)
 
     def _cut_off(self) -> bool:

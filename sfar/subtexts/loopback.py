@@ -115,10 +115,24 @@ class Loopback:
     def _send(self, handler: BaseHTTPRequestHandler, request: dict[str, Any], reply: Reply) -> None:
         body = reply.body
         if reply.text is not None or reply.refusal is not None:
-            usage = {"prompt_tokens": sum(_tokens(m["content"]) for m in request["messages"]), "completion_tokens": len(token_ids(reply.text or ""))}
-            body = {"id": "loopback", "object": "chat.completion", "created": int(time.time()), "model": request["model"],
-                    "choices": [{"index": 0, "finish_reason": reply.finish, "message": {"role": "assistant", "content": reply.text, "refusal": reply.refusal}}],
-                    "usage": {**usage, "total_tokens": sum(usage.values())}}
+            usage = {
+                "prompt_tokens": sum(_tokens(m["content"]) for m in request["messages"]),
+                "completion_tokens": len(token_ids(reply.text or "")),
+            }
+            body = {
+                "id": "loopback",
+                "object": "chat.completion",
+                "created": int(time.time()),
+                "model": request["model"],
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": reply.finish,
+                        "message": {"role": "assistant", "content": reply.text, "refusal": reply.refusal},
+                    }
+                ],
+                "usage": {**usage, "total_tokens": sum(usage.values())},
+            }
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         handler.send_response(reply.status)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **reply.headers}
@@ -126,9 +140,11 @@ class Loopback:
             handler.send_header(k, v)
         handler.end_headers()
         if reply.cut:
-            handler.wfile.write(raw[:len(raw) // 2])
+            handler.wfile.write(raw[: len(raw) // 2])
             handler.wfile.flush()
-            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not a polite end
+            handler.connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # a reset, not a polite end
             handler.close_connection = True
             handler.connection.close()
             return
@@ -143,10 +159,13 @@ def forms(texts: list[str]) -> dict[str, str]:
     return {
         "numbered": "\n".join(numbered),
         "prompted": f"Here are the {n} steps:\n\n" + "\n\n".join(f"{i}. {t}" for i, t in enumerate(action, 1)),
-        "bold": "\n".join(f"**Step {i}:** {t}" for i, t in enumerate(action, 1)) + "\n\nTogether, these steps form the whole action.",
+        "bold": "\n".join(f"**Step {i}:** {t}" for i, t in enumerate(action, 1))
+        + "\n\nTogether, these steps form the whole action.",
         "bullets": "Sure!\n\n" + "\n".join(f"- {t[0].upper()}{t[1:]}." for t in texts),
         "sentences": " ".join(action) + " In summary, this action is a sequence of movements.",
-        "json": "```json\n" + json.dumps({"steps": [{"step": i, "description": t} for i, t in enumerate(texts, 1)]}) + "\n```",
+        "json": "```json\n"
+        + json.dumps({"steps": [{"step": i, "description": t} for i, t in enumerate(texts, 1)]})
+        + "\n```",
         "headings": "\n\n".join(f"### Phase {i}\n{t}" for i, t in enumerate(action, 1)),
         "letters": "\n".join(f"{chr(96 + i)}) {t}" for i, t in enumerate(texts, 1)),
     }
@@ -162,7 +181,9 @@ def rehearsal(texts: SubTexts) -> Callable[[dict[str, Any], int], Reply]:
         Reply(status=500, body=error("server_error", "something broke")),
         Reply(body={"id": "x", "object": "chat.completion", "created": 0, "model": "loopback", "choices": []}),
         Reply(refusal="I cannot describe that."),
-        Reply(status=503, body=b"<html>overloaded</html>", headers={"Content-Type": "text/html", "retry-after-ms": "200"}),
+        Reply(
+            status=503, body=b"<html>overloaded</html>", headers={"Content-Type": "text/html", "retry-after-ms": "200"}
+        ),
         Reply(text="three", cut=True),
     ]
 

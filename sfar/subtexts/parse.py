@@ -28,7 +28,9 @@ _ORDINAL = "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
 # A number at the head of a line, in the notations that models use; group "n" is the number where there is a digit.
 _NUMBER = re.compile(
     rf"(?:\((?P<a>\d{{1,2}})\)|\[(?P<b>\d{{1,2}})\]|(?P<c>\d{{1,2}})(?:[.):](?![\d])|\s+[-–—](?=\s))|(?:{_WORDS})\s*#?\s*(?P<d>\d{{1,2}})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
-    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:](?=\s|$))\s*", re.IGNORECASE)
+    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:](?=\s|$))\s*",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"\(?(?P<l>[a-j]|[iv]{1,4}|x)[.)](?=\s)\s*", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*+](?=\s|$)|[•‣▪◦●–—✅✔☑➤→▶■](?!\w*\d))\s*(?:\[[ xX]\]\s*)?")
 _START = re.compile(r"(?<![\w'])this\s+action\s+is\b", re.IGNORECASE)
@@ -36,14 +38,42 @@ _PREFIX = re.compile(r"^(?:the\s+\w+\s+(?:\w+\s+of\s+)?)?['\"‘“]?this\s+acti
 _SUMMARY = re.compile(
     r"^(?:in\s+(?:summary|conclusion|short|essence|total|sum|all)\b|to\s+(?:summari[sz]e|conclude|sum\s+up)\b|(?:brief\s+|final\s+|overall\s+)?(?:summary|conclusion|summari[sz]ing\s+statement|note|tips?)\b|overall\b[,:]?"
     r"|together,|altogether\b|all\s+together\b|together\s+(?:they|these|the)\b|these\s+(?:\w+\s+)?(?:steps?|movements?|phases?|descriptions?|actions?|stages?|parts?|elements?)\b|by\s+combining\b|combined\b|when\s+combined\b|taken\s+together|collectively\b"
-    r"|i\s+hope\b|let\s+me\s+know\b|each\s+(?:step|phase|movement|of\s+these)\b)", re.IGNORECASE)
+    r"|i\s+hope\b|let\s+me\s+know\b|each\s+(?:step|phase|movement|of\s+these)\b)",
+    re.IGNORECASE,
+)
 _REFUSAL = re.compile(
     r"^(?:i['’]?m\s+(?:sorry|afraid|unable|not\s+able|an\s+ai|just\s+an\s+ai)|sorry\b|i\s+(?:can(?:no|['’])t|cannot|apologi[sz]e|won['’]?t|must\s+decline|do(?:\s+not|n['’]t)\s+(?:feel|see)|see\s+no)|as\s+an?\s+(?:\w+\s+)?ai\b|unfortunately\b"
-    r"|it\s+is\s+not\s+appropriate|it['’]s\s+not\s+appropriate|thank\s+you\s+for|could\s+you\b|hello[!,. ]|please\s+(?:provide|describe|upload))", re.IGNORECASE)
-_PREAMBLE = re.compile(r"^(?:sure|certainly|of\s+course|here(?:\s+(?:is|are)|['’]s)|okay|ok|great|absolutely|gladly)\b", re.IGNORECASE)
-_TEXT_KEYS = ("sub_text", "subtext", "sub-text", "text", "description", "explanation", "content", "details", "detail", "sentence", "movement", "action", "phase", "step", "name", "title")
-_LIST_KEYS = re.compile(r"^(?:\w*steps|\w*phases|\w*movements|\w*descriptions|\w*actions|\w*stages|\w*parts|sub_?-?\s?texts|sub_?-?\s?actions|perspectives|items|list|result|answer)$", re.IGNORECASE)
-_STEP_KEY = re.compile(rf"^(?:(?:{_WORDS})[\s_-]*)?(?:\d{{1,2}}|{_COUNT})$|^(?:{_ORDINAL})(?:[\s_-]*(?:{_WORDS}))?$", re.IGNORECASE)
+    r"|it\s+is\s+not\s+appropriate|it['’]s\s+not\s+appropriate|thank\s+you\s+for|could\s+you\b|hello[!,. ]|please\s+(?:provide|describe|upload))",
+    re.IGNORECASE,
+)
+_PREAMBLE = re.compile(
+    r"^(?:sure|certainly|of\s+course|here(?:\s+(?:is|are)|['’]s)|okay|ok|great|absolutely|gladly)\b", re.IGNORECASE
+)
+_TEXT_KEYS = (
+    "sub_text",
+    "subtext",
+    "sub-text",
+    "text",
+    "description",
+    "explanation",
+    "content",
+    "details",
+    "detail",
+    "sentence",
+    "movement",
+    "action",
+    "phase",
+    "step",
+    "name",
+    "title",
+)
+_LIST_KEYS = re.compile(
+    r"^(?:\w*steps|\w*phases|\w*movements|\w*descriptions|\w*actions|\w*stages|\w*parts|sub_?-?\s?texts|sub_?-?\s?actions|perspectives|items|list|result|answer)$",
+    re.IGNORECASE,
+)
+_STEP_KEY = re.compile(
+    rf"^(?:(?:{_WORDS})[\s_-]*)?(?:\d{{1,2}}|{_COUNT})$|^(?:{_ORDINAL})(?:[\s_-]*(?:{_WORDS}))?$", re.IGNORECASE
+)
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`"}
 
 
@@ -64,29 +94,38 @@ def clean(text: str) -> str:
     for _ in range(4):  # "1. Step 1: 'This action is ...'" carries several
         before = t
         if (m := _NUMBER.match(t)) and (m.end() < len(t) or m["c"] or m["a"] or m["b"]):
-            t = t[m.end():]
-        if (m := _BULLET.match(t)):
-            t = t[m.end():]
+            t = t[m.end() :]
+        if m := _BULLET.match(t):
+            t = t[m.end() :]
         t = _PREFIX.sub("", _unquoted(t.strip()), count=1)
         if t == before:
             break
     t = _unquoted(t.strip().rstrip(".;, ")).rstrip(".;, ")
-    if t[-1:] in ('"', "”", "»") and t.count(t[-1]) % 2 and not any(o in t for o, c in _QUOTES.items() if c == t[-1] != o):
+    if (
+        t[-1:] in ('"', "”", "»")
+        and t.count(t[-1]) % 2
+        and not any(o in t for o, c in _QUOTES.items() if c == t[-1] != o)
+    ):
         t = t[:-1].rstrip(".;, ")  # its opening one stood before "This action is"
     return "" if not re.search(r"\w", t) else t
 
 
 def _unquoted(t: str) -> str:
-    while len(t) > 1 and t[0] in _QUOTES and (t[-1] == _QUOTES[t[0]] or t[-2:] in (_QUOTES[t[0]] + ".", _QUOTES[t[0]] + ",")) and t.count(t[0]) <= 2:
-        t = t[1:t.rindex(_QUOTES[t[0]])].strip()
+    while (
+        len(t) > 1
+        and t[0] in _QUOTES
+        and (t[-1] == _QUOTES[t[0]] or t[-2:] in (_QUOTES[t[0]] + ".", _QUOTES[t[0]] + ","))
+        and t.count(t[0]) <= 2
+    ):
+        t = t[1 : t.rindex(_QUOTES[t[0]])].strip()
     return t
 
 
 def _without_summary(text: str) -> str:
     """Up to a sentence that sums up."""
     for m in re.finditer(r"(?<=[.!?])\s+", text):
-        if _SUMMARY.match(text[m.end():]) or _PREAMBLE.match(text[m.end():]):
-            return text[:m.start()]
+        if _SUMMARY.match(text[m.end() :]) or _PREAMBLE.match(text[m.end() :]):
+            return text[: m.start()]
     return text
 
 
@@ -95,7 +134,7 @@ def _described(text: str) -> str | None:
     starts = [m.start() for m in _START.finditer(text)]
     if not starts:
         return None
-    return _without_summary(text[starts[0]:starts[1] if len(starts) > 1 else len(text)])
+    return _without_summary(text[starts[0] : starts[1] if len(starts) > 1 else len(text)])
 
 
 # --- lines ---------------------------------------------------------------------------------------------------------
@@ -124,7 +163,7 @@ def _line(raw: str) -> _Line:
     raw = raw.replace("\ufe0f", "").replace("\u20e3", ".").replace("\u00a0", " ").expandtabs(4)
     indent = len(raw) - len(raw.lstrip())
     text = re.sub(r"^(?:>\s*)+", "", raw.strip())
-    text = re.sub(r"^[①-⑳]", lambda m: f"{ord(m[0]) - 0x245f}. ", text)
+    text = re.sub(r"^[①-⑳]", lambda m: f"{ord(m[0]) - 0x245F}. ", text)
     if not text or re.fullmatch(r"[-*_=~]{3,}", text) or text.startswith("```"):
         return _Line("blank", indent, "")
     bare = text.lstrip("#* _") if not _BULLET.match(text) else text
@@ -132,16 +171,16 @@ def _line(raw: str) -> _Line:
         digits = next((m[g] for g in "abcd" if m[g]), None)
         word = (m["e"] or m["f"] or "").lower()
         number = int(digits) if digits else (_COUNT if m["e"] else _ORDINAL).split("|").index(word) + 1
-        rest = bare[m.end():]
+        rest = bare[m.end() :]
         if text.startswith("#"):
             rest = f"# {rest}"  # a heading stays one
         elif text.startswith("**"):
             rest = rest[2:] if rest.startswith("**") else f"**{rest}"
         return _Line("number", indent, rest.strip(), number)
     if m := _LETTER.match(bare):
-        return _Line("letter", indent, bare[m.end():])
+        return _Line("letter", indent, bare[m.end() :])
     if m := _BULLET.match(text):
-        return _Line("bullet", indent, text[m.end():])
+        return _Line("bullet", indent, text[m.end() :])
     if text.startswith("#") or re.fullmatch(r"\*\*[^*]+\*\*:?", text):
         return _Line("heading", indent, text)
     return _Line("text", indent, text)
@@ -149,7 +188,11 @@ def _line(raw: str) -> _Line:
 
 def _is_title(head: str) -> bool:
     """A bare title: marked up from end to end, or ending with a colon, or nothing at all."""
-    return not head.strip("*_# :") or bool(re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head)) and not _START.search(head)
+    return (
+        not head.strip("*_# :")
+        or bool(re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head))
+        and not _START.search(head)
+    )
 
 
 def _untitled(head: str) -> str:
@@ -195,23 +238,35 @@ def _items(lines: list[_Line], kind: str) -> list[_Item]:
     at = [i for i, line in enumerate(lines) if line.kind == kind]
     least = min(lines[i].indent for i in at)
     at = [i for i in at if lines[i].indent <= least + 1]
-    items = [_Item(lines[a].text, lines[a + 1:b]) for a, b in zip(at, [*at[1:], len(lines)])]
+    items = [_Item(lines[a].text, lines[a + 1 : b]) for a, b in zip(at, [*at[1:], len(lines)])]
     numbers = [lines[i].number for i in at]
     if kind == "number" and len(set(numbers)) > 1 and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise ParseError(f"a list with the numbers {', '.join(map(str, numbers[:12]))}")
     if kind != "number":  # a numbered list says itself where it ends
         for k, item in enumerate(items[:-1]):
             blank = next((i for i, line in enumerate(item.body) if line.kind == "blank"), None)
-            after = item.body[blank + 1:] if blank is not None else []
-            if any(line.kind in ("text", "heading") and line.indent <= least for line in after) and not _is_title(item.head):
+            after = item.body[blank + 1 :] if blank is not None else []
+            if any(line.kind in ("text", "heading") and line.indent <= least for line in after) and not _is_title(
+                item.head
+            ):
                 raise ParseError(f"two lists, of {k + 1} and {len(items) - k - 1}")
     for item in items:
-        end = next((i for i, line in enumerate(item.body) if line.kind in ("text", "heading") and _is_summary(line.text)), len(item.body))
+        end = next(
+            (i for i, line in enumerate(item.body) if line.kind in ("text", "heading") and _is_summary(line.text)),
+            len(item.body),
+        )
         item.body = item.body[:end]
     # What follows a blank line behind the last item is a closing remark, unless the item is a title waiting for its text.
     if items and not _is_title(items[-1].head):
         last = items[-1]
-        end = next((i for i, line in enumerate(last.body) if line.kind == "blank" or (line.kind == "text" and not line.indent and not line.text[:1].islower())), len(last.body))
+        end = next(
+            (
+                i
+                for i, line in enumerate(last.body)
+                if line.kind == "blank" or (line.kind == "text" and not line.indent and not line.text[:1].islower())
+            ),
+            len(last.body),
+        )
         if not _START.search(" ".join(line.text for line in last.body)) or _START.search(last.head):
             last.body = last.body[:end]
     return items
@@ -231,10 +286,12 @@ def _listed(lines: list[_Line], kind: str) -> list[str]:
 def _headed(lines: list[_Line]) -> list[str]:
     """The texts below headings without numbers; a title on top and a summary are left out."""
     at = [i for i, line in enumerate(lines) if line.kind == "heading"]
-    items = [_Item(lines[a].text, lines[a + 1:b]) for a, b in zip(at, [*at[1:], len(lines)])]
+    items = [_Item(lines[a].text, lines[a + 1 : b]) for a, b in zip(at, [*at[1:], len(lines)])]
     items = [i for i in items if any(line.kind != "blank" for line in i.body) and not _is_summary(i.head)]
     for item in items:
-        end = next((i for i, line in enumerate(item.body) if line.kind == "text" and _is_summary(line.text)), len(item.body))
+        end = next(
+            (i for i, line in enumerate(item.body) if line.kind == "text" and _is_summary(line.text)), len(item.body)
+        )
         item.body = item.body[:end]
     return [_text_of(i) for i in items]
 
@@ -273,7 +330,7 @@ def _json(text: str) -> list[str] | None:
     start = re.search(r"^\s*[\[{](?=\s*[\[{\"'\]}]|\s*$)", text, re.MULTILINE)
     if not fence and not start:
         return None
-    source = fence[1] if fence else text[start.start():]
+    source = fence[1] if fence else text[start.start() :]
     values, at = [], 0
     try:
         while (m := re.compile(r"\s*(?=[\[{])").match(source, at)) and len(values) < 20:
@@ -294,11 +351,15 @@ def _table(text: str) -> list[str] | None:
     """The last column of a Markdown table, or the items of an HTML list; None where it is neither."""
     if items := re.findall(r"<li>(.*?)</li>", text, re.DOTALL | re.IGNORECASE):
         return items
-    rows = [[c.strip() for c in line.strip().strip("|").split("|")] for line in text.splitlines() if line.strip().startswith("|")]
+    rows = [
+        [c.strip() for c in line.strip().strip("|").split("|")]
+        for line in text.splitlines()
+        if line.strip().startswith("|")
+    ]
     rule = next((i for i, row in enumerate(rows) if all(re.fullmatch(r":?-+:?", c) for c in row)), None)
     if rule is None:
         return None
-    return [row[-1] for row in rows[rule + 1:]]
+    return [row[-1] for row in rows[rule + 1 :]]
 
 
 def _sentences(text: str) -> list[str] | None:
@@ -325,7 +386,7 @@ def _inline(text: str, n: int) -> list[str] | None:
         return None
     marks = [m for m in re.finditer(r"(?:(?<=\s)|^)\(?(\d{1,2})[.)](?!\d)\s*(?=\S)", lines[0])]
     if len(marks) > 1 and [int(m[1]) for m in marks] == list(range(1, len(marks) + 1)):
-        pieces = [lines[0][a.end():b] for a, b in zip(marks, [*(m.start() for m in marks[1:]), len(lines[0])])]
+        pieces = [lines[0][a.end() : b] for a, b in zip(marks, [*(m.start() for m in marks[1:]), len(lines[0])])]
         return [_without_summary(p.strip()) for p in pieces]
     parts = re.sub(r"^[^:;]{0,80}:\s+", "", lines[0]).split(";")
     short = all(2 <= len(p.split()) <= 12 for p in parts)
@@ -348,8 +409,19 @@ def _lines_alone(text: str) -> list[str] | None:
             kept.pop()
     texts = [line for line in kept if line]
     gaps = len(kept) - len(texts)
-    odd = any(len(t.split()) > 25 or len(t.split()) < 2 or re.search(r"[?!:|<>{}\[\]#=]|\*\*|^[\W_]+$", t) or re.search(r"[.!?]\s+\S", t) for t in texts)
-    if len(texts) < 2 or odd or gaps not in (0, len(texts) - 1) or any(re.match(r"^(?:i|you|we|it)\b", t, re.IGNORECASE) for t in texts):
+    odd = any(
+        len(t.split()) > 25
+        or len(t.split()) < 2
+        or re.search(r"[?!:|<>{}\[\]#=]|\*\*|^[\W_]+$", t)
+        or re.search(r"[.!?]\s+\S", t)
+        for t in texts
+    )
+    if (
+        len(texts) < 2
+        or odd
+        or gaps not in (0, len(texts) - 1)
+        or any(re.match(r"^(?:i|you|we|it)\b", t, re.IGNORECASE) for t in texts)
+    ):
         return None
     return texts
 
@@ -358,7 +430,7 @@ def _thoughtless(text: str) -> str:
     """Without what a reasoning model thought aloud, closed or not."""
     low = text.lower()
     if (end := low.rfind("</think>")) >= 0:
-        return text[end + len("</think>"):]
+        return text[end + len("</think>") :]
     return text[:start] if (start := low.find("<think>")) >= 0 else text
 
 

@@ -50,6 +50,11 @@ def messages(name: str, question: str, images: tuple[bytes, ...] = (), complaint
         text += f"\nAn earlier answer could not be used: {complaint}. Answer with exactly {number(n)} numbered lines of at most 30 words and nothing else."
     content: str | list[dict] = text
     if images:
-        content = [{"type": "text", "text": text},
-                   *({"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + base64.b64encode(i).decode()}} for i in images)]
+        content = [
+            {"type": "text", "text": text},
+            *(
+                {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + base64.b64encode(i).decode()}}
+                for i in images
+            ),
+        ]
     return [{"role": "system", "content": system()}, {"role": "user", "content": content}]

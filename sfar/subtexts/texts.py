@@ -18,7 +18,13 @@ from sfar.paths import write_json
 
 def bank_names() -> tuple[str, ...]:
     """The label sets with bundled sub-texts."""
-    return tuple(sorted(p.name.removesuffix(".json") for p in (files("sfar.subtexts") / "bank").iterdir() if p.name.endswith(".json")))
+    return tuple(
+        sorted(
+            p.name.removesuffix(".json")
+            for p in (files("sfar.subtexts") / "bank").iterdir()
+            if p.name.endswith(".json")
+        )
+    )
 
 
 def _is_text(x: str) -> bool:
@@ -42,7 +48,15 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
     ``source``: where they were read, for messages.
     """
 
-    def __init__(self, texts: Mapping[str, Sequence[str]], label_set: str, provenance: Any, version: int = 1, source: str = "these sub-texts", n: int | None = None):
+    def __init__(
+        self,
+        texts: Mapping[str, Sequence[str]],
+        label_set: str,
+        provenance: Any,
+        version: int = 1,
+        source: str = "these sub-texts",
+        n: int | None = None,
+    ):
         self.label_set, self.provenance, self.version, self.source = label_set, provenance, version, source
         counts = collections.Counter(len(t) for t in texts.values())
         if not counts:
@@ -51,7 +65,9 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         for name, t in texts.items():
             good = not isinstance(t, str) and all(isinstance(x, str) and x.strip() and _is_text(x) for x in t)
             if not good or not self.n or len(set(t)) != self.n or len(t) != self.n:
-                raise ConfigError(f"{source}, class {name!r}: expected {self.n or 'some'} distinct non-empty texts, got {t!r}"[:300])
+                raise ConfigError(
+                    f"{source}, class {name!r}: expected {self.n or 'some'} distinct non-empty texts, got {t!r}"[:300]
+                )
         self._texts = {name: tuple(t) for name, t in texts.items()}
 
     def __getitem__(self, name: str) -> tuple[str, ...]:
@@ -75,7 +91,10 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         """
         name = str(name)
         if name in bank_names():
-            source, raw = f"the bundled sub-texts of {name!r}", (files("sfar.subtexts") / "bank" / f"{name}.json").read_bytes()
+            source, raw = (
+                f"the bundled sub-texts of {name!r}",
+                (files("sfar.subtexts") / "bank" / f"{name}.json").read_bytes(),
+            )
         elif name.endswith(".json"):
             source = name
             try:
@@ -83,8 +102,10 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
             except (OSError, RuntimeError, ValueError) as e:  # no such user for ~name, a NUL in the name
                 raise ConfigError(f"cannot read sub-texts from {name}: {getattr(e, 'strerror', None) or e}") from e
         else:
-            raise ConfigError(f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, the path of a .json file, or one of the storyboard world's "
-                              "groups (`sfar subtexts score` lists them)")
+            raise ConfigError(
+                f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, the path of a .json file, or one of the storyboard world's "
+                "groups (`sfar subtexts score` lists them)"
+            )
         return cls.parse(raw, source, n)
 
     @classmethod
@@ -96,13 +117,19 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
             sets, label_set, version = data["sets"], data["label_set"], data.get("version", 1)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
             raise ConfigError(f"{source} is no file of sub-texts ({type(e).__name__}: {e}): {shape}"[:500]) from e
-        kinds = isinstance(sets, dict) and sets and all(isinstance(s, dict) and k.isascii() and k.isdigit() and len(k) <= 3 for k, s in sets.items())
+        kinds = (
+            isinstance(sets, dict)
+            and sets
+            and all(isinstance(s, dict) and k.isascii() and k.isdigit() and len(k) <= 3 for k, s in sets.items())
+        )
         if not kinds or not isinstance(label_set, str) or not isinstance(version, int):
             raise ConfigError(f"{source} is no file of sub-texts: {shape}")
         for s in sets.values():
             for name, t in s.items():
                 if not isinstance(t, list):
-                    raise ConfigError(f"{source}, class {name!r}: expected a list of texts, got {repr(t)[:100]}; {shape}")
+                    raise ConfigError(
+                        f"{source}, class {name!r}: expected a list of texts, got {repr(t)[:100]}; {shape}"
+                    )
         if n is None:
             n = 4 if "4" in sets or len(sets) > 1 else int(next(iter(sets)))
         if str(n) not in sets:
@@ -111,8 +138,15 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
 
     def save(self, path: str | Path) -> None:
         """Write the file format of this module, whole or not at all."""
-        write_json(Path(path), {"label_set": self.label_set, "version": self.version, "provenance": self.provenance,
-                                "sets": {str(self.n): {name: list(t) for name, t in self.items()}}})
+        write_json(
+            Path(path),
+            {
+                "label_set": self.label_set,
+                "version": self.version,
+                "provenance": self.provenance,
+                "sets": {str(self.n): {name: list(t) for name, t in self.items()}},
+            },
+        )
 
     def only(self, names: Iterable[str]) -> SubTexts:
         """The sub-texts of some classes, in their order. Raises ``ConfigError`` for a class that is not there."""
@@ -121,4 +155,6 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         if lacking:
             more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
             raise ConfigError(f"{self.source}: no sub-texts for class {', '.join(map(repr, lacking[:3]))}{more}")
-        return SubTexts({name: self[name] for name in names}, self.label_set, self.provenance, self.version, self.source)
+        return SubTexts(
+            {name: self[name] for name in names}, self.label_set, self.provenance, self.version, self.source
+        )

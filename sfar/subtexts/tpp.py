@@ -25,7 +25,7 @@ FLOOR = 1e-6
 
 def alpha(x: np.ndarray) -> np.ndarray:
     """Scaling of the similarity sigma, A.3: 1 - x^2."""
-    return 1 - x ** 2
+    return 1 - x**2
 
 
 BETA: dict[str, Callable[[np.ndarray], np.ndarray]] = {"printed": lambda x: x, "diverse": lambda x: 1 - x}
@@ -96,21 +96,35 @@ def score(texts: SubTexts | Mapping[str, Sequence[str]], clip: CLIP, prompt: str
     return Score(names, sigma, delta, {r: perplexity(sigma, delta, r) for r in READINGS})
 
 
-def select(groups: Mapping[str, SubTexts], scores: Mapping[str, Score], reading: str = "printed") -> tuple[SubTexts, dict[str, str]]:
+def select(
+    groups: Mapping[str, SubTexts], scores: Mapping[str, Score], reading: str = "printed"
+) -> tuple[SubTexts, dict[str, str]]:
     """Of every class the sub-texts of the group where its TPP_c is highest (section 3.1: "the highest text prompt perplexity score").
 
     Returns them and which group each class came from; of equal scores the first group's. Raises ``ConfigError`` for groups of different N or classes, none at all, and an unknown reading.
     """
     if reading not in BETA or not groups:
-        raise ConfigError(f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}" if groups else "no group of sub-texts to select from")
+        raise ConfigError(
+            f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}"
+            if groups
+            else "no group of sub-texts to select from"
+        )
     first = next(iter(groups))
     for name, g in groups.items():
         if g.n != groups[first].n or set(g) != set(groups[first]):
-            raise ConfigError(f"{name} (N={g.n}, {len(g)} classes) and {first} (N={groups[first].n}, {len(groups[first])} classes) do not describe "
-                              "the same classes with the same N: select among files for one list of classes")
+            raise ConfigError(
+                f"{name} (N={g.n}, {len(g)} classes) and {first} (N={groups[first].n}, {len(groups[first])} classes) do not describe "
+                "the same classes with the same N: select among files for one list of classes"
+            )
     at = {name: {c: i for i, c in enumerate(s.names)} for name, s in scores.items()}
     chosen = {c: max(groups, key=lambda g: scores[g].tpp[reading][at[g][c]]) for c in groups[first]}
-    texts = SubTexts({c: groups[g][c] for c, g in chosen.items()}, groups[first].label_set,
-                     {"selected": f"by class, highest TPP ({reading})", "from": {g: groups[g].provenance for g in sorted(set(chosen.values()))}},
-                     source="the selected sub-texts")
+    texts = SubTexts(
+        {c: groups[g][c] for c, g in chosen.items()},
+        groups[first].label_set,
+        {
+            "selected": f"by class, highest TPP ({reading})",
+            "from": {g: groups[g].provenance for g in sorted(set(chosen.values()))},
+        },
+        source="the selected sub-texts",
+    )
     return texts, chosen

@@ -17,7 +17,9 @@ def frames_of(path: str | Path, count: int = 8) -> tuple[bytes, ...]:
     """``count`` frames of a video as JPEG, uniformly sampled as for evaluation. Raises ``VideoError`` naming the file."""
     info = probe(path)
     short = min(SHORT_SIDE, info.width, info.height)
-    frames = read_frames(path, val_indices(info.frames, count), None if short == min(info.width, info.height) else short)
+    frames = read_frames(
+        path, val_indices(info.frames, count), None if short == min(info.width, info.height) else short
+    )
     out = []
     for frame in frames:
         buffer = io.BytesIO()
