@@ -2,6 +2,6 @@
 
 import sys
 
-from sfar.cli import main
+from sfar.cli.main import main
 
 sys.exit(main())

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from sfar import paths
+from sfar.util import paths
 
 # The others follow in the order of their names: none of them is long enough that a worker would be left alone with it at the end.
 LONGEST = ("test_end_to_end", "test_studies_end_to_end")
@@ -39,7 +39,7 @@ def drawn(own_cache):
 
     def draw(*names):
         from sfar.config import by_dataset, get_profile
-        from sfar.experiment import dataset, load_clips
+        from sfar.runs.run import dataset, load_clips
 
         with open(paths.cache() / "drawn.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

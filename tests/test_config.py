@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sfar import paths
 from sfar.config import METHODS, PROFILES, ModelConfig, as_dict, check_method, digest, get_profile
 from sfar.errors import ConfigError
+from sfar.util import paths
 
 DEVIATIONS = (Path(__file__).resolve().parent.parent / "DEVIATIONS.md").read_text(encoding="utf-8")
 
@@ -292,7 +292,7 @@ def test_deviations_say_what_the_record_says():
 
 
 def test_deviations_sums_are_those_of_the_code():
-    from sfar import cost
+    from sfar.model import cost
 
     b16, l14 = (cost.macs(a)["totals"] for a in cost.ARCHS)
     for g in (b16[cost.SKIPS_MHA], b16[cost.COMPLETE], l14[cost.SKIPS_MHA], l14[cost.COMPLETE]):

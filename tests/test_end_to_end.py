@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from sfar import paths
 from sfar.config import METHODS, get_profile
 from sfar.data import layouts
-from sfar.experiment import Job, by_name, dataset, load_clips, run_one
-from sfar.protocols import half10, of_folds, split3
-from sfar.report import table1, zero_shot
-from sfar.runs import kept, run_all
-from sfar.storyboard.oracle import true_set_classifier
+from sfar.runs.executor import kept, run_all
+from sfar.runs.run import Job, by_name, dataset, load_clips, run_one
+from sfar.studies import table1, zero_shot
+from sfar.studies.core.oracle import true_set_classifier
+from sfar.training.protocols import half10, of_folds, split3
+from sfar.util import paths
 
 # Accuracies are chaotic in the last bits of a training run, and another processor adds in another order. On one
 # machine they agree exactly; between machines this many points of top-1 and top-5 (12 of 400 videos) are allowed.

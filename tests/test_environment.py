@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sfar import cache
+from sfar.util import cache
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sfar"
@@ -254,12 +254,12 @@ def test_decord_is_imported_in_one_place():
 HARMLESS = {
     "sfar",
     "sfar.errors",
-    "sfar.paths",
-    "sfar.cache",
-    "sfar.provenance",
-    "sfar.parallel",
-    "sfar.resume",
-    "sfar.checkpoint",
+    "sfar.util.paths",
+    "sfar.util.cache",
+    "sfar.util.provenance",
+    "sfar.util.processes",
+    "sfar.training.resume",
+    "sfar.training.checkpoint",
 }
 # The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
 # A table's record is kept under the versions of all stages before it (``table1.inputs``).
@@ -296,7 +296,7 @@ BY_CONTENT = {
     "sfar.subtexts.groups",
     "sfar.storyboard.captions",
     "sfar.data.labels",
-    "sfar.runs",
+    "sfar.runs.executor",
     "sfar.paper",
 }
 
@@ -350,7 +350,7 @@ def test_cache_keys_cover_all_code(stage):
 
 def test_cache_keys_cover_what_makes_the_numbers():
     """A run's numbers come from ``experiment.run_one`` and all that it calls."""
-    assert not uncovered({"sfar.experiment"}, code_of("run", "world", "sets"))
+    assert not uncovered({"sfar.runs.run"}, code_of("run", "world", "sets"))
 
 
 def test_cache_keys_cover_the_data_in_the_package():

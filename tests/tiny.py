@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from sfar import clip as C
 from sfar.config import ModelConfig, get_profile
 from sfar.data.transforms import scale_size
-from sfar.model import VideoModel, class_texts
-from sfar.train import seed_everything
+from sfar.model import clip as C
+from sfar.model.heads import VideoModel, class_texts
+from sfar.training.train import seed_everything
 
 SIZE = 32
 CONFIG = {

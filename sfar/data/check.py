@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from sfar import cache, parallel, paths
 from sfar.config import DataConfig
 from sfar.data import layouts
 from sfar.data.labels import class_names
@@ -26,6 +25,7 @@ from sfar.data.manifest import Clip, Manifest
 from sfar.data.video import probe, read_all, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import DataError, SfarError, VideoError
+from sfar.util import cache, paths, processes
 
 FRAMES = 8  # frames that are read of every video, and the fewest it should have (section 4.1)
 SHORT_SIDE, DEEP_SHORT_SIDE = 256, 32  # pixels; a whole video is only decoded, so its frames are kept small
@@ -274,7 +274,7 @@ def _look_at_all(
     examined = 0
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "ab") as f, parallel.pool(workers) as pool:
+        with open(file, "ab") as f, processes.pool(workers) as pool:
             _end_line(file, f)
             jobs = [(str(root), p, kept.get(p), deep) for p in videos]
             # Small parcels: an interruption loses no more than what is in them.
@@ -297,7 +297,7 @@ def _look_at_all(
     return out, examined
 
 
-def _hash_same_sizes(pool: parallel.Workers, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
+def _hash_same_sizes(pool: processes.Workers, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
     by_size: dict[int, list[dict]] = defaultdict(list)
     for r in records.values():
         if r["state"] and r["file"] and r["state"][0]:

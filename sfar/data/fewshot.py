@@ -20,7 +20,7 @@ from typing import Any
 
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError
-from sfar.paths import write_json
+from sfar.util.paths import write_json
 
 _FIELDS = {"dataset": str, "split": str, "shots": int, "seed": int, "classes": list, "clips": dict, "sha256": str}
 

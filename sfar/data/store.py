@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from sfar import parallel
 from sfar.data.manifest import Clip, Manifest
 from sfar.data.video import probe, read_all, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import DataError, VideoError
+from sfar.util import processes
 
 Sampler = Callable[[int], np.ndarray]  # number of frames -> indices
 EVERY_CLASS = ("train",)  # splits in which every class needs a readable clip
@@ -88,7 +88,7 @@ def examine(manifest: Manifest, short_side: int, folder: Path, decode: bool, wor
     what = f"{'decoding' if decode else 'probing'} {manifest.name} {manifest.split}"
     videos: dict[str, Any] = {}
     offset = 0
-    with parallel.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
+    with processes.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
         for path, (n, fps, frames, error) in zip(
             paths, tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")
         ):

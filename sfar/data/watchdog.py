@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from sfar.errors import ConfigError, VideoError
-from sfar.parallel import deaf
+from sfar.util.processes import deaf
 
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
 _START_SECONDS = 120.0  # to start Python and import NumPy and PyAV; 0.3 s on a warm disk

@@ -484,7 +484,7 @@ def _cost(t: Tables, counted: Counted) -> list[Row]:
     ours_b, ours_l = t.cell("table1", "gflops", method=OURS), t.cell("table11", "gflops", method=OURS)
     bike = {k: t.cell("table11", k, method="BIKE") for k in ("gflops", "params_m")}
     counter = {
-        "reading": "both counts are given, by component (sfar/cost.py)",
+        "reading": "both counts are given, by component (sfar/model/cost.py)",
         "effect": f"the complete count is {show(g[b, 'complete'], 1)} (ViT-B/16), "
         f"{show(g[large, 'complete'], 1)} (ViT-L/14)",
     }
@@ -1617,7 +1617,7 @@ def _power(value: float) -> str:
 
 
 def table5_values(few: bool) -> dict[str, str]:
-    """Table 5 as the ``paper`` profile has it, written as the table writes it; what no field holds is what ``sfar/train.py`` and ``sfar/data/transforms.py`` do."""
+    """Table 5 as the ``paper`` profile has it, written as the table writes it; what no field holds is what ``sfar/training/train.py`` and ``sfar/data/transforms.py`` do."""
     p = get_profile("paper")
     epochs = [
         get_profile("paper", {**by_dataset("paper", d, True), "data.shots": 2}).train.epochs

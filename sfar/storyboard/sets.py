@@ -17,12 +17,12 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from sfar import parallel
 from sfar.errors import ConfigError
 from sfar.storyboard import world
 from sfar.storyboard.poses import ACTIONS
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, UCF
 from sfar.storyboard.write import encode_h264
+from sfar.util import processes
 
 FOLDS = (1, 2, 3)
 QUANTISER = "2"  # of MPEG-4, constant; about what CRF 20 keeps of these frames in H.264
@@ -334,7 +334,7 @@ def _check(classes: tuple[str, ...], **counts: int) -> None:
 
 
 def _run(write: Callable[[tuple], dict], jobs: list[tuple], workers: int | None) -> list[dict]:
-    with parallel.pool(workers) as pool:
+    with processes.pool(workers) as pool:
         return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
 
 

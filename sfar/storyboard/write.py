@@ -14,9 +14,9 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from sfar import parallel
 from sfar.storyboard import world
 from sfar.storyboard.scripts import KINETICS
+from sfar.util import processes
 
 CRF, PRESET = "20", "veryfast"
 
@@ -82,7 +82,7 @@ def write_kinetics(
         for c in classes
         for i in range(n)
     ]
-    with parallel.pool(workers) as pool:
+    with processes.pool(workers) as pool:
         rows = list(
             tqdm(pool.imap(_write_one, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video")
         )

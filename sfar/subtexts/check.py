@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sfar.clip import token_ids
 from sfar.data.labels import LABEL_SETS, class_names
+from sfar.model.clip import token_ids
 from sfar.storyboard.scripts import ACTIVITIES
 
 WINDOW = 77  # tokens of CLIP's text window, start and end included

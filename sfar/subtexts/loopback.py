@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from sfar.clip import token_ids
+from sfar.model.clip import token_ids
 from sfar.subtexts.prompts import number
 from sfar.subtexts.texts import SubTexts
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.errors import ConfigError
-from sfar.paths import write_json
+from sfar.util.paths import write_json
 
 
 def bank_names() -> tuple[str, ...]:

@@ -14,8 +14,8 @@ import numpy as np
 from open_clip.model import CLIP
 from torch import Tensor
 
-from sfar.clip import embed_texts
 from sfar.errors import ConfigError
+from sfar.model.clip import embed_texts
 from sfar.subtexts.texts import SubTexts
 
 # A sub-text equal to the global text has alpha = 0, identical sub-texts have beta = 0 (printed): their logarithm does not exist.

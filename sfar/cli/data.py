@@ -1,0 +1,199 @@
+"""``sfar data ...``: check a copy of a real data set, print how its tree looks, draw a few-shot list (sections 4.1, A.1)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FIRST = 10  # problems of a kind that are printed; the report has all of them
+# What to do about each kind of problem.
+ADVICE = {
+    "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any more nothing can be done",
+    "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
+    "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
+    "train_and_val": "take both lists from the same release, or remove the rows from one of them",
+    "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the right file",
+    "beyond_end": "the video is cut off or another version of it, or the list is wrong; parts that start behind the end are left out",
+    "extra": "on disk and in no list: nothing reads them",
+}
+
+
+def text(report: dict[str, Any], status: bool = True) -> str:
+    """A report of ``sfar.data.check.check`` for a terminal: counts, the first of each kind of problem with what to do, and the verdict."""
+    from sfar.data.check import EXPLAINED
+    from sfar.render.tables import markdown
+
+    rows = []
+    for s in report["splits"]:
+        published = ", ".join(
+            f"{e['number']:,} {e['unit']}{'' if e['agrees'] else ' (here ' + format(e['counted'], ',') + ')'}"
+            for e in s["expected"]
+        )
+        rows.append(
+            [
+                s["split"],
+                *(f"{s[k]:,}" for k in ("listed", "found", "missing", "extra", "clips", "lost")),
+                published or None,
+            ]
+        )
+    out = [
+        f"{report['title']} in {report['root']}: {report['videos']:,} videos, {report['examined']:,} looked at now, {report['kept']:,} earlier and unchanged since"
+        f"{', every frame decoded' if report['deep'] else ''}",
+        "",
+        markdown(["Split", "Listed", "On disk", "Missing", "Extra", "Clips", "Lost", "Published"], rows),
+    ]
+
+    def section(title: str, items: list[str], what: str) -> None:
+        if items:
+            out.extend(["", f"{title}: {len(items):,} ({ADVICE[what]})", *(f"  {i}" for i in items[:FIRST])])
+            if len(items) > FIRST:
+                out.append(f"  ... and {len(items) - FIRST:,} more" + ("" if status else " in the report"))
+
+    section("Missing", [f"{m['path']} ({', '.join(m['splits'])})" for m in report["missing"]], "missing")
+    for kind, explained in EXPLAINED.items():
+        section(
+            f"Cannot be decoded, {kind} ({explained})",
+            [f"{u['path']}: {u['reason']}" for u in report["undecodable"] if u["kind"] == kind],
+            "undecodable",
+        )
+    section(
+        f"Shorter than {report['min_frames']} frames",
+        [f"{t['path']}: {t['frames']}" for t in report["too_short"]],
+        "too_short",
+    )
+    section(
+        "In the training and in the validation list",
+        [f"{t['id']}: {t['train']}, {t['val']}" for t in report["train_and_val"]],
+        "train_and_val",
+    )
+    section(
+        "Identical files",
+        [
+            " = ".join(d["paths"]) + (" (one trains, one tests)" if d["train_and_val"] else "")
+            for d in report["identical"]
+        ],
+        "identical",
+    )
+    section(
+        "Parts beyond the end of their video",
+        [
+            f"{b['path']}: {b['class']!r} from {b['start']:g} to {b['end']:g} s of {b['video_seconds']:g} s{' (left out)' if b['lost'] else ''}"
+            for b in report["beyond_end"]
+        ],
+        "beyond_end",
+    )
+    section("Extra", report["extra"], "extra")
+    if report["remarks"]:
+        out += ["", "To know:", *(f"  {r}" for r in report["remarks"])]
+    out += ["", *([f"Wrong: {w}" for w in report["wrong"]] or ["All well."])]
+    return "\n".join(out)
+
+
+def usage(name: str) -> list[str]:
+    """The command lines that use a data set."""
+    out = [f"sfar data check {name} --root DIR", f"sfar data few-shot {name} --root DIR --shots 4 --out {name}-4.json"]
+    if name == "kinetics400":
+        out.append("make reproduce-table1 PROFILE=paper DATA=DIR")
+    full = f"sfar train sfar --profile paper --dataset {name} --data DIR"
+    return [
+        *out,
+        f"{full} --out {name}.safetensors",
+        f"{full} --set data.shots=4 --out {name}-4.safetensors",
+        f"sfar evaluate {name}.safetensors --profile paper --dataset {name} --data DIR",
+    ]
+
+
+def _check(a: argparse.Namespace) -> int:
+    from sfar.data.check import check
+    from sfar.util.paths import check_output, write_json
+
+    out = check_output(Path(a.out)) if a.out else None
+    report = check(a.dataset, a.root, a.fold, a.workers, a.deep, a.min_frames)
+    if out:
+        write_json(out, report)
+    print(text(report, out is None))
+    if out:
+        print(f"Written: {out}")
+    return report["status"]
+
+
+def _layout(a: argparse.Namespace) -> None:
+    from sfar.data.layouts import expected, layout
+    from sfar.render.tables import markdown
+
+    about = layout(a.dataset)
+    print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere it is had:\n{about.had}\nHow many there are:")
+    keys = [
+        (split, fold) for split in about.splits for fold in (about.folds if split != "all" else about.folds[:1]) or (1,)
+    ]
+    print(
+        markdown(
+            ["Split", "Number", "Of", "Source"],
+            [
+                [f"{split} {fold}" if about.folds and split != "all" else split, f"{e.number:,}", e.unit, e.source]
+                for split, fold in keys
+                for e in expected(a.dataset, split, fold)
+            ],
+        )
+    )
+    print("\nCommands:\n" + "\n".join(f"  {line}" for line in usage(a.dataset)))
+
+
+def _few_shot(a: argparse.Namespace) -> None:
+    from sfar.data.fewshot import choose, save_list
+    from sfar.data.layouts import read
+    from sfar.util.paths import check_output
+
+    out = check_output(Path(a.out))
+    chosen = choose(read(a.dataset, a.root, "train", a.fold), a.shots, a.seed)
+    save_list(out, chosen, a.shots, a.seed)
+    digest = json.loads(out.read_text(encoding="utf-8"))["sha256"]
+    print(
+        f"{a.dataset}{f', fold {a.fold}' if a.fold != 1 else ''}: {len(chosen.clips):,} clips, {a.shots} of each of {len(chosen.classes)} classes, seed {a.seed}\n"
+        f"SHA-256 {digest}\nWritten: {out}; train with it: --set data.shot_list={out}"
+    )
+
+
+def add(
+    sub: Any,
+    command: Callable[..., argparse.ArgumentParser],
+    positive: Callable[[str], int],
+    seed: Callable[[str], int],
+) -> None:
+    """Add the ``data`` commands to the ``sfar`` parser; ``command``, ``positive`` and ``seed`` are the parser's own helpers."""
+    what = sub.add_parser(
+        "data", help="Real data sets: check a copy, print the layout, draw few-shot lists."
+    ).add_subparsers(dest="what", required=True, metavar="WHAT")
+
+    def dataset(p: argparse.ArgumentParser) -> None:
+        from sfar.config import LAYOUT_NAMES
+
+        p.add_argument("dataset", metavar="DATASET", help=", ".join(LAYOUT_NAMES))
+
+    p = command(
+        "check",
+        _check,
+        "Compare a copy with its lists and the published numbers, and look into every video. Status 1: something is wrong.",
+        what,
+    )
+    dataset(p)
+    p.add_argument("--root", required=True, metavar="DIR")
+    p.add_argument("--fold", type=positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
+    p.add_argument("--workers", type=positive, default=None, help="processes (default: one per core)")
+    p.add_argument("--deep", action="store_true", help="decode every frame, not 8 of each video")
+    p.add_argument("--min-frames", type=positive, default=8, help="report videos with fewer (default 8)")
+    p.add_argument("--out", default="", metavar="FILE", help="write the whole report as JSON")
+    p = command(
+        "layout", _layout, "Print a data set's tree, where it is had, its numbers and the commands that use it.", what
+    )
+    dataset(p)
+    p = command("few-shot", _few_shot, "Draw a few-shot list: K training clips of every class.", what)
+    dataset(p)
+    p.add_argument("--root", required=True, metavar="DIR")
+    p.add_argument("--shots", type=positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
+    p.add_argument("--seed", type=seed, default=0)
+    p.add_argument("--fold", type=positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")
+    p.add_argument("--out", required=True, metavar="FILE")

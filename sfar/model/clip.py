@@ -1,0 +1,261 @@
+"""CLIP towers: frame embeddings, class embeddings and word embeddings with their mask (the paper's preliminary).
+
+``open_clip.CLIP.encode_text`` returns one vector per text. Eq. 4-9 need one per word, in the joint space: the text
+transformer's states after ``ln_final`` times ``text_projection``. The row at the end-of-text token equals ``encode_text``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import open_clip
+import torch
+from open_clip.model import CLIP
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sfar.errors import ConfigError
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "storyboard" / "weights"
+STORYBOARD = "storyboard"
+
+
+@dataclass(frozen=True)
+class Words:
+    """Word embeddings of ``K`` texts: ``words`` [K, W, d] (zero where ``mask`` is False), ``mask`` [K, W], ``cls`` [K, d].
+
+    W is the longest text's number of kept tokens. Vectors are projected, not normalised. ``cls`` equals ``encode_text``.
+    """
+
+    words: Tensor
+    mask: Tensor
+    cls: Tensor
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer()
+
+
+@lru_cache(maxsize=100_000)
+def token_ids(text: str) -> tuple[int, ...]:
+    """The ids of one text, start and end tokens included, by CLIP's own byte-pair tokenizer; not padded, not cut."""
+    t = _tokenizer()
+    return (t.sot_token_id, *t.encode(text), t.eot_token_id)
+
+
+def tokenize(texts: list[str], context_length: int = 77) -> Tensor:
+    """Token ids [K, context_length] (int64), padded with zeros.
+
+    Raises ``ConfigError`` for an empty text or one that does not fit into the window: nothing is cut silently.
+    """
+    out = torch.zeros(len(texts), context_length, dtype=torch.long)
+    for row, text in zip(out, texts):
+        ids = token_ids(text)
+        if len(ids) == 2:
+            raise ConfigError(f"empty text prompt {text!r}: expected at least one word")
+        if len(ids) > context_length:
+            raise ConfigError(
+                f"text prompt of {len(ids)} tokens, CLIP's window is {context_length}; shorten it: {text[:80]!r}"
+            )
+        row[: len(ids)] = torch.tensor(ids)
+    return out
+
+
+def encode_words(model: CLIP, tokens: Tensor, keep: str = "words") -> Words:
+    """Word embeddings of tokenized texts ``tokens`` [K, n_ctx] (Eq. 4: the matrices T_c and S_c,n).
+
+    ``keep``: which positions count as words. "words": real tokens and end-of-text, without start and padding (default);
+    "real": start-of-text too; "all": every position of the window, padding included, as BIKE clip/model.py does.
+    Attention is causal, so cropping the padding changes no kept row.
+    """
+    if keep not in ("words", "real", "all"):
+        raise ConfigError(f"word_mask={keep!r}: expected 'words', 'real' or 'all'")
+    eot = tokens.argmax(dim=-1)  # the end-of-text id is the highest of the vocabulary
+    length = tokens.shape[1] if keep == "all" else int(eot.max()) + 1
+    tokens = tokens[:, :length]
+    dtype = model.transformer.get_cast_dtype()
+    x = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:length].to(dtype)
+    x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
+    x = model.ln_final(x)
+    x = model.text_projection(x) if isinstance(model.text_projection, nn.Linear) else x @ model.text_projection
+    cls = x[torch.arange(len(x), device=x.device), eot]
+    position = torch.arange(length, device=x.device)[None]
+    mask = torch.ones_like(tokens, dtype=torch.bool) if keep == "all" else position <= eot[:, None]
+    if keep == "words":
+        mask = mask & (position > 0)
+        x, mask = x[:, 1:], mask[:, 1:]
+    return Words(x * mask[..., None], mask, cls)
+
+
+@torch.no_grad()
+def embed_texts(model: CLIP, texts: list[str], keep: str = "words", batch: int = 256) -> Words:
+    """Word embeddings of texts, without gradients (the text tower is frozen, section A.3); see ``encode_words``."""
+    tokens = tokenize(texts, model.context_length).to(next(model.parameters()).device)
+    parts = [encode_words(model, t, keep) for t in tokens.split(batch)]
+    width = max(p.words.shape[1] for p in parts)
+    pad = lambda x: nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (0, width - x.shape[1]))  # noqa: E731
+    return Words(
+        torch.cat([pad(p.words) for p in parts]),
+        torch.cat([pad(p.mask) for p in parts]),
+        torch.cat([p.cls for p in parts]),
+    )
+
+
+def embed_frames(model: CLIP, frames: Tensor) -> Tensor:
+    """Frame embeddings v^cls [B, L, d] (projected, not normalised) of normalised frames [B, L, 3, H, W]."""
+    b, length = frames.shape[:2]
+    return model.encode_image(frames.flatten(0, 1)).view(b, length, -1)
+
+
+def freeze_text_tower(model: CLIP) -> CLIP:
+    """Freeze everything but the visual tower and the logit scale (BIKE train.py; paper section A.3)."""
+    for name, p in model.named_parameters():
+        p.requires_grad_("visual" in name or name == "logit_scale")
+    return model
+
+
+def storyboard_config() -> dict:
+    """The open_clip configuration of the storyboard CLIP, as committed beside its weights."""
+    return json.loads((WEIGHTS / "clip.json").read_text())["model"]
+
+
+def build(config: dict) -> CLIP:
+    """A randomly initialised ``open_clip.CLIP`` from an open_clip model configuration."""
+    return CLIP(**config)
+
+
+def weights_hash(path: Path) -> str:
+    """SHA-256 of a weights file."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _file_id(path: str, stamp: int) -> str:
+    return weights_hash(Path(path))
+
+
+def weights_id(name: str, pretrained: str) -> list[str]:
+    """What identifies a CLIP's weights in a cache key: model and open_clip tag, or the content of a local file."""
+    path = Path(pretrained).expanduser() if pretrained else WEIGHTS / "clip.safetensors"
+    if (pretrained or name == STORYBOARD) and path.is_file():
+        return [name, _file_id(str(path), path.stat().st_mtime_ns)]
+    return [name, pretrained]
+
+
+def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``: nothing is loaded in part."""
+    wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
+    if wrong:
+        raise ConfigError(
+            f"{path} belongs to another configuration: {len(wrong)} tensors differ, the first is {wrong[0]!r}"
+        )
+
+
+def load_weights(model: nn.Module, path: Path) -> nn.Module:
+    """Load a safetensors file (stored in half or single precision) into ``model``, every key required.
+
+    Raises ``ConfigError`` for a missing or damaged file, and for one of another configuration.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no weights at {path}: expected a safetensors file")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as e:
+        raise ConfigError(f"{path} cannot be read as safetensors ({e}); write it again") from e
+    own = model.state_dict()
+    check_tensors(path, own, state)
+    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+    return model
+
+
+# What open_clip raises for a file that is no checkpoint, or another model's, besides its own words.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    StopIteration,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as z:
+        return any(n.endswith("/constants.pkl") for n in z.namelist())
+
+
+def _load_torchscript(name: str, path: Path) -> CLIP:
+    """The weights in OpenAI's own archive: half precision, QuickGELU, and three numbers among the tensors that are no weights."""
+    if not open_clip.get_model_config(name).get("quick_gelu", False):
+        raise ConfigError(f"{name!r} with OpenAI's weights gives wrong features: use {name + '-quickgelu'!r}")
+    model = open_clip.create_model(name)
+    state = {
+        k: v
+        for k, v in torch.jit.load(path, map_location="cpu").state_dict().items()
+        if k not in ("input_resolution", "context_length", "vocab_size")
+    }
+    own = model.state_dict()
+    check_tensors(path, own, state)
+    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+    return model
+
+
+def load_clip(name: str, pretrained: str = "") -> CLIP:
+    """The CLIP called ``name``: "storyboard" (committed weights) or an open_clip model name.
+
+    ``pretrained``: an open_clip tag ("openai"), a local file (a checkpoint of open_clip, or OpenAI's archive), or "" for random
+    initialisation (tests, dry runs).
+    open_clip's own cache folder and ``HF_HUB_OFFLINE`` are respected. Raises ``ConfigError`` when weights cannot be had.
+    """
+    if name == STORYBOARD:
+        return load_weights(build(storyboard_config()), WEIGHTS / "clip.safetensors").eval()
+    if name not in open_clip.list_models():
+        raise ConfigError(
+            f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'"
+        )
+    tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
+    if tag and tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False):
+        raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
+    file = Path(pretrained).expanduser()
+    local = bool(pretrained) and file.is_file()
+    try:
+        if local and _is_torchscript(file):
+            model = _load_torchscript(name, file)
+        else:
+            model = open_clip.create_model(
+                name,
+                pretrained=(str(file) if local else pretrained) or None,
+                cache_dir=os.environ.get("SFAR_CLIP_CACHE"),
+            )
+    except _UNREADABLE as e:
+        why = f"({type(e).__name__}: {str(e)[:200]})"
+        if local:
+            raise ConfigError(
+                f"{file} does not hold the weights of {name} {why}; give OpenAI's or open_clip's own file of this model"
+            ) from e
+        raise ConfigError(
+            f"the weights {pretrained!r} of {name} cannot be had {why}; give a local file, "
+            "or run once with a network connection and the same SFAR_CLIP_CACHE folder"
+        ) from e
+    if not isinstance(model, CLIP):
+        raise ConfigError(
+            f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'"
+        )
+    return model.eval()

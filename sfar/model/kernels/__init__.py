@@ -1,0 +1,1 @@
+"""Faster forms of what ``sfar.model`` states readably, held to it by tests."""

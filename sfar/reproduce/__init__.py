@@ -1,0 +1,1 @@
+"""What ``make reproduce`` makes, in which order, and the pages around it."""

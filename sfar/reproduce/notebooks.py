@@ -1,0 +1,79 @@
+"""Runs notebooks headlessly through Papermill, refusing what the notebook does not declare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from sfar.errors import ConfigError, SfarError
+from sfar.util import paths
+
+CHECK = "# NBVAL_CHECK_OUTPUT"
+
+
+def find(name: str) -> Path:
+    """The notebook called ``name`` (a path, or the start of a file name such as "03"). Raises ``ConfigError``."""
+    if Path(name).is_file():
+        return Path(name)
+    found = sorted(p for p in paths.notebooks().glob("*.ipynb") if p.name.startswith(name))
+    if len(found) != 1:
+        have = ", ".join(p.name for p in sorted(paths.notebooks().glob("*.ipynb")))
+        raise ConfigError(f"no single notebook {name!r}: expected one of {have}")
+    return found[0]
+
+
+def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int = 7200) -> Path:
+    """Execute ``notebook`` with ``parameters`` into ``output``; progress by cell on the terminal.
+
+    Papermill only warns about a parameter that the notebook does not have; here it is a ``ConfigError``. A failing cell is
+    an ``SfarError`` with the cell's own message; the partly executed copy stays at ``output`` for reading.
+    """
+    declared = papermill.inspect_notebook(str(notebook))
+    unknown = sorted(set(parameters) - set(declared))
+    if unknown:
+        raise ConfigError(f"{notebook.name} has no parameter {', '.join(unknown)}: it declares {', '.join(declared)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(output),
+            parameters,
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            execution_timeout=timeout,
+        )
+    except PapermillExecutionError as e:
+        raise SfarError(
+            f"{notebook.name}, cell {e.exec_count}: {e.ename}: {e.evalue}. The copy with the failing cell is {output}"
+        ) from e
+    return output
+
+
+def refresh(notebook: Path, executed: Path) -> None:
+    """Take the outputs of an executed copy into ``notebook``: no injected parameters, no progress bars, no paths of this machine."""
+    nb = nbformat.read(notebook, 4)
+    cells = [c for c in nbformat.read(executed, 4).cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    if [c.source for c in cells] != [c.source for c in nb.cells]:
+        raise SfarError(f"{executed} was not executed from {notebook}")
+    count = 0
+    for mine, theirs in zip(nb.cells, cells):
+        if mine.cell_type == "code":
+            count += 1
+            # Progress bars and warnings of this machine are no results.
+            mine.outputs = [o for o in theirs.outputs if o.get("name") != "stderr"]
+            mine.execution_count = count
+            for out in mine.outputs:
+                if "execution_count" in out:
+                    out["execution_count"] = count
+        mine.metadata = nbformat.NotebookNode({k: v for k, v in mine.metadata.items() if k == "tags"})
+    nb.metadata = nbformat.NotebookNode(
+        {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        }
+    )
+    paths.write_atomic(notebook, nbformat.writes(nb) + "\n")

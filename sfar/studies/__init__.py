@@ -1,0 +1,1 @@
+"""One file for each notebook: what is compared, what is claimed, what is drawn."""

@@ -1,0 +1,1 @@
+"""What all studies share: variants, statistics, claims, records."""

@@ -1,0 +1,83 @@
+"""Frame embeddings of a frozen visual tower, made once and kept: a sweep over heads then takes seconds a run."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from open_clip.model import CLIP
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sfar.config import Profile, as_dict
+from sfar.data.store import VideoClips
+from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
+from sfar.errors import ConfigError
+from sfar.model.clip import STORYBOARD, embed_frames, weights_id
+from sfar.util import cache
+
+BATCH = 32  # clips in one pass through the tower
+
+
+def _number(clips: VideoClips, i: int) -> int:
+    """What a clip's augmentation is drawn from, besides the version: path and place in the video, not its place in the list, so
+    that a few-shot list and the full list give the same embeddings."""
+    return int.from_bytes(
+        hashlib.sha256(f"{clips.paths[i]}\n{clips.first[i]}\n{clips.lengths[i]}".encode()).digest()[:8], "little"
+    )
+
+
+def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) -> Tensor:
+    """One version of every clip through the tower: [clips, L, d]. ``draw`` None: the single test view; else that augmented version."""
+    t, size = profile.train, profile.data.image_size
+    device = clip.logit_scale.device
+    clip.visual.eval()
+    augment = ClipAugment(size, area=t.crop_area, flip=t.flip, gray=t.gray)
+
+    def one(i: int) -> Tensor:
+        if draw is None:
+            return center_crop(clips.read(i, lambda n: val_indices(n, t.frames)), size)
+        rng = np.random.default_rng([draw, _number(clips, i)])
+        frames = clips.read(i, lambda n: train_indices(n, t.frames, rng))
+        return augment(frames, torch.Generator().manual_seed(int(rng.integers(2**62))))
+
+    out = []
+    with torch.inference_mode():
+        for start in range(0, len(clips), BATCH):
+            x = torch.stack([one(i) for i in range(start, min(start + BATCH, len(clips)))])
+            out.append(embed_frames(clip, x.to(device)).float().cpu())
+    return torch.cat(out)
+
+
+def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, training: bool) -> Tensor:
+    """Projected frame embeddings, not normalised: [train.frozen_draws, clips, L, d] for training, [clips, L, d] of the single view else.
+
+    The augmented versions do not depend on a run's seed: all runs of a sweep share them. Raises ``VideoError`` for a video that cannot
+    be decoded (small sets are decoded before, their bad videos left out), ``ConfigError`` for a tower without weights.
+    """
+    t, d = profile.train, profile.data
+    if profile.model.clip != STORYBOARD and not profile.model.pretrained:
+        raise ConfigError(
+            "configuration key 'train.train_visual': a frozen tower needs weights; give model.pretrained or train it"
+        )
+    what = {
+        "fingerprint": fingerprint,
+        "clips": list(zip(clips.paths, clips.first, clips.lengths)),
+        "size": d.image_size,
+        "frames": t.frames,
+        "clip": weights_id(profile.model.clip, profile.model.pretrained),
+        "augment": as_dict(t)["crop_area"] + [t.flip, t.gray] if training else None,
+        "draws": t.frozen_draws if training else None,
+    }
+
+    def build(folder: Path) -> None:
+        versions = (
+            [_draws(clip, clips, profile, k) for k in range(t.frozen_draws)]
+            if training
+            else [_draws(clip, clips, profile, None)]
+        )
+        save_file({"frames": torch.stack(versions) if training else versions[0]}, folder / "frames.safetensors")
+
+    return load_file(cache.folder("embeddings", cache.key("embeddings", what), build) / "frames.safetensors")["frames"]

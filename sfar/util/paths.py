@@ -1,0 +1,105 @@
+"""Where things are: the project's folder, its results and its cache. Notebooks run from several folders; paths do not depend on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sfar.errors import SfarError
+
+PROJECT = Path(os.environ.get("SFAR_HOME") or Path(__file__).resolve().parents[2])
+
+
+def results(profile: str) -> Path:
+    """Folder of the records and rendered tables of a profile."""
+    return PROJECT / "results" / profile
+
+
+def notebooks() -> Path:
+    """Folder of the notebooks."""
+    return PROJECT / "notebooks"
+
+
+def cache() -> Path:
+    """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
+    return Path(os.environ.get("SFAR_CACHE") or PROJECT / ".cache")
+
+
+def check_output(path: Path) -> Path:
+    """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not path.name or path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise SfarError(
+            f"cannot write {path}: "
+            + (
+                "expected the name of a file"
+                if not path.name or path.is_dir()
+                else f"{folder} is not a folder that can be written to"
+            )
+        )
+    return path
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write ``path`` whole or not at all: a full disk or an interruption leaves the earlier file.
+
+    Raises ``SfarError`` naming the file when it cannot be written.
+    """
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(fd, "wb") as f:
+            f.write(raw)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as e:
+        raise SfarError(
+            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights"
+        ) from e
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> None:
+    """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
+
+    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it may be in use.
+    Raises ``SfarError`` when the disk refuses.
+    """
+    temporary = None
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}."))
+        build(temporary)
+        temporary.chmod(0o755)
+        if mark and (final / mark).is_file():
+            return
+        if final.exists():
+            shutil.rmtree(final)
+        os.replace(temporary, final)
+    except OSError as e:
+        if mark and (final / mark).is_file():
+            return
+        raise SfarError(
+            f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights"
+        ) from e
+    finally:
+        if temporary and temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """``write_atomic`` of readable JSON; NaN is an error rather than an invalid file."""
+    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

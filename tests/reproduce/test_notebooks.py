@@ -1,0 +1,120 @@
+"""Notebooks: thin, executed, their marked cells filled; Papermill refuses what they do not declare."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import papermill
+import pytest
+
+from sfar.errors import ConfigError, SfarError
+from sfar.reproduce import notebooks
+from sfar.util import paths
+
+ALL = sorted(paths.notebooks().glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_executed_and_filled(path):
+    """nbval compares nothing in a cell that was never executed: so each must have been, and marked ones must have output."""
+    cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+    marked = [c for c in cells if notebooks.CHECK in c.source]
+    assert len(marked) >= 5
+    assert all(c.outputs for c in marked)
+    assert not any(o.output_type == "error" for c in cells for o in c.outputs)
+    assert sum(len(c.source.splitlines()) for c in cells) < 100, "logic belongs into sfar/"
+    assert not re.search(r"[ '\"(]/(home|root|tmp|Users|work|opt)/", path.read_text()), "a path of some machine"
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_kernel_is_plain(path):
+    assert nbformat.read(path, 4).metadata["kernelspec"]["name"] == "python3"
+
+
+def test_undeclared_parameter_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no parameter nosuch.*profile, seeds, source, overrides"):
+        notebooks.run(notebooks.find("03"), tmp_path / "out.ipynb", {"nosuch": 1})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_unknown_notebook():
+    with pytest.raises(ConfigError, match="03_table1_kinetics.ipynb"):
+        notebooks.find("99")
+
+
+def _tiny(path, *sources):
+    cells = [nbformat.v4.new_code_cell(s) for s in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nb = nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
+    )
+    nbformat.write(nb, path)
+
+
+def test_run_and_refresh(tmp_path):
+    source = tmp_path / "tiny.ipynb"
+    _tiny(source, "x = 1", "import sys\nprint(x + 1)\nprint('progress', file=sys.stderr)")
+    out = notebooks.run(source, tmp_path / "out.ipynb", {"x": 41})
+    notebooks.refresh(source, out)
+    nb = nbformat.read(source, 4)
+    assert (
+        nb.cells[0].source == "x = 1"
+        and [o.text for o in nb.cells[1].outputs] == ["42\n"]
+        and nb.cells[1].execution_count == 2
+    )
+    assert "papermill" not in nb.metadata and all("papermill" not in c.metadata for c in nb.cells)
+
+
+def test_failing_cell_is_one_message(tmp_path):
+    source = tmp_path / "tiny.ipynb"
+    _tiny(source, "x = 1", "raise ValueError('the reason')")
+    with pytest.raises(SfarError, match="tiny.ipynb, cell 2: ValueError: the reason"):
+        notebooks.run(source, tmp_path / "out.ipynb", {})
+
+
+def _nbval(path):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval-lax",
+        "--nbval-kernel-name",
+        "python3",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(path.parent),
+        str(path),
+    ]
+    return subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env={**os.environ, "NO_COLOR": "1"})
+
+
+def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
+    """The check can fail: a copy of the notebook with one rounded result changed and one row of another table taken out."""
+    nb = nbformat.read(notebooks.find("03"), 4)
+    marked = [c for c in nb.cells if c.cell_type == "code" and notebooks.CHECK in c.source]
+    first, second = marked[0].outputs[0], marked[1].outputs[0]
+    number = re.search(r"\d\d\.\d", first.text).group()
+    first.text = first.text.replace(number, f"{float(number) + 0.1:.1f}", 1)
+    second.text = "\n".join(second.text.splitlines()[:-1]) + "\n"
+    nbformat.write(nb, tmp_path / "changed.ipynb")
+    done = _nbval(tmp_path / "changed.ipynb")
+    assert done.returncode == 1, done.stdout
+    assert (
+        f"{len([c for c in nb.cells if c.cell_type == 'code']) - 2} passed" in done.stdout and "2 failed" in done.stdout
+    )
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_papermill_reads_every_parameter(path):
+    """A remark with a second "=" in it hides the parameter before it, and a target of ``make`` ends in "has no parameter"."""
+    (cell,) = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
+    declared = {
+        target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets
+    }
+    assert declared and set(papermill.inspect_notebook(str(path))) == declared

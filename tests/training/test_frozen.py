@@ -1,0 +1,139 @@
+"""Frame embeddings of a frozen tower: what the tower itself says of the same frames, made once, and the same training as on frames."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
+from sfar.errors import ConfigError
+from sfar.model import clip
+from sfar.training import frozen
+from sfar.training.evaluate import score
+from sfar.training.train import TrainingEmbeddings, train
+from sfar.util import cache
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
+
+
+@dataclasses.dataclass
+class Clips(tiny.Clips):
+    """With the names by which kept embeddings are found."""
+
+    paths: list[str] = dataclasses.field(default_factory=list)
+    first: list[int] = dataclasses.field(default_factory=list)
+
+
+def clips(n=6):
+    plain = tiny.clips(n)
+    return Clips(plain.pixels, plain.labels, [f"{i}.mp4" for i in range(n)], first=[0] * n)
+
+
+@pytest.fixture
+def tower():
+    return tiny.clip()
+
+
+def test_the_single_view_is_the_tower_run_by_hand(tower):
+    data, p = clips(), tiny.profile()
+    got = frozen.frame_embeddings(tower, data, p, "data", False)
+    assert got.shape == (6, 3, 16) and got.dtype == torch.float32
+    with torch.no_grad():
+        for i in range(6):
+            frames = center_crop(data.read(i, lambda n: val_indices(n, 3)), tiny.SIZE)
+            assert (tower.encode_image(frames) - got[i]).abs().max() < 1e-5
+
+
+def test_versions_for_training(tower):
+    data, p = clips(), tiny.profile(frozen_draws=3)
+    got = frozen.frame_embeddings(tower, data, p, "data", True)
+    assert got.shape == (3, 6, 3, 16)
+    assert all((got[a] - got[b]).abs().amax((1, 2)).min() > 1e-4 for a, b in ((0, 1), (0, 2), (1, 2))), (
+        "every clip is another in another version"
+    )
+    rng = np.random.default_rng([1, frozen._number(data, 4)])
+    frames = data.read(4, lambda n: train_indices(n, 3, rng))
+    frames = ClipAugment(tiny.SIZE, area=p.train.crop_area, flip=p.train.flip, gray=p.train.gray)(
+        frames, torch.Generator().manual_seed(int(rng.integers(2**62)))
+    )
+    with torch.no_grad():
+        assert (tower.encode_image(frames) - got[1, 4]).abs().max() < 1e-5
+
+
+def test_made_once_and_again_for_other_inputs(tower, monkeypatch):
+    calls = []
+    real = frozen.embed_frames
+    monkeypatch.setattr(frozen, "embed_frames", lambda *a: calls.append(1) or real(*a))
+    data, p = clips(), tiny.profile()
+    first = frozen.frame_embeddings(tower, data, p, "data", False)
+    assert torch.equal(frozen.frame_embeddings(tower, data, p, "data", False), first) and len(calls) == 1
+    assert (
+        torch.equal(frozen.frame_embeddings(tower, data, tiny.profile(flip=0.0, epochs=9), "data", False), first)
+        and len(calls) == 1
+    ), "the test view has no augmentation"
+    others = [
+        (p, "other", False),
+        (tiny.profile(frames=2), "data", False),
+        (p, "data", True),
+        (tiny.profile(flip=0.0), "data", True),
+        (tiny.profile(frozen_draws=2), "data", True),
+    ]
+    for profile, fingerprint, training in others:
+        n = len(calls)
+        frozen.frame_embeddings(tower, data, profile, fingerprint, training)
+        assert len(calls) > n
+
+
+def test_the_weights_are_in_the_key(tower, monkeypatch):
+    seen = []
+    real = cache.key
+    monkeypatch.setattr(cache, "key", lambda stage, what: seen.append(real(stage, what)) or seen[-1])
+    data, p = clips(), tiny.profile()
+    frozen.frame_embeddings(tower, data, p, "data", False)
+    monkeypatch.setattr(frozen, "weights_id", lambda *_: ["storyboard", "others"])
+    frozen.frame_embeddings(tower, data, p, "data", False)
+    assert seen[0] != seen[1] and clip.weights_id("storyboard", "")[1] == clip.weights_hash(
+        clip.WEIGHTS / "clip.safetensors"
+    )
+
+
+def test_a_tower_without_weights(tower):
+    p = dataclasses.replace(tiny.profile(), model=dataclasses.replace(tiny.MODEL, clip="ViT-B-16-quickgelu"))
+    with pytest.raises(ConfigError, match="train.train_visual.*needs weights"):
+        frozen.frame_embeddings(tower, clips(), p, "data", False)
+
+
+@pytest.mark.parametrize("method", ["clip", "single", "sfar"])
+def test_training_on_embeddings_is_training_on_frames(method):
+    """Frozen tower, each clip of one colour, so that every frame and every crop of it are the same: the same losses and logits."""
+    data = clips()
+    rng = np.random.default_rng(0)
+    data.pixels = [np.broadcast_to(rng.integers(0, 256, 3, dtype=np.uint8), p.shape).copy() for p in data.pixels]
+    p = tiny.profile(epochs=3, frozen_draws=1, gray=0.0, train_visual=False)
+    on_frames, on_embeddings = (tiny.model(method, train_visual=False) for _ in range(2))
+    embedded = frozen.frame_embeddings(on_embeddings.clip, data, p, "data", True)
+    a, b = train(on_frames, data, p, 5), train(on_embeddings, data, p, 5, embedded=embedded)
+    assert a.steps == b.steps and np.allclose(a.loss, b.loss, atol=1e-4)
+    start = tiny.model(method, train_visual=False)
+    frames = torch.randn(2, 3, 3, tiny.SIZE, tiny.SIZE, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x, y, z = (m.eval()(frames).logits for m in (on_frames, on_embeddings, start))
+    assert (x - y).abs().max() < 1e-3 and (x - z).abs().max() > 10 * (x - y).abs().max()
+    view = frozen.frame_embeddings(on_frames.clip, data, p, "data", False)
+    one, two = score(on_frames, data, 3, tiny.SIZE), score(on_embeddings, data, 3, tiny.SIZE, embedded=view)
+    assert np.allclose(one.probabilities, two.probabilities, atol=1e-3) and one.labels.tolist() == two.labels.tolist()
+
+
+def test_every_epoch_and_every_repeat_takes_another_version():
+    embedded = torch.arange(4.0)[:, None, None, None].expand(4, 2, 1, 1)
+    data = TrainingEmbeddings(embedded, [0, 1], repeats=3)
+    assert len(data) == 6
+    seen = []
+    for data.epoch in range(2):
+        seen.append([int(data[i][0]) for i in range(6)])
+    assert seen == [[0, 0, 1, 1, 2, 2], [3, 3, 0, 0, 1, 1]] and [data[i][1] for i in range(6)] == [0, 1] * 3
