@@ -1,0 +1,3 @@
+"""Stand-in until the job is split from the run."""
+
+from sfar.runs.run import Job  # noqa: F401
