@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 ORDER = (
     "table1",
     "ablations",
+    "few_shot",
+    "zero_shot",
+    "multi_label",
+    "generalization",
+    "sub_actions",
 )
 
 
