@@ -25,6 +25,9 @@ class Measured:
     pair: tuple[str, str] | None = None
 
 
+Effect = str | Measured | tuple[str | Measured, ...]  # text, numbers of a record, or both in turn
+
+
 @dataclass(frozen=True)
 class Reading:
     """One row of DEVIATIONS.md: something open in the paper, and what was read.
@@ -34,7 +37,7 @@ class Reading:
         where: The place in the paper; of the storyboard profile: what differs.
         says: What the paper says; of the storyboard profile: the paper profile's value.
         taken: What was read here, and why.
-        effect: What the choice does to a number computed here: text, numbers of a record, or both in turn.
+        effect: What the choice does to a number computed here.
         also: Other fields that belong to the same choice.
     """
 
@@ -42,7 +45,7 @@ class Reading:
     where: str
     says: str
     taken: str
-    effect: str | Measured | tuple[str | Measured, ...]
+    effect: Effect
     also: tuple[str, ...] = ()
 
 

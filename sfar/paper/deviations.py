@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sfar.config import SETTINGS
-from sfar.settings import Measured, Reading
-
-Effect = str | Measured | tuple[str | Measured, ...]
+from sfar.settings import Effect, Measured, Reading
 
 
 @dataclass(frozen=True)
@@ -424,10 +422,14 @@ def _of_field(key: str, r: Reading) -> Row:
     return Row(r.section, r.where, r.says, r.taken, r.effect, (key, *r.also))
 
 
+def parts(effect: Effect) -> tuple[str | Measured, ...]:
+    """What an effect is made of, in turn."""
+    return effect if isinstance(effect, tuple) else (effect,)
+
+
 def effect_text(effect: Effect, effect_of: Callable[[Measured], str]) -> str:
     """An effect in words; ``effect_of`` gives the text of what stands in a record."""
-    parts = effect if isinstance(effect, tuple) else (effect,)
-    return "".join(effect_of(p) if isinstance(p, Measured) else p for p in parts)
+    return "".join(effect_of(p) if isinstance(p, Measured) else p for p in parts(effect))
 
 
 def render(effect_of: Callable[[Measured], str]) -> str:
