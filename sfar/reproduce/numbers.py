@@ -1,7 +1,7 @@
 """Numbers of records in README.md and DEVIATIONS.md: ``sfar summary`` writes them, and a test finds one that is old.
 
-DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_of`` for the measured effects. In README.md
-a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
+DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_of`` for the measured effects. In
+README.md a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
 
 - ``RECORD: A - B``, a difference of the record's own; ``RECORD claim: WORDS``, of the claim that begins with these
   words; ``RECORD verdict: WORDS``, whether it holds
