@@ -458,8 +458,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--out", default="preview", metavar="DIR")
 
     from sfar.cli import bench, subtexts
+    from sfar.cli import config as cli_config
     from sfar.cli import data as cli_data
 
+    cli_config.add(sub, command)
     subtexts.add(sub, command, _positive, _pairs)
     cli_data.add(sub, command, _positive, _seed)
     bench.add(sub, command)

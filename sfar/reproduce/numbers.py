@@ -1,32 +1,33 @@
-"""Numbers in README.md and DEVIATIONS.md that come from records: written there by ``sfar summary``, and a test finds one that is old.
+"""Numbers of records in README.md and DEVIATIONS.md: ``sfar summary`` writes them, and a test finds one that is old.
 
-In the text a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
+DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_of`` for the measured effects. In
+README.md a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
 
-- ``RECORD: A - B``, a difference of the record's own; ``RECORD claim: WORDS``, of the claim that begins with these words; ``RECORD verdict: WORDS``, whether it holds
-- ``table1 rows``, the table; ``table1 on relevant frames: KIND``, per cent of the weight of an importance, or ``uniform``
+- ``RECORD: A - B``, a difference of the record's own; ``RECORD claim: WORDS``, of the claim that begins with these
+  words; ``RECORD verdict: WORDS``, whether it holds
+- ``table1 rows``, the table; ``table1 on relevant frames: KIND``, per cent of the weight of an importance, or
+  ``uniform``
 - ``fig7b r2: READING, WHICH`` and ``fig7b rho: READING, WHICH``; ``fig7b top1: GROUP``
-
-Readings of DEVIATIONS.md need no marks: they are found by their title (``ablations`` record).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sfar.errors import SfarError
+from sfar.paper import deviations
+from sfar.settings import Measured
 from sfar.studies import table1_page
 from sfar.util import paths
 
-FILES = ("README.md", "DEVIATIONS.md")
 _MARK = re.compile(r"(<!--= (.*?) -->)(.*?)(<!--/-->)", re.DOTALL)
-_NUMBERS = r"[+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\)"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _record(name: str, stamp: int) -> dict[str, Any]:
     return json.loads(_path(name).read_text(encoding="utf-8"))
 
@@ -41,9 +42,9 @@ def _load(name: str) -> dict[str, Any]:
     return _record(name, _path(name).stat().st_mtime_ns)
 
 
-def _one(found: list[Any], spec: str) -> Any:
+def _one(found: list[Any], what: str) -> Any:
     if len(found) != 1:
-        raise SfarError(f"<!--= {spec} -->: {len(found)} entries of the record fit, expected one")
+        raise SfarError(f"{what}: {len(found)} entries of the record fit, expected one")
     return found[0]
 
 
@@ -53,11 +54,12 @@ def _interval(x: dict[str, Any]) -> str:
 
 def value(spec: str) -> str:
     """What a mark stands for. Raises ``SfarError`` for a SPEC that names nothing, or more than one thing."""
+    mark = f"<!--= {spec} -->"
     head, _, rest = spec.partition(": ")
     name, _, what = head.partition(" ")
     record = _load(name)
     if what in ("claim", "verdict"):
-        c = _one([c for c in record["claims"] if c["claim"].startswith(rest)], spec)
+        c = _one([c for c in record["claims"] if c["claim"].startswith(rest)], mark)
         digits = (
             _interval(c)
             if c["unit"].startswith("points")
@@ -72,40 +74,49 @@ def value(spec: str) -> str:
     if name == "fig7b" and what in ("r2", "rho"):
         reading, which = rest.split(", ")
         c = _one(
-            [c for c in record["correlations"] if (c["reading"], c["which"], c["x"]) == (reading, which, "TPP")], spec
+            [c for c in record["correlations"] if (c["reading"], c["which"], c["x"]) == (reading, which, "TPP")], mark
         )[what]
         return f"{c['value']:.2f}, 95 % interval {c['low']:.2f} to {c['high']:.2f}"
     if name == "fig7b" and what == "top1":
-        return f"{_one([g for g in record['groups'] if g['name'] == rest], spec)['top1']['mean']:.1f} %"
+        return f"{_one([g for g in record['groups'] if g['name'] == rest], mark)['top1']['mean']:.1f} %"
     if not what and " - " in rest:
         a, b = rest.split(" - ")
-        return _interval(_one([d for d in record["differences"] if (d.get("name"), d["against"]) == (a, b)], spec))
-    raise SfarError(f"<!--= {spec} -->: not a number that sfar/reproduce/numbers.py knows")
+        return _difference(record, (a, b), mark)
+    raise SfarError(f"{mark}: not a number that sfar/reproduce/numbers.py knows")
 
 
-def _readings(text: str) -> str:
-    """The measured effects of open readings, by their titles."""
-    for r in _load("ablations")["readings"]:
-        text = re.sub(
-            re.escape(r["title"]) + ": " + _NUMBERS, lambda _, r=r: f"{r['title']}: {_interval(r['difference'])}", text
-        )
-    return text
+def _difference(record: dict[str, Any], pair: tuple[str, str], what: str) -> str:
+    return _interval(_one([d for d in record["differences"] if (d.get("name"), d["against"]) == pair], what))
 
 
-def refreshed(text: str, name: str) -> str:
-    """``text`` of the file ``name`` with every number as the records have it."""
-    text = _MARK.sub(lambda m: m[1] + value(m[2]) + m[4], text)
-    return _readings(text) if name == "DEVIATIONS.md" else text
+def effect_of(effect: Measured) -> str:
+    """A measured effect in points of top-1: "title: difference (95 % interval)" of each reading, or of a pair alone.
+
+    Raises:
+        SfarError: There is no such record, or nothing of the kind in it.
+    """
+    record = _load(effect.study)
+    if effect.pair:
+        return _difference(record, effect.pair, f"{effect.study}: {' - '.join(effect.pair)}")
+    found = [r for r in record["readings"] if list(r["changes"]) == [effect.field]]
+    if not found:
+        raise SfarError(f"{_path(effect.study)}: no reading changes {effect.field}")
+    return "; ".join(f"{r['title']}: {_interval(r['difference'])}" for r in found)
+
+
+def refreshed(text: str) -> str:
+    """``text`` of README.md with every number as the records have it."""
+    return _MARK.sub(lambda m: m[1] + value(m[2]) + m[4], text)
 
 
 def write() -> list[Path]:
-    """Bring both files up to date; those that changed."""
-    out = []
-    for name in FILES:
-        path = paths.PROJECT / name
-        old = path.read_text(encoding="utf-8")
-        new = refreshed(old, name)
-        if new != old:
-            paths.write_atomic(path, new)
-            out.append(path)
+    """Bring README.md and DEVIATIONS.md up to date; those that changed."""
+    readme = paths.PROJECT / "README.md"
+    new = {
+        readme: refreshed(readme.read_text(encoding="utf-8")),
+        paths.PROJECT / "DEVIATIONS.md": deviations.render(effect_of),
+    }
+    out = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
+    for path in out:
+        paths.write_atomic(path, new[path])
     return out
