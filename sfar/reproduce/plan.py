@@ -18,30 +18,28 @@ import open_clip
 import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
+from sfar import studies
 from sfar.config import PROFILES, SETTINGS, Profile, by_dataset, changed, few_shot, layout, values
 from sfar.data import layouts
-from sfar.errors import ConfigError, SfarError
-from sfar.model import cost
-from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
-from sfar.render import style
-from sfar.render.tables import markdown
-from sfar.reproduce.targets import STUDIES
-from sfar.runs.run import (
+from sfar.data.source import (
     ON_DEMAND,
     Dataset,
-    Job,
     dataset,
     epoch_repeats,
     few_shot_manifest,
     is_drawn,
     need_sets,
     root_of,
-    subtexts_of,
 )
+from sfar.errors import ConfigError, SfarError
+from sfar.model import cost, registry
+from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
+from sfar.render.tables import markdown
+from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
-from sfar.studies import ablations, fig7b, multi_label, table1, zero_shot
-from sfar.studies import few_shot as few_shot_study
 from sfar.studies.core import record
+from sfar.studies.core.study import unseen
+from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import paths, processes
 
@@ -150,18 +148,11 @@ def _sets(what: str, profile: Profile) -> tuple[str, ...]:
     """
     if is_drawn(profile):
         return (profile.data.dataset,)
-    for study in (few_shot_study, zero_shot, multi_label):
-        if what in STUDIES[study.STUDY.name][1]:
-            return study.sets(profile)
-    tested = {
-        "table1",
-        "table11",
-        *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1]),
-    }
-    return (
-        profile.data.dataset,
-        *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()),
-    )
+    study = studies.of_item(what)
+    if study.sets:
+        return study.sets(profile)
+    tested = unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if study.tested_on_unseen else ()
+    return (profile.data.dataset, *tested)
 
 
 def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
@@ -313,14 +304,8 @@ def _open_clip_config(name: str) -> dict[str, Any]:
 
 
 def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
-    every = [profile]
-    if (
-        what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1])
-        and not data.drawn
-        and data.layout == "kinetics400"
-    ):
-        ablations.need_subtexts(profile, data.classes)
-        every = [v.profile(profile, profile.seeds[0]) for v in ablations.FIG7A]
+    study = studies.of_item(what)
+    every = study.texts(profile, data.classes) if study.texts else [profile]
     return "\n".join(
         f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
         for texts in (subtexts_of(p, data.classes) for p in every)
@@ -332,29 +317,21 @@ def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
 
 def _runs(what: str, profile: Profile, sizes: _Sizes) -> tuple[list[Job] | None, str]:
     """The runs of the targets whose runs do not depend on a record: (None, why not) for the others."""
-    if what in ("table1", "table11", "table2b", "table10"):
-        jobs = table1.jobs(profile, sizes.data)
-    elif what in ("fig7b", "table2d"):
-        jobs = fig7b.jobs(profile, sizes.data, fig7b.group_names(profile))
-    else:
-        return None, f"{what} lists its own; memory and time are estimated for table1 and fig7b"
-    rows: dict[tuple, list[int]] = {}
-    for j in jobs:
-        rows.setdefault(
-            (j.method, j.profile.model.subtexts if what in ("fig7b", "table2d") else "", j.views), []
-        ).append(j.seed)
+    study = studies.of_item(what)
+    if not study.planned:
+        able = [s.target for s in studies.studies() if s.planned]
+        return None, f"{what} lists its own; memory and time are estimated for {', '.join(able)}"
     t = profile.train
     passes = f"{t.epochs} x {sizes.train * sizes.repeats:,} clips"
-    table = [
-        [
-            style.NAMES[m] + (f", {texts}" if texts else ""),
-            len(s) if m != "vanilla" else "none",
-            passes if m != "vanilla" else None,
-            "1x1" if views == "1x1" else f"1x1 and {views}",
-            f"{sizes.val:,}",
-        ]
-        for (m, texts, views), s in rows.items()
-    ]
+    jobs, table = [], []
+    for v, seeds in study.planned(profile):
+        tested = unseen(profile, sizes.data) if v.zero_shot else ()
+        jobs += [Job(v.profile(profile, s), sizes.data, v.method, s, v.views, tested) for s in seeds]
+        method = registry.get(v.method)
+        named = method.title if v.title == method.title else f"{method.title}, {v.name}"
+        views = "1x1" if v.views == "1x1" else f"1x1 and {v.views}"
+        trained = [len(seeds), passes] if method.trained else ["none", None]
+        table.append([named, *trained, views, f"{sizes.val:,}"])
     return jobs, markdown(["Method", "Seeds", "Training", "Views", "Test videos"], table)
 
 

@@ -130,6 +130,14 @@ def need_subtexts(profile: Profile, classes: tuple[str, ...]) -> None:
         )
 
 
+def texts_of(profile: Profile, classes: tuple[str, ...]) -> list[Profile]:
+    """The configurations whose sub-texts are taken. Raises ``ConfigError`` where some are missing."""
+    if is_drawn(profile) or layout(profile) != "kinetics400":
+        return [profile]
+    need_subtexts(profile, classes)
+    return [v.profile(profile, profile.seeds[0]) for v in FIG7A]
+
+
 def measure(profile: Profile, workers: int | None) -> Content:
     """Train every variant on every seed."""
     if not is_drawn(profile):
@@ -475,4 +483,7 @@ STUDY = Study(
     blocks=BLOCKS,
     describe=page.videos,
     needs=("table1",),
+    check=study.one_label,
+    tested_on_unseen=True,
+    texts=texts_of,
 )

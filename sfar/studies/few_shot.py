@@ -1,7 +1,7 @@
 """Tables 3 and 12: K = 2, 4, 8, 16 videos of each class of three data sets, straight from CLIP.
 
-In the storyboard world the tower is frozen, but for a few cells; on the real data sets it is fine-tuned throughout, as in
-the paper.
+In the storyboard world the tower is frozen, but for a few cells; on the real data sets it is fine-tuned throughout, as
+in the paper.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ CLAIMS = (
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 FROZEN_CLIP = (
-    "On a frozen tower Baseline (CLIP) trains the logit scale alone, which changes no order of classes: its accuracy there "
-    "is vanilla CLIP's. Fine-tuned, it is a method of its own."
+    "On a frozen tower Baseline (CLIP) trains the logit scale alone, which changes no order of classes: its accuracy "
+    "there is vanilla CLIP's. Fine-tuned, it is a method of its own."
 )
 
 
@@ -215,7 +215,7 @@ def average(record: Record, method: str, epoch: str, lists: int = 1) -> Row:
 
 
 def _spread(r: Row) -> str:
-    """ "62.1 ± 1.9 (58.0 to 66.0)", without ± where no seed stands behind the value."""
+    """A value such as "62.1 ± 1.9 (58.0 to 66.0)", without ± where no seed stands behind the value."""
     return f"{r.mean:.1f}" + (f" ± {r.std:.1f}" if r.seeds > 1 else "") + f" ({interval(r)})"
 
 
@@ -240,7 +240,8 @@ def _accuracy(epoch: str, what: str) -> tuple[Text, Shown]:
 
     def intro(record: Record) -> str:
         tower = record.extra["tower"]
-        return f"{tower.capitalize()} tower, top-1 accuracy in percent. {FROZEN_CLIP if tower == 'frozen' else ''}".rstrip()
+        more = f" {FROZEN_CLIP}" if tower == "frozen" else ""
+        return f"{tower.capitalize()} tower, top-1 accuracy in percent.{more}"
 
     return Text(intro, f'Epoch "{epoch}": {what}'), Shown(f"accuracy-{epoch}", make, latex=True, terminal=True)
 
@@ -281,8 +282,8 @@ def _set(of: str) -> tuple[Text, Shown, Text, Shown]:
         return Table(["Difference", "Tower", *(f"K={k}" for k in SHOTS)], rows)
 
     marks = (
-        'SFAR against the others, epoch "repeat": mean difference in points (95 % interval); ▲ SFAR is higher, ▼ lower, '
-        "else undecided."
+        'SFAR against the others, epoch "repeat": mean difference in points (95 % interval); ▲ SFAR is higher, ▼ '
+        "lower, else undecided."
     )
     return (
         Text(intro, f"{page.set_title(of)} layout, with intervals"),
@@ -358,7 +359,7 @@ def tuned_text(record: Record) -> str:
 
 
 def paper_averages() -> list[dict[str, Any]]:
-    """Table 3's "Avg." as printed and as the mean of the row's cells, and whether that mean rounds to what is printed."""
+    """Table 3's "Avg." as printed and as the mean of the row's cells, and whether the two agree when rounded."""
     rows, out = paper.load("table3"), []
     for m in dict.fromkeys(r["method"] for r in rows):
         own = [r for r in rows if r["method"] == m]
@@ -427,7 +428,7 @@ MARKERS = ("s", "o", "^", "D", "v", "P", "X", "o")
 
 
 def figure(record: Record) -> Figure:
-    """Accuracy over K, a column for each data set: measured under both epoch conventions, and the paper's curves apart."""
+    """Accuracy over K, a column for each data set: measured under both conventions, and the paper's curves apart."""
     style.use()
     fig, axes = plt.subplots(3, len(LAYOUTS), figsize=(7.4, 7.6), sharex=True, layout="constrained")
     for column, d in zip(axes.T, LAYOUTS, strict=True):
@@ -526,8 +527,8 @@ def _draw_printed(ax: Axes, title: str) -> None:
 
 
 LISTS = (
-    f"BIKE's train.py draws the list with Python's `random`, which it does not seed: each of {PROCESSES} processes trains "
-    "on a list of its own. What they see together, measured as one run on the united lists:"
+    f"BIKE's train.py draws the list with Python's `random`, which it does not seed: each of {PROCESSES} processes "
+    "trains on a list of its own. What they see together, measured as one run on the united lists:"
 )
 
 BLOCKS = (
@@ -542,7 +543,8 @@ BLOCKS = (
     Text(tuned_text, "Fine-tuned tower", "tuned-text"),
     Shown("tuned", tuned_table),
     Text(
-        "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired over both."
+        "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired over "
+        "both."
     ),
     Shown("data", data_table),
     Text(averages_text, "Table 3 as printed (transcribed)", "averages-text"),
@@ -575,6 +577,7 @@ STUDY = Study(
     measure_content=measure,
     claims=CLAIMS,
     blocks=BLOCKS,
+    sets=sets,
     describe=lambda record: (
         "A seed draws the list of K videos of each class, the weights of the head and the order of training."
     ),

@@ -229,13 +229,15 @@ def _draw_printed(ax: Axes) -> None:
 def describe(record: Record) -> str:
     """What was tested on."""
     d = record.data
-    return f"{d['val_videos']} validation videos of {d['classes']} classes; compact heads over the frames of a frozen tower."
+    videos = f"{d['val_videos']} validation videos of {d['classes']} classes"
+    return f"{videos}; compact heads over the frames of a frozen tower."
 
 
 BLOCKS = (
     Shown("rows", rows_table, "Measured", latex=True, terminal=True),
     Text(
-        '"equal weights" is a control: the same branch, every frame weighted alike. Intervals resample seeds and videos.'
+        '"equal weights" is a control: the same branch, every frame weighted alike. Intervals resample seeds and '
+        "videos."
     ),
     *(_differences(s) for s in SCHEDULES),
     Verdicts(),
@@ -258,4 +260,5 @@ STUDY = Study(
     claims=CLAIMS,
     blocks=BLOCKS,
     describe=describe,
+    check=study.one_label,
 )

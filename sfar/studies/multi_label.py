@@ -163,7 +163,7 @@ def differences_table(record: Record) -> Table:
 
 
 def variants_table(record: Record) -> Table:
-    """The same scores by every variant of the metric, averaged over the seeds; what BIKE's running average takes away."""
+    """The same scores by every variant of the metric, averaged over the seeds; what BIKE's average takes away."""
     rows = []
     for r in record.rows:
         of = r.more["variants"]
@@ -277,4 +277,5 @@ STUDY = Study(
     claims=CLAIMS,
     blocks=BLOCKS,
     describe=describe,
+    sets=sets,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -36,6 +36,11 @@ def variants() -> tuple[Variant, ...]:
         Variant(m.name, m.title, m.name, views="4x3" if m.name in MANY_VIEWS else "1x1", zero_shot=True)
         for m in registry.METHODS.values()
     )
+
+
+def planned(profile: Profile) -> list[tuple[Variant, Sequence[int]]]:
+    """Each variant with its seeds."""
+    return [(v, study.seeds_of(v, profile.seeds)) for v in variants()]
 
 
 def measure(profile: Profile, workers: int | None) -> Content:
@@ -388,4 +393,7 @@ STUDY = Study(
     claims=CLAIMS,
     blocks=BLOCKS,
     describe=page.videos,
+    check=study.one_label,
+    tested_on_unseen=True,
+    planned=planned,
 )

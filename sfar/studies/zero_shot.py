@@ -1,6 +1,7 @@
 """Tables 2b and 10: trained on the Kinetics-like set, tested on two sets of other classes, under both protocols.
 
-The runs are Table 1's: each was scored on all videos of the unseen sets with the prompts and sub-texts of their classes.
+The runs are Table 1's: each was scored on all videos of the unseen sets with the prompts and sub-texts of their
+classes.
 """
 
 from __future__ import annotations
@@ -170,8 +171,8 @@ WHAT = {
 }
 KNOWN = (
     "Which protocol a printed row is of, the tables do not say. By their sources, BIKE's ViT-L row is half10 (86.6 and "
-    "61.4 are its README's means over ten draws of half of the classes) and X-CLIP's is split3; rows of both kinds stand "
-    "in one table."
+    "61.4 are its README's means over ten draws of half of the classes) and X-CLIP's is split3; rows of both kinds "
+    "stand in one table."
 )
 
 
@@ -234,9 +235,9 @@ def _set_text(of: str) -> Text:
 
 
 PROTOCOLS_TEXT = (
-    f"**half10**: {WHAT['half10']} (BIKE, Text4Vis); **split3**: {WHAT['split3']} (X-CLIP and those after it). ± is the "
-    f"deviation that the protocol itself prints, over its {DRAWS} draws or {len(FOLDS)} splits, averaged over the seeds: "
-    f"how much the parts differ, not how sure the mean is. {page.INTERVALS}"
+    f"**half10**: {WHAT['half10']} (BIKE, Text4Vis); **split3**: {WHAT['split3']} (X-CLIP and those after it). ± is "
+    f"the deviation that the protocol itself prints, over its {DRAWS} draws or {len(FOLDS)} splits, averaged over the "
+    f"seeds: how much the parts differ, not how sure the mean is. {page.INTERVALS}"
 )
 MARKS = {"half10": ("o", False, 5.5), "split3": ("s", True, 4.2), "all classes": ("D", False, 4.2)}
 
@@ -346,4 +347,7 @@ STUDY = Study(
     blocks=BLOCKS,
     describe=describe,
     needs=("table1",),
+    check=study.one_label,
+    sets=sets,
+    planned=table1.planned,
 )

@@ -70,7 +70,8 @@ def agreement(pairs: np.ndarray) -> np.ndarray:
 
 def non_uniform_score(pairs: np.ndarray) -> np.ndarray:
     """1 - Eq. 18, [V]: 0 where all frames are predicted alike. Eq. 18 is an agreement, while the text and Table 8 take the highest as
-    most non-uniform: inverted (PROTOCOL row 7)."""
+    most non-uniform: inverted (PROTOCOL row 7).
+    """
     return 1 - agreement(pairs)
 
 

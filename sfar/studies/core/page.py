@@ -211,8 +211,14 @@ CSV = ["kind", "part", "row", "against", "title", "metric"]
 CSV_NUMBERS = ["mean", "std", "low", "high", "seeds", "videos", "trained", "verdict"]
 
 
-def to_csv(record: Record) -> str:
-    """Every row, contrast and claim, a number a cell; one column for each key of a setting."""
+def to_csv(study: Study, record: Record) -> str:
+    """Every row, contrast and claim, a number a cell; one column for each key of a setting.
+
+    A study whose findings are no such numbers has a table of its own (``Study.csv``).
+    """
+    if study.csv:
+        own = study.csv(record)
+        return tables.to_csv(own.columns, own.rows)
     keys = list(dict.fromkeys(k for e in [*record.rows, *record.contrasts] for k in e.setting))
     body: list[list[Any]] = []
 
@@ -265,7 +271,7 @@ def write(study: Study, record: Record, out: Path) -> list[Path]:
             continue
         files += style.save(figure, out / f"{b.stem}.png")
         plt.close(figure)
-    texts = {"csv": to_csv(record), "md": markdown(study, record, empty), "tex": latex(study, record)}
+    texts = {"csv": to_csv(study, record), "md": markdown(study, record, empty), "tex": latex(study, record)}
     for ending, text in texts.items():
         if text:
             paths.write_atomic(out / f"{study.id}.{ending}", text)

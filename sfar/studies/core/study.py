@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import DataConfig, Profile, as_dict, by_dataset, changed, get_profile
+from sfar.config import DataConfig, Profile, as_dict, by_dataset, changed, get_profile, layout
 from sfar.data.source import Dataset, dataset, sets_in
 from sfar.errors import ConfigError
 from sfar.model import registry
+from sfar.render.tables import Table
 from sfar.runs.executor import run_all
 from sfar.runs.job import Job
 from sfar.studies.core import record as records
@@ -76,6 +77,20 @@ def _dataset(data: DataConfig, profile: Profile) -> Dataset:
     return dataset(profile)
 
 
+def seeds_of(variant: Variant, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that a variant is run on: of a method that is not trained the first alone."""
+    return seeds if registry.get(variant.method).trained else seeds[:1]
+
+
+def one_label(profile: Profile) -> None:
+    """Raise ``ConfigError`` for a multi-label data set, where top-1 accuracy has no meaning."""
+    if layout(profile) == "charades":
+        raise ConfigError(
+            f"top-1 accuracy is asked for, and the videos of {profile.data.dataset} have several labels: use "
+            "`sfar reproduce table2a`, or `sfar train` and `sfar evaluate`"
+        )
+
+
 def job(base: Profile, variant: Variant, seed: int) -> Job:
     """The run of a variant on one seed."""
     profile = variant.profile(base, seed)
@@ -113,8 +128,7 @@ def run(
     desc: str = "training",
 ) -> Runs:
     """The results of every variant on every seed, by variant name. A method that is not trained is run once."""
-    trained = {v.name: registry.get(v.method).trained for v in variants}
-    jobs = {(v.name, s): job(base, v, s) for v in variants for s in (seeds if trained[v.name] else seeds[:1])}
+    jobs = {(v.name, s): job(base, v, s) for v in variants for s in seeds_of(v, seeds)}
     unique: dict[str, Job] = {}
     keys = {where: j.key() for where, j in jobs.items()}
     for where, j in jobs.items():
@@ -247,7 +261,12 @@ class Study:
     ``id``: the name of its record and page; ``title``: of the page; ``covers``: the items, of which the first is the
     target that makes it; ``measure(profile, workers)``: its content (with ``groups`` where ``groups`` is true);
     ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose records it takes up;
-    ``inputs_of(profile)``: what else its numbers follow from.
+    ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
+    ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
+
+    What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's, and
+    with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
+    ``texts(profile, classes)``, the configurations whose sub-texts it takes.
     """
 
     id: str
@@ -261,6 +280,12 @@ class Study:
     needs: tuple[str, ...] = ()
     groups: bool = False
     inputs_of: Callable[..., Any] | None = None
+    check: Callable[[Profile], None] | None = None
+    sets: Callable[[Profile], tuple[str, ...]] | None = None
+    tested_on_unseen: bool = False
+    csv: Callable[[Record], Table] | None = None
+    planned: Callable[[Profile], Sequence[tuple[Variant, Sequence[int]]]] | None = None
+    texts: Callable[[Profile, tuple[str, ...]], Sequence[Profile]] | None = None
 
     @property
     def target(self) -> str:
