@@ -543,8 +543,8 @@ BLOCKS = (
     Text(tuned_text, "Fine-tuned tower", "tuned-text"),
     Shown("tuned", tuned_table),
     Text(
-        "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired over "
-        "both."
+        "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired "
+        "over both."
     ),
     Shown("data", data_table),
     Text(averages_text, "Table 3 as printed (transcribed)", "averages-text"),

@@ -275,8 +275,8 @@ def class_aware_text(record: Record) -> str:
     alike = sum(x == y for x, y in chosen.values())
     return (
         f"Difference: {found[0].mean:+z.1f} points ({interval(found[0], 1, True)}). The score of a class comes from "
-        "the model of its N, the one that did best on that class in the other half of its videos. Chosen in both halves "
-        f"alike: {alike} of {len(chosen)} classes; "
+        "the model of its N, the one that did best on that class in the other half of its videos. Chosen in both "
+        f"halves alike: {alike} of {len(chosen)} classes; "
         + ", ".join(f"N = {n} {picked.count(n)} times" for n in NS)
         + ". The interval takes the choice as given."
     )

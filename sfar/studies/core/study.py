@@ -264,8 +264,8 @@ class Study:
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
     ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
 
-    What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's, and
-    with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
+    What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
+    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
     ``texts(profile, classes)``, the configurations whose sub-texts it takes.
     """
 
