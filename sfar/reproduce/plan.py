@@ -16,28 +16,28 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
 from sfar.config import DRAWN, PROFILES, Profile, as_dict, by_dataset, changed, few_shot, layout
 from sfar.data import layouts
-from sfar.errors import ConfigError, SfarError
-from sfar.model import cost
-from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
-from sfar.render import style
-from sfar.render.tables import markdown
-from sfar.reproduce.targets import STUDIES
-from sfar.runs.run import (
+from sfar.data.source import (
     ON_DEMAND,
     Dataset,
-    Job,
     dataset,
     epoch_repeats,
     few_shot_manifest,
     is_drawn,
     need_sets,
     root_of,
-    subtexts_of,
 )
+from sfar.errors import ConfigError, SfarError
+from sfar.model import cost
+from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
+from sfar.render import style
+from sfar.render.tables import markdown
+from sfar.reproduce.targets import STUDIES
+from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 from sfar.studies import ablations, fig7b, multi_label, table1, zero_shot
 from sfar.studies import few_shot as few_shot_study
 from sfar.studies.core import record as R
+from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import paths, processes
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from sfar.config import Profile, layout
+from sfar.data.source import dataset, is_drawn
 from sfar.errors import ConfigError
-from sfar.runs.run import dataset, is_drawn, subtexts_of
 from sfar.studies.core import claims, study
 from sfar.studies.core.study import FROZEN, Variant
+from sfar.subtexts.source import subtexts_of
 
 # Table 2e and Figure 7a: the visual tower fine-tuned, as in the paper. Three of these runs are Table 1's, found again.
 TABLE2E = (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sfar.config import METHODS, Profile
-from sfar.runs.run import is_drawn, need_sets
+from sfar.data.source import is_drawn, need_sets
 from sfar.studies.core import claims, statistics, study
 from sfar.studies.core.study import FROZEN, Variant
 

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile, digest, get_profile
+from sfar.data.source import Dataset, dataset
 from sfar.errors import ConfigError
 from sfar.model.clip import load_clip
 from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset, subtexts_of
+from sfar.runs.job import Job
 from sfar.studies.core import claims, statistics
 from sfar.studies.core import record as R
 from sfar.studies.table1 import UNSEEN
 from sfar.subtexts.groups import GROUPS, open_group
+from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.tpp import READINGS, score
 
 MAKE = "make reproduce-fig7b"

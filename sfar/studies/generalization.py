@@ -12,7 +12,8 @@ import numpy as np
 
 from sfar import paper
 from sfar.config import Profile
-from sfar.runs.hosts import HOSTS, PLUGS, HostJob, run_hosts
+from sfar.runs.hosts import HOSTS, PLUGS
+from sfar.runs.other_methods import OtherMethodJob, run_other_methods
 from sfar.studies.core import claims, statistics, study
 from sfar.studies.core.study import FROZEN, Variant
 
@@ -39,7 +40,7 @@ def printed() -> dict[str, float]:
 def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
     cells = [(s, h, p) for s in schedules(profile) for h in HOSTS for p in PLUGS]
     plan = {
-        (*cell, seed): HostJob(
+        (*cell, seed): OtherMethodJob(
             study.job(
                 profile, Variant("sfar", "", "sfar", (*FROZEN, ("train.epochs", schedules(profile)[cell[0]]))), seed
             ),
@@ -48,7 +49,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         for cell in cells
         for seed in profile.seeds
     }
-    made = dict(zip(plan, run_hosts(list(plan.values()), workers)))
+    made = dict(zip(plan, run_other_methods(list(plan.values()), workers)))
     by = {cell: [made[(*cell, s)] for s in profile.seeds] for cell in cells}
     value = {(cell, k): study.hits(runs, k) for cell, runs in by.items() for k in (1, 5)}
     first = next(iter(made.values()))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile
-from sfar.runs.run import dataset, is_drawn
+from sfar.data.source import dataset, is_drawn
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.studies import ablations
 from sfar.studies.core import claims, statistics, study

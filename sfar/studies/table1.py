@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from sfar.config import METHODS, Profile, get_profile
+from sfar.data.source import Dataset, dataset, load_clips, sets_in
 from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset, load_clips, sets_in
+from sfar.runs.job import Job
 from sfar.studies.core import claims, statistics
 from sfar.studies.core import record as R
 from sfar.studies.core.oracle import true_set_classifier

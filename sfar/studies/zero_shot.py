@@ -11,9 +11,9 @@ import numpy as np
 
 from sfar.config import DRAWN, METHODS, Profile, layout
 from sfar.data import layouts
+from sfar.data.source import by_name, dataset, is_drawn, need_sets
 from sfar.errors import ConfigError
 from sfar.runs.executor import run_all
-from sfar.runs.run import by_name, dataset, is_drawn, need_sets
 from sfar.studies import table1
 from sfar.studies.core import claims, statistics, study
 from sfar.training.protocols import half10, of_folds, split3

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile, as_dict, by_dataset, changed, get_profile
+from sfar.data.source import Dataset, dataset
 from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset
+from sfar.runs.job import Job
 from sfar.studies.core import record as R
 from sfar.studies.core import statistics
 from sfar.studies.table1 import unseen
