@@ -297,6 +297,7 @@ BY_CONTENT = {
     "sfar.storyboard.captions",
     "sfar.data.labels",
     "sfar.runs.executor",
+    "sfar.runs.store",
     "sfar.paper",
 }
 

@@ -11,7 +11,8 @@ from sfar.config import DATASETS, Profile, by_dataset, get_profile
 from sfar.errors import ConfigError
 
 
-def _value(text: str) -> Any:
+def json_or_text(text: str) -> Any:
+    """A value as JSON, or else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
@@ -41,7 +42,7 @@ def pairs(items: list[str]) -> dict[str, Any]:
         if "=" not in item:
             raise ConfigError(f"{item!r}: expected key=value")
         key, value = item.split("=", 1)
-        out[key] = _value(value)
+        out[key] = json_or_text(value)
     return out
 
 
