@@ -7,8 +7,11 @@ import pytest
 
 from sfar.config import METHODS, get_profile
 from sfar.data import layouts
-from sfar.runs.executor import kept, run_all
-from sfar.runs.run import Job, by_name, dataset, load_clips, run_one
+from sfar.data.source import by_name, dataset, load_clips
+from sfar.runs.executor import run_all
+from sfar.runs.job import Job
+from sfar.runs.run import run_one
+from sfar.runs.store import kept
 from sfar.studies import table1, zero_shot
 from sfar.studies.core.oracle import true_set_classifier
 from sfar.training.protocols import half10, of_folds, split3

@@ -190,9 +190,16 @@ MODULES = modules()
 
 
 def imported(path):
-    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module."""
-    out = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module.
+
+    But for what is imported for editors and type checkers alone.
+    """
+    out, tree = set(), ast.parse(path.read_bytes())
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unseen = {id(n) for block in blocks for n in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
         if isinstance(node, ast.Import):
             out |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -297,6 +304,7 @@ BY_CONTENT = {
     "sfar.storyboard.captions",
     "sfar.data.labels",
     "sfar.runs.executor",
+    "sfar.runs.store",
     "sfar.paper",
 }
 

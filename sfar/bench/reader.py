@@ -20,11 +20,11 @@ from sfar.bench.step import Variant, make_step
 from sfar.config import get_profile
 from sfar.data import video
 from sfar.data.manifest import Manifest
+from sfar.data.source import dataset, load_clips
 from sfar.data.store import VideoClips
 from sfar.data.transforms import scale_size, val_indices
 from sfar.data.watchdog import guarded
 from sfar.model import clip as C
-from sfar.runs.run import dataset, load_clips
 from sfar.training.train import TrainingClips
 from sfar.util import processes
 

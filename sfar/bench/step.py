@@ -20,12 +20,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sfar.bench.head import BASE, QUICK_BASE, TINY, Bench, random_clips, video_model, vit_b16
 from sfar.bench.measure import BenchError, interleaved, ratio, rounded, summary
 from sfar.config import get_profile
+from sfar.data.source import dataset, load_clips
 from sfar.model import clip as C
 from sfar.model.cost import clip_macs
 from sfar.model.heads import VideoModel
 from sfar.model.loss import info_nce
 from sfar.reproduce.plan import PEAKS
-from sfar.runs.run import dataset, load_clips
 from sfar.util import paths
 from sfar.util import processes as parallel
 

@@ -38,8 +38,6 @@ def make(what: str, profile: Profile, workers: int | None = None, groups: list[s
     Raises ``ConfigError`` for an unknown one, and for ``groups`` where there are none to choose.
     """
     study = studies.of_item(what)
-    if study.check:
-        study.check(profile)
     given = groups or []
     # Now: of the code that is about to run.
     mark = _mark(study, profile, _sources()) if not (given or profile.data.root) else ""

@@ -2,48 +2,35 @@
 
 BIKE, ATM and VideoPrompt as compact heads over frame embeddings [B, L, d] of a frozen CLIP: what these methods do inside
 the visual tower or beside it (ATM's blocks on the patch grid and its temporal convolutions, BIKE's attribute branch) is left out.
-The plug is the same for all: FFN_fine(o_fine) as SFAR computes it, from the frames that enter the host. ``run_hosts`` trains and evaluates.
+The plug is the same for all: FFN_fine(o_fine) as SFAR computes it, from the frames that enter the host.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from open_clip.model import CLIP
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from sfar.config import ModelConfig, changed
+from sfar.config import ModelConfig
 from sfar.errors import ConfigError
 from sfar.model import embedding as E
 from sfar.model.clip import encode_words, token_ids
 from sfar.model.heads import SFAR, ClassTexts, Head, Output, SingleGranularity, TemporalTransformer, VideoModel
-from sfar.runs.executor import prepare
-from sfar.runs.run import Job, build_model, device, epoch_repeats, load_clips, result, training_embeddings
-from sfar.training.evaluate import score
-from sfar.training.frozen import frame_embeddings
-from sfar.training.train import train
-from sfar.util import cache, processes
 
 HOSTS = {"videoprompt": "VideoPrompt", "atm": "ATM", "bike": "BIKE"}  # as Table 2c prints them, in its order
 PLUGS = ("none", "mean", "fine")  # the host alone; with FVE but equal weights over frames (a control); with FVE
 
-# The trainer's loss is L_T2V + lambda L_V2T, and L_V2T is plain cross-entropy. AdamW's step does not change with a common
-# factor, so this lambda is cross-entropy alone, to one part in a million.
-CROSS_ENTROPY = 1e6
-
 
 class BIKE(SingleGranularity):
     """Video concept spotting (BIKE modules/video_clip.py). With FVE: o = v_att + FFN_fine(o_fine), compared as BIKE compares v_att, without
-    being brought to length one again."""
+    being brought to length one again.
+    """
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor, extra: Tensor | None = None) -> Output:
         out = super().forward(frames, texts, scale)
@@ -206,84 +193,3 @@ def into_host(
         )
     model.head, model.method = head, host
     return model
-
-
-@dataclass(frozen=True)
-class HostJob:
-    """One run: the data, seed and configuration of ``job`` (frozen tower, method "sfar": what it reads, a host with FVE reads too) with a host's head."""
-
-    job: Job
-    host: str
-    plug: str
-
-    def key(self) -> str:
-        return cache.key("host_run", [self.job.key(), self.job.profile.model.temporal_layers, self.host, self.plug])
-
-
-def run_host(run: HostJob) -> dict[str, Any]:
-    """Train and evaluate; returns the record (JSON types), in the form of ``experiment.run_one``.
-
-    The loss is Eq. 14's where a text is compared, cross-entropy for ATM's classifier; all else is the same for all hosts.
-    """
-    p, t, data, seed = run.job.profile, run.job.profile.train, run.job.data, run.job.seed
-    started = time.perf_counter()
-    clips, val = (load_clips(p, data, split) for split in ("train", "val"))
-    classes = val.manifest.classes
-    model = into_host(
-        build_model(p, data, classes, "vanilla", seed), run.host, run.plug, classes, t.frames, p.model
-    ).to(device())
-    own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if run.host == "atm" else p
-    history = train(
-        model,
-        clips,
-        own,
-        seed,
-        repeats=epoch_repeats(p, data, len(clips)),
-        embedded=training_embeddings(model.clip, clips, p, data),
-    )
-    s = score(
-        model, val, t.frames, p.data.image_size, embedded=frame_embeddings(model.clip, val, p, data.fingerprint, False)
-    )
-    return {
-        "host": run.host,
-        "plug": run.plug,
-        "seed": seed,
-        "views": {"1x1": result(s, val)},
-        "labels": s.labels.tolist(),
-        "paths": [val.paths[i] for i in s.clips],
-        "classes": list(classes),
-        "trained": ["head"] + ["logit_scale"] * model.clip.logit_scale.requires_grad,
-        "parameters": sum(q.numel() for q in model.parameters() if q.requires_grad),
-        "v2t": history.v2t,
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-
-
-def _work(item: tuple[str, HostJob]) -> tuple[str, dict[str, Any]]:
-    if device().type == "cpu":
-        torch.set_num_threads(1)  # as in runs.py: one thread per run
-    key, run = item
-    record = run_host(run)
-    cache.save_json("host_run", key, record)
-    return key, record
-
-
-def run_hosts(runs: Sequence[HostJob], workers: int | None = None) -> list[dict[str, Any]]:
-    """The records of all runs, in their order; kept ones are not made again. On a CPU side by side, a process and a thread each."""
-    keys = [r.key() for r in runs]  # now: a file edited while a run lasts must not lend its version to the result
-    found = {k: r for k in keys if (r := cache.load_json("host_run", k)) is not None}
-    todo = [(k, r) for k, r in zip(keys, runs) if k not in found]
-    if todo:
-        for job in dict.fromkeys(r.job for _, r in todo):
-            prepare(job)
-        with tqdm(total=len(todo), desc="training hosts", unit="run") as bar:
-            if device().type == "cuda":
-                for item in todo:
-                    found.update([_work(item)])
-                    bar.update()
-            else:
-                with processes.pool(workers) as pool:
-                    for made in pool.imap_unordered(_work, todo):
-                        found.update([made])
-                        bar.update()
-    return [found[k] for k in keys]

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile
+from sfar.data.source import Dataset, load_clips
 from sfar.model.clip import embed_texts, load_clip
-from sfar.runs.run import Dataset, device, load_clips
+from sfar.runs.run import device
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies import ablations

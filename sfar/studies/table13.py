@@ -16,8 +16,8 @@ from typing import Any
 from PIL import Image
 
 from sfar.config import Profile, digest, get_profile
+from sfar.data.source import dataset, load_clips
 from sfar.errors import SfarError
-from sfar.runs.run import dataset, load_clips
 from sfar.studies import fig7b
 from sfar.studies.core import record as R
 from sfar.subtexts import loopback

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sfar.config import Profile, as_dict
-from sfar.data.store import VideoClips
+from sfar.data.store import StoredClips, VideoClips
 from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD, embed_frames, weights_id
@@ -81,3 +81,18 @@ def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprin
         save_file({"frames": torch.stack(versions) if training else versions[0]}, folder / "frames.safetensors")
 
     return load_file(cache.folder("embeddings", cache.key("embeddings", what), build) / "frames.safetensors")["frames"]
+
+
+def training_embeddings(
+    clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, whole: VideoClips | None = None
+) -> Tensor:
+    """Frame embeddings of the training ``clips`` by a frozen tower, [draws, clips, L, d] (``frame_embeddings``).
+
+    ``whole``: the full list that a few-shot list was chosen from. Where that is decoded anyway its embeddings are made,
+    and the chosen ones taken out of them: all lists of a sweep then cost one pass.
+    """
+    if not isinstance(whole, StoredClips):
+        return frame_embeddings(clip, clips, profile, fingerprint, True)
+    place = {c: i for i, c in enumerate(zip(whole.paths, whole.first, whole.lengths, strict=True))}
+    chosen = [place[c] for c in zip(clips.paths, clips.first, clips.lengths, strict=True)]
+    return frame_embeddings(clip, whole, profile, fingerprint, True)[:, chosen]

@@ -97,10 +97,11 @@ STAGES: dict[str, tuple[str, ...]] = {
     "zero_shot": (*_STUDY, "training/protocols.py", "studies/zero_shot.py"),
     "multi_label": (*_STUDY, "studies/multi_label.py"),
     "sub_actions": (*_STUDY, "studies/ablations.py", "studies/sub_actions.py"),
-    "host_run": ("runs/hosts.py",),  # the key of the same run of SFAR, code included, is an input
+    "host_run": ("runs/hosts.py", "runs/other_methods.py"),  # the key of the same run of SFAR, code included, is an input
     "generalization": (
         *_STUDY,
         "runs/hosts.py",
+        "runs/other_methods.py",
         "studies/generalization.py",
         "paper/table2c.csv",
     ),  # the claims quote it
@@ -139,6 +140,9 @@ STAGES: dict[str, tuple[str, ...]] = {
         "training/train.py",
         "training/evaluate.py",
         "storyboard/weights/clip.json",
+        "data/source.py",
+        "subtexts/source.py",
+        "runs/job.py",
         "runs/run.py",
     ),
 }

@@ -249,13 +249,13 @@ def test_sources_follow_the_value():
 
 def test_the_table_can_be_given_back(root):
     """The values are written as --set takes them."""
-    from sfar.cli.main import _value
+    from sfar.cli.options import json_or_text
 
     text = plan._configuration(PROFILES["paper"])
     rows = dict(line.split("|")[1:3] for line in text.splitlines()[2:])
     shown = {k.strip(): v.strip() for k, v in rows.items()}
     for key in ("train.lr_clip", "train.precision", "model.frame_temperature", "train.epochs", "model.attention"):
-        assert _value(shown[key]) == values(PROFILES["paper"])[key]
+        assert json_or_text(shown[key]) == values(PROFILES["paper"])[key]
 
 
 def test_where_it_is_written(root):

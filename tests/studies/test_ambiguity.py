@@ -11,10 +11,10 @@ import torch
 
 from sfar import paper
 from sfar.config import get_profile
+from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import center_crop, val_indices
 from sfar.model.clip import embed_texts, load_clip
 from sfar.render import tables
-from sfar.runs.run import dataset, load_clips
 from sfar.storyboard import scripts
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import truth, write_kinetics

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from sfar.config import get_profile
+from sfar.data.source import dataset
 from sfar.errors import ConfigError, SfarError
 from sfar.runs.executor import run_all
-from sfar.runs.run import Job, dataset
+from sfar.runs.job import Job
 from sfar.studies import fig7b, fig7b_page, table13
 from sfar.studies import subtexts_page as page
 from sfar.studies.core import statistics

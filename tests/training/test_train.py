@@ -11,10 +11,11 @@ import tiny
 import torch
 from torch.utils.data import DataLoader
 
-from sfar.cli.main import _compiling
+from sfar.cli.train import compiling
 from sfar.errors import ConfigError, SfarError
 from sfar.model.loss import info_nce
 from sfar.runs import run
+from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import ranks, score, topk
 from sfar.training.train import TrainingClips, autocast_dtype, learning_rate, seed_everything, train
 
@@ -313,13 +314,13 @@ def test_activations_computed_again_change_no_number(method):
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_tower_changes_no_number(monkeypatch):
     """``train.compile``: the tower really runs compiled, in training and in evaluation; weights keep their names."""
-    clips = [tiny.clip(), tiny.clip()]
+    clips, texts = [tiny.clip(), tiny.clip()], subtexts_of(tiny.profile(), tuple(tiny.CLASSES))
     monkeypatch.setattr(run, "load_clip", lambda *_: clips.pop())
     found = []
     for compiled in (False, True):
         torch._dynamo.utils.counters.clear()
         profile = tiny.profile(compile=compiled, epochs=1, lr_head=5e-5, lr_clip=5e-6)
-        model = run.build_model(profile, None, tuple(tiny.CLASSES), "sfar", 0)
+        model = run.build_model(profile, tiny.CLASSES, texts, "sfar", 0)
         history = train(model, tiny.clips(8), profile, 0)
         scores = score(model, tiny.clips(5), 3, tiny.SIZE).probabilities
         assert (torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0) is compiled
@@ -333,6 +334,6 @@ def test_a_missing_compiler_is_one_message():
     with (
         torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}),
         pytest.raises(ConfigError, match=r"train\.compile=true: .*C\+\+ compiler"),
-        _compiling(True),
+        compiling(True),
     ):
         torch.compile(lambda x: x.sin() + 1)(torch.ones(3))
