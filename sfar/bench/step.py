@@ -22,8 +22,8 @@ from sfar.bench.measure import BenchError, interleaved, ratio, rounded, summary
 from sfar.config import get_profile
 from sfar.model import clip as C
 from sfar.model.cost import clip_macs
-from sfar.model.heads import VideoModel
 from sfar.model.loss import info_nce
+from sfar.model.video_model import VideoModel
 from sfar.reproduce.plan import PEAKS
 from sfar.runs.run import dataset, load_clips
 from sfar.util import paths

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,8 @@ def _train(a: argparse.Namespace) -> None:
 def _train_in(a: argparse.Namespace, world, first) -> None:
     from tqdm import tqdm
 
-    from sfar.config import changed, check_method
+    from sfar.config import changed
+    from sfar.model import registry
     from sfar.runs.run import (
         build_model,
         dataset,
@@ -212,8 +214,7 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
     from sfar.training.train import train
     from sfar.util.paths import check_output
 
-    if check_method(a.method) == "vanilla":
-        raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
+    registry.get_trained(a.method)
     out = check_output(Path(a.out))
     profile, _ = _profile(a)
     t = profile.train
@@ -384,12 +385,29 @@ def _clean(a: argparse.Namespace) -> None:
     print(f"Removed from {paths.cache()}: {', '.join(cache.clean()) or 'nothing, it was empty'}")
 
 
+def _methods() -> str:
+    from sfar.model.registry import METHODS
+
+    return "METHOD: " + "; ".join(f"{m.name} = {m.title}" for m in METHODS.values() if m.trained)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose last lines (``closing``) are made where they are printed: methods take seconds to import."""
+
+    closing: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        if self.closing:
+            self.epilog = self.closing()
+        return super().format_help()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     top = argparse.ArgumentParser(prog="sfar", description="SFAR (NeurIPS 2025), a paper you can run.")
-    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
-    def command(name: str, run, text: str, into=sub) -> argparse.ArgumentParser:
+    def command(name: str, run, text: str, into=sub) -> _Parser:
         p = into.add_parser(name, help=text, description=text)
         p.set_defaults(run=run)
         return p
@@ -470,7 +488,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--pool", type=_positive, default=120_000, help="frames drawn for it")
 
     p = command("train", _train, "Train one method and write a checkpoint.")
-    p.add_argument("method", help="clip, temporal, single or sfar")
+    p.add_argument("method", metavar="METHOD", help="one of those below")
+    p.closing = _methods
     configured(p)
     p.add_argument("--seed", type=_seed, default=0)
     p.add_argument(

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import matplotlib
 
-from sfar.studies.core.claims import NAMES
+from sfar.model.registry import METHODS
 from sfar.util.paths import write_atomic
 
-__all__ = ["COLOURS", "NAMES", "save", "use"]
-
+NAMES = {m.name: m.title for m in METHODS.values()}
 COLOURS = {
-    "vanilla": "#999999",
-    "clip": "#E69F00",
-    "temporal": "#56B4E9",
-    "single": "#CC79A7",
-    "sfar": "#0072B2",
+    **{m.name: m.colour for m in METHODS.values()},
     "paper": "#444444",
     "coarse": "#009E73",
     "fine": "#D55E00",

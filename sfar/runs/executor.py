@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from sfar.config import Profile
 from sfar.errors import SfarError
+from sfar.model import registry
 from sfar.model.clip import load_clip
 from sfar.runs.run import Dataset, Job, by_name, dataset, device, load_clips, run_one, training_embeddings
 from sfar.training.frozen import frame_embeddings
@@ -61,7 +62,8 @@ def _sizes(profile: Profile, data: Dataset, zero_shot: tuple[str, ...], frozen: 
 
 def prepare(job: Job) -> tuple[int, int]:
     """Draw, decode and embed here, once, what the job's process will find in the cache; how many training and test clips it has."""
-    return _sizes(job.profile, job.data, job.zero_shot, not job.profile.train.train_visual and job.method != "vanilla")
+    frozen = not job.profile.train.train_visual and registry.get(job.method).trained
+    return _sizes(job.profile, job.data, job.zero_shot, frozen)
 
 
 def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:

@@ -14,14 +14,16 @@ import numpy as np
 import torch
 from open_clip.model import CLIP
 
-from sfar.config import DRAWN, LAYOUT_NAMES, Profile, as_dict, check, check_method, digest, few_shot, layout
+from sfar.config import DRAWN, LAYOUT_NAMES, Profile, as_dict, check, digest, few_shot, layout
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import StoredClips, VideoClips, clips_of, examine
 from sfar.data.transforms import scale_size
 from sfar.errors import ConfigError, DataError
+from sfar.model import registry
 from sfar.model.clip import STORYBOARD, load_clip, weights_id
-from sfar.model.heads import VideoModel, class_texts
+from sfar.model.texts import class_texts
+from sfar.model.video_model import VideoModel
 from sfar.storyboard import sets
 from sfar.storyboard.write import truth, write_kinetics
 from sfar.subtexts import SubTexts
@@ -257,35 +259,11 @@ def build_model(profile: Profile, data: Dataset, classes: tuple[str, ...], metho
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
-    texts = class_texts(clip, list(classes), subtexts_of(profile, classes), m)
+    texts = class_texts(clip, classes, subtexts_of(profile, classes), m)
     clip.visual.set_grad_checkpointing(profile.train.checkpoint_activations)
     if profile.train.compile:
         clip.visual.compile()
     return VideoModel(method, clip, texts, m, profile.train.train_visual)
-
-
-# Fields of ``ModelConfig`` that a method reads; the others do not make it another run.
-_TEXT = {"clip", "pretrained", "prompt"}
-READS = {
-    "vanilla": _TEXT,
-    "clip": _TEXT,
-    "temporal": _TEXT | {"temporal_layers"},
-    "single": _TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
-    "sfar": _TEXT
-    | {
-        "n_subtexts",
-        "attention",
-        "attention_heads",
-        "word_mask",
-        "coarse_reduce",
-        "frame_temperature",
-        "frame_norm",
-        "ffn",
-        "ffn_residual",
-        "coarse",
-        "fine",
-    },  # "subtexts" says where they are; the texts themselves are an input
-}
 
 
 _SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
@@ -295,8 +273,9 @@ def run_inputs(
     profile: Profile, data: Dataset, method: str, seed: int, views: str, zero_shot: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """Everything a run's numbers follow from, but the code: configuration as far as the method reads it, data, sub-texts."""
-    model = {k: v for k, v in as_dict(profile.model).items() if k in READS[check_method(method)]}
-    trained = method != "vanilla"
+    about = registry.get(method)
+    model = {k: v for k, v in as_dict(profile.model).items() if k in about.reads}
+    trained = about.trained
     training = as_dict(profile.train)
     if profile.train.train_visual:
         del training["frozen_draws"]
@@ -310,7 +289,7 @@ def run_inputs(
         "model": model,
         "weights": weights_id(profile.model.clip, profile.model.pretrained),
         "subtexts": digest([dict(subtexts_of(p, d.classes)) for p, d in ((profile, data), *sides)])
-        if method == "sfar"
+        if about.sub_texts
         else None,
         "classes": list(data.classes),
         "train": training if trained else {"frames": profile.train.frames},
@@ -351,7 +330,7 @@ class Job:
     def cost(self, n_train: int, n_val: int) -> int:
         """About how much work, in forward passes of one clip (a training step is three; a head alone next to nothing)."""
         repeats = epoch_repeats(self.profile, self.data, n_train)
-        trained = 3 * n_train * repeats * self.profile.train.epochs if self.method != "vanilla" else 0
+        trained = 3 * n_train * repeats * self.profile.train.epochs if registry.get(self.method).trained else 0
         many = VIEWS[self.views][0] * VIEWS[self.views][1] if self.views != "1x1" else 0
         return (trained if self.profile.train.train_visual else trained // 20) + n_val * (
             1 + many + len(self.zero_shot)
@@ -390,24 +369,20 @@ def zero_shot_scores(model: VideoModel, profile: Profile, data: Dataset, method:
     clips = load_clips(profile, data, "all")
     embedded = (
         None
-        if profile.train.train_visual or method == "vanilla"
+        if profile.train.train_visual or not registry.get(method).trained
         else frame_embeddings(model.clip, clips, profile, data.fingerprint, False)
     )
-    own = model.texts
-    model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(profile, data.classes), profile.model))
-    try:
-        s = score(
-            model,
-            clips,
-            profile.train.frames,
-            profile.data.image_size,
-            max_bad_share=profile.data.max_bad_share,
-            embedded=embedded,
-            workers=0 if embedded is not None else loader_workers(),
-            dtype=autocast_dtype(profile.train.precision, device()),
-        )
-    finally:
-        model.for_classes(own)
+    s = score(
+        model,
+        clips,
+        profile.train.frames,
+        profile.data.image_size,
+        max_bad_share=profile.data.max_bad_share,
+        embedded=embedded,
+        workers=0 if embedded is not None else loader_workers(),
+        dtype=autocast_dtype(profile.train.precision, device()),
+        texts=class_texts(model.clip, data.classes, subtexts_of(profile, data.classes), profile.model),
+    )
     return {
         "scores": _digits(s.probabilities),
         "labels": s.labels.tolist(),
@@ -425,9 +400,10 @@ def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
     classes = val.manifest.classes
     model = build_model(p, job.data, classes, job.method, job.seed)
     model.to(where)
-    frozen = not t.train_visual and job.method != "vanilla"  # such a tower sees every clip once for all runs
+    is_trained = registry.get(job.method).trained
+    frozen = not t.train_visual and is_trained  # such a tower sees every clip once for all runs
     history, trained, chosen = None, [], None
-    if job.method != "vanilla":
+    if is_trained:
         clips = load_clips(p, job.data, "train")
         repeats = epoch_repeats(p, job.data, len(clips))
         work = 3 * t.batch if t.train_visual else 3 * t.batch / 20

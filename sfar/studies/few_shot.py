@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import METHODS, Profile
+from sfar.config import Profile
+from sfar.model.registry import METHODS, rivals
 from sfar.runs.run import is_drawn, need_sets
 from sfar.studies.core import claims, statistics, study
 from sfar.studies.core.study import FROZEN, Variant
@@ -103,7 +104,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         )
         for d in names
         for k in SHOTS
-        for m in METHODS[:-1]
+        for m in (r.name for r in rivals())
     ]
     record["differences_cells"] += [
         study.difference(
@@ -177,7 +178,7 @@ def _averages(profile: Profile, value: dict[tuple, np.ndarray]) -> tuple[list[di
         )
 
     for epoch in ("repeat", "once"):
-        for m in METHODS[:-1]:
+        for m in (r.name for r in rivals()):
             pair(("sfar", epoch, 1), (m, epoch, 1))
     pair(("sfar", "repeat", 1), ("sfar", "once", 1))
     pair(("sfar", "repeat", PROCESSES), ("sfar", "repeat", 1))
@@ -192,7 +193,7 @@ def _claims(record: dict[str, Any]) -> list[dict[str, Any]]:
             claims.best(
                 f"SFAR has the highest average over K and data sets (epoch: {epoch})",
                 "Table 3, section 4.2",
-                [(claims.NAMES[m], find[("sfar", epoch, 1), (m, epoch, 1)]) for m in METHODS[:-1]],
+                [(r.title, find[("sfar", epoch, 1), (r.name, epoch, 1)]) for r in rivals()],
             )
         )
     d = find[("sfar", "repeat", PROCESSES), ("sfar", "repeat", 1)]

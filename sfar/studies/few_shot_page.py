@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sfar import paper
-from sfar.config import METHODS
+from sfar.model.registry import METHODS
 from sfar.render import style, tables
 from sfar.studies.core import page as page
 from sfar.studies.few_shot import PROCESSES, SHOTS
@@ -367,7 +367,7 @@ def _draw_measured(ax: plt.Axes, record: dict[str, Any], dataset: str, epoch: st
     ax.axhspan(zero["low"], zero["high"], color=style.COLOURS["vanilla"], alpha=0.16, lw=0)
     ax.axhline(zero["mean"], color=style.COLOURS["vanilla"], lw=1.2, ls="--", label=style.NAMES["vanilla"])
     shift = {
-        m: 2 ** (0.1 * (i - (len(METHODS) - 2) / 2)) for i, m in enumerate(METHODS[1:])
+        m: 2 ** (0.1 * (i - (len(METHODS) - 2) / 2)) for i, m in enumerate(list(METHODS)[1:])
     }  # side by side, so that intervals can be told apart
     for m, marker in zip(shift, MARKERS):
         _curve(

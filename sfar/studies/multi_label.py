@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import METHODS, Profile
+from sfar.config import Profile
+from sfar.model.registry import METHODS, rivals
 from sfar.runs.run import is_drawn
 from sfar.studies.core import claims, statistics, study
 from sfar.studies.core.study import FROZEN, Variant
@@ -66,7 +67,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         "differences": [],
     }
     measure = lambda s, keep: np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])  # noqa: E731
-    pairs = [("frozen/sfar", f"frozen/{m}") for m in METHODS[:-1] if m != "clip"] + [
+    pairs = [("frozen/sfar", f"frozen/{m}") for m in (r.name for r in rivals()) if m != "clip"] + [
         ("fine-tuned/sfar", f"fine-tuned/{m}") for m in TUNED[:-1]
     ]
     drawn = statistics.bootstrap_metric(scores, measure, len(positive), pairs)

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from sfar import paper
-from sfar.config import METHODS
+from sfar.model.registry import METHODS
 from sfar.render import style, tables
 from sfar.runs.run import MAP_BATCH
 from sfar.studies.core import page as page

@@ -36,7 +36,8 @@ from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.errors import ConfigError
 from sfar.model import embedding as E
-from sfar.model.heads import VideoModel, class_texts
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
 from sfar.runs.executor import prepare
 from sfar.runs.run import Dataset, Job, build_model, by_name, dataset, device, load_clips, loader_workers, subtexts_of
 from sfar.storyboard.scripts import ACTIVITIES
@@ -150,9 +151,9 @@ def patch_tokens(clip: CLIP, frames: Tensor) -> tuple[Tensor, Tensor]:
     return cls, (tokens @ visual.proj).unflatten(1, tuple(visual.grid_size))
 
 
-def directions(model: VideoModel) -> dict[str, Tensor]:
+def directions(model: VideoModel, texts: ClassTexts | None = None) -> dict[str, Tensor]:
     """Mean unit words of all classes, from which the model's importance is computed: [C, K, d] by granularity, K = N for "fine", else 1."""
-    t = model.texts
+    t = model.texts if texts is None else texts
     if model.method == "single":
         return {"single": E.mean_unit_words(t.words[:, None], t.mask[:, None])}
     out = {}
@@ -177,13 +178,15 @@ def heat(similarity: Tensor, importance: Tensor, tau: float) -> Tensor:
 
 
 @torch.inference_mode()
-def look(model: VideoModel, frames: Tensor, label: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def look(
+    model: VideoModel, frames: Tensor, label: int, texts: ClassTexts | None = None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Importance [L] and heat [L, g, g] of one video's normalised frames [L, 3, H, W] for its true class, by granularity."""
     model.eval()
     v, patches = patch_tokens(model.clip, frames)
-    out = model.from_embeddings(v[None])
+    out = model.from_embeddings(v[None], texts)
     importance, maps = {}, {}
-    for name, words in directions(model).items():
+    for name, words in directions(model, texts).items():
         a = (out.fine if name == "fine" else out.coarse)[0, label]
         importance[name] = a / a.sum()  # "sum" of model.coarse_reduce adds up to the number of words
         maps[name] = heat(patch_similarity(v, patches, words[label]), importance[name], model.head.tau)
@@ -221,8 +224,8 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
         "a_fine": out.fine,
         "o_coarse": E.aggregate(v, out.coarse),
         "o_fine": E.aggregate(v, out.fine),
-        "ffn_coarse": head.ffn_coarse(v, out.coarse),
-        "ffn_fine": head.ffn_fine(v, out.fine),
+        "ffn_coarse": head.ffn_coarse(E.aggregate(v, out.coarse)),
+        "ffn_fine": head.ffn_fine(E.aggregate(v, out.fine)),
         "o": o,
         "logits": out.logits,
     }
@@ -292,13 +295,20 @@ def _video(profile: Profile, data: Dataset, clips: VideoClips, i: int, seen: dic
     return out | ({"segments": seen[path]["segments"], "irrelevant": seen[path]["irrelevant"]} if seen else {})
 
 
-def _looked(out: dict[str, Any], trained: dict[str, VideoModel], clips: VideoClips, i: int, profile: Profile) -> None:
+def _looked(
+    out: dict[str, Any],
+    trained: dict[str, VideoModel],
+    clips: VideoClips,
+    i: int,
+    profile: Profile,
+    texts: ClassTexts | None = None,
+) -> None:
     """Add importance and heat of all granularities to a video of the record."""
     t = profile.train
     frames = center_crop(clips.read(i, lambda n: val_indices(n, t.frames)), profile.data.image_size).to(device())
     out["importance"], out["heat"] = {}, {}
     for name in ("single", "both"):
-        importance, maps = look(trained[name], frames, clips.labels[i])
+        importance, maps = look(trained[name], frames, clips.labels[i], texts)
         out["importance"] |= {k: _digits(a.cpu(), 6) for k, a in importance.items()}
         out["heat"] |= {k: _digits(h.cpu(), 6) for k, h in maps.items()}
 
@@ -388,12 +398,12 @@ def _unseen(
         p = by_name(profile, name)
         data = dataset(p)
         clips, seen = load_clips(p, data, "all"), truth(data.root) if data.drawn else None
-        for model in (trained["single"], trained["both"]):
-            model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(p, data.classes), p.model))
+        # The text tower is frozen: it is the same in every trained model.
+        texts = class_texts(trained["both"].clip, data.classes, subtexts_of(p, data.classes), p.model)
         for c in spread(list(data.classes), MORE // len(others)):
             for i in first_of(clips.paths, clips.labels, data.classes.index(c)):
                 v = _video(p, data, clips, i, seen)
-                _looked(v, trained, clips, i, p)
+                _looked(v, trained, clips, i, p, texts)
                 videos[v["path"]] = v
                 out.append(v["path"])
     return out

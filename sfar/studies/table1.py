@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import METHODS, Profile, get_profile
+from sfar.config import Profile, get_profile
+from sfar.model.registry import METHODS
 from sfar.runs.executor import run_all
 from sfar.runs.run import Dataset, Job, dataset, load_clips, sets_in
 from sfar.studies.core import claims, statistics
@@ -31,7 +32,7 @@ def unseen(profile: Profile, data: Dataset) -> tuple[str, ...]:
     return tuple(n for n in UNSEEN_REAL if n in beside and own)
 
 
-def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) -> list[Job]:
+def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = tuple(METHODS)) -> list[Job]:
     """The runs behind the table: every method on every seed (the zero-shot row has no seed)."""
     return [
         Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1", unseen(profile, data))

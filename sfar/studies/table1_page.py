@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sfar import paper
-from sfar.config import METHODS
 from sfar.model import cost
+from sfar.model.registry import METHODS
 from sfar.render import style, tables
 from sfar.studies.core.page import claims_markdown
 from sfar.util import paths

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import DRAWN, METHODS, Profile, layout
+from sfar.config import DRAWN, Profile, layout
 from sfar.data import layouts
 from sfar.errors import ConfigError
+from sfar.model.registry import METHODS, rivals
 from sfar.runs.executor import run_all
 from sfar.runs.run import by_name, dataset, is_drawn, need_sets
 from sfar.studies import table1
@@ -117,7 +118,7 @@ def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
         record["differences"] += [
             study.difference("sfar", m, value["sfar"][p], value[m][p], dataset=name, protocol=p)
             for p in PROTOCOLS
-            for m in METHODS[:-1]
+            for m in (r.name for r in rivals())
         ]
     titles = {name: layouts.layout(DRAWN.get(name, name)).title for name in unseen}
     record["claims"] = []

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from sfar import paper
-from sfar.config import DRAWN, METHODS
+from sfar.config import DRAWN
+from sfar.model.registry import METHODS
 from sfar.render import style, tables
 from sfar.studies.core import page as page
 from sfar.studies.zero_shot import FOLDS, PROTOCOLS
@@ -33,7 +34,9 @@ def sets(record: dict[str, Any]) -> list[str]:
 
 
 def _rows(record: dict[str, Any], dataset: str) -> list[dict[str, Any]]:
-    return sorted((r for r in record["rows"] if r["dataset"] == dataset), key=lambda r: METHODS.index(r["method"]))
+    return sorted(
+        (r for r in record["rows"] if r["dataset"] == dataset), key=lambda r: list(METHODS).index(r["method"])
+    )
 
 
 def _top1(row: dict[str, Any], protocol: str) -> dict[str, Any]:

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sfar.model.registry import METHODS
 from sfar.studies.core.statistics import verdict
 
-# As tables and figures call the methods.
-NAMES = {
-    "vanilla": "Vanilla CLIP (zero-shot)",
-    "clip": "Baseline (CLIP)",
-    "temporal": "Baseline (Temporal)",
-    "single": "Single granularity (BIKE)",
-    "sfar": "SFAR",
-}
+NAMES = {m.name: m.title for m in METHODS.values()}  # as tables and figures call the methods
 
 
 def row(
