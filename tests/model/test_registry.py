@@ -40,12 +40,12 @@ def test_what_they_read_are_fields():
 def test_an_unknown_name_is_refused_with_the_known_ones(name, hint):
     for find in (get, get_trained):
         with pytest.raises(
-            ConfigError, match=f"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS)}$"
+            ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS)}$"
         ):
             find(name)
 
 
 def test_a_method_that_is_not_trained():
     assert get_trained("clip") is METHODS["clip"]
-    with pytest.raises(ConfigError, match="^'vanilla' is not trained: expected clip, temporal, single or sfar$"):
+    with pytest.raises(ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single or sfar$"):
         get_trained("vanilla")

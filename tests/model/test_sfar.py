@@ -1,4 +1,4 @@
-"""The SFAR head: its readings and ablations, what it keeps between calls, and the fused form against the printed one."""
+"""The SFAR head: readings and ablations, what it keeps between calls, and the fused form against the printed one."""
 
 import copy
 import gc
@@ -105,7 +105,7 @@ def test_mha_is_multi_head_attention(heads, grad):
     with torch.set_grad_enabled(grad):
         got = attention(words, subs, t.sub_mask)
     for c in range(C):
-        lists = [s[k] for s, k in zip(subs[c], t.sub_mask[c])]
+        lists = [s[k] for s, k in zip(subs[c], t.sub_mask[c], strict=True)]
         parameters = m.in_proj_weight, m.in_proj_bias, m.out_proj.weight, m.out_proj.bias
         want = literal.augmented_words_multi_head(words[c], lists, heads, *parameters)
         assert (got[c] - torch.stack(want)).abs().max() < 1e-10
@@ -136,7 +136,7 @@ def test_one_branch_alone():
 
 
 def test_augmented_words_are_kept_until_something_changes():
-    """Without gradients Eq. 4-6 are computed once; other texts, other weights and another copy of the head get their own."""
+    """Without gradients Eq. 4-6 are computed once; other texts, other weights, another copy get their own."""
     head, frames, texts, scale = SFAR(D, 0.1, PRINTED), tiny.random_frames(), tiny.random_texts(), torch.tensor(1.0)
     calls = []
     head.attention.register_forward_hook(lambda *_: calls.append(1))
