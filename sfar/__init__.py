@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from sfar.data.source import Dataset, dataset, load_clips
     from sfar.data.video import read_frames
     from sfar.errors import SfarError
-    from sfar.model.heads import SFAR, VideoModel, class_texts
+    from sfar.model.sfar import SFAR
+    from sfar.model.texts import class_texts
+    from sfar.model.video_model import VideoModel
     from sfar.runs.executor import run_all
     from sfar.runs.job import Job
     from sfar.runs.run import build_model
@@ -56,15 +58,15 @@ __all__ = [
 
 # Where each name is: its module, and what it is called there if otherwise.
 _PLACES = {
-    "SFAR": ("sfar.model.heads", "SFAR"),
+    "SFAR": ("sfar.model.sfar", "SFAR"),
     "Dataset": ("sfar.data.source", "Dataset"),
     "Job": ("sfar.runs.job", "Job"),
     "Profile": ("sfar.config", "Profile"),
     "SfarError": ("sfar.errors", "SfarError"),
     "SubTexts": ("sfar.subtexts", "SubTexts"),
-    "VideoModel": ("sfar.model.heads", "VideoModel"),
+    "VideoModel": ("sfar.model.video_model", "VideoModel"),
     "build_model": ("sfar.runs.run", "build_model"),
-    "class_texts": ("sfar.model.heads", "class_texts"),
+    "class_texts": ("sfar.model.texts", "class_texts"),
     "dataset": ("sfar.data.source", "dataset"),
     "get_profile": ("sfar.config", "get_profile"),
     "load_checkpoint": ("sfar.training.checkpoint", "load"),

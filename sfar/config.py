@@ -18,7 +18,6 @@ from typing import Any
 from sfar.errors import ConfigError
 from sfar.settings import Measured, Reading, Rule, Setting, setting
 
-METHODS = ("vanilla", "clip", "temporal", "single", "sfar")
 LAYOUT_NAMES = ("kinetics400", "ucf101", "hmdb51", "charades")
 DRAWN = {
     "storyboard-kinetics": "kinetics400",
@@ -947,13 +946,6 @@ def by_dataset(name: str, dataset: str, shots: bool = False) -> dict[str, Any]:
     if shots and name == "paper":
         out["train.epochs"] = 2 if which == "kinetics400" else 10
     return out
-
-
-def check_method(method: str) -> str:
-    """``method`` if it is known, else ``ConfigError``."""
-    if method not in METHODS:
-        raise ConfigError(f"unknown method {method!r}: expected one of {', '.join(METHODS)}")
-    return method
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -26,8 +26,10 @@ from sfar.bench.measure import (
 )
 from sfar.config import ModelConfig
 from sfar.model import clip as C
-from sfar.model.heads import SFAR, ClassTexts, VideoModel, build_head
 from sfar.model.loss import info_nce
+from sfar.model.sfar import SFAR
+from sfar.model.texts import ClassTexts
+from sfar.model.video_model import VideoModel
 from sfar.util import processes
 
 MODES = ("forward", "forward+backward")
@@ -120,7 +122,7 @@ def make_pair(
 ) -> Pair:
     """Heads and inputs of ``size`` (keys: ``VARIABLES``) at width ``d``, made up from ``seed``."""
     torch.manual_seed(seed)
-    fast = build_head("sfar", d, TAU, ModelConfig(n_subtexts=size["subtexts"])).to(device, dtype)
+    fast = SFAR(d, TAU, ModelConfig(n_subtexts=size["subtexts"])).to(device, dtype)
     g = torch.Generator().manual_seed(seed + 1)
     frames = torch.randn(size["videos"], size["frames"], d, generator=g, dtype=dtype).to(device).requires_grad_()
     labels = torch.randint(size["classes"], (size["videos"],), generator=g).to(device)

@@ -8,14 +8,14 @@ that the logits are those of ``sfar.model.SFAR``, whose weights it shares.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfar.errors import ConfigError
-from sfar.model.heads import SFAR, ClassTexts
+from sfar.model.sfar import SFAR
+from sfar.model.texts import ClassTexts
 
 WINDOW = 77  # positions of CLIP's text tower
 
@@ -50,8 +50,8 @@ def padded(texts: ClassTexts, window: int = WINDOW) -> ClassTexts:
             f"texts of {max(texts.words.shape[1], texts.sub_words.shape[2])} words do not fit into a window of {window}"
         )
     more_subs = window - texts.sub_words.shape[2]
-    return replace(
-        texts,
+    return ClassTexts(
+        texts.cls,
         words=F.pad(texts.words, (0, 0, 0, more)),
         mask=F.pad(texts.mask, (0, more)),
         sub_words=F.pad(texts.sub_words, (0, 0, 0, more_subs)),

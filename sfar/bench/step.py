@@ -23,8 +23,8 @@ from sfar.config import get_profile
 from sfar.data.source import dataset, load_clips
 from sfar.model import clip as C
 from sfar.model.cost import clip_macs
-from sfar.model.heads import VideoModel
 from sfar.model.loss import info_nce
+from sfar.model.video_model import VideoModel
 from sfar.reproduce.plan import PEAKS
 from sfar.util import paths
 from sfar.util import processes as parallel

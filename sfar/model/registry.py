@@ -1,24 +1,43 @@
-"""Stand-in until the registry of methods is there."""
+"""The methods by name, in the order of the tables. docs/adding-a-method.md says how to add one."""
+
+from __future__ import annotations
+
+import difflib
 
 from sfar.errors import ConfigError
+from sfar.model import mean_pool, sfar, single_granularity, temporal
 from sfar.model.method import Method
 
-METHODS = {m.name: m for m in (
-    Method("vanilla", "Vanilla CLIP (zero-shot)", "#999999", trained=False),
-    Method("clip", "Baseline (CLIP)", "#E69F00"),
-    Method("temporal", "Baseline (Temporal)", "#56B4E9"),
-    Method("single", "Single granularity (BIKE)", "#CC79A7"),
-    Method("sfar", "SFAR", "#0072B2", own=True),
-)}
+METHODS: dict[str, Method] = {
+    m.name: m
+    for m in (
+        mean_pool.VANILLA,
+        mean_pool.CLIP,
+        temporal.METHOD,
+        single_granularity.METHOD,
+        sfar.METHOD,
+    )
+}
 
 
 def get(name: str) -> Method:
-    """Stand-in."""
+    """The method called ``name``. Raises ``ConfigError`` with the known names for another."""
     if name not in METHODS:
-        raise ConfigError(f"unknown method {name!r}: expected one of {', '.join(METHODS)}")
+        near = difflib.get_close_matches(name, METHODS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ConfigError(f"unknown method {name!r}{hint} Known: {', '.join(METHODS)}")
     return METHODS[name]
 
 
+def get_trained(name: str) -> Method:
+    """The method called ``name``, which is trained. Raises ``ConfigError`` also for one that is not."""
+    method = get(name)
+    if not method.trained:
+        *others, last = (m.name for m in METHODS.values() if m.trained)
+        raise ConfigError(f"{name!r} is not trained: expected {', '.join(others)} or {last}")
+    return method
+
+
 def rivals() -> tuple[Method, ...]:
-    """Stand-in."""
-    return tuple(m for m in METHODS.values() if not m.own)
+    """The methods that SFAR is compared with, in the order of the tables."""
+    return tuple(m for m in METHODS.values() if m.rival)

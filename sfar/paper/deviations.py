@@ -401,7 +401,7 @@ WITHOUT_FIELD: tuple[Row, ...] = (
         where="Table 2c",
         says="BIKE, ATM and VideoPrompt as published.",
         taken=(
-            "Compact heads over the frames of a frozen tower (`sfar/runs/hosts.py`): without ATM's blocks on "
+            "Compact heads over the frames of a frozen tower (`sfar/model/other_methods.py`): without ATM's blocks on "
             "the patch grid and its temporal convolutions, without BIKE's attribute branch; layer norm for "
             "ATM's batch norm; 8 frames and one view for VideoPrompt. One optimiser and schedule for all, not "
             "each method's own; cross-entropy for ATM."

@@ -6,36 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sfar.config import Profile, as_dict, check_method, digest, few_shot
+from sfar.config import Profile, as_dict, digest, few_shot
 from sfar.data import fewshot
 from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest
+from sfar.model import registry
 from sfar.model.clip import weights_id
 from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import cache
 
-# Fields of ``ModelConfig`` that a method reads; the others do not make it another run.
-_TEXT = {"clip", "pretrained", "prompt"}
-READS = {
-    "vanilla": _TEXT,
-    "clip": _TEXT,
-    "temporal": _TEXT | {"temporal_layers"},
-    "single": _TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
-    "sfar": _TEXT
-    | {
-        "n_subtexts",
-        "attention",
-        "attention_heads",
-        "word_mask",
-        "coarse_reduce",
-        "frame_temperature",
-        "frame_norm",
-        "ffn",
-        "ffn_residual",
-        "coarse",
-        "fine",
-    },  # "subtexts" says where they are; the texts themselves are an input
-}
 _SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
 
 
@@ -57,7 +36,7 @@ class Job:
     @property
     def trained(self) -> bool:
         """Whether anything is trained."""
-        return self.method != "vanilla"
+        return registry.get(self.method).trained
 
     @property
     def frozen(self) -> bool:
@@ -70,8 +49,8 @@ class Job:
         The configuration as far as the method reads it, data, sub-texts. ``find``: what looks up the data sets of
         ``zero_shot``.
         """
-        p = self.profile
-        model = {k: v for k, v in as_dict(p.model).items() if k in READS[check_method(self.method)]}
+        p, method = self.profile, registry.get(self.method)
+        model = {k: v for k, v in as_dict(p.model).items() if k in method.reads}
         training = as_dict(p.train)
         if p.train.train_visual:
             del training["frozen_draws"]
@@ -81,9 +60,8 @@ class Job:
         if p.data.shot_list and self.trained:
             where["shot_list"] = fewshot.content(few_shot_manifest(p, self.data))
         sides = [(other, find(other)) for other in (by_name(p, name) for name in self.zero_shot)]
-        texts = (
-            [dict(subtexts_of(at, d.classes)) for at, d in ((p, self.data), *sides)] if self.method == "sfar" else None
-        )
+        pairs = [(p, self.data), *sides]
+        texts = [dict(subtexts_of(at, d.classes)) for at, d in pairs] if method.sub_texts else None
         return {
             "model": model,
             "weights": weights_id(p.model.clip, p.model.pretrained),

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 from sfar.config import changed
+from sfar.model.other_methods import CROSS_ENTROPY, OTHER_METHODS, into_other_method
 from sfar.runs import store
 from sfar.runs.executor import Task, spread
-from sfar.runs.hosts import into_host
 from sfar.runs.job import Job
 from sfar.runs.run import (
     Tick,
@@ -28,30 +28,26 @@ from sfar.runs.run import (
 from sfar.training.resume import Keeper
 from sfar.util import cache
 
-# The trainer's loss is L_T2V + lambda L_V2T, and L_V2T is plain cross-entropy. AdamW's step does not change with a
-# common factor, so this lambda is cross-entropy alone, to one part in a million.
-CROSS_ENTROPY = 1e6
-
 
 @dataclass(frozen=True)
 class OtherMethodJob:
     """One run: the data, seed and configuration of ``job``, with another method's head.
 
-    ``job``: frozen tower, method "sfar": what SFAR reads, another method with FVE reads too. ``host``: one of
-    ``HOSTS``; ``plug``: one of ``PLUGS``.
+    ``job``: frozen tower, method "sfar": what SFAR reads, another method with FVE reads too. ``base``: one of
+    ``OTHER_METHODS``; ``plug``: one of ``FVE``.
     """
 
     job: Job
-    host: str
+    base: str
     plug: str
 
     def key(self) -> str:
         """Under what the run is kept: the key of the same run of SFAR, code included, is an input."""
-        return cache.key("host_run", [self.job.key(), self.job.profile.model.temporal_layers, self.host, self.plug])
+        return cache.key("host_run", [self.job.key(), self.job.profile.model.temporal_layers, self.base, self.plug])
 
     def name(self) -> str:
         """For messages and the progress bar."""
-        return f"{self.host}/{self.plug}/seed {self.job.seed}"
+        return f"{self.base}/{self.plug}/seed {self.job.seed}"
 
 
 def run_other_method(run: OtherMethodJob, tick: Tick | None = None, keeper: Keeper | None = None) -> dict[str, Any]:
@@ -63,15 +59,14 @@ def run_other_method(run: OtherMethodJob, tick: Tick | None = None, keeper: Keep
     inputs = resolve(run.job)
     p, classes, seed, val = run.job.profile, run.job.data.classes, run.job.seed, inputs.validation
     assert val is not None
-    model = into_host(
-        build_model(p, classes, inputs.texts, "vanilla", seed), run.host, run.plug, classes, p.train.frames, p.model
-    ).to(device())
-    own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if run.host == "atm" else p
+    plain = build_model(p, classes, inputs.texts, "vanilla", seed)
+    model = into_other_method(plain, run.base, run.plug, classes, p.train.frames, p.model).to(device())
+    own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if OTHER_METHODS[run.base].classifier else p
     history = fit(model, replace(inputs, job=replace(run.job, profile=own)), per_step(run.job, tick), keeper)
     assert history is not None, "other methods are trained"
     s = score(model, inputs, tick).single
     return {
-        "host": run.host,
+        "host": run.base,
         "plug": run.plug,
         "seed": seed,
         "views": {"1x1": result(s, val.clips)},

@@ -18,7 +18,8 @@ from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats
 from sfar.data.store import VideoClips
 from sfar.errors import ConfigError
 from sfar.model.clip import load_clip
-from sfar.model.heads import VideoModel, class_texts
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
 from sfar.storyboard.write import truth
 from sfar.subtexts import SubTexts
@@ -199,6 +200,7 @@ def score_set(
     embedded: Tensor | None = None,
     desc: str = "",
     world: Alone | None = None,
+    texts: ClassTexts | None = None,
 ) -> Scores:
     """What ``model`` says of the videos of a data set (see ``evaluate.score``)."""
     p = tested.profile
@@ -214,21 +216,18 @@ def score_set(
         workers=0 if embedded is not None else loader_workers(),
         dtype=autocast_dtype(p.train.precision, device()),
         world=world or Alone(),
+        texts=texts,
     )
 
 
 def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool) -> Scores:
-    """The same on other classes, whose texts stand in for the training ones meanwhile.
+    """The same on other classes, whose texts stand in for the training ones.
 
     ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
     """
-    own = model.texts
     embedded = embed_evaluation(model.clip, tested) if frozen else None
-    model.for_classes(class_texts(model.clip, list(tested.data.classes), tested.texts, tested.profile.model))
-    try:
-        return score_set(model, tested, embedded=embedded)
-    finally:
-        model.for_classes(own)
+    texts = class_texts(model.clip, list(tested.data.classes), tested.texts, tested.profile.model).to(device())
+    return score_set(model, tested, embedded=embedded, texts=texts)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from sfar import paper
 from sfar.config import Profile
 from sfar.model import registry
-from sfar.model.other_methods import OTHER_METHODS, PLUGS
+from sfar.model.other_methods import FVE, OTHER_METHODS
 from sfar.paper import printed
 from sfar.render import plots, style
 from sfar.render.tables import Table, interval
@@ -41,7 +41,7 @@ def _job(profile: Profile, schedule: str, base: str, plug: str, seed: int) -> Ot
 
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every method with every plug under both schedules, on every seed."""
-    cells = [(s, b, p) for s in SCHEDULES for b in OTHER_METHODS for p in PLUGS]
+    cells = [(s, b, p) for s in SCHEDULES for b in OTHER_METHODS for p in FVE]
     plan = {(*cell, seed): _job(profile, *cell, seed) for cell in cells for seed in profile.seeds}
     made = dict(zip(plan, run_other_methods(list(plan.values()), workers), strict=True))
     by = {cell: [made[(*cell, s)] for s in profile.seeds] for cell in cells}
@@ -51,7 +51,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
         run = by[s, b, p][0]
         for k in (1, 5):
             found = study.measured(
-                s, f"{b}/{p}", OTHER_METHODS[b], value[(s, b, p), k], f"top{k}", run["trained"], base=b, plug=p
+                s, f"{b}/{p}", OTHER_METHODS[b].title, value[(s, b, p), k], f"top{k}", run["trained"], base=b, plug=p
             )
             found.more["parameters"] = run["parameters"]
             rows.append(found)
@@ -77,7 +77,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
 
 
 def _printed_gain(base: str) -> str:
-    title = OTHER_METHODS[base]
+    title = OTHER_METHODS[base].title
     value = {(r["method"], r["fve"]): r["top1"] for r in paper.load("table2c")}
     return printed.signed(value[title, "✓"] - value[title, "✗"])
 
@@ -88,7 +88,7 @@ def _gains(record: Record) -> list[Contrast]:
 
 
 def _without(base: str) -> str:
-    return f"{OTHER_METHODS[base]} without"
+    return f"{OTHER_METHODS[base].title} without"
 
 
 CLAIMS = (
@@ -96,12 +96,12 @@ CLAIMS = (
         Claim(
             f"table2c-{base}",
             "table2c",
-            f"FVE raises the accuracy of {title}",
+            f"FVE raises the accuracy of {method.title}",
             "Table 2c, section 4.3",
             above(f"{base}/fine", f"{base}/none", title=_without(base), part="profile", metric="top1"),
             lambda base=base: _printed_gain(base),
         )
-        for base, title in OTHER_METHODS.items()
+        for base, method in OTHER_METHODS.items()
     ),
     Claim(
         "table2c-all",
@@ -150,7 +150,7 @@ def _differences(schedule: str) -> Shown:
         rows = []
         for c in record.contrasts_of(schedule):
             pair = c.row.split("/")[1], c.against.split("/")[1]
-            name = OTHER_METHODS[c.setting["base"]]
+            name = OTHER_METHODS[c.setting["base"]].title
             words = [name, WORDS[pair], c.metric.replace("top", "Top-"), f"{c.mean:+.1f}"]
             rows.append([*words, interval(c, 1, True), style.verdict_word(c.verdict)])
         return Table(["Method", "Difference", "Metric", "Mean [points]", "95 % interval", "The first is"], rows)
@@ -166,7 +166,7 @@ def figure(record: Record) -> Figure:
     epochs = record.extra["epochs"]
     places = [(b, s) for b in reversed(OTHER_METHODS) for s in reversed(epochs)]
     at = {place: i + 0.5 * (i // len(epochs)) for i, place in enumerate(places)}
-    names = [f"{OTHER_METHODS[b]}, {epochs[s]} epochs" for b, s in places]
+    names = [f"{OTHER_METHODS[b].title}, {epochs[s]} epochs" for b, s in places]
     _draw_accuracy(axes[0], record, at)
     _draw_differences(axes[1], record, at)
     for ax, labels in ((axes[0], names), (axes[1], [""] * len(names))):
@@ -185,7 +185,7 @@ def _draw_accuracy(ax: Axes, record: Record, at: dict[tuple[str, str], float]) -
         ("fine", "o", 6.0, style.FINE, "white", 0.6, "with FVE"),
     )
     for i, ((base, schedule), y) in enumerate(at.items()):
-        value = {plug: record.find(schedule, f"{base}/{plug}").mean for plug in PLUGS}
+        value = {plug: record.find(schedule, f"{base}/{plug}").mean for plug in FVE}
         ax.plot([value["none"], value["fine"]], [y, y], color=style.FINE, lw=1.4, zorder=2)
         for plug, marker, size, face, edge, width, label in looks:
             look = {"ms": size, "mfc": face, "mec": edge, "mew": width, "ls": "", "zorder": 3}
@@ -212,7 +212,7 @@ def _draw_differences(ax: Axes, record: Record, at: dict[tuple[str, str], float]
 
 def _draw_printed(ax: Axes) -> None:
     value = {(r["method"], r["fve"]): r["top1"] for r in paper.load("table2c")}
-    titles = list(reversed(OTHER_METHODS.values()))
+    titles = [m.title for m in reversed(OTHER_METHODS.values())]
     for y, title in enumerate(titles):
         a, b = value[title, "✗"], value[title, "✓"]
         ax.plot([a, b], [y, y], color=style.PAPER, lw=1.4)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sfar.config import Profile, as_dict
 from sfar.errors import ConfigError
 from sfar.model.clip import check_tensors
-from sfar.model.heads import VideoModel
+from sfar.model.video_model import VideoModel
 from sfar.util.paths import write_atomic
 
 

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
 from sfar.errors import VideoError
-from sfar.model.heads import VideoModel
+from sfar.model.texts import ClassTexts
+from sfar.model.video_model import VideoModel
 from sfar.training.process_group import Alone
 
 VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
@@ -78,6 +79,7 @@ def score(
     workers: int = 0,
     dtype: torch.dtype | None = None,
     world: Alone = Alone(),
+    texts: ClassTexts | None = None,
 ) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
@@ -86,6 +88,7 @@ def score(
     them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single view), in place of the videos. ``workers``:
     processes that read videos; the result does not depend on them. ``dtype``: of the visual tower under autocast, None: single precision.
     ``world``: processes that share the batches, each of which is what it would be with one process; all get the whole result.
+    ``texts``: of the classes, on the model's device, None: the model's own.
     """
     model.eval()
     device = next(model.parameters()).device
@@ -114,7 +117,7 @@ def score(
         kept += rows
         x = torch.stack([x for _, x, _ in items if x is not None]).to(device, non_blocking=True)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            out = model(x.flatten(0, 1)) if embedded is None else model.from_embeddings(x)
+            out = model(x.flatten(0, 1), texts) if embedded is None else model.from_embeddings(x, texts)
         probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu().numpy())
         if views == "1x1" and not clips.manifest.multi_label:
             pick = torch.tensor([clips.labels[i] for i in rows], device=device)

@@ -30,7 +30,7 @@ from torch import Tensor
 from sfar.config import digest
 from sfar.errors import ConfigError, SfarError
 from sfar.model.clip import check_tensors
-from sfar.model.heads import VideoModel
+from sfar.model.video_model import VideoModel
 from sfar.training.checkpoint import trained_state
 from sfar.training.process_group import Alone
 from sfar.training.train import History, Progress

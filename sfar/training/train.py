@@ -19,8 +19,8 @@ from sfar.config import Profile
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import ClipAugment, train_indices
 from sfar.errors import ConfigError, SfarError, VideoError
-from sfar.model.heads import VideoModel
 from sfar.model.loss import NotFinite, info_nce
+from sfar.model.video_model import VideoModel
 from sfar.training.process_group import Alone
 
 

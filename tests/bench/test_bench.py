@@ -92,7 +92,7 @@ def test_contenders_that_differ_are_not_timed():
         head.difference(pair.forward("fast"), pair.forward("literal") + 1)
     with pytest.raises(BenchError):
         head.difference(pair.forward("fast"), pair.forward("literal") * math.nan)
-    other = head.build_head("sfar", 24, 0.01, head.ModelConfig(ffn_residual=True))
+    other = head.SFAR(24, 0.01, head.ModelConfig(ffn_residual=True))
     with pytest.raises(ConfigError, match="default configuration"):
         LiteralHead(other)
 
