@@ -19,6 +19,7 @@ from sfar.studies.core import record as R
 from sfar.studies.table1 import UNSEEN
 from sfar.subtexts.groups import GROUPS, open_group
 from sfar.subtexts.tpp import READINGS, score
+from sfar.util import code
 
 MAKE = "make reproduce-fig7b"
 SEEDS = 3  # of the profile's: 15 groups are 45 trainings
@@ -71,7 +72,7 @@ def inputs(profile: Profile, groups: Sequence[str] = ()) -> str:
     """Hash of all that the record follows from: code, configuration, and the sub-texts themselves."""
     names = group_names(profile, groups)
     texts = {g: digest(dict(open_group(g, profile.model.n_subtexts))) for g in names}
-    return R.inputs(profile, "fig7b", texts)
+    return R.inputs(profile, code.entry(measure), extra=texts)
 
 
 def path(profile: Profile, groups: Sequence[str] = ()) -> Path:

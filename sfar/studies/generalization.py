@@ -119,4 +119,4 @@ def _claims(record: dict[str, Any], value: dict[tuple, np.ndarray]) -> list[dict
     return out
 
 
-STUDY = study.Study("generalization", "make reproduce-table2c", _runs)
+STUDY = study.Study("generalization", "make reproduce-table2c", _runs, ("sfar/paper/table2c.csv",))

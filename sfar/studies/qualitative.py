@@ -49,7 +49,7 @@ from sfar.subtexts.visual import frames_of
 from sfar.training import checkpoint
 from sfar.training.evaluate import Scores, ranks, score
 from sfar.training.train import train
-from sfar.util import cache, paths, processes
+from sfar.util import cache, code, paths, processes
 
 VARIANTS = (
     Variant("single", "Single", "single"),
@@ -243,7 +243,8 @@ def _train(job: Job, folder: Path) -> None:
 
 
 def _weights(job: Job) -> Path:
-    return cache.folder("weights", cache.key("weights", [job.key()]), lambda folder: _train(job, folder))
+    key = cache.key("weights", [job.key()], entries=(code.entry(_train),))
+    return cache.folder("weights", key, lambda folder: _train(job, folder))
 
 
 def _weights_of_one_core(job: Job) -> Path:
@@ -399,4 +400,4 @@ def _unseen(
     return out
 
 
-STUDY = study.Study("qualitative", "make reproduce-fig2", _runs)
+STUDY = study.Study("qualitative", "make reproduce-fig2", _runs, ("sfar/paper/statements.csv",))

@@ -12,6 +12,7 @@ from sfar.runs.run import Dataset, Job, dataset, load_clips, sets_in
 from sfar.studies.core import claims, statistics
 from sfar.studies.core import record as R
 from sfar.studies.core.oracle import true_set_classifier
+from sfar.util import code
 
 MAKE = "make reproduce-table1"
 UNSEEN = ("storyboard-ucf101", "storyboard-hmdb51")  # zero-shot tests of the same runs (Table 2b)
@@ -42,7 +43,7 @@ def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) ->
 
 def inputs(profile: Profile) -> str:
     """Hash of all that the table's numbers follow from; see ``record.inputs``."""
-    return R.inputs(profile, "table1", R.texts_version(profile))
+    return R.inputs(profile, code.entry(measure), extra=R.texts_version(profile))
 
 
 def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:

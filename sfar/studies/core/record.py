@@ -51,17 +51,16 @@ def _config(profile: Profile) -> list[Any]:
     ]
 
 
-def inputs(profile: Profile, stage: str, extra: Any = None) -> str:
+def inputs(profile: Profile, *entries: str, extra: Any = None) -> str:
     """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
 
-    ``stage``: the record's own entry in ``cache.STAGES``; ``extra``: inputs that are not in the profile.
+    ``entries``: the function that measures it (``code.entry``) and the data files of the package that it reads;
+    ``extra``: inputs that are not in the profile.
     """
     names = {"profile": profile.name, "seeds": list(profile.seeds)} | (
         {"root": profile.data.root} if profile.data.root else {}
     )
-    return digest(
-        [names, _config(profile), extra, [cache.code_version(s) for s in ("world", "sets", "frames", "run", stage)]]
-    )
+    return digest([names, _config(profile), extra, cache.code_version("record", *entries)])
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:

@@ -19,6 +19,7 @@ from sfar.runs.run import Dataset, Job, dataset
 from sfar.studies.core import record as R
 from sfar.studies.core import statistics
 from sfar.studies.table1 import unseen
+from sfar.util import code
 
 FROZEN = (("train.train_visual", False),)
 
@@ -145,16 +146,18 @@ def seconds(by: dict[str, list[dict[str, Any]]]) -> float:
 
 @dataclass(frozen=True)
 class Study:
-    """A record and how it is had. ``name``: of its file and its entry in ``cache.STAGES``; ``make``: the command that measures it;
-    ``runs(profile, workers)``: its content."""
+    """A record and how it is had. ``name``: of its file; ``make``: the command that measures it;
+    ``runs(profile, workers)``: its content, stale when the code that this function reaches changes;
+    ``files``: data files of the package that it reads ("sfar/paper/table2c.csv")."""
 
     name: str
     make: str
     runs: Callable[[Profile, int | None], dict[str, Any]]
+    files: tuple[str, ...] = ()
 
     def inputs(self, profile: Profile) -> str:
         """Hash of all that the record follows from."""
-        return R.inputs(profile, self.name, R.texts_version(profile))
+        return R.inputs(profile, code.entry(self.runs), *self.files, extra=R.texts_version(profile))
 
     def path(self, profile: Profile) -> Path:
         """Where the record is written."""
