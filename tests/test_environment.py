@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sfar.util import cache
+from sfar.util import cache, code
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sfar"
@@ -255,115 +255,74 @@ def test_decord_is_imported_in_one_place():
 
 
 # --- the code behind the cache keys --------------------------------------------------------------------------------
+# What it is, is worked out (tests/util/test_code.py); here: that the lists of cuts and files name what is there.
 
-# These say where things are, how work is spread or what went wrong: no number follows from them.
-# "sfar" itself holds the version and silences a warning. A training that was interrupted goes on to the same weights to the bit (tests/test_resume.py).
-HARMLESS = {
-    "sfar",
-    "sfar.errors",
-    "sfar.util.paths",
-    "sfar.util.cache",
-    "sfar.util.provenance",
-    "sfar.util.processes",
-    "sfar.training.resume",
-    "sfar.training.checkpoint",
-}
-# The code of the drawn world is in the fingerprint of the data, which is an input of the later stages.
-# A table's record is kept under the versions of all stages before it (``table1.inputs``).
-ALL_RUNS = ("world", "sets", "frames", "run")
-THROUGH_INPUTS = {
-    "world": (),
-    "sets": (),
-    "frames": ("world", "sets"),
-    "embeddings": ("world", "sets"),
-    "run": ("world", "sets"),
-    "host_run": ALL_RUNS,
-    "weights": ALL_RUNS,
-    **dict.fromkeys(
-        (
-            "table1",
-            "fig7b",
-            "ablations",
-            "few_shot",
-            "zero_shot",
-            "multi_label",
-            "sub_actions",
-            "generalization",
-            "ambiguity",
-            "qualitative",
-        ),
-        ALL_RUNS,
-    ),
-    "table13": (*ALL_RUNS, "fig7b"),
-}
-# Sub-texts are inputs of a run themselves (``experiment.run_inputs``), whichever code reads or makes them; how runs are spread changes none.
-BY_CONTENT = {
-    "sfar.subtexts",
-    "sfar.subtexts.texts",
-    "sfar.subtexts.groups",
-    "sfar.storyboard.captions",
-    "sfar.data.labels",
-    "sfar.runs.executor",
-    "sfar.runs.store",
-    "sfar.paper",
-}
+CUTS = sorted({*code.HARMLESS, *(c for stage in cache.STAGES.values() for c in stage.by_content)})
+MEASURED = {s.id: (code.entry(s.measure_content), *s.files) for s in studies.studies()}
+ENTRIES = {(stage, ()) for stage in cache.STAGES} | {("record", entries) for entries in MEASURED.values()}
 
 
-def dotted(file):
-    return ".".join(("sfar", *Path(file).with_suffix("").parts)).removesuffix(".__init__")
+def reached(stage, entries):
+    s = cache.STAGES[stage]
+    return code.reached(*s.entries, *entries, cut=s.by_content)
 
 
-def empty(path):
-    """Whether a module only says what it is: docstring and constants."""
-    return all(
-        isinstance(n, ast.Assign | ast.AnnAssign) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
-        for n in ast.parse(path.read_bytes()).body
-    )
+def tops(module):
+    """Name -> the statements at the top of a module of the package that define it."""
+    out = {}
+    for s in ast.parse(MODULES[module].read_bytes()).body:
+        stored = [n.id for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        for name in [s.name] if isinstance(s, ast.FunctionDef | ast.ClassDef) else stored:
+            out.setdefault(name, []).append(s)
+    return out
 
 
-def closure(names):
-    """The modules and all that importing them runs, packages included."""
-    found, todo = set(), list(names)
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            parts = name.split(".")
-            todo += [".".join(parts[:k]) for k in range(1, len(parts))] + sorted(ours(MODULES[name]))
-    return found
+@pytest.mark.parametrize("cut", CUTS)
+def test_what_is_cut_is_there(cut):
+    """A cut that names nothing would cut nothing."""
+    module, _, definition = cut.removesuffix(".*").partition(":")
+    assert module in MODULES and (not definition or definition in tops(module))
 
 
-def code_of(*stages):
-    return {dotted(f) for s in stages for f in cache.STAGES[s] if f.endswith(".py")}
+@pytest.mark.parametrize(("stage", "entries"), sorted(ENTRIES))
+def test_the_code_of_a_stage_holds_no_page_and_no_command(stage, entries):
+    found = reached(stage, entries)
+    assert len(found) > 20, "an entry from which nothing is reached"
+    shown = ("sfar.render", "sfar.reproduce", "sfar.bench", "sfar.cli", "sfar.studies.core.page")
+    assert not [name for name in found if name.startswith(shown) or name.split(":")[0].endswith("_page")]
+    if not entries:
+        assert not [name for name in found if name.startswith("sfar.studies")]
 
 
-def uncovered(names, covered):
-    """Modules that importing ``names`` runs and that no key knows of."""
-    return {
-        m
-        for m in closure(names) - covered - HARMLESS - BY_CONTENT
-        if not (MODULES[m].name == "__init__.py" and empty(MODULES[m]))
-    }
+@pytest.mark.parametrize(("stage", "entries"), sorted(ENTRIES))
+def test_no_code_behind_a_key_imports_a_computed_name(stage, entries):
+    """It could not be followed (``sfar.util.code``)."""
+    for module in {name.split(":")[0] for name in reached(stage, entries) if ":" in name}:
+        tree = ast.parse(MODULES[module].read_bytes())
+        called = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        names = {f.id for f in called if isinstance(f, ast.Name)}
+        assert not names & {"__import__", "eval", "exec", "globals"}, module
+        assert "import_module" not in names | {f.attr for f in called if isinstance(f, ast.Attribute)}, module
 
 
-@pytest.mark.parametrize("stage", cache.STAGES)
-def test_cache_keys_cover_all_code(stage):
-    listed = cache.STAGES[stage]
-    assert len(set(listed)) == len(listed)
-    assert not [f for f in listed if not (PACKAGE / f).is_file()], "a file that is not there"
-    assert not uncovered(code_of(stage), code_of(stage, *THROUGH_INPUTS.get(stage, ()))), (
-        f"add to cache.STAGES[{stage!r}]"
-    )
-
-
-def test_cache_keys_cover_what_makes_the_numbers():
-    """A run's numbers come from ``experiment.run_one`` and all that it calls."""
-    assert not uncovered({"sfar.runs.run"}, code_of("run", "world", "sets"))
+@pytest.mark.parametrize("study", MEASURED)
+def test_a_record_follows_from_the_printed_tables_that_it_quotes(study):
+    quoted = set()
+    for name in reached("record", MEASURED[study]):
+        module, _, definition = name.partition(":")
+        for s in tops(module).get(definition, ()) if definition else ():
+            for n in ast.walk(s):
+                if isinstance(n, ast.Call) and ast.unparse(n.func) == "paper.load":
+                    (table,) = n.args
+                    assert isinstance(table, ast.Constant), "a name that is not computed"
+                    quoted.add(f"sfar/paper/{table.value}.csv")
+    assert quoted == {e for e in MEASURED[study] if "/" in e}
 
 
 def test_cache_keys_cover_the_data_in_the_package():
     """The record of the CLIP weights holds their hash; sub-texts are an input of each run (tests/test_subtexts.py)."""
-    assert "storyboard/weights/clip.json" in cache.STAGES["run"]
+    for stage in ("embeddings", "run", "host_run", "record"):
+        assert "sfar/storyboard/weights/clip.json" in cache.STAGES[stage].entries
 
 
 def test_cache_keys_name_libraries_that_are_pinned():

@@ -61,15 +61,15 @@ def _train_in(a: argparse.Namespace, world: Alone, first: First) -> None:
 
     from tqdm import tqdm
 
-    from sfar.config import changed, check_method
+    from sfar.config import changed
     from sfar.data.source import dataset
+    from sfar.model import registry
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve
     from sfar.training import checkpoint, resume
     from sfar.util.paths import check_output
 
-    if check_method(a.method) == "vanilla":
-        raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
+    registry.get_trained(a.method)
     out = check_output(Path(a.out))
     profile, _ = options.profile(a)
     t = profile.train

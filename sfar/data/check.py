@@ -261,7 +261,7 @@ def _hash(job: tuple[str, str]) -> tuple[str, str | None]:
 
 def record_file(name: str, root: str | Path) -> Path:
     """Where the looks into the videos below ``root`` are kept: JSON lines, of one video the last one counts. Another version of the readers has another file."""
-    return paths.cache() / "check" / f"{cache.key('frames', ['check', name, str(Path(root).resolve())])}.jsonl"
+    return paths.cache() / "check" / f"{cache.key('check', [name, str(Path(root).resolve())])}.jsonl"
 
 
 def _look_at_all(

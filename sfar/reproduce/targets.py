@@ -61,7 +61,7 @@ def _sources() -> str:
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         h.update(json.dumps([path.name, [(c["cell_type"], c["source"]) for c in cells]]).encode())
-    return digest(h.hexdigest(), [cache.libraries(stage) for stage in sorted(cache.LIBRARIES)])
+    return digest(h.hexdigest(), [cache.libraries(stage) for stage in sorted(cache.STAGES)])
 
 
 def _mark(study: Study, profile: Profile, sources: str) -> str:

@@ -79,7 +79,8 @@ class Job:
 
     def key(self, find: Callable[[Profile], Dataset] = dataset) -> str:
         """Under what the run is kept."""
-        return cache.key("run", self.inputs(find))
+        method = registry.get(self.method).build.__module__
+        return cache.key("run", self.inputs(find), entries=(method,))
 
     def name(self) -> str:
         """For messages and the progress bar."""

@@ -25,18 +25,18 @@ from sfar.subtexts.generate import Asker, Question, Settings
 from sfar.subtexts.groups import group
 from sfar.subtexts.journal import Journal
 from sfar.subtexts.visual import frames_of
-from sfar.util import paths
+from sfar.util import code, paths
 
 MAKE = "make reproduce-table13"
+FILES = ("sfar/paper/table6.csv", "sfar/paper/table7.csv")  # the prompts that are sent
 REPLAYED = "bank"  # the group whose texts the server answers with
 VISUAL = ("pull ups", "scene", 3, 8)  # class, group replayed, videos, frames of each
 
 
 def inputs(profile: Profile) -> str:
     """Hash of all that the record follows from, the record of Figure 7b included."""
-    return R.inputs(
-        profile, "table13", [fig7b.inputs(profile), digest(dict(group(REPLAYED))), digest(dict(group(VISUAL[1])))]
-    )
+    texts = [digest(dict(group(REPLAYED))), digest(dict(group(VISUAL[1])))]
+    return R.inputs(profile, code.entry(measure), *FILES, extra=[fig7b.inputs(profile), texts])
 
 
 def path(profile: Profile) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from sfar.config import DRAWN, Profile, as_dict, digest, get_profile
 from sfar.errors import SfarError
 from sfar.model.clip import STORYBOARD
 from sfar.subtexts import SubTexts
-from sfar.util import cache, code, paths
+from sfar.util import cache, paths
 from sfar.util.provenance import hardware, revision
 
 
@@ -219,16 +219,16 @@ def _config(profile: Profile) -> list[Any]:
     return [as_dict(profile.model), as_dict(profile.train), data]
 
 
-def inputs(profile: Profile, entry: str, extra: Any = None) -> str:
+def inputs(profile: Profile, code: Sequence[str], extra: Any = None) -> str:
     """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
 
-    ``entry``: the function that measures it ("module:name"); ``extra``: inputs that are not in the profile.
+    ``code``: the function that measures it ("module:name") and data files that it reads; ``extra``: inputs that are not
+    in the profile.
     """
     names: dict[str, Any] = {"profile": profile.name, "seeds": list(profile.seeds)}
     if profile.data.root:
         names["root"] = profile.data.root
-    versions = [cache.code_version(s) for s in ("world", "sets", "frames", "run")]
-    return digest([names, _config(profile), extra, versions, code.version(entry)])
+    return digest([names, _config(profile), extra, cache.code_version("record", *code)])
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:

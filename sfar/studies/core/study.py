@@ -26,6 +26,7 @@ from sfar.studies.core import statistics
 from sfar.studies.core.blocks import Block
 from sfar.studies.core.claims import Claim, decide_all
 from sfar.studies.core.record import Contrast, Record, Row
+from sfar.util import code
 
 FROZEN = (("train.train_visual", False),)
 
@@ -262,7 +263,7 @@ class Study:
     target that makes it; ``measure(profile, workers)``: its content (with ``groups`` where ``groups`` is true);
     ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose records it takes up;
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
-    ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
+    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
 
     What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
     and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
@@ -278,6 +279,7 @@ class Study:
     blocks: tuple[Block, ...]
     describe: Callable[[Record], str] | None = None
     needs: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     groups: bool = False
     inputs_of: Callable[..., Any] | None = None
     check: Callable[[Profile], None] | None = None
@@ -299,8 +301,7 @@ class Study:
     def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
         """Hash of all that the record follows from."""
         more = self.inputs_of(profile, *([groups] if self.groups else [])) if self.inputs_of else None
-        entry = f"{self.measure_content.__module__}:{self.measure_content.__qualname__}"
-        return records.inputs(profile, entry, [records.texts_version(profile), more])
+        return records.inputs(profile, [code.entry(self.measure_content), *self.files], [records.texts_version(profile), more])
 
     def folder(self, profile: Profile, groups: Sequence[str] = ()) -> Path:
         """Where its files are written."""
