@@ -45,13 +45,14 @@ class _Row:
 
 def read_charades(root: str | Path, split: str) -> Manifest:
     """Split "train": one clip per timed action of Charades_v1_train.csv, with that action as its only class, as BIKE's
-    datasets/charades.py trains; ``video_id`` is "<ID>/<number of the action in its row, from 0>", and actions that do not end after
-    they start are left out and counted in ``notes``. "val" (the official test csv) and "train-videos": one clip per video with the
-    classes of all its actions, whatever their times; a video without any stays, with label -1. ``missing`` names videos.
+    datasets/charades.py trains; ``video_id`` is "<ID>/<number of the action in its row, from 0>", and actions that do
+    not end after they start are left out and counted in ``notes``. "val" (the official test csv) and "train-videos":
+    one clip per video with the classes of all its actions, whatever their times; a video without any stays, with label
+    -1. ``missing`` names videos.
 
-    Raises ConfigError for an unknown split. DataError naming file, line and column: no root, no list, class codes that do not
-    count up from c000, a missing column, a bad id, time or length, an unknown class, a video listed twice or in both csv
-    files; and where none of the listed videos is on disk.
+    Raises ConfigError for an unknown split. DataError naming file, line and column: no root, no list, class codes that
+    do not count up from c000, a missing column, a bad id, time or length, an unknown class, a video listed twice or in
+    both csv files; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -67,7 +68,8 @@ def read_charades(root: str | Path, split: str) -> Manifest:
     train, test = (_read_csv(root, part, len(classes)) for part in ("train", "test"))
     for video in train.keys() & test.keys():
         raise DataError(
-            f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); take both lists from the same release"
+            f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); "
+            "take both lists from the same release"
         )
 
     found, home = _videos(root)
@@ -91,13 +93,15 @@ def read_charades(root: str | Path, split: str) -> Manifest:
     if not clips:
         where = f"expected for instance {missing[0]}" if missing else "no video has an action"
         raise DataError(
-            f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv can be used ({where}); "
+            f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv can be "
+            f"used ({where}); "
             f"{len(found.paths)} videos are on disk: check the layout and the names (`sfar data layout charades`)"
         )
     notes = found.notes()
     if empty:
         notes += (
-            f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) and are left out "
+            f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) "
+            "and are left out "
             f"(the first: {empty[0]})",
         )
     return Manifest(
@@ -128,7 +132,8 @@ def _classes(path: Path) -> tuple[str, ...]:
         code, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if code != f"c{len(names):03d}" or not name:
             raise DataError(
-                f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name (codes count up from c000); download it again'
+                f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name (codes count up from '
+                "c000); download it again"
             )
         if name in names:
             raise DataError(f"{path} line {line}: {name!r} is c{names.index(name):03d} already; keep one of them")
@@ -167,7 +172,8 @@ def _actions(where: str, text: str, length: float, classes: int) -> tuple[_Actio
         code = fields[0]
         if not (code[:1] == "c" and code[1:].isascii() and code[1:].isdigit() and int(code[1:]) < classes):
             raise DataError(
-                f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of Charades_v1_classes.txt"
+                f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of "
+                "Charades_v1_classes.txt"
             )
         start, end = (_seconds(where, f) for f in fields[1:])
         actions.append(_Action(int(code[1:]), start, min(end, length)))

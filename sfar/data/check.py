@@ -1,7 +1,7 @@
 """What is wrong with a copy of a data set: its lists compared with the published numbers, and one look into every video.
 
-Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes on where it
-stopped. What is kept of a video holds as long as its size and its time of change stay the same.
+Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes
+on where it stopped. What is kept of a video holds as long as its size and its time of change stay the same.
 """
 
 from __future__ import annotations
@@ -58,19 +58,21 @@ def check(
 ) -> dict[str, Any]:
     """Compare the copy of data set ``name`` below ``root`` with its lists and their published numbers, and look into every listed video.
 
-    ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8 frames that a validation reads; ``deep`` decodes all
-    frames besides. ``min_frames``: videos with fewer are reported. ``max_bad_share``: the share of a split that may be missing.
+    ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8 frames that a validation reads;
+    ``deep`` decodes all frames besides. ``min_frames``: videos with fewer are reported. ``max_bad_share``: the share of
+    a split that may be missing.
 
-    Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``, ``undecodable`` (with
-    ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same id in both), ``identical`` (files with the same
-    content), ``beyond_end`` (Charades), ``examined`` and ``kept`` (videos looked at now and earlier), ``wrong`` (sentences; none: all
-    well), ``remarks`` (nothing wrong, but worth knowing) and ``status``, 1 where something is wrong and else 0.
-    Wrong are: more than ``max_bad_share`` of a split missing, unless a Kinetics split has as many videos as the published copy; a
-    video that cannot be decoded; other numbers than published of a data set that is complete by nature; other classes; an id in
-    train and val. A root with the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
+    Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``,
+    ``undecodable`` (with ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same
+    id in both), ``identical`` (files with the same content), ``beyond_end`` (Charades), ``examined`` and ``kept``
+    (videos looked at now and earlier), ``wrong`` (sentences; none: all well), ``remarks`` (nothing wrong, but worth
+    knowing) and ``status``, 1 where something is wrong and else 0. Wrong are: more than ``max_bad_share`` of a split
+    missing, unless a Kinetics split has as many videos as the published copy; a video that cannot be decoded; other
+    numbers than published of a data set that is complete by nature; other classes; an id in train and val. A root with
+    the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
 
-    Raises ``ConfigError`` (unknown data set or fold), ``DataError`` (a root without data, with the tree that is expected; a list that
-    cannot be read), ``SfarError`` when the cache cannot be written.
+    Raises ``ConfigError`` (unknown data set or fold), ``DataError`` (a root without data, with the tree that is
+    expected; a list that cannot be read), ``SfarError`` when the cache cannot be written.
     """
     about = layouts.layout(name)
     root = Path(root)
@@ -292,7 +294,8 @@ def _look_at_all(
             _hash_same_sizes(pool, root, out, f)
     except OSError as e:
         raise SfarError(
-            f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; free some space or set SFAR_CACHE to another folder"
+            f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; "
+            "free some space or set SFAR_CACHE to another folder"
         ) from e
     return out, examined
 
@@ -439,7 +442,8 @@ def _wrong(report: dict[str, Any]) -> list[str]:
         total = s["found"] + s["missing"]
         if s["missing"] > report["max_bad_share"] * total and not _as_published(report, s):
             out.append(
-                f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; up to {report['max_bad_share']:.1%} may be missing)"
+                f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; "
+                f"up to {report['max_bad_share']:.1%} may be missing)"
             )
     if bad := report["undecodable"]:
         out.append(f"{len(bad):,} of {report['videos']:,} videos cannot be decoded")
@@ -463,6 +467,7 @@ def _remarks(report: dict[str, Any]) -> list[str]:
         if s["lost"] > report["max_bad_share"] * total:
             need = -(-100 * s["lost"] // total) / 100
             out.append(
-                f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; training and evaluation stop there unless they are told --set data.max_bad_share={need:g}"
+                f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; "
+                f"training and evaluation stop there unless they are told --set data.max_bad_share={need:g}"
             )
     return out

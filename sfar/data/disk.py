@@ -22,7 +22,8 @@ def data_root(root: str | Path, layout: str, expected: str) -> Path:
     help_ = f"`sfar data layout {layout}` prints the whole tree"
     if not root.is_dir():
         raise DataError(
-            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give the folder that holds {expected}; {help_}"
+            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give the folder that holds {expected}; "
+            f"{help_}"
         )
     try:
         empty = not any(os.scandir(root))
@@ -45,7 +46,8 @@ def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: s
         if (root / relative).is_file():
             return root / relative
     raise DataError(
-        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; `sfar data layout {layout}` prints the whole tree"
+        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; "
+        f"`sfar data layout {layout}` prints the whole tree"
     )
 
 
@@ -65,8 +67,8 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
 def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file with a header: (line number, stripped text of each of ``columns``).
 
-    The line is the row's last one, where quoted fields have several. ``others``: what else the header may have, for the message.
-    Raises ``DataError``: a column is missing in the header or in a row, no rows, no csv in UTF-8.
+    The line is the row's last one, where quoted fields have several. ``others``: what else the header may have, for the
+    message. Raises ``DataError``: a column is missing in the header or in a row, no rows, no csv in UTF-8.
     """
     expected = ",".join(columns) + others
     last = 0
@@ -144,8 +146,9 @@ def class_folders(
 ) -> tuple[Shelf, str]:
     """The videos and folders of frames in ``root/place/<class>/`` under (class, ``key`` of the name without ending).
 
-    ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ between copies.
-    Also returns the first place that has a class folder (the first of all where none has): there a missing video belongs.
+    ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ
+    between copies. Also returns the first place that has a class folder (the first of all where none has): there a
+    missing video belongs.
     """
     shelf, home, frames = Shelf(), None, []
     for place in places:

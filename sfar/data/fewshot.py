@@ -1,10 +1,10 @@
 """Few-shot lists: K training clips of every class, drawn once from a seed or read from a file.
 
-BIKE's train.py draws them with Python's ``random``, which it does not seed, so that no list comes twice and each process of a
-distributed run has its own. Here a clip's rank is the SHA-256 of seed and relative path: the same list on any machine and in any file
-order, and K=2 lies inside K=4. The X-CLIP family (X-CLIP, ViFi-CLIP, OST, TC-CLIP) has fixed lists, one draw for HMDB-51 and UCF-101
-each, not nested; ``load_list`` reads them. Another layout of the same videos has other paths and so another list: save the list and
-load it there, files are then found by name.
+BIKE's train.py draws them with Python's ``random``, which it does not seed, so that no list comes twice and each
+process of a distributed run has its own. Here a clip's rank is the SHA-256 of seed and relative path: the same list on
+any machine and in any file order, and K=2 lies inside K=4. The X-CLIP family (X-CLIP, ViFi-CLIP, OST, TC-CLIP) has
+fixed lists, one draw for HMDB-51 and UCF-101 each, not nested; ``load_list`` reads them. Another layout of the same
+videos has other paths and so another list: save the list and load it there, files are then found by name.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ _FIELDS = {"dataset": str, "split": str, "shots": int, "seed": int, "classes": l
 def choose(manifest: Manifest, shots: int, seed: int = 0) -> Manifest:
     """``shots`` clips of every class of a training manifest: those with the smallest SHA-256 of "seed, line feed, path" (UTF-8, NFC).
 
-    Of parts of videos start and end in seconds follow, a line each, as Python prints the float; a class takes at most one part of a
-    video, so its clips are of different videos. The clips keep the manifest's order; ``missing`` and ``unused`` are empty.
+    Of parts of videos start and end in seconds follow, a line each, as Python prints the float; a class takes at most
+    one part of a video, so its clips are of different videos. The clips keep the manifest's order; ``missing`` and
+    ``unused`` are empty.
 
-    Raises ``DataError`` for a class with fewer than ``shots`` videos (named, with the number found) and for clips without one single
-    class; ``ConfigError`` for a manifest that is not of a training split, ``shots`` below 1, a negative seed.
+    Raises ``DataError`` for a class with fewer than ``shots`` videos (named, with the number found) and for clips
+    without one single class; ``ConfigError`` for a manifest that is not of a training split, ``shots`` below 1, a
+    negative seed.
     """
     _whole("shots", shots, 1), _whole("seed", seed, 0)
     return _subset(manifest, _draw(manifest, shots, str(seed)))
@@ -41,8 +43,9 @@ def choose(manifest: Manifest, shots: int, seed: int = 0) -> Manifest:
 def union(manifest: Manifest, shots: int, draws: int, seed: int = 0) -> Manifest:
     """The clips of ``draws`` independent draws of ``shots`` per class together, each once, in the manifest's order.
 
-    This is what BIKE's unseeded draw in each of ``draws`` processes amounts to: up to ``draws`` x ``shots`` clips of a class. The first
-    draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and ``ConfigError`` for ``draws`` below 1.
+    This is what BIKE's unseeded draw in each of ``draws`` processes amounts to: up to ``draws`` x ``shots`` clips of a
+    class. The first draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and
+    ``ConfigError`` for ``draws`` below 1.
     """
     _whole("shots", shots, 1), _whole("draws", draws, 1), _whole("seed", seed, 0)
     return _subset(
@@ -83,13 +86,15 @@ def shots_of(manifest: Manifest) -> int:
 def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
     """Write the chosen ``manifest`` as JSON, whole or not at all: data set, split, shots, seed, class names, clips by class, SHA-256.
 
-    A clip is its path, a part [path, start, end]. The hash is over all other fields as JSON with sorted keys, without spaces, in
-    UTF-8. Raises ``DataError`` where the manifest does not have ``shots`` clips of every class, ``SfarError`` when it cannot be written.
+    A clip is its path, a part [path, start, end]. The hash is over all other fields as JSON with sorted keys, without
+    spaces, in UTF-8. Raises ``DataError`` where the manifest does not have ``shots`` clips of every class,
+    ``SfarError`` when it cannot be written.
     """
     _whole("shots", shots, 1), _whole("seed", seed, 0)
     if (found := shots_of(manifest)) != shots:
         raise DataError(
-            f"{path}: the list to be written has {found} clips per class, not {shots}; give the manifest that choose returned"
+            f"{path}: the list to be written has {found} clips per class, not {shots}; "
+            "give the manifest that choose returned"
         )
     if len(set(manifest.classes)) < len(manifest.classes):
         raise DataError(f"{path}: two classes have the same name; a list by class cannot be written")
@@ -110,14 +115,16 @@ def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
 def load_list(path: str | Path, manifest: Manifest) -> Manifest:
     """The clips of a training ``manifest`` that a few-shot list names, in the manifest's order; ``shots_of`` gives its K.
 
-    The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's ``datasets_splits/*/train1_few_shot_K.txt``: a video and
-    its class per line, the class as a number from 0 in the order of the manifest's classes or as a name (upper case, spaces and
-    underscores do not matter). Line ends of any system. A path that the manifest does not have is looked up by file name, then by
-    file name without ending, for copies in other folders or as extracted frames.
+    The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's
+    ``datasets_splits/*/train1_few_shot_K.txt``: a video and its class per line, the class as a number from 0 in the
+    order of the manifest's classes or as a name (upper case, spaces and underscores do not matter). Line ends of any
+    system. A path that the manifest does not have is looked up by file name, then by file name without ending, for
+    copies in other folders or as extracted frames.
 
-    Raises ``DataError`` naming file and line or entry: a file that cannot be read, JSON that is not such a list, was changed after it
-    was written or belongs to another data set, a video that the manifest does not have or the disk lacks, another class than the
-    manifest's, several videos of that name, a video listed twice, classes with different numbers of clips.
+    Raises ``DataError`` naming file and line or entry: a file that cannot be read, JSON that is not such a list, was
+    changed after it was written or belongs to another data set, a video that the manifest does not have or the disk
+    lacks, another class than the manifest's, several videos of that name, a video listed twice, classes with different
+    numbers of clips.
     """
     path = Path(path)
     _training(manifest)
@@ -168,7 +175,8 @@ def _draw(manifest: Manifest, shots: int, seed: str) -> set[int]:
                 else "; get the whole data set"
             )
             raise DataError(
-                f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of {manifest.name}, {shots} shots need {shots}{lost} "
+                f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of "
+                f"{manifest.name}, {shots} shots need {shots}{lost} "
                 "or ask for fewer shots (data.shots)"
             )
         out.update(list(videos.values())[:shots])
@@ -228,18 +236,21 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
     for name, kind in _FIELDS.items():
         if not isinstance(data.get(name), kind):
             raise DataError(
-                f"{path}: field {name!r} is missing or no {kind.__name__}; expected a list as this program writes it, with {', '.join(_FIELDS)}"
+                f"{path}: field {name!r} is missing or no {kind.__name__}; "
+                f"expected a list as this program writes it, with {', '.join(_FIELDS)}"
             )
     body = {name: value for name, value in data.items() if name != "sha256"}
     if (found := _digest(body)) != data["sha256"]:
         raise DataError(
-            f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says {data['sha256'][:12]}...; "
+            f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says "
+            f"{data['sha256'][:12]}...; "
             "write the list again, or give a list of your own as text (a video and its class per line)"
         )
     for name, here in (("dataset", manifest.name), ("split", manifest.split), ("classes", list(manifest.classes))):
         if data[name] != here:
             raise DataError(
-                f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; give the list that belongs to this data set"
+                f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; "
+                "give the list that belongs to this data set"
             )
     out = []
     for label, name in enumerate(manifest.classes):
@@ -267,14 +278,16 @@ def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, 
             label, end = int(words[-1]), 1
             if label >= len(manifest.classes):
                 raise DataError(
-                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to {len(manifest.classes) - 1}"
+                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to "
+                    f"{len(manifest.classes) - 1}"
                 )
         else:  # names may have spaces, and so may files: the longest end of the line that is a class name
             end = next((len(words) - i for i in range(1, len(words)) if _folded("".join(words[i:])) in numbers), 0)
             label = numbers[_folded("".join(words[-end:]))] if end else None
         if label is None:
             raise DataError(
-                f"{where}: {line.strip()!r} does not end with a class; expected a video and its class, as a number from 0 or a class name of {manifest.name}"
+                f"{where}: {line.strip()!r} does not end with a class; "
+                f"expected a video and its class, as a number from 0 or a class name of {manifest.name}"
             )
         out.append((where, inside(where, line.rstrip().rsplit(None, end)[0]), label, None))
     if not out:
@@ -314,15 +327,18 @@ class _Names:
                 lost = PurePosixPath(unicodedata.normalize("NFC", path))
                 if pure.name in (lost.name, lost.stem) or pure.stem == lost.stem:
                     raise DataError(
-                        f"{where}: {listed} is not on disk (expected {m.root / path}); get it again, or choose another list"
+                        f"{where}: {listed} is not on disk (expected {m.root / path}); "
+                        "get it again, or choose another list"
                     )
             raise DataError(
-                f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; give a list for this data set and split"
+                f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; "
+                "give a list for this data set and split"
             )
         fits = [i for i in same if m.clips[i].label == label]
         if not fits:
             raise DataError(
-                f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says {m.clips[same[0]].label} "
+                f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says "
+                f"{m.clips[same[0]].label} "
                 f"({m.classes[m.clips[same[0]].label]!r}); numbers count from 0 in the data set's order of classes"
             )
         if times is not None:
@@ -331,12 +347,14 @@ class _Names:
             ]  # a segment that the data set has twice is one clip
             if not fits:
                 raise DataError(
-                    f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} seconds; "
+                    f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} "
+                    "seconds; "
                     "give a list for this release of the data set"
                 )
         if len(fits) > 1:
             raise DataError(
-                f"{where}: {listed} could be {len(fits)} clips ({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
+                f"{where}: {listed} could be {len(fits)} clips "
+                f"({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
                 "give the path below the data root, or for parts of videos a list that this program saved"
             )
         return fits[0]

@@ -25,12 +25,12 @@ _LIST = re.compile(r"([^.].*)_test_split([123])\.txt")
 
 def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
     """Split "train", "val" (marked 2, the official test videos) or "all" (every listed video, those marked 0 too, as BIKE's
-    zero-shot evaluation takes them). Classes are the names of the lists in alphabetical order, underscores read as spaces;
-    videos come class by class, in the order of the lists.
+    zero-shot evaluation takes them). Classes are the names of the lists in alphabetical order, underscores read as
+    spaces; videos come class by class, in the order of the lists.
 
-    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a class without the list
-    of a fold that others have, a mark other than 0, 1, 2, a name that leaves the class's folder, a video listed twice; and
-    where none of the listed videos is on disk.
+    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a class without
+    the list of a fold that others have, a mark other than 0, 1, 2, a name that leaves the class's folder, a video
+    listed twice; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -60,7 +60,8 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
             missing.append(join(home, relative))
     if not clips and not missing:
         raise DataError(
-            f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); download them again"
+            f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); "
+            "download them again"
         )
     if not clips:
         raise DataError(
@@ -87,7 +88,8 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
             break
     else:
         raise DataError(
-            f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or in the folder "
+            f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or "
+            "in the folder "
             "itself; `sfar data layout hmdb51` prints the whole tree"
         )
     have = {(m[1], int(m[2])) for m in matches}
@@ -97,7 +99,8 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
         lacking = [f"{name}_test_split{f}.txt" for name in classes if (name, f) not in have]
         if lacking:
             raise DataError(
-                f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but other lists of "
+                f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but "
+                "other lists of "
                 f"{'the class' if len(lacking) == 1 else 'these classes'}; unpack all of test_train_splits.rar"
             )
     return folder, classes

@@ -3,7 +3,8 @@
 root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
 root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
 root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
-root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's place
+root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's
+place
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class _Row:
 def read_kinetics(root: str | Path, split: str) -> Manifest:
     """The "train" or "val" split under ``root``. Classes are the labels of the TRAIN list in alphabetical order.
 
-    Videos are looked up flat first, then in class folders, then as folders of frames; a file in CVDF's replacement folder goes
-    before all of them, as in its arrange_by_classes.py, because the first copy is broken. Missing ones are reported and not fatal:
-    Kinetics loses videos year by year. ``unused`` are videos of the split's folder, not of the replacements, which serve all splits.
+    Videos are looked up flat first, then in class folders, then as folders of frames; a file in CVDF's replacement
+    folder goes before all of them, as in its arrange_by_classes.py, because the first copy is broken. Missing ones are
+    reported and not fatal: Kinetics loses videos year by year. ``unused`` are videos of the split's folder, not of the
+    replacements, which serve all splits.
 
     Raises DataError naming the file, row and column: no root, no list, a missing column, a bad number, a row of another
     split, the same video twice, a val label that train does not have, none of the listed videos on disk. ConfigError

@@ -27,7 +27,8 @@ class Expected:
 class Layout:
     """One data set. ``reader(root, split, fold)``; ``folds`` is empty where there is one split only; ``tree`` and ``had`` are for print.
 
-    ``counts``: (split,) or, where there are folds, (split, fold) -> what its list and a complete copy have, the main number first.
+    ``counts``: (split,) or, where there are folds, (split, fold) -> what its list and a complete copy have, the main
+    number first.
     """
 
     title: str
@@ -192,7 +193,8 @@ def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
     found = layout(name)
     if not found.folds and fold != 1:
         raise ConfigError(
-            f"{found.title} has one split only: fold {fold!r} is for {', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
+            f"{found.title} has one split only: fold {fold!r} is for "
+            f"{', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
         )
     return found.reader(root, split, fold)
 
@@ -206,7 +208,8 @@ def expected(name: str, split: str, fold: int = 1) -> tuple[Expected, ...]:
 def count(manifest: Manifest, unit: str = "") -> int:
     """What a copy has of ``unit``; without one, of the unit of the split's main number.
 
-    The list is counted whole, with what is missing on disk and with what no clip is made of; Charades' csv is read again for it.
+    The list is counted whole, with what is missing on disk and with what no clip is made of; Charades' csv is read
+    again for it.
     """
     if not unit:
         main = expected(manifest.name, manifest.split)

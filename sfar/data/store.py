@@ -109,7 +109,8 @@ def _part(clip: Clip, frames: int, fps: float) -> tuple[int, int]:
     first = int(clip.start * fps + ROUNDING)
     if first >= frames:
         raise VideoError(
-            f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} s); check the list and the file"
+            f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} "
+            "s); check the list and the file"
         )
     return first, max(
         1, min(frames, int((clip.end if clip.end is not None else frames / fps) * fps + ROUNDING)) - first
@@ -166,7 +167,8 @@ def check_bad(clips: VideoClips, max_share: float, found_later: Iterable[int] = 
     if lost > max_share * total or len(clips) == len(later):
         first = [*clips.bad.values(), *(f"{p}: not on disk" for p in m.missing)][:5]
         raise DataError(
-            f"{m.root}: {lost} of {total} {m.split} videos cannot be used ({lost / max(1, total):.1%}; data.max_bad_share allows "
+            f"{m.root}: {lost} of {total} {m.split} videos cannot be used ({lost / max(1, total):.1%}; "
+            "data.max_bad_share allows "
             f"{max_share:.1%}). Get them again, or raise data.max_bad_share. The first: " + "; ".join(first)
         )
     usable = {k for i, k in enumerate(clips.labels) if i not in later}

@@ -37,12 +37,13 @@ class _Row:
 def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
     """Split "train", "val" (the official test list) or "all" (both: all videos, as BIKE's zero-shot evaluation takes them).
 
-    Classes are in the order of classInd.txt, CamelCase turned to words (``labels.words``). Capital letters of folders and files
-    do not matter: the class is HandstandPushups, its videos are called v_HandStandPushups_*, and copies differ.
+    Classes are in the order of classInd.txt, CamelCase turned to words (``labels.words``). Capital letters of folders
+    and files do not matter: the class is HandstandPushups, its videos are called v_HandStandPushups_*, and copies
+    differ.
 
-    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a bad class index, a class
-    that it does not have, a number that is not the class's, a path that leaves the root, a video listed twice or in both
-    lists; and where none of the listed videos is on disk.
+    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a bad class
+    index, a class that it does not have, a number that is not the class's, a path that leaves the root, a video listed
+    twice or in both lists; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -61,7 +62,8 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
     test = _read_list(find_list(root, LISTS, (f"testlist0{fold}.txt",), "ucf101"), number, False)
     for key in train.keys() & test.keys():
         raise DataError(
-            f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); take both lists from the same release"
+            f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); "
+            "take both lists from the same release"
         )
     rows = {"train": train, "val": test, "all": train | test}[split]
 
@@ -97,7 +99,8 @@ def _class_names(path: Path) -> list[str]:
         first, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if not (first.isascii() and first.isdigit() and name) or "/" in inside(f"{path} line {line}", name):
             raise DataError(
-                f'{path} line {line}: {text!r} is not a number and a class name; expected for instance "1 ApplyEyeMakeup"'
+                f"{path} line {line}: {text!r} is not a number and a class name; "
+                'expected for instance "1 ApplyEyeMakeup"'
             )
         if int(first) in names or words(name) in seen:
             raise DataError(
@@ -132,7 +135,8 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
             raise DataError(f'{where}: {text!r} has no class number; expected "{relative} {label + 1}"')
         if last and int(last) != label + 1:
             raise DataError(
-                f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; take all lists from the same release"
+                f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; "
+                "take all lists from the same release"
             )
         row = _Row(label, relative, where)
         if row.key in rows:

@@ -1,7 +1,8 @@
 """Frames of a video, by index: of a file, or of a folder of extracted pictures. The one place of the repository that touches decord.
 
-PyAV reads unless decord is asked for. On 671 randomly damaged files decord 0.6.0 returned another frame without an error
-65 times and PyAV, made strict as below, never; for 8 frames of a clip it takes about as long (0.3 to 1.05 of decord's time).
+PyAV reads unless decord is asked for. On 671 randomly damaged files decord 0.6.0 returned another frame without an
+error 65 times and PyAV, made strict as below, never; for 8 frames of a clip it takes about as long (0.3 to 1.05 of
+decord's time).
 
 Strict means: the container's packets are walked once (a few milliseconds), and a file that promises more than it holds
 is refused there. FFmpeg stops at the first damage it notices ("explode"), frames it marks as damaged or has filled in
@@ -9,8 +10,8 @@ are refused, and every frame must carry the time stamp that the packets gave it,
 frame that cannot be had is an error and never another frame.
 
 Not seen by either decoder: damage inside the data of a picture that still reads as a picture. H.264 and MPEG-4 notice
-most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early. Matroska stores no number of frames:
-where packets are gone without a trace, the frames are those that are left.
+most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early. Matroska stores no number of
+frames: where packets are gone without a trace, the frames are those that are left.
 """
 
 from __future__ import annotations
@@ -94,9 +95,9 @@ def read_frames(
     The backends agree to the frame: as stored, to within 2 grey levels (FFmpeg's versions may round differently);
     scaled, to within 1.5 on average, with up to 16 in single pixels along sharp edges of colour.
 
-    "auto" is PyAV: decord returned other frames than asked for on one in ten damaged files, without an error, and is not
-    quicker. "decord" is decord where its numbers and its rows are right and its length is that of the packets' walk,
-    otherwise PyAV. Pictures of a folder are read with Pillow, whatever the backend.
+    "auto" is PyAV: decord returned other frames than asked for on one in ten damaged files, without an error, and is
+    not quicker. "decord" is decord where its numbers and its rows are right and its length is that of the packets'
+    walk, otherwise PyAV. Pictures of a folder are read with Pillow, whatever the backend.
 
     Raises VideoError (see ``probe``; index out of range; a frame that is damaged, missing or of another size than the
     first), ConfigError (backend, short_side).
@@ -380,7 +381,8 @@ def _picture(folder: str | os.PathLike, index: _Index, k: int, size: tuple[int, 
         stored, expected = picture.size, (index.info.width, index.info.height)
         if stored != expected:
             raise VideoError(
-                f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame of its folder "
+                f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame "
+                "of its folder "
                 f"is {expected[0]} x {expected[1]}; extract the frames again"
             )
         rgb = picture.convert("RGB")
@@ -437,7 +439,8 @@ def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], 
                     k, frame = next(numbered, (-1, None))
                     if frame is None:
                         raise VideoError(
-                            f"{path}: decoding ends before frame {number} of {index.info.frames}; download or copy the file again"
+                            f"{path}: decoding ends before frame {number} of {index.info.frames}; "
+                            "download or copy the file again"
                         )
                     _check_frame(path, index, k, frame, stored)
                 rgb = frame.to_ndarray(
@@ -446,7 +449,8 @@ def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], 
                 frames[place] = np.rot90(rgb, index.rotation // 90) if index.rotation else rgb
             if k == index.info.frames - 1 and next(numbered, None) is not None:
                 raise VideoError(
-                    f"{path}: decoding gives more than the {k + 1} frames that the container holds; download or copy the file again"
+                    f"{path}: decoding gives more than the {k + 1} frames that the container holds; "
+                    "download or copy the file again"
                 )
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
@@ -460,10 +464,12 @@ def _check_frame(path: str | os.PathLike, index: _Index, k: int, frame: av.Video
         raise VideoError(f"{path}: frame {k} is damaged; download or copy the file again")
     if index.pts is not None and frame.pts != index.pts[k]:
         raise VideoError(
-            f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); download or copy the file again"
+            f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); "
+            "download or copy the file again"
         )
     if (frame.width, frame.height) != size:
         raise VideoError(
-            f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; the file is damaged or "
+            f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; "
+            "the file is damaged or "
             "changes its size: encode it anew"
         )

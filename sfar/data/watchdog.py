@@ -55,8 +55,8 @@ class Watchdog:
 
         ``seconds``: the deadline of this call, where it is not the usual one.
 
-        Raises VideoError naming ``path`` (no answer in time; the helper died), ConfigError (the helper cannot start), and
-        whatever ``function`` raises, with the same text.
+        Raises VideoError naming ``path`` (no answer in time; the helper died), ConfigError (the helper cannot start),
+        and whatever ``function`` raises, with the same text.
         """
         seconds = self.seconds if seconds is None else seconds
         with self._lock:
@@ -68,7 +68,8 @@ class Watchdog:
             except _Late:
                 self._end()
                 raise VideoError(
-                    f"{path}: reading it took longer than {seconds:g} s: damaged? Play it, encode it anew, or leave it out of the list"
+                    f"{path}: reading it took longer than {seconds:g} s: "
+                    "damaged? Play it, encode it anew, or leave it out of the list"
                 ) from None
             except (EOFError, OSError):
                 how = self._end()
@@ -99,7 +100,8 @@ class Watchdog:
                 _receive(self._helper.stdout)
         except (_Late, EOFError, OSError):
             raise ConfigError(
-                f"the process that reads videos did not start ({self._end()}); run {sys.executable} -c 'import av, sfar' to see why"
+                f"the process that reads videos did not start ({self._end()}); "
+                f"run {sys.executable} -c 'import av, sfar' to see why"
             ) from None
 
     def _ask(self, job: tuple, seconds: float) -> Any:
@@ -239,7 +241,8 @@ def _serve() -> None:
         except MemoryError:
             answer = _Failure(
                 VideoError(
-                    f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"
+                    f"{path}: there is not enough memory to read it; read fewer frames or scale them down with "
+                    "short_side"
                 )
             )
         except Exception as error:

@@ -68,11 +68,13 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
     for key in sorted(set(mine) | set(about["model"])):
         if mine.get(key) != about["model"].get(key):
             raise ConfigError(
-                f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says {mine.get(key)!r}"
+                f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says "
+                f"{mine.get(key)!r}"
             )
     if about["classes"] != list(classes):
         raise ConfigError(
-            f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number"
+            f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same "
+            "number"
         )
     own, state = trained_state(model), load_file(path)
     check_tensors(path, own, state)

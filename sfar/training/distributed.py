@@ -1,7 +1,7 @@
 """One job on several processes, started by torchrun: DistributedDataParallel over nccl (a GPU each) or gloo (CPUs).
 
-Every process holds the whole model and a share of each batch. What the contrast of Eq. 12 needs of the others are logits: a row of
-C numbers for each video, in which its features and all texts have met already.
+Every process holds the whole model and a share of each batch. What the contrast of Eq. 12 needs of the others are
+logits: a row of C numbers for each video, in which its features and all texts have met already.
 """
 
 from __future__ import annotations
@@ -106,12 +106,14 @@ def joined() -> Iterator[World]:
     missing = [v for v in _VARIABLES if not os.environ.get(v)]
     if missing:
         raise ConfigError(
-            f"WORLD_SIZE is set, {', '.join(missing)} not: start several processes with `torchrun --nproc-per-node N -m sfar ...`"
+            f"WORLD_SIZE is set, {', '.join(missing)} not: start several processes with `torchrun --nproc-per-node N "
+            "-m sfar ...`"
         )
     local, cuda = int(os.environ["LOCAL_RANK"]), torch.cuda.is_available()
     if cuda and local >= torch.cuda.device_count():
         raise ConfigError(
-            f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}; start no more processes (torchrun --nproc-per-node)"
+            f"process {local} of this machine has no GPU: it has {torch.cuda.device_count()}; "
+            "start no more processes (torchrun --nproc-per-node)"
         )
     if cuda:
         torch.cuda.set_device(local)
@@ -129,7 +131,8 @@ def joined() -> Iterator[World]:
     except Exception as e:
         if lost(e):
             world.say_once(
-                "another process of this job is gone; what ended it is in the report of torchrun. The same command goes on from the last kept state"
+                "another process of this job is gone; what ended it is in the report of torchrun. "
+                "The same command goes on from the last kept state"
             )
         raise
     else:

@@ -22,8 +22,8 @@ VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
 @dataclass
 class Scores:
     """What a model says of each video that could be read: class probabilities [V, C], labels [V], numbers of the clips [V], and for the single
-    view the sampled frame indices [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none,
-    and for videos of many labels)."""
+    view the sampled frame indices [V, L] with coarse and fine importance of the true class [V, L] (None where the
+    method has none, and for videos of many labels)."""
 
     probabilities: np.ndarray
     labels: np.ndarray
@@ -82,10 +82,11 @@ def score(
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
     BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
-    order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than ``max_bad_share`` of
-    them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single view), in place of the videos. ``workers``:
-    processes that read videos; the result does not depend on them. ``dtype``: of the visual tower under autocast, None: single precision.
-    ``world``: processes that share the batches, each of which is what it would be with one process; all get the whole result.
+    order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than
+    ``max_bad_share`` of them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single
+    view), in place of the videos. ``workers``: processes that read videos; the result does not depend on them.
+    ``dtype``: of the visual tower under autocast, None: single precision. ``world``: processes that share the batches,
+    each of which is what it would be with one process; all get the whole result.
     """
     model.eval()
     device = next(model.parameters()).device

@@ -54,8 +54,9 @@ def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) ->
 def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, training: bool) -> Tensor:
     """Projected frame embeddings, not normalised: [train.frozen_draws, clips, L, d] for training, [clips, L, d] of the single view else.
 
-    The augmented versions do not depend on a run's seed: all runs of a sweep share them. Raises ``VideoError`` for a video that cannot
-    be decoded (small sets are decoded before, their bad videos left out), ``ConfigError`` for a tower without weights.
+    The augmented versions do not depend on a run's seed: all runs of a sweep share them. Raises ``VideoError`` for a
+    video that cannot be decoded (small sets are decoded before, their bad videos left out), ``ConfigError`` for a tower
+    without weights.
     """
     t, d = profile.train, profile.data
     if profile.model.clip != STORYBOARD and not profile.model.pretrained:

@@ -1,8 +1,9 @@
 """Mean average precision of multi-label videos (Charades), in the variants that published code computes.
 
-One average precision, without interpolation: AP_k = sum over the positives of the precision at their place / number of positives,
-videos by descending score (the official ``Charades_v1_classify.m``, torchnet ``APMeter``). The variants differ in which classes
-and videos count. On the whole Charades test set every class has positives and all variants but "bike" give the same number.
+One average precision, without interpolation: AP_k = sum over the positives of the precision at their place / number of
+positives, videos by descending score (the official ``Charades_v1_classify.m``, torchnet ``APMeter``). The variants
+differ in which classes and videos count. On the whole Charades test set every class has positives and all variants but
+"bike" give the same number.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     scores, positive = np.asarray(scores), np.asarray(positive)
     if scores.ndim != 1 or positive.ndim != 1:
         raise ConfigError(
-            f"average precision: expected scores [V] and positives [V] of one class, got shapes {scores.shape} and {positive.shape}"
+            f"average precision: expected scores [V] and positives [V] of one class, got shapes {scores.shape} and "
+            f"{positive.shape}"
         )
     return float(per_class(scores[:, None], positive[:, None])[0])
 
@@ -36,7 +38,8 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 def per_class(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Average precision of each class, [C] in [0, 1], NaN for a class without positives: ``scores`` [V, C], ``positive`` [V, C] of 0/1.
 
-    Raises ``ConfigError`` for other shapes, no videos or no classes, scores that are not finite numbers, positives other than 0 and 1.
+    Raises ``ConfigError`` for other shapes, no videos or no classes, scores that are not finite numbers, positives
+    other than 0 and 1.
     """
     scores, positive = _checked(scores, positive)
     hits, sums = positive.sum(0), _precision_sums(scores, positive)
@@ -46,10 +49,11 @@ def per_class(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official", batch: int = 0) -> float:
     """Mean average precision in percent by one of ``VARIANTS``: ``scores`` [V, C], ``positive`` [V, C] of 0/1.
 
-    ``batch``: videos per batch, of "bike" alone, whose value depends on it and on the order of the videos. That variant adds each
-    batch's cumulative mAP to an average weighted by the batch's size, so early batches, in which most classes have no positive yet
-    and count 0, pull it down. Raises ``ConfigError`` as ``per_class`` and for an unknown variant or a batch that does not fit it;
-    ``DataError`` for "official" when classes have no positives, for the others when none has.
+    ``batch``: videos per batch, of "bike" alone, whose value depends on it and on the order of the videos. That variant
+    adds each batch's cumulative mAP to an average weighted by the batch's size, so early batches, in which most classes
+    have no positive yet and count 0, pull it down. Raises ``ConfigError`` as ``per_class`` and for an unknown variant
+    or a batch that does not fit it; ``DataError`` for "official" when classes have no positives, for the others when
+    none has.
     """
     if variant not in VARIANTS:
         raise ConfigError(
@@ -72,14 +76,17 @@ def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official",
     empty = np.flatnonzero(~positive.any(0))
     if len(empty) == positive.shape[1]:
         raise DataError(
-            f"mean average precision: none of the {len(positive)} videos has any label of the {positive.shape[1]} classes; check the labels"
+            f"mean average precision: none of the {len(positive)} videos has any label of the {positive.shape[1]} "
+            "classes; check the labels"
         )
     if variant == "bike":
         return 100.0 * _running(scores, positive, int(batch))
     if variant == "official" and len(empty):
         raise DataError(
-            f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive video (the first, from 0: "
-            f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; evaluate on the whole test set, or choose variant 'present'"
+            f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive "
+            "video (the first, from 0: "
+            f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; "
+            "evaluate on the whole test set, or choose variant 'present'"
         )
     if variant == "labelled":
         kept = positive.any(1)
@@ -91,18 +98,21 @@ def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.n
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive)
     if scores.ndim != 2 or scores.shape != positive.shape or not scores.size:
         raise ConfigError(
-            f"average precision: expected scores and positives of one shape [videos, classes] with at least one of each, "
+            "average precision: expected scores and positives of one shape [videos, classes] with at least one of "
+            "each, "
             f"got {scores.shape} and {positive.shape}"
         )
     if not np.isfinite(scores).all():
         video, k = np.argwhere(~np.isfinite(scores))[0]
         raise ConfigError(
-            f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is {scores[video, k]} of video {video}, class {k} "
+            f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is "
+            f"{scores[video, k]} of video {video}, class {k} "
             "(from 0); check the model, or leave such videos out"
         )
     if not np.isin(positive, (0, 1)).all():
         raise ConfigError(
-            f"average precision: positives are 0 or 1 (or False and True), got {positive[~np.isin(positive, (0, 1))][0]!r}"
+            "average precision: positives are 0 or 1 (or False and True), got "
+            f"{positive[~np.isin(positive, (0, 1))][0]!r}"
         )
     return scores, positive.astype(bool)
 

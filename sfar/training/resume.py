@@ -1,7 +1,8 @@
 """The state of a training on its way: written whole or not at all, the last two kept, gone on from to the same weights to the bit.
 
-A state is a folder ``step-NNNNNNNN`` of two files: ``tensors.safetensors`` (what is trained, AdamW's moments, states of the random number generators)
-and ``state.json`` (place in the schedule and in the order of clips, sums, rates, loss scale, what the training is, checksum of the tensors).
+A state is a folder ``step-NNNNNNNN`` of two files: ``tensors.safetensors`` (what is trained, AdamW's moments, states of
+the random number generators) and ``state.json`` (place in the schedule and in the order of clips, sums, rates, loss
+scale, what the training is, checksum of the tensors).
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Stopped(SfarError):
 class Keeper:
     """Keeps the state of one training in ``folder``: every ``every`` seconds, and when a signal asks to stop.
 
-    ``about``: what the training follows from (JSON types); a state of another one is refused. ``world``: process 0 writes, all read.
+    ``about``: what the training follows from (JSON types); a state of another one is refused. ``world``: process 0
+    writes, all read.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any], every: float = 600.0, world: Alone = Alone()):
@@ -72,7 +74,8 @@ class Keeper:
         """Raise ``Stopped``, after ``save``."""
         asked = max(self.world.objects(self._signal))
         raise Stopped(
-            f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; the state is kept in {self.folder}: "
+            f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; "
+            f"the state is kept in {self.folder}: "
             "the same command goes on from there",
             128 + asked,
         )
@@ -104,7 +107,8 @@ class Keeper:
     ) -> Progress | None:
         """Put the newest whole state back into all three and the random number generators; None if there is none.
 
-        Raises ``ConfigError`` for a state of another training (naming the first difference), and where all there are are damaged.
+        Raises ``ConfigError`` for a state of another training (naming the first difference), and where all there are
+        are damaged.
         """
         found = self._newest()
         self.world.objects(None)  # nobody removes or writes one while another still reads
@@ -188,7 +192,8 @@ class Keeper:
         a, b = _flat(state["about"]), _flat(self.about)
         first = next((k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)), "?")
         raise ConfigError(
-            f"{self.folder} keeps the state of another training ({first}: {str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
+            f"{self.folder} keeps the state of another training ({first}: "
+            f"{str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
             "or start over with --restart"
         )
 

@@ -34,8 +34,9 @@ def seed_everything(seed: int) -> None:
 class TrainingClips(Dataset):
     """Augmented training clips: item i -> (float32 [L, 3, size, size], label).
 
-    What is drawn depends on (seed, epoch, i) alone: not on the order, the worker or their number. ``repeats``: the list so many
-    times in one epoch (few-shot, BIKE train.py). A clip that turns out damaged gives its number and the reason, and no frames.
+    What is drawn depends on (seed, epoch, i) alone: not on the order, the worker or their number. ``repeats``: the list
+    so many times in one epoch (few-shot, BIKE train.py). A clip that turns out damaged gives its number and the reason,
+    and no frames.
     """
 
     def __init__(self, clips: VideoClips, profile: Profile, seed: int, repeats: int = 1):
@@ -145,8 +146,9 @@ def _backward(
 ) -> tuple[Tensor, dict[str, float]]:
     """Gradients of the loss over the videos of all processes, of which ``x`` are this one's; returns loss and parts.
 
-    With few clips at a time (``micro``, 0: all): logits of all first, without keeping anything; the loss gives the gradient at every
-    logit; then each part passes through once more and takes its own (the cached gradients of contrastive learning). The contrast of Eq. 12 stays that of all videos.
+    With few clips at a time (``micro``, 0: all): logits of all first, without keeping anything; the loss gives the
+    gradient at every logit; then each part passes through once more and takes its own (the cached gradients of
+    contrastive learning). The contrast of Eq. 12 stays that of all videos.
     """
     own = counts[world.rank]  # 0: x stands in for nothing, so that this process takes part in what all do together
     parts = x.split(micro) if micro else (x,)
@@ -181,13 +183,15 @@ def train(
 ) -> History:
     """Train ``model`` in place on ``clips``; ``on_step(step, steps, loss)`` is called after each.
 
-    ``repeats``: passes through the list in one epoch. ``embedded`` [draws, clips, L, d]: frame embeddings of a frozen tower, in place of
-    the videos. A video that cannot be decoded is left out of its batch and named in ``clips.bad``; too many of them raise ``DataError``.
-    ``world``: the processes that share each batch (``distributed.World``); numbers do not depend on how many, but for the order of sums.
-    ``keeper`` (``resume.Keeper``): where the state is kept on the way; a training that was interrupted goes on from there, to the same weights.
+    ``repeats``: passes through the list in one epoch. ``embedded`` [draws, clips, L, d]: frame embeddings of a frozen
+    tower, in place of the videos. A video that cannot be decoded is left out of its batch and named in ``clips.bad``;
+    too many of them raise ``DataError``. ``world``: the processes that share each batch (``distributed.World``);
+    numbers do not depend on how many, but for the order of sums. ``keeper`` (``resume.Keeper``): where the state is
+    kept on the way; a training that was interrupted goes on from there, to the same weights.
 
     AdamW with two learning-rate groups, warm-up and cosine on the fractional epoch, the last incomplete batch dropped
-    (BIKE train.py). Raises ``SfarError`` when the loss is not finite, naming the batch; ``ConfigError`` for more processes than clips in a batch.
+    (BIKE train.py). Raises ``SfarError`` when the loss is not finite, naming the batch; ``ConfigError`` for more
+    processes than clips in a batch.
     """
     t, start = profile.train, time.perf_counter()
     device = next(model.parameters()).device
@@ -209,7 +213,8 @@ def train(
     batch = min(t.batch, len(data))
     if batch < world.size:
         raise ConfigError(
-            f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; start fewer, or raise train.batch"
+            f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; "
+            "start fewer, or raise train.batch"
         )
     most = -(-batch // world.size)  # clips of a process in a batch
     micro = t.micro_batch if t.micro_batch < most else 0  # one decision for all processes: they meet in the same order
@@ -280,7 +285,8 @@ def _batch(clips: VideoClips, rows: np.ndarray, wrong: list[int], at: Progress, 
     good = [k for k in (int(i) % len(clips) for i in rows) if str(k) not in at.bad]
     named = [clips.paths[good[i]] for i in wrong if i < len(good)] or [clips.paths[k] for k in good]
     return (
-        f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; {'logits that are not finite: ' if wrong else 'its videos: '}"
+        f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; "
+        f"{'logits that are not finite: ' if wrong else 'its videos: '}"
         + ", ".join(named[:8])
         + (f" and {len(named) - 8} others" if len(named) > 8 else "")
     )

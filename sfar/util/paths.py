@@ -65,7 +65,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         os.replace(temporary, path)
     except OSError as e:
         raise SfarError(
-            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights"
+            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; "
+            "free some space or check the folder's rights"
         ) from e
     finally:
         if temporary and os.path.exists(temporary):
@@ -75,8 +76,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> None:
     """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
 
-    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it may be in use.
-    Raises ``SfarError`` when the disk refuses.
+    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it
+    may be in use. Raises ``SfarError`` when the disk refuses.
     """
     temporary = None
     try:
@@ -93,7 +94,8 @@ def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> 
         if mark and (final / mark).is_file():
             return
         raise SfarError(
-            f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights"
+            f"cannot write {final}: {e.strerror or e}. Nothing was left there; "
+            "free some space or check the folder's rights"
         ) from e
     finally:
         if temporary and temporary.exists():

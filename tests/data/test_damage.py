@@ -1,9 +1,9 @@
 """Damaged videos, by the hundred: an error naming the file within a bounded time, or the frames asked for; never a hang, a crash or another frame.
 
-Every frame shows its own number as 24 bright and dark squares, far from the squares of all others. A decoder cannot notice damage that
-still reads as a picture (see ``sfar.data.video``): a frame that is returned may have spots or be all noise. What it may not be is one of
-the other frames. decord does give other frames (there too), so of it is asked that it ends, with an error that names the file or with
-as many frames as were asked for.
+Every frame shows its own number as 24 bright and dark squares, far from the squares of all others. A decoder cannot
+notice damage that still reads as a picture (see ``sfar.data.video``): a frame that is returned may have spots or be all
+noise. What it may not be is one of the other frames. decord does give other frames (there too), so of it is asked that
+it ends, with an error that names the file or with as many frames as were asked for.
 """
 
 import functools
@@ -150,7 +150,8 @@ def read(path, wanted, backend):
 def held(path):
     """The numbers of the frames that a damaged file still holds.
 
-    Matroska keeps no count: where packets are gone without a trace, its frames are those that are left, and their times say which.
+    Matroska keeps no count: where packets are gone without a trace, its frames are those that are left, and their times
+    say which.
     """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]

@@ -509,7 +509,8 @@ def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
         ("../x.avi 0", r"line 3: '\.\./x\.avi' is not a path"),
         (
             "{other} 0",
-            "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; every class needs the same number",
+            "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; "
+            "every class needs the same number",
         ),
     ],
 )

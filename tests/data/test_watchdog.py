@@ -411,7 +411,8 @@ def test_the_helper_ends_with_its_parent(end):
 def test_ctrl_c_on_the_terminal_meets_the_caller_alone():
     """It goes to the whole group of processes: the helper neither ends nor prints."""
     parent = program(
-        "print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    print(guarded(echo, 'again')[0], flush=True)"
+        "print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    "
+        "print(guarded(echo, 'again')[0], flush=True)"
     )
     pid = int(parent.stdout.readline())
     time.sleep(0.3)
