@@ -26,17 +26,18 @@ _FIELDS = {"dataset": str, "split": str, "shots": int, "seed": int, "classes": l
 
 
 def choose(manifest: Manifest, shots: int, seed: int = 0) -> Manifest:
-    """``shots`` clips of every class of a training manifest: those with the smallest SHA-256 of "seed, line feed, path" (UTF-8, NFC).
+    """``shots`` clips of every class of a training manifest.
 
-    Of parts of videos start and end in seconds follow, a line each, as Python prints the float; a class takes at most
-    one part of a video, so its clips are of different videos. The clips keep the manifest's order; ``missing`` and
-    ``unused`` are empty.
+    Those with the smallest SHA-256 of "seed, line feed, path" (UTF-8, NFC). Of parts of videos start and end in seconds
+    follow, a line each, as Python prints the float; a class takes at most one part of a video, so its clips are of
+    different videos. The clips keep the manifest's order; ``missing`` and ``unused`` are empty.
 
     Raises ``DataError`` for a class with fewer than ``shots`` videos (named, with the number found) and for clips
     without one single class; ``ConfigError`` for a manifest that is not of a training split, ``shots`` below 1, a
     negative seed.
     """
-    _whole("shots", shots, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("seed", seed, 0)
     return _subset(manifest, _draw(manifest, shots, str(seed)))
 
 
@@ -47,20 +48,29 @@ def union(manifest: Manifest, shots: int, draws: int, seed: int = 0) -> Manifest
     class. The first draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and
     ``ConfigError`` for ``draws`` below 1.
     """
-    _whole("shots", shots, 1), _whole("draws", draws, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("draws", draws, 1)
+    _whole("seed", seed, 0)
     return _subset(
         manifest, set().union(*(_draw(manifest, shots, f"{seed}.{d}" if d else str(seed)) for d in range(draws)))
     )
 
 
 def repeats(full: int, chosen: int) -> int:
-    """How often BIKE's train.py repeats a list of ``chosen`` clips so that an epoch is about as long as with all ``full``: floor of the ratio, at least 1."""
-    _whole("chosen clips", chosen, 1), _whole("clips of the full list", full, 0)
+    """How often BIKE's train.py repeats a list of ``chosen`` clips: floor of ``full`` / ``chosen``, at least 1.
+
+    An epoch is then about as long as with all ``full`` clips. Raises ``ConfigError`` for numbers that cannot be.
+    """
+    _whole("chosen clips", chosen, 1)
+    _whole("clips of the full list", full, 0)
     return max(1, full // chosen)
 
 
 def content(manifest: Manifest) -> list[list[Any]]:
-    """What identifies the clips, in order, for the key of a cache: [path, label], of parts [path, label, start, end], and the labels of multi-label videos."""
+    """What identifies the clips, in order, for the key of a cache.
+
+    [path, label], of parts [path, label, start, end]; of multi-label videos their labels behind that.
+    """
     return [
         [c.path, c.label, *((c.start, c.end) if _part(c) else ()), *((list(c.labels),) if manifest.multi_label else ())]
         for c in manifest.clips
@@ -68,7 +78,10 @@ def content(manifest: Manifest) -> list[list[Any]]:
 
 
 def shots_of(manifest: Manifest) -> int:
-    """K of a few-shot manifest: the number of clips of each class. Raises ``DataError`` naming two classes where it is not the same for all."""
+    """K of a few-shot manifest: the number of clips of each class.
+
+    Raises ``DataError`` naming two classes where it is not the same for all.
+    """
     count = [0] * len(manifest.classes)
     for clip in manifest.clips:
         count[_label(manifest, clip)] += 1
@@ -84,13 +97,15 @@ def shots_of(manifest: Manifest) -> int:
 
 
 def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
-    """Write the chosen ``manifest`` as JSON, whole or not at all: data set, split, shots, seed, class names, clips by class, SHA-256.
+    """Write the chosen ``manifest`` as JSON, whole or not at all.
 
-    A clip is its path, a part [path, start, end]. The hash is over all other fields as JSON with sorted keys, without
-    spaces, in UTF-8. Raises ``DataError`` where the manifest does not have ``shots`` clips of every class,
-    ``SfarError`` when it cannot be written.
+    It has data set, split, shots, seed, class names, clips by class and SHA-256. A clip is its path, a part [path,
+    start, end]. The hash is over all other fields as JSON with sorted keys, without spaces, in UTF-8. Raises
+    ``DataError`` where the manifest does not have ``shots`` clips of every class, ``SfarError`` when it cannot be
+    written.
     """
-    _whole("shots", shots, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("seed", seed, 0)
     if (found := shots_of(manifest)) != shots:
         raise DataError(
             f"{path}: the list to be written has {found} clips per class, not {shots}; "
@@ -113,9 +128,9 @@ def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
 
 
 def load_list(path: str | Path, manifest: Manifest) -> Manifest:
-    """The clips of a training ``manifest`` that a few-shot list names, in the manifest's order; ``shots_of`` gives its K.
+    """The clips of a training ``manifest`` that a few-shot list names, in the manifest's order.
 
-    The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's
+    ``shots_of`` gives its K. The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's
     ``datasets_splits/*/train1_few_shot_K.txt``: a video and its class per line, the class as a number from 0 in the
     order of the manifest's classes or as a name (upper case, spaces and underscores do not matter). Line ends of any
     system. A path that the manifest does not have is looked up by file name, then by file name without ending, for
@@ -176,8 +191,7 @@ def _draw(manifest: Manifest, shots: int, seed: str) -> set[int]:
             )
             raise DataError(
                 f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of "
-                f"{manifest.name}, {shots} shots need {shots}{lost} "
-                "or ask for fewer shots (data.shots)"
+                f"{manifest.name}, {shots} shots need {shots}{lost} or ask for fewer shots (data.shots)"
             )
         out.update(list(videos.values())[:shots])
     return out
@@ -267,7 +281,10 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
 
 
 def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, str, int, tuple | None]]:
-    """(where, path, label, None) of every line "path label". HMDB-51 has names that begin with "#": there are no comments."""
+    """(where, path, label, None) of every line "path label".
+
+    HMDB-51 has names that begin with "#": there are no comments.
+    """
     numbers = {_folded(name): k for k, name in enumerate(manifest.classes)}
     out = []
     for n, line in enumerate(text.split("\n"), 1):
@@ -308,16 +325,21 @@ class _Names:
         for i, clip in enumerate(manifest.clips):
             pure = PurePosixPath(clip.path)
             keys = clip.path, pure.name, pure.stem if _part(clip) else clip.video_id  # a part's id names the part
-            for table, key in zip(self.tables, keys):
+            for table, key in zip(self.tables, keys, strict=True):
                 table[unicodedata.normalize("NFC", key)].append(i)
 
     def find(self, where: str, listed: str, label: int, times: tuple | None) -> int:
-        """Index of the one clip of this path, class and (``times``, of parts) start and end. Raises ``DataError`` beginning with ``where``."""
+        """Index of the one clip of this path, class and (``times``, of parts) start and end.
+
+        Raises ``DataError``, which begins with ``where``.
+        """
         m, pure = self.manifest, PurePosixPath(unicodedata.normalize("NFC", listed))
         same = next(
             (
                 found
-                for table, key in zip((*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem))
+                for table, key in zip(
+                    (*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem), strict=True
+                )
                 if (found := table.get(key))
             ),
             [],
@@ -338,18 +360,16 @@ class _Names:
         if not fits:
             raise DataError(
                 f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says "
-                f"{m.clips[same[0]].label} "
-                f"({m.classes[m.clips[same[0]].label]!r}); numbers count from 0 in the data set's order of classes"
+                f"{m.clips[same[0]].label} ({m.classes[m.clips[same[0]].label]!r}); "
+                "numbers count from 0 in the data set's order of classes"
             )
         if times is not None:
-            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][
-                :1
-            ]  # a segment that the data set has twice is one clip
+            # A segment that the data set has twice is one clip.
+            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][:1]
             if not fits:
                 raise DataError(
                     f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} "
-                    "seconds; "
-                    "give a list for this release of the data set"
+                    "seconds; give a list for this release of the data set"
                 )
         if len(fits) > 1:
             raise DataError(

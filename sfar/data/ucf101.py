@@ -15,7 +15,7 @@ from pathlib import Path
 from sfar.data.disk import class_folders, data_root, find_list, join, stem, text_lines
 from sfar.data.labels import words
 from sfar.data.manifest import Clip, Manifest, inside
-from sfar.errors import ConfigError, DataError
+from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
@@ -35,8 +35,9 @@ class _Row:
 
 
 def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
-    """Split "train", "val" (the official test list) or "all" (both: all videos, as BIKE's zero-shot evaluation takes them).
+    """Split "train", "val" or "all" under ``root``.
 
+    "val": the official test list. "all": both lists, so all videos, as BIKE's zero-shot evaluation takes them.
     Classes are in the order of classInd.txt, CamelCase turned to words (``labels.words``). Capital letters of folders
     and files do not matter: the class is HandstandPushups, its videos are called v_HandStandPushups_*, and copies
     differ.
@@ -75,7 +76,7 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
         else:
             missing.append(join(home, row.path))
     if not clips:
-        raise DataError(
+        raise LayoutError(
             f"{root}: none of the {len(rows)} listed videos is there (expected for instance {missing[0]}); "
             f"{len(found.paths)} others are: check the layout and the names (`sfar data layout ucf101`)"
         )
@@ -117,7 +118,10 @@ def _class_names(path: Path) -> list[str]:
 
 
 def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple[int, str], _Row]:
-    """Rows in the order of the list. ``numbered``: the class number is needed (train lists); elsewhere it is only compared."""
+    """Rows in the order of the list.
+
+    ``numbered``: the class number is needed (train lists); elsewhere it is only compared.
+    """
     rows: dict[tuple[int, str], _Row] = {}
     for line, text in text_lines(path):
         where = f"{path} line {line}"

@@ -84,8 +84,7 @@ def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official",
     if variant == "official" and len(empty):
         raise DataError(
             f"mean average precision, variant 'official': {len(empty)} of {positive.shape[1]} classes have no positive "
-            "video (the first, from 0: "
-            f"{', '.join(map(str, empty[:8]))}), so their precision is undefined; "
+            f"video (the first, from 0: {', '.join(map(str, empty[:8]))}), so their precision is undefined; "
             "evaluate on the whole test set, or choose variant 'present'"
         )
     if variant == "labelled":
@@ -99,15 +98,13 @@ def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.n
     if scores.ndim != 2 or scores.shape != positive.shape or not scores.size:
         raise ConfigError(
             "average precision: expected scores and positives of one shape [videos, classes] with at least one of "
-            "each, "
-            f"got {scores.shape} and {positive.shape}"
+            f"each, got {scores.shape} and {positive.shape}"
         )
     if not np.isfinite(scores).all():
         video, k = np.argwhere(~np.isfinite(scores))[0]
         raise ConfigError(
             f"average precision: {(~np.isfinite(scores)).sum()} scores are not finite numbers, the first is "
-            f"{scores[video, k]} of video {video}, class {k} "
-            "(from 0); check the model, or leave such videos out"
+            f"{scores[video, k]} of video {video}, class {k} (from 0); check the model, or leave such videos out"
         )
     if not np.isin(positive, (0, 1)).all():
         raise ConfigError(

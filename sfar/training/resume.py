@@ -75,8 +75,7 @@ class Keeper:
         asked = max(self.world.objects(self._signal))
         raise Stopped(
             f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; "
-            f"the state is kept in {self.folder}: "
-            "the same command goes on from there",
+            f"the state is kept in {self.folder}: the same command goes on from there",
             128 + asked,
         )
 
