@@ -99,6 +99,7 @@ class DataConfig:
     train_per_class: int = 24
     val_per_class: int = 16
     max_bad_share: float = 0.01  # more undecodable videos than this end the run
+    reader: str = "auto"  # of video files: "auto" is "pyav", strict; "decord" is what BIKE reads with
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def check(p: Profile) -> Profile:
         "train.precision": (p.train.precision, ("auto", "fp32", "bf16", "fp16")),
         "train.few_shot_epoch": (p.train.few_shot_epoch, ("repeat", "once")),
         "data.dataset": (p.data.dataset, DATASETS),
+        "data.reader": (p.data.reader, ("auto", "pyav", "decord")),
         "data.fold": (p.data.fold, (1, 2, 3)),
     }
     for key, (value, allowed) in choices.items():

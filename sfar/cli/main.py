@@ -94,6 +94,7 @@ def _reproduce(a: argparse.Namespace) -> int:
         load_clip(
             profile.model.clip, profile.model.pretrained
         )  # now: weights that cannot be fetched are no news for after a look into every video
+    paths.notebooks()  # now: that there are none is no news for after the measurement
     print(
         f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in {paths.cache()}",
         flush=True,
@@ -161,9 +162,9 @@ def _pretrain(a: argparse.Namespace) -> None:
 def _world():
     """The processes of this job: one, or those that torchrun has started."""
     if not processes.launched():
-        from sfar.training.process_group import Alone
+        from sfar.training.process_group import SingleProcess
 
-        yield Alone(), nullcontext
+        yield SingleProcess(), nullcontext
         return
     from sfar.training import distributed
 

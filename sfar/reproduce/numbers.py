@@ -102,7 +102,7 @@ def write() -> list[Path]:
     """Bring both files up to date; those that changed."""
     out = []
     for name in FILES:
-        path = paths.PROJECT / name
+        path = paths.of_repository(name)
         old = path.read_text(encoding="utf-8")
         new = refreshed(old, name)
         if new != old:

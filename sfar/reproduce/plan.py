@@ -91,6 +91,7 @@ SOURCES = {
     "data.train_per_class": "of the drawn world; not in the paper",
     "data.val_per_class": "of the drawn world; not in the paper",
     "data.max_bad_share": "not in the paper; CVDF's own copy lacks 2.5 % of the training list",
+    "data.reader": "not in the paper; BIKE reads with decord",
     "seeds": "not in the paper, which reports one number",
 }
 _FEW_SHOT = "section 4.1; Table 5, row 7: 2 epochs on Kinetics-400, 10 on the others"

@@ -19,6 +19,7 @@ from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import StoredClips, VideoClips, clips_of, examine
 from sfar.data.transforms import scale_size
+from sfar.data.video import reader_key
 from sfar.errors import ConfigError, DataError
 from sfar.model.clip import STORYBOARD, load_clip, weights_id
 from sfar.model.heads import VideoModel, class_texts
@@ -27,9 +28,9 @@ from sfar.storyboard.write import truth, write_kinetics
 from sfar.subtexts import SubTexts
 from sfar.subtexts.groups import GROUPS, group
 from sfar.subtexts.texts import bank_names
-from sfar.training.evaluate import VIEWS, Scores, ranks, relevant_mass, score, topk
+from sfar.training.evaluate import VIEWS, Scores, score
 from sfar.training.frozen import frame_embeddings
-from sfar.training.metrics import VARIANTS, mean_ap
+from sfar.training.metrics import VARIANTS, mean_ap, ranks, relevant_mass, topk
 from sfar.training.train import autocast_dtype, seed_everything, train
 from sfar.util import cache, processes
 
@@ -210,9 +211,10 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     whole = layouts.read(data.layout, data.root, source, profile.data.fold)
     short = scale_size(profile.data.image_size)
     decode = len(whole.clips) <= ON_DEMAND
-    k = cache.key("frames", [data.fingerprint, str(data.root) if not data.drawn else "", source, short, decode])
-    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode))
-    return clips_of(manifest, short, folder, profile.data.max_bad_share)
+    place, reader = str(data.root) if not data.drawn else "", profile.data.reader
+    k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
+    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode, reader=reader))
+    return clips_of(manifest, short, folder, profile.data.max_bad_share, reader)
 
 
 def training_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, data: Dataset) -> torch.Tensor:
@@ -303,6 +305,8 @@ def run_inputs(
     if not few_shot(profile):
         del training["few_shot_epoch"]
     where = {k: v for k, v in as_dict(profile.data).items() if k != "root" and (trained or k not in _SHOTS)}
+    if not reader_key(profile.data.reader):  # "auto" and "pyav" read the same
+        del where["reader"]
     if profile.data.shot_list and trained:
         where["shot_list"] = fewshot.content(few_shot_manifest(profile, data))
     sides = [(p, dataset(p)) for p in (by_name(profile, name) for name in zero_shot)]

@@ -47,7 +47,8 @@ from sfar.studies.core.study import Variant
 from sfar.studies.table1 import unseen
 from sfar.subtexts.visual import frames_of
 from sfar.training import checkpoint
-from sfar.training.evaluate import Scores, ranks, score
+from sfar.training.evaluate import Scores, score
+from sfar.training.metrics import ranks
 from sfar.training.train import train
 from sfar.util import cache, paths, processes
 

@@ -1,4 +1,7 @@
-"""Trained weights in one safetensors file: what was trained (visual tower, logit scale, head) and, as metadata, its configuration."""
+"""Trained weights in one safetensors file, with their configuration as metadata.
+
+What was trained: visual tower, logit scale, head.
+"""
 
 from __future__ import annotations
 

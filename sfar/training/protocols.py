@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from sfar.errors import ConfigError, DataError
-from sfar.training.evaluate import ranks, topk
+from sfar.training.metrics import ranks, topk
 
 DRAWS = 10  # of half of the classes, with numpy's seeds 0 to 9
 DIGITS = 4  # of percentages

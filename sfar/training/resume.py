@@ -1,8 +1,9 @@
-"""The state of a training on its way: written whole or not at all, the last two kept, gone on from to the same weights to the bit.
+"""The state of a training on its way, from which it goes on to the same weights to the bit.
 
-A state is a folder ``step-NNNNNNNN`` of two files: ``tensors.safetensors`` (what is trained, AdamW's moments, states of
-the random number generators) and ``state.json`` (place in the schedule and in the order of clips, sums, rates, loss
-scale, what the training is, checksum of the tensors).
+It is written whole or not at all, and the last two are kept. A state is a folder ``step-NNNNNNNN`` of two files:
+``tensors.safetensors`` (what is trained, AdamW's moments, states of the random number generators) and ``state.json``
+(place in the schedule and in the order of clips, sums, rates, loss scale, what the training is, checksum of the
+tensors).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from sfar.errors import ConfigError, SfarError
 from sfar.model.clip import check_tensors
 from sfar.model.heads import VideoModel
 from sfar.training.checkpoint import trained_state
-from sfar.training.process_group import Alone
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.training.train import History, Progress
 from sfar.util import paths
 
@@ -42,7 +43,10 @@ _NAME = re.compile(r"step-(\d{8,})")
 
 
 class Stopped(SfarError):
-    """A training that was asked to stop and has kept its state. ``status``: exit status of the command, 128 + the signal's number."""
+    """A training that was asked to stop and has kept its state.
+
+    ``status``: exit status of the command, 128 + the signal's number.
+    """
 
     def __init__(self, text: str, status: int):
         super().__init__(text)
@@ -56,7 +60,9 @@ class Keeper:
     writes, all read.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], every: float = 600.0, world: Alone = Alone()):
+    def __init__(
+        self, folder: Path, about: dict[str, Any], every: float = 600.0, world: SingleProcess = SINGLE_PROCESS
+    ):
         self.folder, self.about, self.every, self.world = folder, json.loads(json.dumps(about)), every, world
         self._last, self._signal = time.monotonic(), 0
 
@@ -82,7 +88,10 @@ class Keeper:
     def save(
         self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, at: Progress
     ) -> None:
-        """Keep the state; nobody goes on before it is written. Raises ``SfarError`` when the disk refuses; earlier states stay."""
+        """Keep the state; nobody goes on before it is written.
+
+        Raises ``SfarError`` when the disk refuses; earlier states stay.
+        """
         tensors = {f"model.{k}": v for k, v in trained_state(model).items()}
         moments = optimizer.state_dict()
         tensors |= {f"optimizer.{i}.{k}": v for i, kept in moments["state"].items() for k, v in kept.items()}
@@ -226,9 +235,12 @@ def _sha256(file: Path) -> str:
 
 
 def _generators() -> dict[str, Tensor]:
-    """States of all generators of this process. They are kept for what may draw from them one day; today every draw is made from (seed, epoch, clip)."""
+    """States of all generators of this process.
+
+    They are kept for what may draw from them one day; today every draw is made from (seed, epoch, clip).
+    """
     version, words, gauss = random.getstate()
-    kind, keys, position, has, cached = np.random.get_state()
+    _, keys, position, has, cached = np.random.get_state()
     out = {
         "python": torch.tensor([version, *words], dtype=torch.int64),
         "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
