@@ -94,7 +94,7 @@ def tree(written, tmp_path):
 @pytest.fixture
 def threads(monkeypatch):
     """Threads instead of fresh processes, which take seconds to import torch. One test below has the real ones."""
-    monkeypatch.setattr(store.parallel, "pool", lambda workers=None: ThreadPool(workers or 2))
+    monkeypatch.setattr(store.processes, "pool", lambda workers=None: ThreadPool(workers or 2))
 
 
 def looked_at(manifest, folder, decode):

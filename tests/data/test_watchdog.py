@@ -108,7 +108,7 @@ def test_the_answer_is_that_of_the_function(video):
     assert guarded(probe, video) == probe(video)
     frames = guarded(read_frames, video, [7, 3], 96)
     assert np.array_equal(frames, read_frames(video, [7, 3], 96)) and numbers(frames) == [7, 3]
-    assert guarded(read_frames, Path(video), indices=np.array([2]), backend="pyav").shape == (1, 128, 192, 3)
+    assert guarded(read_frames, Path(video), indices=np.array([2]), reader="pyav").shape == (1, 128, 192, 3)
 
 
 def test_arrays_survive_both_ways(dog):

@@ -6,7 +6,8 @@ import tiny
 import torch
 
 from sfar.data.transforms import CLIP_MEAN, CLIP_STD, multi_clip_indices, val_indices
-from sfar.training.evaluate import VIEWS, ranks, relevant_mass, score, topk
+from sfar.training.evaluate import VIEWS, score
+from sfar.training.metrics import ranks, relevant_mass, topk
 
 FRAMES = 3
 

@@ -15,7 +15,8 @@ from sfar.cli.main import _compiling
 from sfar.errors import ConfigError, SfarError
 from sfar.model.loss import info_nce
 from sfar.runs import run
-from sfar.training.evaluate import ranks, score, topk
+from sfar.training.evaluate import score
+from sfar.training.metrics import ranks, topk
 from sfar.training.train import TrainingClips, autocast_dtype, learning_rate, seed_everything, train
 
 

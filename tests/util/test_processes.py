@@ -94,7 +94,7 @@ def until(condition, seconds=60):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_they_end_with_a_parent_that_is_killed(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_parallel as t; t.hold({str(tmp_path)!r})"
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_processes as t; t.hold({str(tmp_path)!r})"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: len(list(tmp_path.glob("works-*"))) == 2)
     parent.kill()
