@@ -7,7 +7,7 @@ Both give the same frames. A video that cannot be decoded is left out, named and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sfar.data.watchdog import guarded
 from sfar.errors import DataError, VideoError
 from sfar.util import processes
 
-Sampler = Callable[[int], np.ndarray]  # number of frames -> indices
+Sampler = Callable[[int], np.ndarray | Sequence[int]]  # number of frames -> indices
 EVERY_CLASS = ("train",)  # splits in which every class needs a readable clip
 ROUNDING = 1e-3  # of a frame: "1.20" seconds at 10 frames per second is frame 12, whatever the product rounds to
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sfar.errors import ConfigError, DataError
 from sfar.training.metrics import ranks, topk
@@ -55,7 +56,7 @@ def half10(scores: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     return {**_summary(draws), "draws": draws, "full": full}
 
 
-def split3(splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+def split3(splits: Sequence[tuple[ArrayLike, ArrayLike]]) -> dict[str, Any]:
     """The three official test splits, all classes: for each the scores [V, C] (logits or probabilities) and labels [V].
 
     Returns ``top1`` and ``top5`` with mean and population standard deviation over the splits in percent, and ``splits``
@@ -124,7 +125,7 @@ def _summary(each: list[dict[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def _checked(scores: np.ndarray, labels: np.ndarray, where: str = "") -> tuple[np.ndarray, np.ndarray]:
+def _checked(scores: ArrayLike, labels: ArrayLike, where: str = "") -> tuple[np.ndarray, np.ndarray]:
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not scores.size:
         raise ConfigError(

@@ -109,7 +109,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
             os.unlink(temporary)
 
 
-def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> None:
+def build_folder(final: Path, build: Callable[[Path], object], mark: str = "") -> None:
     """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
 
     ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it

@@ -1,13 +1,15 @@
-"""Damaged videos, by the hundred: an error naming the file within a bounded time, or the frames asked for; never a hang, a crash or another frame.
+"""Damaged videos, by the hundred: an error naming the file within a bounded time, or the frames asked for.
 
-Every frame shows its own number as 24 bright and dark squares, far from the squares of all others. A decoder cannot
-notice damage that still reads as a picture (see ``sfar.data.video``): a frame that is returned may have spots or be all
-noise. What it may not be is one of the other frames. decord does give other frames (there too), so of it is asked that
-it ends, with an error that names the file or with as many frames as were asked for.
+Never a hang, a crash or another frame. Every frame shows its own number as 24 bright and dark squares, far from the
+squares of all others. A decoder cannot notice damage that still reads as a picture (see ``sfar.data.video``): a frame
+that is returned may have spots or be all noise. What it may not be is one of the other frames. decord does give other
+frames (there too), so of it is asked that it ends, with an error that names the file or with as many frames as were
+asked for.
 """
 
 import functools
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -154,7 +156,7 @@ def held(path):
     say which.
     """
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+        stream: Any = container.streams.video[0]
         times = (
             sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size)
             if container.format.name.startswith("matroska")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -30,7 +31,7 @@ def picture(k, width, height):
 
 def write(path, frames=40, fps=25, width=192, height=128, codec="libx264", x264="keyint=12:bframes=3", bframes=2):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
+        stream: Any = container.add_stream(codec, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if codec == "libx264":
             stream.options = {"x264-params": f"{x264}:scenecut=0", "crf": "12"}
@@ -139,14 +140,14 @@ def test_no_indices_is_no_frames(folder, reader):
 @both
 def test_left_out_frames_of_an_avi_are_no_damage(tmp_path, reader):
     # The header counts the gap as frames. mpeg4 without B-frames: packets in, packets out.
-    with av.open(str(write(tmp_path / "whole.avi", codec="mpeg4", bframes=0))) as source:
-        with av.open(str(tmp_path / "gap.avi"), "w") as target:
-            stream = source.streams.video[0]
-            copy = target.add_stream_from_template(stream)
-            for k, packet in enumerate(p for p in source.demux(stream) if p.size):
-                packet.stream = copy
-                packet.pts = packet.dts = k if k < 20 else k + 5
-                target.mux(packet)
+    whole = write(tmp_path / "whole.avi", codec="mpeg4", bframes=0)
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "gap.avi"), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for k, packet in enumerate(p for p in source.demux(stream) if p.size):
+            packet.stream = copy
+            packet.pts = packet.dts = k if k < 20 else k + 5
+            target.mux(packet)
     assert probe(tmp_path / "gap.avi", reader).frames == 40
     assert numbers(read_frames(tmp_path / "gap.avi", [39, 20, 19], reader=reader)) == [39, 20, 19]
 
@@ -178,13 +179,13 @@ def too_long(source, target, extra):
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         stream = old.streams.video[0]
         copy = new.add_stream_from_template(stream)
-        packets = [p for p in old.demux(stream) if p.size]
+        packets: list[Any] = [p for p in old.demux(stream) if p.size]
         step, pts, dts = packets[0].duration, max(p.pts for p in packets), packets[-1].dts
         for packet in packets:
             packet.stream = copy
             new.mux(packet)
         for k in range(1, extra + 1):
-            packet = av.Packet(b"\0\0\0\2\x0c\x80")
+            packet: Any = av.Packet(b"\0\0\0\2\x0c\x80")
             packet.pts, packet.dts, packet.duration = pts + k * step, dts + k * step, step
             packet.time_base, packet.stream = stream.time_base, copy
             new.mux(packet)
@@ -277,7 +278,7 @@ def test_indices_out_of_range(folder, reader):
         with pytest.raises(VideoError, match=r"b_frames\.mp4.*has frames 0 to 39"):
             read_frames(folder / "b_frames.mp4", wanted, reader=reader)
     with pytest.raises(VideoError, match="whole numbers"):
-        read_frames(folder / "b_frames.mp4", [0.5], reader=reader)
+        read_frames(folder / "b_frames.mp4", np.array([0.5]), reader=reader)
 
 
 def test_a_file_that_changes_is_read_anew(folder, tmp_path):
@@ -293,7 +294,7 @@ def test_wrong_settings(folder):
         lambda: probe(folder / "b_frames.mp4", "opencv"),
         lambda: read_frames(folder / "b_frames.mp4", [0], reader="opencv"),
     ):
-        with pytest.raises(ConfigError, match="'opencv'.*auto, pyav, decord"):
+        with pytest.raises(ConfigError, match=r"'opencv'.*auto, pyav, decord"):
             call()
     with pytest.raises(ConfigError, match="short_side"):
         read_frames(folder / "b_frames.mp4", [0], 0)
@@ -391,7 +392,7 @@ def test_decord_is_used_where_it_is_exact(folder, monkeypatch, name, reader, sho
 def test_auto_without_decord(folder, monkeypatch):
     monkeypatch.setattr(video, "_decord", lambda: None)
     assert numbers(read_frames(folder / "b_frames.mp4", [9, 2])) == [9, 2]
-    with pytest.raises(ConfigError, match="not installed.*'pyav' or 'auto'"):
+    with pytest.raises(ConfigError, match=r"not installed.*'pyav' or 'auto'"):
         probe(folder / "b_frames.mp4", "decord")
 
 

@@ -1,4 +1,6 @@
-"""Mean average precision against scikit-learn, against loops that follow the definition, and against numbers worked out by hand."""
+"""Mean average precision against scikit-learn, loops that follow the definition, and numbers worked out by hand."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +121,8 @@ def test_present_leaves_empty_classes_out():
 
 
 def test_labelled_is_the_same_as_scores_of_minus_infinity():
-    # Videos at minus infinity come last: they are never hits, and no positive comes after them, whose precision they could lower.
+    # Videos at minus infinity come last: they are never hits, and no positive comes after them, whose precision they
+    # could lower.
     scores, positive = world(6, videos=80, rate=0.1)
     bare = ~positive.any(1)
     assert 5 < bare.sum() < 60
@@ -195,7 +198,7 @@ def test_every_class_needs_its_axis():
 
 
 def test_class_numbers_are_not_positives():
-    with pytest.raises(ConfigError, match="0 or 1.*got .*5"):
+    with pytest.raises(ConfigError, match=r"0 or 1.*got .*5"):
         mean_ap(np.ones((2, 2)), np.array([[0, 1], [5, 0]]))
 
 
@@ -205,8 +208,9 @@ def test_variants_and_batches():
         ConfigError, match="'exact' of mean average precision: expected one of official, present, labelled, bike"
     ):
         mean_ap(scores, positive, "exact")
-    for batch in (0, -1, 2.0, True):
-        with pytest.raises(ConfigError, match="'bike': batch=.*at least 1"):
+    wrong: tuple[Any, ...] = (0, -1, 2.0, True)
+    for batch in wrong:
+        with pytest.raises(ConfigError, match=r"'bike': batch=.*at least 1"):
             mean_ap(scores, positive, "bike", batch=batch)
     with pytest.raises(ConfigError, match="only 'bike' has batches"):
         mean_ap(scores, positive, "official", batch=16)
