@@ -92,10 +92,10 @@ def test_videos_come_back_through_decord(runs):
 
     clips = load_clips(get_profile("storyboard"), runs[0], "val")
     path = runs[0].root / clips.paths[0]
-    auto, pyav = (read_frames(path, [0, 5, 9], backend=b).astype(int) for b in ("auto", "pyav"))
+    auto, pyav = (read_frames(path, [0, 5, 9], reader=b).astype(int) for b in ("auto", "pyav"))
     assert np.abs(auto - pyav).max() <= 2
     if decord_available():
-        assert np.abs(auto - read_frames(path, [0, 5, 9], backend="decord")).max() == 0
+        assert np.abs(auto - read_frames(path, [0, 5, 9], reader="decord")).max() == 0
 
 
 @pytest.mark.slow

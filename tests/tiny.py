@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class Clips:
         return torch.from_numpy(self.pixels[i][np.asarray(sampler(len(self.pixels[i])))])
 
 
-def clips(n, seed=0):
+def clips(n, seed=0) -> Any:
     """``n`` noisy clips of different lengths and widths; class 0 has lying stripes, 1 standing ones, 2 none."""
     rng = np.random.default_rng(seed)
     out = Clips([], [])

@@ -116,7 +116,7 @@ def cold_frames(path: Path, indices: np.ndarray, short_side: int | None) -> np.n
 
 
 def decord_frames(path: Path, indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """decord's bare call: frames [n, H, W, 3] of ``size`` (width, height), nothing checked."""
+    """Decord's bare call: frames [n, H, W, 3] of ``size`` (width, height), nothing checked."""
     decord = video._decord()
     return decord.VideoReader(str(path), width=size[0], height=size[1], num_threads=1).get_batch(indices).asnumpy()
 
@@ -191,7 +191,8 @@ def reader_steps(b: Bench) -> int:
 
 def reader(b: Bench) -> dict[str, Any]:
     """Seconds to read 8 frames by each contender, for each set of videos, and their ratios to decord's bare call (to PyAV's decoding
-    through where there is no decord). Files are in the system's cache: the disk is not measured."""
+    through where there is no decord). Files are in the system's cache: the disk is not measured.
+    """
     number, rounds = _reader_size(b)
     with tempfile.TemporaryDirectory(prefix="sfar-bench-") as folder:
         sets = [storyboard_videos(b, number), *drawn_sets(b, Path(folder))]

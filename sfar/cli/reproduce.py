@@ -34,6 +34,7 @@ def _reproduce(a: argparse.Namespace) -> int:
             raise SfarError(planned.wrong[0])
         # Now: weights that cannot be fetched are no news for after a look into every video.
         load_clip(profile.model.clip, profile.model.pretrained)
+    paths.notebooks()  # now: that there are none is no news for after the measurement
     print(
         f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in "
         f"{paths.cache()}",

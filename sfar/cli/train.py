@@ -14,18 +14,18 @@ from sfar.util import processes
 
 if TYPE_CHECKING:
     from sfar.config import Profile
-    from sfar.training.process_group import Alone
+    from sfar.training.process_group import SingleProcess
 
     First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
 
 
 @contextmanager
-def _world() -> Iterator[tuple[Alone, First]]:
+def _world() -> Iterator[tuple[SingleProcess, First]]:
     """The processes of this job: one, or those that torchrun has started."""
     if not processes.launched():
-        from sfar.training.process_group import Alone
+        from sfar.training.process_group import SingleProcess
 
-        yield Alone(), nullcontext
+        yield SingleProcess(), nullcontext
         return
     from sfar.training import distributed
 
@@ -56,7 +56,7 @@ def _train(a: argparse.Namespace) -> None:
         _train_in(a, world, first)
 
 
-def _train_in(a: argparse.Namespace, world: Alone, first: First) -> None:
+def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from dataclasses import replace
 
     from tqdm import tqdm
@@ -121,7 +121,7 @@ def _evaluate(a: argparse.Namespace) -> None:
         _evaluate_in(a, world, first)
 
 
-def _evaluate_in(a: argparse.Namespace, world: Alone, first: First) -> None:
+def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
     from sfar.subtexts.source import subtexts_of

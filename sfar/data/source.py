@@ -12,6 +12,7 @@ from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import VideoClips, clips_of, examine
 from sfar.data.transforms import scale_size
+from sfar.data.video import reader_key
 from sfar.errors import DataError
 from sfar.storyboard import sets
 from sfar.storyboard.write import write_kinetics
@@ -211,9 +212,10 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     whole = data.manifest(source, fold)
     short = scale_size(profile.data.image_size)
     decode = len(whole.clips) <= ON_DEMAND
-    k = cache.key("frames", [data.fingerprint, str(data.root) if not data.drawn else "", source, short, decode])
-    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode))
-    return clips_of(manifest, short, folder, profile.data.max_bad_share)
+    place, reader = str(data.root) if not data.drawn else "", profile.data.reader
+    k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
+    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode, reader=reader))
+    return clips_of(manifest, short, folder, profile.data.max_bad_share, reader)
 
 
 def epoch_repeats(profile: Profile, data: Dataset, chosen: int) -> int:

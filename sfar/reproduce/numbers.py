@@ -103,10 +103,10 @@ def refreshed(text: str) -> str:
 
 def write() -> list[Path]:
     """Bring README.md and DEVIATIONS.md up to date; those that changed."""
-    readme = paths.PROJECT / "README.md"
+    readme, deviations_page = (paths.of_repository(name) for name in ("README.md", "DEVIATIONS.md"))
     new = {
         readme: refreshed(readme.read_text(encoding="utf-8")),
-        paths.PROJECT / "DEVIATIONS.md": deviations.render(effect_of),
+        deviations_page: deviations.render(effect_of),
     }
     out = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
     for path in out:

@@ -9,6 +9,7 @@ from typing import Any
 from sfar.config import Profile, as_dict, digest, few_shot
 from sfar.data import fewshot
 from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest
+from sfar.data.video import reader_key
 from sfar.model import registry
 from sfar.model.clip import weights_id
 from sfar.subtexts.source import subtexts_of
@@ -57,6 +58,8 @@ class Job:
         if not few_shot(p):
             del training["few_shot_epoch"]
         where = {k: v for k, v in as_dict(p.data).items() if k != "root" and (self.trained or k not in _SHOTS)}
+        if not reader_key(p.data.reader):  # "auto" and "pyav" read the same
+            del where["reader"]
         if p.data.shot_list and self.trained:
             where["shot_list"] = fewshot.content(few_shot_manifest(p, self.data))
         sides = [(other, find(other)) for other in (by_name(p, name) for name in self.zero_shot)]

@@ -25,10 +25,10 @@ from sfar.storyboard.write import truth
 from sfar.subtexts import SubTexts
 from sfar.subtexts.source import subtexts_of
 from sfar.training import evaluate
-from sfar.training.evaluate import VIEWS, Scores, ranks, relevant_mass, topk
+from sfar.training.evaluate import VIEWS, Scores
 from sfar.training.frozen import frame_embeddings, training_embeddings
-from sfar.training.metrics import VARIANTS, mean_ap
-from sfar.training.process_group import Alone
+from sfar.training.metrics import VARIANTS, mean_ap, ranks, relevant_mass, topk
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.training.resume import Keeper
 from sfar.training.train import History, autocast_dtype, seed_everything, train
 from sfar.util import processes
@@ -167,7 +167,7 @@ def fit(
     inputs: Inputs,
     on_step: Callable[[int, int, float], None] | None = None,
     keeper: Keeper | None = None,
-    world: Alone | None = None,
+    world: SingleProcess = SINGLE_PROCESS,
     embedded: Tensor | None = None,
 ) -> History | None:
     """Train ``model`` in place (see ``train.train``); None where the method is not trained.
@@ -188,7 +188,7 @@ def fit(
         workers=0 if embedded is not None else loader_workers(),
         repeats=chosen.repeats,
         embedded=embedded,
-        world=world or Alone(),
+        world=world,
         keeper=keeper,
     )
 
@@ -199,7 +199,7 @@ def score_set(
     views: str = "1x1",
     embedded: Tensor | None = None,
     desc: str = "",
-    world: Alone | None = None,
+    world: SingleProcess = SINGLE_PROCESS,
     texts: ClassTexts | None = None,
 ) -> Scores:
     """What ``model`` says of the videos of a data set (see ``evaluate.score``)."""
@@ -215,7 +215,7 @@ def score_set(
         embedded=embedded,
         workers=0 if embedded is not None else loader_workers(),
         dtype=autocast_dtype(p.train.precision, device()),
-        world=world or Alone(),
+        world=world,
         texts=texts,
     )
 

@@ -260,7 +260,8 @@ def _dose(
     value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.ndarray], runs: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
     """Accuracy and gains by bin of each dose, slopes of the gains, also over the extra weight that the trained model's own importance puts on
-    frames of the action. ``runs``: by role, of fusion and where there is one of the control."""
+    frames of the action. ``runs``: by role, of fusion and where there is one of the control.
+    """
     out: dict[str, Any] = {"levels": [], "bins": [], "trends": [], "extra_weight": []}
     for key, d in DOSES.items():
         x = dose[key]

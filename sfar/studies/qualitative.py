@@ -163,13 +163,13 @@ def directions(model: VideoModel) -> dict[str, Tensor]:
 
 
 def patch_similarity(v: Tensor, patches: Tensor, words: Tensor) -> Tensor:
-    """s [L, g, g] of one video's patches [L, g, g, d] to the mean unit words [K, d]; of K texts, for each frame the one that fits v [L, d] best."""
+    """S [L, g, g] of one video's patches [L, g, g, d] to the mean unit words [K, d]; of K texts, for each frame the one that fits v [L, d] best."""
     best = (E.unit(v) @ words.T).argmax(1)
     return torch.einsum("lhwd,ld->lhw", E.unit(patches), words[best])
 
 
 def heat(similarity: Tensor, importance: Tensor, tau: float) -> Tensor:
-    """h [L, g, g]: the importance [L] of each frame spread over its patches by a softmax of their similarity [L, g, g]."""
+    """H [L, g, g]: the importance [L] of each frame spread over its patches by a softmax of their similarity [L, g, g]."""
     return (similarity.flatten(1) / tau).softmax(1).unflatten(1, similarity.shape[1:]) * importance[:, None, None]
 
 

@@ -62,7 +62,8 @@ def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
 
 def validate(texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str] | None) -> list[str]:
     """All that is wrong with a whole set of sub-texts, one line each: ``problems`` of every class, two classes with the same set,
-    and (where ``expected`` class names are given) a missing or an unknown class."""
+    and (where ``expected`` class names are given) a missing or an unknown class.
+    """
     out = [f"{name!r}: {p}" for name, t in texts.items() for p in problems(name, t, n)]
     sets: dict[frozenset, str] = {}
     for name, t in texts.items():

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -283,7 +283,7 @@ class Asker:
                 "video": q.video,
                 "model": self.settings.model,
                 "attempt": attempt + 1,
-                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             try:
                 entry |= self._read(self._request(q, problem))
@@ -448,8 +448,8 @@ def _retry_after(headers: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]:
@@ -460,6 +460,6 @@ def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]
         "prompt": f"Table 6, row {prompt}",
         "n": settings.n,
         "temperature": settings.temperature,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "journal": journal.name,
     }

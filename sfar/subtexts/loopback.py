@@ -75,7 +75,7 @@ class Loopback:
             def log_message(self, *_: Any) -> None:
                 pass  # a server in the background has no place on the terminal
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 outer._serve(self, answer)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -190,8 +190,8 @@ def _is_title(head: str) -> bool:
     """A bare title: marked up from end to end, or ending with a colon, or nothing at all."""
     return (
         not head.strip("*_# :")
-        or bool(re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head))
-        and not _START.search(head)
+        or (bool(re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head))
+        and not _START.search(head))
     )
 
 

@@ -33,7 +33,8 @@ def questions(n: int = 4) -> dict[int, str]:
 
 def action_line(name: str) -> str:
     """The line that names the class, before the question. The prompts of Table 6 have no place for it and the paper does not say where it
-    stands. Written as a JSON string, a class name with quotes, line breaks or an instruction in it stays one quoted name."""
+    stands. Written as a JSON string, a class name with quotes, line breaks or an instruction in it stays one quoted name.
+    """
     return f"Action: {json.dumps(name, ensure_ascii=False)}"
 
 

@@ -45,12 +45,12 @@ def _double(x: Tensor | np.ndarray) -> np.ndarray:
 
 
 def similarity(classes: Tensor | np.ndarray, subs: Tensor | np.ndarray) -> np.ndarray:
-    """sigma of Eq. 2, [C, N] in [0, 1], from class embeddings [C, d] and sub-text embeddings [C, N, d] of any length."""
+    """Sigma of Eq. 2, [C, N] in [0, 1], from class embeddings [C, d] and sub-text embeddings [C, N, d] of any length."""
     return (_cosine(_double(classes)[:, None], _double(subs)) + 1) / 2
 
 
 def diversity(subs: Tensor | np.ndarray) -> np.ndarray:
-    """delta of Eq. 3, [C, N] in [0, 1], from sub-text embeddings [C, N, d]. Raises ``ConfigError`` for N = 1: there is no other sub-text."""
+    """Delta of Eq. 3, [C, N] in [0, 1], from sub-text embeddings [C, N, d]. Raises ``ConfigError`` for N = 1: there is no other sub-text."""
     s = _double(subs)
     n = s.shape[1]
     if n < 2:

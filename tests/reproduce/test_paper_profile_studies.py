@@ -93,7 +93,6 @@ class Pool(contextlib.nullcontext):
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, home):
     """Runs and videos one after another in this process: starting others takes longer than all of them. What is kept is kept for this module."""
-
     monkeypatch.setattr(executor, "side_by_side", lambda todo, bar, workers: executor.one_after_another(todo, bar))
     monkeypatch.setattr(processes, "pool", lambda *_: Pool())
     monkeypatch.setenv("SFAR_CACHE", str(home / "cache"))

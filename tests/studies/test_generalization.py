@@ -7,11 +7,11 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sfar.runs.hosts import HOSTS, PLUGS
 
 from sfar import paper
 from sfar.config import get_profile
 from sfar.data.source import Dataset
-from sfar.runs.hosts import HOSTS, PLUGS
 from sfar.runs.job import Job
 from sfar.runs.other_methods import OtherMethodJob, run_other_methods
 from sfar.storyboard.write import write_kinetics

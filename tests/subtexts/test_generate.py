@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 import zlib
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -485,7 +485,7 @@ def test_no_server_at_all(journal):
 
 
 def in_seconds(s):
-    return email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(seconds=s), usegmt=True)
+    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=s), usegmt=True)
 
 
 @pytest.mark.parametrize(
@@ -627,7 +627,7 @@ def test_a_cut_last_line_costs_one_request_at_most(server, journal, cut):
     last = whole.rstrip(b"\n").rfind(b"\n") + 1
     size = (
         len(whole) + (cut or 0)
-        if cut is None or isinstance(cut, int) and cut < 0
+        if cut is None or (isinstance(cut, int) and cut < 0)
         else last + int(cut * (len(whole) - last) if isinstance(cut, float) else cut)
     )
     journal.write_bytes(whole[:size])

@@ -149,7 +149,7 @@ MODEL = {"weights", *RUNS}  # which are a model's
         ("training/train.py", "_backward", RUNS),
         ("training/evaluate.py", "score", RUNS),
         ("training/metrics.py", "mean_ap", RUNS),
-        ("training/process_group.py", "Alone", RUNS),
+        ("training/process_group.py", "SingleProcess", RUNS),
         ("training/frozen.py", "frame_embeddings", {"embeddings", *RUNS}),
         ("data/fewshot.py", "choose", RUNS),
         ("data/transforms.py", "ClipAugment", {"embeddings", *RUNS}),

@@ -301,7 +301,9 @@ class Study:
     def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
         """Hash of all that the record follows from."""
         more = self.inputs_of(profile, *([groups] if self.groups else [])) if self.inputs_of else None
-        return records.inputs(profile, [code.entry(self.measure_content), *self.files], [records.texts_version(profile), more])
+        return records.inputs(
+            profile, [code.entry(self.measure_content), *self.files], [records.texts_version(profile), more]
+        )
 
     def folder(self, profile: Profile, groups: Sequence[str] = ()) -> Path:
         """Where its files are written."""
