@@ -308,7 +308,7 @@ ITEMS = (
     ),
     Item(
         "table13",
-        "Table 13: what sub-texts cost (here: a rehearsal, no LLM is asked)",
+        "Table 13: what sub-texts cost (here: what they are worth; no LLM is asked)",
         "table13",
         (
             Quantity(
@@ -316,7 +316,7 @@ ITEMS = (
             ),
         ),
     ),
-    Item("table14", "Table 14: sub-texts from visual context (here: a rehearsal)", "table13"),
+    Item("table14", "Table 14: sub-texts from visual context (here: written in its manner)", "table13"),
     Item("fig1", "Figure 1: ambiguous and non-uniform videos", "qualitative"),
     Item("fig2", "Figure 2a-e: frames and global text", "qualitative"),
     Item("fig2f", "Figure 2f: accuracy by degree", "ambiguity"),

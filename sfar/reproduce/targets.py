@@ -177,7 +177,7 @@ def _subtexts(what: str, profile: Profile) -> Made:
         text = page.table6_page()
         return Made(TARGETS[what], page.write_page("table6", text, out), text, standard, needs=shown)
     record, files = table13.write(profile)
-    pages = {"table13": page.table13_page(record), "table14": page.table14_page(record)}  # of one rehearsal
+    pages = {"table13": page.table13_page(record), "table14": page.table14_page(record)}  # of one record
     for name, text in pages.items():
         files += page.write_page(name, text, out)
     return Made(TARGETS[what], files, pages[what], standard, needs=[fig7b.path(profile)])
