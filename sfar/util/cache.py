@@ -134,6 +134,7 @@ STAGES: dict[str, tuple[str, ...]] = {
 LIBRARIES = {
     "table1": ("numpy", "torch"),
     "fig7b": ("numpy", "torch", "open_clip_torch"),
+    "table13": ("numpy",),
     "world": ("av", "numpy", "pillow"),
     "sets": ("av", "numpy", "pillow"),
     "frames": ("av", "decord", "numpy", "pillow"),
