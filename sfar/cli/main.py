@@ -195,6 +195,8 @@ def _train(a: argparse.Namespace) -> None:
 
 
 def _train_in(a: argparse.Namespace, world, first) -> None:
+    from dataclasses import asdict
+
     from tqdm import tqdm
 
     from sfar.config import changed, check_method
@@ -210,11 +212,13 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
     )
     from sfar.training import checkpoint, resume
     from sfar.training.train import train
-    from sfar.util.paths import check_output
+    from sfar.util.paths import check_output, write_json
 
     if check_method(a.method) == "vanilla":
         raise ConfigError("'vanilla' is not trained: expected clip, temporal, single or sfar")
     out = check_output(Path(a.out))
+    if a.history:
+        check_output(Path(a.history))
     profile, _ = _profile(a)
     t = profile.train
     with first():  # its others find drawn, decoded and embedded videos in the cache
@@ -260,6 +264,8 @@ def _train_in(a: argparse.Namespace, world, first) -> None:
     if world.rank:
         return
     checkpoint.save(out, model, profile, clips.manifest.classes, a.seed)
+    if a.history:
+        write_json(Path(a.history), asdict(history))
     keeper.discard()
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
@@ -487,6 +493,7 @@ def parser() -> argparse.ArgumentParser:
         help="how often the state is kept; the same command goes on from the last one (default: 600)",
     )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
+    p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
     p.add_argument("checkpoint", metavar="FILE")

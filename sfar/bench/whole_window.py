@@ -1,14 +1,15 @@
-"""The head as it would be written without thinking about its cost: the yardstick of ``sfar bench head``.
+"""The head as it would be written without thinking about its cost: the "literal" one of ``sfar bench head``.
 
-Equations 4-11 in whole tensors, as BIKE's released head (modules/video_clip.py) treats its words: every position of CLIP's window is computed,
-padding too, and nothing that depends on the texts alone is kept. Padding is masked where positions are put together, so
-that the logits are those of ``sfar.model.SFAR``, whose weights it shares.
+Equations 4-11 in whole tensors, as BIKE's released head (modules/video_clip.py) treats its words: every position of
+CLIP's window of 77 is computed, padding too, and nothing that depends on the texts alone is kept. Padding is masked
+where positions are put together, so that the logits are those of SFAR's head, whose weights it shares.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,32 +19,23 @@ from sfar.errors import ConfigError
 from sfar.model.heads import SFAR, ClassTexts
 
 WINDOW = 77  # positions of CLIP's text tower
-
-
-def random_texts(
-    classes: int,
-    subtexts: int,
-    words: int,
-    d: int,
-    device: torch.device | str = "cpu",
-    seed: int = 0,
-    dtype: torch.dtype = torch.float32,
-) -> ClassTexts:
-    """Texts of made-up content for ``classes`` classes: between half and one and a half times ``words`` words each, ``words`` on average.
-
-    Where a text ends its vectors are zero and its mask False, as ``sfar.clip.embed_texts`` leaves them.
-    """
-    g = torch.Generator().manual_seed(seed)
-    low, high = max(1, words // 2), words + words // 2
-    lengths = torch.randint(low, high + 1, (classes, subtexts + 1), generator=g)
-    mask = torch.arange(int(lengths.max()))[None, None] < lengths[..., None]
-    x = torch.randn(*mask.shape, d, generator=g, dtype=dtype) * mask[..., None]
-    cls = torch.randn(classes, d, generator=g, dtype=dtype)
-    return ClassTexts(*(t.contiguous().to(device) for t in (cls, x[:, 0], mask[:, 0], x[:, 1:], mask[:, 1:])))
+# Fields of the configuration that change what a head computes.
+WRITTEN_FOR = {
+    "attention": "printed",
+    "coarse_reduce": "mean",
+    "ffn": "linear-relu-linear",
+    "ffn_residual": False,
+    "frame_norm": True,
+    "coarse": True,
+    "fine": True,
+}
 
 
 def padded(texts: ClassTexts, window: int = WINDOW) -> ClassTexts:
-    """The same texts in the whole window: words [C, window, d], sub_words [C, N, window, d], masks alike. Raises ``ConfigError`` for longer texts."""
+    """The same texts in the whole window: words [C, window, d], sub_words [C, N, window, d], masks alike.
+
+    Raises ``ConfigError`` for longer texts.
+    """
     more = window - texts.words.shape[1]
     if more < 0 or texts.sub_words.shape[2] > window:
         raise ConfigError(
@@ -59,30 +51,24 @@ def padded(texts: ClassTexts, window: int = WINDOW) -> ClassTexts:
     )
 
 
-class LiteralHead(nn.Module):
-    """Frames [B, L, d], padded texts and the logit scale in, logits [B, C] out. Weights and temperature are ``head``'s own.
+class WholeWindowHead(nn.Module):
+    """Frames [B, L, d], padded texts and the logit scale in, logits [B, C] out.
 
-    Raises ``ConfigError`` for a head in another configuration than the default one.
+    Weights and temperature are those of ``head`` itself. Raises ``ConfigError`` for a head in another configuration
+    than the default one.
     """
 
     def __init__(self, head: SFAR):
         super().__init__()
-        c = head.cfg
-        if (c.attention, c.coarse_reduce, c.ffn, c.ffn_residual, c.frame_norm, c.coarse, c.fine) != (
-            "printed",
-            "mean",
-            "linear-relu-linear",
-            False,
-            True,
-            True,
-            True,
-        ):
-            raise ConfigError("the literal head is written for the default configuration of the model alone")
+        if any(getattr(head.cfg, field) != value for field, value in WRITTEN_FOR.items()):
+            raise ConfigError("this head is written for the default configuration of the model alone")
         self.tau = head.tau
         self.wq, self.wk, self.wv = head.attention.wq, head.attention.wk, head.attention.wv
-        self.ffn_coarse, self.ffn_fine = head.ffn_coarse.layers, head.ffn_fine.layers
+        self.ffn_coarse = cast(nn.Sequential, head.ffn_coarse.layers)
+        self.ffn_fine = cast(nn.Sequential, head.ffn_fine.layers)
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Tensor:
+        """Logits [B, C] from frames [B, L, d], ``padded`` texts and the logit scale."""
         words, subs = texts.words, texts.sub_words
         s = subs.flatten(1, 2)  # [C, N * 77, d]
         q, k, v = words @ self.wq, s @ self.wk, s @ self.wv
