@@ -57,7 +57,7 @@ def _train(a: argparse.Namespace) -> None:
 
 
 def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from tqdm import tqdm
 
@@ -67,10 +67,12 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve
     from sfar.training import checkpoint, resume
-    from sfar.util.paths import check_output
+    from sfar.util.paths import check_output, write_json
 
     registry.get_trained(a.method)
     out = check_output(Path(a.out))
+    if a.history:
+        check_output(Path(a.history))
     profile, _ = options.profile(a)
     t = profile.train
     with first():  # its others find drawn, decoded and embedded videos in the cache
@@ -106,6 +108,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     if world.rank:
         return
     checkpoint.save(out, model, profile, job.data.classes, a.seed)
+    if a.history:
+        write_json(Path(a.history), asdict(history))
     keeper.discard()
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
@@ -212,6 +216,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="how often the state is kept; the same command goes on from the last one (default: 600)",
     )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
+    p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
     p.add_argument("checkpoint", metavar="FILE")

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 ORDER = (
     "table1",
+    "fig7b",
+    "subtexts",
     "ablations",
     "few_shot",
     "zero_shot",
     "multi_label",
     "generalization",
     "sub_actions",
+    "audit",
 )
 
 

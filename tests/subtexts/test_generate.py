@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from loopback import Loopback, Reply, asked, forms, images
 from PIL import Image
 from test_video import write
 
@@ -28,7 +29,6 @@ from sfar.errors import ConfigError, SfarError, VideoError
 from sfar.subtexts import SubTexts, prompts
 from sfar.subtexts.generate import PRICES, Asker, Question, Settings, read_key
 from sfar.subtexts.journal import Journal
-from sfar.subtexts.loopback import Loopback, Reply, asked, forms, images
 from sfar.subtexts.visual import frames_of
 
 SECRET = "sk-proj-Zq7kPz0wLw8Xy41_b9TmVh-Rf6"

@@ -93,7 +93,8 @@ def test_all_cosines_at_eight_tenths():
         ([[0, 1, 0], [0, 0, 1]], 1 / 0.375, 1 / 0.375),
         # opposite each other: delta = 1, which only the printed reading rewards
         ([[0, 1, 0], [0, -1, 0]], 1 / 0.75, 1e6),
-        # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and .324
+        # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and
+        # .324
         ([[0, 1, 0], [0.6, 0.8, 0]], 0.0027**-0.5, 0.2187**-0.5),
     ],
 )
