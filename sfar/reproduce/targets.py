@@ -11,7 +11,7 @@ from typing import Any
 
 from sfar.config import Profile, as_dict, digest
 from sfar.errors import ConfigError
-from sfar.util import cache, paths
+from sfar.util import cache, code, paths
 
 # A study (``STUDY`` in sfar/studies/NAME.py, its page NAME_page.py) -> its notebook, its tables and figures. After those whose runs or records it takes up.
 STUDIES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -191,9 +191,9 @@ def _subtexts(what: str, profile: Profile) -> Made:
 def _sources() -> str:
     """Hash of everything a target is made from: the package's files, the notebooks without their outputs, library versions."""
     h = hashlib.sha256()
-    for path in sorted(p for p in cache.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+    for path in sorted(p for p in code.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         h.update(
-            path.relative_to(cache.PACKAGE).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest()
+            path.relative_to(code.PACKAGE).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest()
         )
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
