@@ -1,4 +1,4 @@
-"""What is installed and how the package hangs together: pins, lock file, direction of imports, code behind the cache keys."""
+"""What is installed and how the package hangs together: pins, lock file, direction of imports, code behind keys."""
 
 import ast
 import re

@@ -23,9 +23,9 @@ from sfar.bench.measure import (
 )
 from sfar.bench.whole_window import WholeWindowHead, padded
 from sfar.config import ModelConfig
+from sfar.model.loss import info_nce
 from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts
-from sfar.model.loss import info_nce
 from sfar.util import processes
 
 MODES = ("forward", "forward+backward")

@@ -17,9 +17,9 @@ from sfar.bench.inputs import FRAMES, Bench
 from sfar.bench.measure import BenchError, interleaved, ratio, rounded, summary, target
 from sfar.config import get_profile
 from sfar.data import video
+from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import scale_size, val_indices
 from sfar.data.watchdog import guarded
-from sfar.data.source import dataset, load_clips
 
 TARGET = 1.15  # of decord's bare call
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov")

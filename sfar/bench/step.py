@@ -15,8 +15,8 @@ from sfar.bench.inputs import BASE, FRAMES, QUICK_BASE, TINY, Bench, random_clip
 from sfar.bench.measure import interleaved, ratio, rounded, summary
 from sfar.model import clip
 from sfar.model.cost import clip_macs
-from sfar.model.video_model import VideoModel
 from sfar.model.loss import info_nce
+from sfar.model.video_model import VideoModel
 from sfar.reproduce.plan import PEAKS
 
 # A training step is a forward pass and twice that for the gradients; what checkpointing computes again is no useful

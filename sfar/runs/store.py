@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sfar.model.heads import VideoModel
+from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, build, build_model, device, fit, per_step, resolve
 from sfar.subtexts.source import subtexts_of

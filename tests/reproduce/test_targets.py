@@ -160,7 +160,7 @@ def test_other_code_is_not_finished(study, monkeypatch):
 def test_what_the_sources_are(study, tmp_path, monkeypatch, file, text):
     package = tmp_path / "sfar"
     (package / "report").mkdir(parents=True)
-    monkeypatch.setattr("sfar.util.cache.PACKAGE", package)
+    monkeypatch.setattr("sfar.util.code.PACKAGE", package)
     before = reproduce._sources()
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "x.pyc").write_bytes(b"1")

@@ -34,8 +34,13 @@ SMALL = [
 def both(tmp_path_factory):
     """Folder of what each of two processes has saved."""
     out = tmp_path_factory.mktemp("two")
+    places = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])  # ``tiny`` lies one folder up
     done = subprocess.run(
-        [*LAUNCH, str(HERE / "two.py"), str(out)], timeout=240, capture_output=True, text=True, cwd=HERE
+        [*LAUNCH, str(HERE / "two.py"), str(out)],
+        timeout=240,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": places},
     )
     assert done.returncode == 0, done.stderr
     return out

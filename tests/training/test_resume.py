@@ -202,8 +202,12 @@ try:
 except SfarError as e:
     sys.exit(str(e))
 """
+    places = [os.path.dirname(module.__file__) for module in (killed, tiny) if module.__file__]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=os.path.dirname(killed.__file__), capture_output=True, text=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*places, os.environ.get("PYTHONPATH", "")])},
     )
     assert (
         done.returncode == 1
