@@ -60,8 +60,8 @@ reproduce-table6: env  ## Table 6: the question prompts
 reproduce-table7: env  ## Table 7: the system prompt (one page with Table 6)
 reproduce-table8: env  ## Table 8: accuracy by degree of ambiguity and non-uniformity
 reproduce-table9: env  ## Table 9: the most ambiguous and non-uniform actions (one record with Table 8)
-reproduce-table13: env  ## Table 13: calls, tokens, seconds and accuracy of sub-texts (after Figure 7b)
-reproduce-table14: env  ## Table 14: sub-texts from visual context (one rehearsal with Table 13)
+reproduce-table13: env  ## Table 13: accuracy with each set of sub-texts (after Figure 7b)
+reproduce-table14: env  ## Table 14: sub-texts from visual context (one record with Table 13)
 reproduce-fig1: env  ## Figure 1: ambiguous and non-uniform storyboards (one record with Figure 2)
 reproduce-fig2: env  ## Figure 2a-e: where single, coarse, fine and fused attention falls
 reproduce-fig2f: env  ## Figure 2f: accuracy by degree (one record with Table 8)

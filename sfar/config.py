@@ -1,7 +1,9 @@
 """Configurations: every choice is a field, every reading of the paper that could be otherwise has one.
 
 Two profiles share all code: ``storyboard`` (the embedded world, minutes on a laptop) and ``paper`` (section 4.1 and
-Table 5 on the real data sets). DEVIATIONS.md has a row for each field where the paper is open or contradicts itself.
+Table 5 on the real data sets). All that is known of a field stands at the field: what it means, its unit and range,
+where the paper profile's value comes from and, where the paper is open or contradicts itself, what was read instead.
+The checks, ``sfar config``, the plan of a run and DEVIATIONS.md are made from it.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ import dataclasses
 import difflib
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from sfar.errors import ConfigError
+from sfar.settings import Measured, Reading, Rule, Setting, setting
 
-METHODS = ("vanilla", "clip", "temporal", "single", "sfar")
 LAYOUT_NAMES = ("kinetics400", "ucf101", "hmdb51", "charades")
 DRAWN = {
     "storyboard-kinetics": "kinetics400",
@@ -27,78 +28,752 @@ DRAWN = {
 DATASETS = (*DRAWN, *LAYOUT_NAMES)  # data.dataset
 
 
+# --- ranges that bounds alone cannot say ---------------------------------------------------------------------------
+
+
+def _one_place(prompt: str) -> bool:
+    return prompt.count("{}") == prompt.count("{") == prompt.count("}") == 1
+
+
+def _decay_rates(betas: tuple[float, ...]) -> bool:
+    return all(0 <= b < 1 for b in betas)
+
+
+def _shares_in_order(area: tuple[float, float]) -> bool:
+    return 0 < area[0] <= area[1] <= 1
+
+
+def _distinct(seeds: tuple[int, ...]) -> bool:
+    return bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
+
+
+# --- the fields ----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Eq. 4-11 and the heads they are compared with."""
 
-    clip: str = "storyboard"  # "storyboard" or an open_clip model name
-    pretrained: str = ""  # open_clip tag or local file; the storyboard CLIP has its weights beside it
-    prompt: str = "This is a video about {}"  # BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"
-    subtexts: str = "bank"  # section 3.1: "bank" (bundled), a group of subtexts/groups.py, or a JSON file of your own; {n} and {dataset} in its path are filled in
-    n_subtexts: int = 4  # section 4.3 ("opted for 4"); "fixed N=5" elsewhere
-    attention: str = (
-        "printed"  # "printed": W^q, W^k, W^v alone (Eq. 4-6); "mha": multi-head with biases and output projection
+    clip: str = setting(
+        "storyboard",
+        "The CLIP that is adapted: storyboard, this repository's own, or a model of open_clip.",
+        free="any model of open_clip; an unknown one is refused when it is built",
+        source="Tables 1, 3: ViT-B/16; OpenAI's weights need open_clip's quickgelu model",
+        reading=Reading(
+            "storyboard",
+            where="CLIP",
+            says="OpenAI's ViT-B/16 (12 layers, width 768; joint space 512)",
+            taken=(
+                "trained by this repository on drawn frames and their captions (`make pretrain`): patch 16, 4 "
+                "layers, width 128; joint space 128. It has seen captions that name the classes, in other "
+                "drawings than those of the data set."
+            ),
+            effect="not yet measured",
+            also=("model.pretrained",),
+        ),
     )
-    attention_heads: int = 8  # of "mha" only
-    word_mask: str = "words"  # Eq. 7, 9: "words" (no start token, no padding), "real", "all" (BIKE)
-    coarse_reduce: str = "mean"  # Eq. 7: "mean" over words (BIKE) or "sum" as printed
-    frame_temperature: float | None = (
-        None  # Eq. 7, 9: softmax over frames; None: 1 / logit scale of the CLIP (0.01 for OpenAI's)
+    pretrained: str = setting(
+        "",
+        "Its weights: a tag of open_clip or a file; empty for the storyboard CLIP, whose weights lie beside it, "
+        "and for weights drawn at random.",
+        free="any tag of open_clip or file; a missing one is refused before the run",
+        source="appendix A.3: CLIP as trained by [30]",
     )
-    frame_norm: bool = True  # Eq. 8, 10: frame embeddings of unit length, as BIKE; False: raw
-    ffn: str = "linear-relu-linear"  # Eq. 11: "linear-relu-linear" of width d, or "none"
-    ffn_residual: bool = False  # Eq. 11 prints none
-    coarse: bool = True  # Table 2e
-    fine: bool = True  # Table 2e
-    temporal_layers: int = 6  # Baseline (Temporal) and BIKE's head
+    prompt: str = setting(
+        "This is a video about {}",
+        "Template of the global text; {} is the place of the class name.",
+        rule=Rule("one place {} for the class name", _one_place),
+        source='BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"',
+        reading=(
+            Reading(
+                "model",
+                where="Preliminary, section 3; Table 6; Fig. 4, 8",
+                says=(
+                    'Global text: "[a photo of a class]". The questions to the LLM demand sub-texts that begin "This '
+                    'action is"; the sub-texts shown are bare phrases.'
+                ),
+                taken=(
+                    'BIKE\'s template "This is a video about {}" (`modules/text_prompt.py`), since training follows '
+                    "BIKE; sub-texts are bare phrases, as shown."
+                ),
+                effect=Measured("ablations", "model.prompt"),
+            ),
+            Reading(
+                "subtexts",
+                where='Eq. 2-3, "the class embedding of the global text"',
+                says="Which template the global text has.",
+                taken="The same prompt as in the model (`model.prompt`).",
+                effect=Measured("ablations", "model.prompt"),
+            ),
+        ),
+    )
+    subtexts: str = setting(
+        "bank",
+        "Sub-texts of each class: bank, the bundled ones, a group of sfar/subtexts/groups.py, or a JSON file of your "
+        "own; {n} and {dataset} in its path are filled in.",
+        free="any file; one that does not fit the classes is refused before the run",
+        source="section 3.1; the authors' set is not public, the bundled one is this repository's",
+        reading=Reading(
+            "subtexts",
+            where="Section 3.1",
+            says="Sub-texts come from GPT-4o; the authors' set is not public.",
+            taken=(
+                "The bundled sets of all five label sets were written by hand for this repository from the class "
+                "names alone, and not from the scripts that the storyboard videos are drawn from."
+            ),
+            effect="Figure 7b: the accuracy of 15 groups",
+        ),
+    )
+    n_subtexts: int = setting(
+        4,
+        "N, the number of sub-texts of a class.",
+        unit="sub-texts",
+        above=0,
+        source='section 4.3 ("opted for 4"); N = 5 in other places',
+        reading=Reading(
+            "model",
+            where='Section 4.3; Fig. 4; Table 6 against "Different sub-actions"',
+            says='N = 4 is "opted for" and asked of the LLM; later "we choose to use fixed N = 5".',
+            taken=(
+                "4: it is what the questions and the figures have. The storyboard world has bundled sets of N = "
+                "2, 3, 4 and 5, the real data sets of 4; `sfar subtexts generate --n` makes others."
+            ),
+            effect=(
+                "fine-tuned: N = 3 against 2 ",
+                Measured("ablations", pair=("n3", "n2")),
+                ", 4 against 3 ",
+                Measured("ablations", pair=("n4", "n3")),
+                ", 5 against 4 ",
+                Measured("ablations", pair=("n5", "n4")),
+            ),
+        ),
+    )
+    attention: str = setting(
+        "printed",
+        "Cross-attention of sub-texts and frames (Eq. 4-6): printed, W^q, W^k and W^v alone, or mha, "
+        "multi-head attention with biases and output projection.",
+        choices=("printed", "mha"),
+        source="Eq. 4-6 as printed",
+        reading=Reading(
+            "model",
+            where="Eq. 4-6; Table 1 (126.1 M)",
+            says=(
+                '"Attention" with W^q, W^k, W^v. Number of heads, biases, output projection and the scale of the '
+                "scores are not given."
+            ),
+            taken=(
+                "As printed: three matrices, one head, no bias, no output projection, scores over sqrt(d). The "
+                "alternative is `nn.MultiheadAttention` (`model.attention_heads`). The parameter count cannot "
+                "decide: visual tower + text blocks + text_projection + the printed three + two FFNs = 126.120 M; "
+                "visual tower + text blocks + multi-head attention with biases and output projection + two FFNs = "
+                "126.122 M."
+            ),
+            effect=("parameters: 126.12 M either way; accuracy, ", Measured("ablations", "model.attention")),
+            also=("model.attention_heads",),
+        ),
+    )
+    attention_heads: int = setting(
+        8,
+        "Number of heads, of attention = mha only.",
+        unit="heads",
+        above=0,
+        source="not in the paper; of attention = mha only",
+    )
+    word_mask: str = setting(
+        "words",
+        "Which positions of a sub-text count in Eq. 7 and 9: words (no start token, no padding), real (the start token "
+        "too) or all 77.",
+        choices=("words", "real", "all"),
+        source="Eq. 7, 9: words; BIKE takes all 77 positions",
+        reading=Reading(
+            "model",
+            where="Eq. 7, 9",
+            says=(
+                'Sums over "word embeddings"; |S_c,n| is "the number of words". Start token, end token and '
+                "padding are not mentioned."
+            ),
+            taken=(
+                "Real tokens and the end token; no start token (the same vector in every text), no padding. BIKE "
+                'uses all 77 positions (`clip/model.py`, `modules/video_clip.py`): "all".'
+            ),
+            effect=Measured("ablations", "model.word_mask"),
+        ),
+    )
+    coarse_reduce: str = setting(
+        "mean",
+        "How Eq. 7 joins the words of a sub-text: their mean, or their sum as printed.",
+        choices=("mean", "sum"),
+        source="BIKE; Eq. 7 prints a sum",
+        reading=Reading(
+            "model",
+            where="Eq. 7 against Eq. 9",
+            says="a_coarse sums over the words, so it adds up to their number; a_fine averages.",
+            taken=(
+                "Mean, as BIKE (`modules/video_clip.py`). Against the sum it only scales o_coarse, but the scale "
+                "enters an FFN."
+            ),
+            effect=Measured("ablations", "model.coarse_reduce"),
+        ),
+    )
+    frame_temperature: float | None = setting(
+        None,
+        "Temperature of the softmax over frames in Eq. 7 and 9; null: 1 / the CLIP's logit scale (0.01 for OpenAI's).",
+        kind=float,
+        optional=True,
+        above=0,
+        unit="cosine",
+        source="not in the paper; null: 1 / CLIP's logit scale, which is BIKE's 0.01",
+        reading=Reading(
+            "model",
+            where="Eq. 7, 9; Fig. 6",
+            says="Softmax over frames of the bare cosine, without temperature.",
+            taken=(
+                "A temperature: bare cosines of CLIP differ by a few hundredths, which is mean pooling in all but "
+                "name, and a_fine = 23 % of 8 frames (Fig. 6) would need cosines 0.7 apart. BIKE divides by 0.01, "
+                "which is 1 / the logit scale of OpenAI's CLIP. The default is 1 / the logit scale of the CLIP at "
+                "hand before training: 0.01 for OpenAI's, more for the small one, whose cosines spread further. "
+                "It stays fixed while the logit scale is trained."
+            ),
+            effect=Measured("ablations", "model.frame_temperature"),
+        ),
+    )
+    frame_norm: bool = setting(
+        True,
+        "Whether the frame embeddings that Eq. 8 and 10 sum have unit length, or are raw.",
+        source="BIKE; Eq. 8, 10 do not say",
+        reading=Reading(
+            "model",
+            where="Eq. 8, 10",
+            says='Frames are summed "in CLIP embedding space"; whether at unit length is not said.',
+            taken="Unit length, as BIKE does before its weighted sum (`modules/video_clip.py`).",
+            effect=Measured("ablations", "model.frame_norm"),
+        ),
+    )
+    ffn: str = setting(
+        "linear-relu-linear",
+        "The FFNs of Eq. 11: two layers of width d, or none.",
+        choices=("linear-relu-linear", "none"),
+        source="Eq. 11; the width from the parameters of Table 1, section 4.2",
+        reading=Reading(
+            "model",
+            where="Eq. 11",
+            says='"two feedforward layers"; width, depth and activation are not given.',
+            taken=(
+                "Linear-ReLU-Linear of width d with biases, as BIKE's attribute branch (`modules/video_clip.py`), "
+                "N(0, 0.02) weights, zero biases. 126.1 M leaves room for nothing wider: 4 d would make it 129.3 "
+                "M."
+            ),
+            effect=("parameters: fit 126.1 M; accuracy, ", Measured("ablations", "model.ffn")),
+        ),
+    )
+    ffn_residual: bool = setting(
+        False,
+        "Whether a residual connection goes around the FFNs of Eq. 11.",
+        source="Eq. 11 prints none",
+        reading=Reading(
+            "model",
+            where="Eq. 11",
+            says="No residual connection.",
+            taken="None. The alternative starts from CLIP's own geometry instead of a random projection.",
+            effect=Measured("ablations", "model.ffn_residual"),
+        ),
+    )
+    coarse: bool = setting(
+        True,
+        "Whether the coarse embedding (Eq. 7, 8) is used.",
+        source="Table 2e, last row",
+    )
+    fine: bool = setting(
+        True,
+        "Whether the fine embedding (Eq. 9, 10) is used.",
+        source="Table 2e, last row",
+    )
+    temporal_layers: int = setting(
+        6,
+        "Blocks of the temporal transformer of Baseline (Temporal) and of BIKE's head.",
+        unit="layers",
+        low=0,
+        source="BIKE, ActionCLIP Visual_Prompt.py; of temporal and single only",
+        reading=Reading(
+            "model",
+            where='Table 2e, "Baseline (Temporal)"; Table 1, BIKE 124.1 M',
+            says='"a 6-layer Transformer encoder with position embedding".',
+            taken=(
+                "BIKE's and ActionCLIP's temporal transformer (BIKE `modules/video_clip.py`): 6 pre-LN blocks, "
+                "max(1, d / 64) heads, residual to the input without positions. The single-granularity row (BIKE) "
+                "has it too, as in BIKE's released code, although the 124.1 M printed for BIKE is visual tower + "
+                "text blocks + positions (124.06 M) and leaves no room for its 18.95 M."
+            ),
+            effect=(
+                "parameters: +18.95 M at d = 512; accuracy, fine-tuned: BIKE's head with against without ",
+                Measured("ablations", pair=("single", "single-0")),
+                "; SFAR against BIKE's head without ",
+                Measured("ablations", pair=("both", "single-0")),
+            ),
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Section 4.1 and Table 5, with what BIKE's released code adds."""
 
-    epochs: int = 3
-    warmup_epochs: float = 1.0
-    batch: int = 16
-    lr_head: float = 2e-3
-    lr_clip: float = 1e-4
-    weight_decay: float = 0.02
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    loss_lambda: float = 1.0  # Eq. 14; the paper gives no value, BIKE and ActionCLIP weigh both directions alike
-    train_visual: bool = (
-        True  # the paper fine-tunes the visual tower; False: frozen, its frame embeddings made once and kept
+    epochs: int = setting(
+        3,
+        "Passes over the training clips.",
+        unit="epochs",
+        above=0,
+        source="section 4.1; Table 5, row 7",
+        protocols={
+            "few-shot": "section 4.1; Table 5, row 7: 2 epochs on Kinetics-400, 10 on the others",
+            "charades": "BIKE configs/charades; section 4.1 says 30",
+        },
+        reading=Reading(
+            "storyboard",
+            where="Schedule",
+            says="30 epochs, batch 256",
+            taken="shorter and smaller: minutes on two cores, some hundred training videos",
+            effect=("epochs, ", Measured("ablations", "train.epochs")),
+            also=(
+                "train.batch",
+                "train.warmup_epochs",
+            ),
+        ),
     )
-    frozen_draws: int = 4  # of a frozen tower: augmented versions of each training clip that are embedded; epoch e uses version e mod this
-    few_shot_epoch: str = "repeat"  # an epoch of K shots: "repeat" the list up to the full list's length (BIKE train.py), or pass through it "once"
-    frames: int = 8
-    crop_area: tuple[float, float] = (0.5, 1.0)  # RandomSizedCrop; the paper's list means (0.08, 1)
-    flip: float = 0.5
-    gray: float = 0.2
-    checkpoint_activations: bool = False  # of the visual tower: computed again for the backward pass, a third more time for a fraction of the memory; same values
-    precision: str = "auto"  # "auto": bf16 autocast on a GPU that has it, fp16 with a loss scale on one that has not, single on a CPU; or "fp32", "bf16", "fp16"
-    compile: bool = False  # torch.compile of the visual tower: a minute or more at the start, then quicker steps
-    micro_batch: int = 0  # clips that pass through the model at a time in each process; 0: its whole share of the batch. The loss stays that of the whole batch
+    warmup_epochs: float = setting(
+        1.0,
+        "How long the learning rate climbs to its base, in a straight line, before the cosine.",
+        unit="epochs",
+        low=0,
+        source="section 4.1; Table 5, row 5",
+        reading=Reading(
+            "loss",
+            where="Table 5, few-shot",
+            says="5 warm-up epochs in a training of 2 epochs.",
+            taken=(
+                "Taken literally, as BIKE's scheduler does (`utils/lr_scheduler.py`): the warm-up never ends, the "
+                "rate climbs to 2/5 of its base and there is no cosine."
+            ),
+            effect="rate: 0.4 of the base at the end of epoch 2; accuracy: not yet measured",
+        ),
+    )
+    batch: int = setting(
+        16,
+        "Videos in a batch, over all processes; the contrast of Eq. 12-13 is over all of them.",
+        unit="videos",
+        above=0,
+        source="section 4.1; Table 5, row 3",
+        reading=Reading(
+            "loss",
+            where="Section 4.1, batch 256",
+            says="How it is spread over devices is not said.",
+            taken=(
+                "The contrast of Eq. 12-13 is over all 256, on however many processes and in whatever parts "
+                "(`train.micro_batch`); BIKE gathers 8 devices x 32."
+            ),
+            effect=(
+                "none: losses equal to 1e-5 (`tests/training/test_distributed.py`, `tests/training/test_train.py`)"
+            ),
+        ),
+    )
+    lr_head: float = setting(
+        2e-3,
+        "Base learning rate of what is new: everything but CLIP.",
+        above=0,
+        source="section 4.1, for what is new (BIKE's two groups)",
+        reading=(
+            Reading(
+                "loss",
+                where="Section 4.1 against Table 5",
+                says="Learning rate 5e-5 in the text, 5e-6 in the table.",
+                taken=(
+                    "Both: BIKE has two groups (`utils/solver.py`, `clip_ratio: 0.1`), 5e-5 for the head and 5e-6 for "
+                    "the visual tower and the logit scale."
+                ),
+                effect="not yet measured",
+                also=("train.lr_clip",),
+            ),
+            Reading(
+                "storyboard",
+                where="Learning rates",
+                says="5e-5 and 5e-6",
+                taken="higher, for a small CLIP and few steps; still two groups",
+                effect="not yet measured",
+                also=("train.lr_clip",),
+            ),
+        ),
+    )
+    lr_clip: float = setting(
+        1e-4,
+        "Base learning rate of CLIP's visual tower and logit scale.",
+        low=0,
+        source="Table 5, row 6, for CLIP (BIKE's two groups)",
+    )
+    weight_decay: float = setting(
+        0.02,
+        "Weight decay of AdamW, on every trained parameter.",
+        low=0,
+        source="Table 5, row 12; BIKE has 0.2",
+        reading=Reading(
+            "loss",
+            where="Table 5",
+            says="Weight decay 0.02; BIKE 0.2.",
+            taken=(
+                "0.02 as printed, on every trained parameter, biases and norms included, as BIKE (`utils/solver.py`)."
+            ),
+            effect=Measured("ablations", "train.weight_decay"),
+        ),
+    )
+    betas: tuple[float, float] = setting(
+        (0.9, 0.999),
+        "Decay rates of AdamW's two averages.",
+        rule=Rule("two numbers of at least 0 and below 1", _decay_rates),
+        source="Table 5, row 2",
+    )
+    eps: float = setting(
+        1e-8,
+        "Epsilon of AdamW.",
+        low=0,
+        source="not in the paper; PyTorch's",
+    )
+    loss_lambda: float = setting(
+        1.0,
+        "Weight of the video-to-text loss, lambda of Eq. 14.",
+        low=0,
+        source="Eq. 14, without a value; BIKE and ActionCLIP weigh both directions alike",
+        reading=Reading(
+            "loss",
+            where="Eq. 14",
+            says='lambda, "a hyperparameter", without a value.',
+            taken=(
+                "1: BIKE (`train.py`) and ActionCLIP weigh both directions alike. BIKE takes the mean where Eq. "
+                "14 takes the sum, which AdamW does not notice."
+            ),
+            effect=Measured("ablations", "train.loss_lambda"),
+        ),
+    )
+    train_visual: bool = setting(
+        True,
+        "Whether the visual tower is fine-tuned, as in the paper; false: frozen, its frame embeddings made once and "
+        "kept.",
+        source="appendix A.3: the textual encoder alone is frozen",
+        reading=(
+            Reading(
+                "loss",
+                where="Appendix A.3",
+                says='"the textual encoder of CLIP is frozen".',
+                taken=(
+                    "Everything but the visual tower and the logit scale (BIKE `train.py`). `train.train_visual` "
+                    "freezes the tower too, which the paper does not do."
+                ),
+                effect="`results/storyboard/ablations.md`: both towers",
+            ),
+            Reading(
+                "protocols",
+                where="Tables 2-4 against section 4.1",
+                says="The paper fine-tunes the visual tower.",
+                taken=(
+                    "Sweeps of many runs use a frozen tower, whose frame embeddings are made once in "
+                    "`train.frozen_draws` augmented versions; headline rows are fine-tuned. Every record says what "
+                    "was trained."
+                ),
+                effect="`results/storyboard/ablations.md`: both for the rows of Table 2e",
+                also=("train.frozen_draws",),
+            ),
+        ),
+    )
+    frozen_draws: int = setting(
+        4,
+        "Augmented versions of each training clip that a frozen tower embeds; epoch e uses version e mod this.",
+        unit="versions",
+        above=0,
+        source="not in the paper; of a frozen tower only",
+    )
+    few_shot_epoch: str = setting(
+        "repeat",
+        "An epoch of K shots: repeat the list up to the full list's length, or pass through it once.",
+        choices=("repeat", "once"),
+        source="BIKE train.py; the paper does not say what an epoch of K shots is",
+        reading=Reading(
+            "protocols",
+            where="Section 4.1, few-shot epochs",
+            says=(
+                "2 or 10 epochs of K videos per class. BIKE repeats the list until it is as long as the full one "
+                "(`train.py`)."
+            ),
+            taken='Repeated: otherwise 2 epochs of 800 videos are 6 steps. "once" passes through the list once.',
+            effect="`results/storyboard/few_shot.md`: both for every cell",
+        ),
+    )
+    frames: int = setting(
+        8,
+        "Frames of a video that enter the model.",
+        unit="frames",
+        above=0,
+        source="Tables 1, 3: 8 frames",
+        protocols={"charades": "section 4.2, Table 2a: 16 frames"},
+        reading=Reading(
+            "protocols",
+            where="Table 2a, Charades training",
+            says="Not described.",
+            taken=(
+                "Each timed action is a training clip of one class, as BIKE's list has it "
+                "(`datasets/charades.py`); whole videos are tested, 16 frames. Other actions of the same video "
+                "are no positives."
+            ),
+            effect="not yet measured",
+        ),
+    )
+    crop_area: tuple[float, float] = setting(
+        (0.5, 1.0),
+        "Least and greatest area of the random crop of training (RandomSizedCrop).",
+        unit="share of the picture",
+        rule=Rule("0 < lowest <= highest <= 1", _shares_in_order),
+        source="Table 5, row 9, without an area; BIKE utils/Augmentation.py",
+        reading=(
+            Reading(
+                "videos",
+                where="Table 5, RandomSizedCrop",
+                says="Area of the crop not given.",
+                taken=(
+                    "(0.08, 1) in the `paper` profile, the default of the transform and BIKE's "
+                    "(`utils/Augmentation.py`)."
+                ),
+                effect="not yet measured",
+            ),
+            Reading(
+                "storyboard",
+                where="Random crop",
+                says="(0.08, 1) of the area",
+                taken=(
+                    "(0.5, 1): a drawn figure covers a small part of the picture, and 8 % of it mostly shows none of it"
+                ),
+                effect="not yet measured",
+            ),
+        ),
+    )
+    flip: float = setting(
+        0.5,
+        "How often a training video is mirrored.",
+        unit="probability",
+        low=0,
+        high=1,
+        source="Table 5, row 8",
+    )
+    gray: float = setting(
+        0.2,
+        "How often a training video is made gray.",
+        unit="probability",
+        low=0,
+        high=1,
+        source="Table 5, row 11",
+    )
+    checkpoint_activations: bool = setting(
+        False,
+        "Whether activations of the visual tower are computed again for the backward pass: a third more time for a "
+        "fraction of the memory, the same values.",
+        source="not in the paper; memory against time, the values are the same",
+        reading=Reading(
+            "protocols",
+            where="Section 4.1, batch 256",
+            says="256 clips of 8 frames need some 200 GB for the backward pass.",
+            taken=(
+                "The `paper` profile computes the tower's activations again instead of keeping them; the values "
+                "are the same."
+            ),
+            effect="none",
+        ),
+    )
+    precision: str = setting(
+        "auto",
+        "Arithmetic of the visual tower; auto: bf16 autocast on a GPU that has it, fp16 with a loss scale on one that "
+        "has not, single precision on a CPU.",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        source="not in the paper; BIKE trains in half precision",
+        reading=Reading(
+            "loss",
+            where="Section 4.1",
+            says="Nothing on numerical precision.",
+            taken=(
+                "bf16 autocast on a GPU that has it, fp16 with a loss scale (BIKE's way) on one that has not, "
+                "single precision on a CPU."
+            ),
+            effect="not yet measured",
+        ),
+    )
+    compile: bool = setting(
+        False,
+        "Whether torch.compile compiles the visual tower: a minute or more at the start, then quicker steps.",
+        source="not in the paper; time alone",
+    )
+    micro_batch: int = setting(
+        0,
+        "Clips that pass through the model at a time in each process, 0: its whole share of the batch; the loss stays "
+        "that of the whole batch.",
+        unit="clips",
+        low=0,
+        source="not in the paper; memory against time, the loss stays that of the whole batch",
+    )
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the videos are, and which of them. ``storyboard-...``: drawn by the repository itself from ``seed``, in that data set's layout."""
+    """Where the videos are, and which of them.
 
-    dataset: str = "storyboard-kinetics"
-    root: str = ""  # folder of a real data set, or of several: kinetics400, ucf101, hmdb51, charades
-    fold: int = 1  # of UCF-101 and HMDB-51: which of the three official train/test splits
-    shots: int = 0  # few-shot: K training clips per class; 0: all
-    shot_seed: int = 0  # of the few-shot list
-    shot_draws: int = (
-        1  # lists drawn and united; more than 1: what an unseeded draw in each of so many processes amounts to
+    ``storyboard-...``: drawn by the repository itself from ``seed``, in that data set's layout.
+    """
+
+    dataset: str = setting(
+        "storyboard-kinetics",
+        "The data set: storyboard-..., drawn by the repository itself in that data set's layout, or a real one.",
+        choices=DATASETS,
+        role="what",
+        source="section 4.1, appendix A.1",
     )
-    shot_list: str = ""  # a file with the few-shot list instead of a drawn one
-    image_size: int = 64
-    seed: int = 2025  # of the drawn world; the development world is 1, the CLIP's training frames are 11 and 12
-    train_per_class: int = 24
-    val_per_class: int = 16
-    max_bad_share: float = 0.01  # more undecodable videos than this end the run
+    root: str = setting(
+        "",
+        "Folder of a real data set, or of several: kinetics400, ucf101, hmdb51, charades.",
+        free="any folder; one that is not in the data set's layout is refused",
+        role="what",
+        source="yours",
+    )
+    reader: str = setting(
+        "auto",
+        "Which library reads videos; auto is strict PyAV.",
+        choices=("auto", "pyav", "decord"),
+        source="not in the paper; BIKE and others use decord",
+        reading=Reading(
+            "protocols",
+            where="Kinetics-400, videos read",
+            says="decord, as BIKE and others do.",
+            taken=(
+                "PyAV, strict: on 671 damaged files decord gave another frame than asked for 65 times, without an "
+                "error. decord stands behind the same function."
+            ),
+            effect="the frames are the same on healthy files",
+        ),
+    )
+    fold: int = setting(
+        1,
+        "Which of the three official train/test splits of UCF-101 and HMDB-51.",
+        choices=(1, 2, 3),
+        role="what",
+        source="the first official split, as BIKE and X-CLIP train on",
+    )
+    shots: int = setting(
+        0,
+        "Few-shot: K training clips of each class; 0: all.",
+        unit="clips",
+        low=0,
+        role="what",
+        source="section 4.1, Tables 3, 12: 2, 4, 8, 16; 0: all videos",
+        reading=Reading(
+            "protocols",
+            where="Section 4.1, few-shot",
+            says=(
+                "K videos per class. BIKE draws them with Python's `random` and seeds only torch and numpy, so "
+                "every process of a distributed run draws its own (`train.py`)."
+            ),
+            taken=(
+                "A list drawn once: a clip's rank is a hash of seed and path, the same on any machine, K = 2 "
+                "inside K = 4; or a list from a file, as X-CLIP, ViFi-CLIP, OST and TC-CLIP ship for HMDB-51 and "
+                "UCF-101. `data.shot_draws` unites as many lists as BIKE has processes."
+            ),
+            effect="`results/storyboard/few_shot.md`: one list against eight",
+            also=(
+                "data.shot_seed",
+                "data.shot_list",
+                "data.shot_draws",
+            ),
+        ),
+    )
+    shot_seed: int = setting(
+        0,
+        "Seed of the few-shot list.",
+        low=0,
+        source="not in the paper; BIKE draws without a seed",
+    )
+    shot_draws: int = setting(
+        1,
+        "Few-shot lists drawn and united; more than 1: what an unseeded draw in each of so many processes amounts to.",
+        unit="lists",
+        above=0,
+        source="one list; BIKE draws one in each process",
+    )
+    shot_list: str = setting(
+        "",
+        "A file with the few-shot list instead of a drawn one.",
+        free="any file; one that names other videos is refused",
+        role="what",
+        source="yours",
+    )
+    image_size: int = setting(
+        64,
+        "Width and height of what enters the visual tower.",
+        unit="pixels",
+        above=0,
+        source="Table 5, row 10",
+        reading=(
+            Reading(
+                "videos",
+                where='Table 5, "Crop size 224"',
+                says="-",
+                taken=(
+                    "Short side before the crop 8/7 of the input for every input size. BIKE keeps 256 for 224 only "
+                    "and takes the input size itself otherwise."
+                ),
+                effect="none at 224",
+            ),
+            Reading(
+                "storyboard",
+                where="Input",
+                says="224 pixels, short side 256",
+                taken="64 pixels, short side 73: the same 8/7 rule, rounded",
+                effect="not yet measured",
+            ),
+        ),
+    )
+    seed: int = setting(
+        2025,
+        "Seed of the drawn world; the development world is 1, the CLIP's training frames are 11 and 12.",
+        low=0,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    train_per_class: int = setting(
+        24,
+        "Training videos of each class of the drawn world.",
+        unit="videos",
+        above=0,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    val_per_class: int = setting(
+        16,
+        "Test videos of each class of the drawn world.",
+        unit="videos",
+        above=0,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    max_bad_share: float = setting(
+        0.01,
+        "Share of missing or undecodable videos that ends the run when it is exceeded.",
+        unit="share of the videos",
+        low=0,
+        high=1,
+        source="not in the paper; CVDF's own copy lacks 2.5 % of the training list",
+        reading=Reading(
+            "videos",
+            where="Kinetics-400",
+            says=(
+                "Videos vanish and decay; BIKE replaces one that cannot be decoded by a random other, at test "
+                "time too (`datasets/video.py`)."
+            ),
+            taken="Left out, counted and named in the record; too many of them end the run. Never replaced.",
+            effect="counted in every record",
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -109,8 +784,33 @@ class Profile:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2, 3, 4),
+        "Training seeds: one run of each method for each.",
+        any_length=True,
+        rule=Rule("one or more distinct integers of at least 0", _distinct),
+        source="not in the paper, which reports one number",
+        reading=Reading(
+            "storyboard",
+            where="Seeds",
+            says="1",
+            taken="several; intervals resample seeds and videos",
+            effect="in every record",
+        ),
+    )
 
+
+GROUPS: dict[str, type] = {"model": ModelConfig, "train": TrainConfig, "data": DataConfig}
+
+
+def _settings(of: type, prefix: str = "") -> dict[str, Setting]:
+    return {prefix + f.name: f.metadata["setting"] for f in dataclasses.fields(of) if "setting" in f.metadata}
+
+
+# Every field by its dotted name.
+SETTINGS: dict[str, Setting] = {
+    key: known for name, group in GROUPS.items() for key, known in _settings(group, f"{name}.").items()
+} | _settings(Profile)
 
 PROFILES: dict[str, Profile] = {
     "storyboard": Profile("storyboard"),
@@ -120,17 +820,20 @@ PROFILES: dict[str, Profile] = {
         TrainConfig(
             epochs=30,
             warmup_epochs=5.0,
-            batch=256,  # section 4.1, Table 5
+            batch=256,
             lr_head=5e-5,
-            lr_clip=5e-6,  # section 4.1 and Table 5: both are right for BIKE's two groups
+            lr_clip=5e-6,
             crop_area=(0.08, 1.0),
             checkpoint_activations=True,
-        ),  # 256 clips of 8 frames need some 200 GB without
-        # CVDF's own copy lacks 2.5 % of the training list (PROTOCOL section 5: 240,258 of 246,534), other copies more.
+        ),
+        # CVDF's own copy has 240,258 of the 246,534 listed training videos (sfar/data/layouts.py), other copies less.
         DataConfig(dataset="kinetics400", image_size=224, max_bad_share=0.05),
         seeds=(0,),
     ),
 }
+
+
+# --- reading and checking ------------------------------------------------------------------------------------------
 
 
 def get_profile(name: str, overrides: dict[str, Any] | None = None) -> Profile:
@@ -146,129 +849,74 @@ def get_profile(name: str, overrides: dict[str, Any] | None = None) -> Profile:
 def changed(profile: Profile, overrides: dict[str, Any]) -> Profile:
     """``profile`` with other values of fields by dotted name; errors as ``get_profile``."""
     for key, value in overrides.items():
-        profile = _replace(profile, key.split("."), value, key)
+        value = find(key).typed(key, value)
+        group, _, name = key.rpartition(".")
+        if group:
+            profile = dataclasses.replace(
+                profile, **{group: dataclasses.replace(getattr(profile, group), **{name: value})}
+            )
+        else:
+            profile = dataclasses.replace(profile, **{name: value})
     return check(profile)
 
 
-def _replace(node: Any, path: list[str], value: Any, key: str) -> Any:
-    names = [f.name for f in dataclasses.fields(node) if f.name != "name"]  # the profile's own name is no choice
-    if path[0] not in names:
-        near = difflib.get_close_matches(path[0], names, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ConfigError(f"unknown configuration key {key!r}{hint} Known here: {', '.join(names)}")
-    old = getattr(node, path[0])
-    if dataclasses.is_dataclass(old):
-        if len(path) == 1:
-            raise ConfigError(f"configuration key {key!r} is a group: name a field in it")
-        return dataclasses.replace(node, **{path[0]: _replace(old, path[1:], value, key)})
-    if len(path) > 1:
-        raise ConfigError(f"unknown configuration key {key!r}: {path[0]!r} has no fields")
-    if isinstance(old, tuple) and isinstance(value, (list, tuple)):
-        kind = type(old[0])
-        value = tuple(_number(v) if kind is float else v for v in value)
-        if any(type(v) is not kind for v in value) or (key != "seeds" and len(value) != len(old)):
-            count = "a list of" if key == "seeds" else f"{len(old)}"
-            raise ConfigError(f"configuration key {key!r}: expected {count} {kind.__name__}, got {list(value)!r}")
-    elif isinstance(old, float) or old is None:
-        value = _number(value)
-    kinds = (float, type(None)) if old is None else (type(old),)  # only model.frame_temperature may be left open
-    if type(value) not in kinds:
-        raise ConfigError(f"configuration key {key!r}: expected {kinds[0].__name__}, got {value!r}")
-    return dataclasses.replace(node, **{path[0]: value})
+def find(key: str) -> Setting:
+    """What is known of the field ``key``; ``ConfigError`` with the nearest name for one that is not there."""
+    if key in SETTINGS:
+        return SETTINGS[key]
+    top = [*GROUPS, *(k for k in SETTINGS if "." not in k)]
+    first, dot, rest = key.partition(".")
+    if first not in top:
+        raise _unknown(key, first, top)
+    if first not in GROUPS:
+        raise ConfigError(f"unknown configuration key {key!r}: {first!r} has no fields")
+    if not dot:
+        raise ConfigError(f"configuration key {key!r} is a group: name a field in it")
+    second, names = rest.partition(".")[0], list(_settings(GROUPS[first]))
+    if second not in names:
+        raise _unknown(key, second, names)
+    raise ConfigError(f"unknown configuration key {key!r}: {second!r} has no fields")
 
 
-def _number(value: Any) -> Any:
-    """A whole number as a fraction; anything else as it is."""
-    return float(value) if type(value) is int else value
+def _unknown(key: str, part: str, names: list[str]) -> ConfigError:
+    """``part`` of ``key`` is none of ``names``: the nearest of them, else a field of that name in some group."""
+    near = difflib.get_close_matches(part, names, 1) or [k for k in SETTINGS if k.partition(".")[2] == part]
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return ConfigError(f"unknown configuration key {key!r}{hint} Known here: {', '.join(names)}")
+
+
+def _value(profile: Profile, key: str) -> Any:
+    group, _, name = key.rpartition(".")
+    return getattr(getattr(profile, group) if group else profile, name)
 
 
 def check(p: Profile) -> Profile:
-    """Raise ``ConfigError`` for a value outside its range; return ``p``."""
-    choices = {
-        "model.attention": (p.model.attention, ("printed", "mha")),
-        "model.word_mask": (p.model.word_mask, ("words", "real", "all")),
-        "model.coarse_reduce": (p.model.coarse_reduce, ("mean", "sum")),
-        "model.ffn": (p.model.ffn, ("linear-relu-linear", "none")),
-        "train.precision": (p.train.precision, ("auto", "fp32", "bf16", "fp16")),
-        "train.few_shot_epoch": (p.train.few_shot_epoch, ("repeat", "once")),
-        "data.dataset": (p.data.dataset, DATASETS),
-        "data.fold": (p.data.fold, (1, 2, 3)),
-    }
-    for key, (value, allowed) in choices.items():
-        if value not in allowed:
-            raise ConfigError(
-                f"configuration key {key!r}: expected one of {', '.join(map(str, allowed))}, got {value!r}"
-            )
-    positive = {
-        "train.frozen_draws": p.train.frozen_draws,
-        "data.shot_draws": p.data.shot_draws,
-        "train.epochs": p.train.epochs,
-        "train.batch": p.train.batch,
-        "train.frames": p.train.frames,
-        "train.lr_head": p.train.lr_head,
-        "data.train_per_class": p.data.train_per_class,
-        "data.val_per_class": p.data.val_per_class,
-        "data.image_size": p.data.image_size,
-        "model.n_subtexts": p.model.n_subtexts,
-        "model.attention_heads": p.model.attention_heads,
-    }
-    for key, value in positive.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ConfigError(f"configuration key {key!r}: expected more than 0, got {value!r}")
-    bounded = {
-        "train.warmup_epochs": (p.train.warmup_epochs, math.inf),
-        "train.lr_clip": (p.train.lr_clip, math.inf),
-        "train.weight_decay": (p.train.weight_decay, math.inf),
-        "train.loss_lambda": (p.train.loss_lambda, math.inf),
-        "train.micro_batch": (p.train.micro_batch, math.inf),
-        "train.flip": (p.train.flip, 1),
-        "train.gray": (p.train.gray, 1),
-        "model.temporal_layers": (p.model.temporal_layers, math.inf),
-        "data.seed": (p.data.seed, math.inf),
-        "train.eps": (p.train.eps, math.inf),
-        "data.shots": (p.data.shots, math.inf),
-        "data.shot_seed": (p.data.shot_seed, math.inf),
-        "data.max_bad_share": (p.data.max_bad_share, 1),
-    }
-    for key, (value, high) in bounded.items():
-        if not (0 <= value <= high and math.isfinite(value)):
-            raise ConfigError(
-                f"configuration key {key!r}: expected {'0 to 1' if high == 1 else 'at least 0'}, got {value!r}"
-            )
-    if p.data.root and p.data.dataset in DRAWN and p.data.dataset != "storyboard-kinetics":
-        raise ConfigError(
-            f"configuration key 'data.root': {p.data.dataset} is drawn, not read; for a folder name its data set: {', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)"
-        )
-    if p.data.fold != 1 and layout(p) in ("kinetics400", "charades"):
-        raise ConfigError(f"configuration key 'data.fold': {p.data.dataset} has one official split, got {p.data.fold}")
-    if p.data.shot_list and (p.data.shots or p.data.shot_draws > 1):
-        raise ConfigError(
-            "configuration keys 'data.shot_list' and 'data.shots', 'data.shot_draws': a list from a file is taken as it is; leave the others out"
-        )
-    if p.data.shot_draws > 1 and not p.data.shots:
-        raise ConfigError("configuration key 'data.shot_draws': needs data.shots")
-    if not all(0 <= b < 1 for b in p.train.betas):
-        raise ConfigError(
-            f"configuration key 'train.betas': expected two numbers of at least 0 and below 1, got {p.train.betas!r}"
-        )
-    low, high = p.train.crop_area
-    if not 0 < low <= high <= 1:
-        raise ConfigError(
-            f"configuration key 'train.crop_area': expected 0 < lowest <= highest <= 1, got {p.train.crop_area!r}"
-        )
-    if p.model.frame_temperature is not None and not p.model.frame_temperature > 0:
-        raise ConfigError(
-            f"configuration key 'model.frame_temperature': expected more than 0, got {p.model.frame_temperature!r}"
-        )
-    if p.model.prompt.count("{}") != 1 or p.model.prompt.count("{") != 1 or p.model.prompt.count("}") != 1:
-        raise ConfigError(
-            f"configuration key 'model.prompt': expected one place {{}} for the class name, got {p.model.prompt!r}"
-        )
+    """Raise ``ConfigError`` for a value outside its range, or for fields that do not go together; return ``p``."""
+    for key, known in SETTINGS.items():
+        known.check(key, _value(p, key))
+    _check_videos(p)
     if not (p.model.coarse or p.model.fine):
         raise ConfigError("configuration keys 'model.coarse' and 'model.fine': at least one must be true")
-    if len(set(p.seeds)) != len(p.seeds) or not p.seeds or min(p.seeds) < 0:
-        raise ConfigError(f"seeds: expected one or more distinct integers of at least 0, got {p.seeds!r}")
     return p
+
+
+def _check_videos(p: Profile) -> None:
+    """Fields that say together which videos are used."""
+    d = p.data
+    if d.root and d.dataset in DRAWN and d.dataset != "storyboard-kinetics":
+        raise ConfigError(
+            f"configuration key 'data.root': {d.dataset} is drawn, not read; for a folder name its data set: "
+            f"{', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)"
+        )
+    if d.fold != 1 and layout(p) in ("kinetics400", "charades"):
+        raise ConfigError(f"configuration key 'data.fold': {d.dataset} has one official split, got {d.fold}")
+    if d.shot_list and (d.shots or d.shot_draws > 1):
+        raise ConfigError(
+            "configuration keys 'data.shot_list' and 'data.shots', 'data.shot_draws': a list from a file is taken as "
+            "it is; leave the others out"
+        )
+    if d.shot_draws > 1 and not d.shots:
+        raise ConfigError("configuration key 'data.shot_draws': needs data.shots")
 
 
 def layout(p: Profile) -> str:
@@ -284,8 +932,8 @@ def few_shot(p: Profile) -> bool:
 def by_dataset(name: str, dataset: str, shots: bool = False) -> dict[str, Any]:
     """Overrides that the protocol of ``dataset`` adds to profile ``name``; one given by the user goes before them.
 
-    Charades: 16 frames (section 4.2, Table 2a) and in the paper profile BIKE's 20 epochs (configs/charades). Few-shot, paper profile:
-    2 epochs on Kinetics-400, 10 on the others (section 4.1, Table 5).
+    Charades: 16 frames (section 4.2, Table 2a) and in the paper profile BIKE's 20 epochs (configs/charades).
+    Few-shot, paper profile: 2 epochs on Kinetics-400, 10 on the others (section 4.1, Table 5).
     """
     if dataset not in DATASETS:
         raise ConfigError(f"unknown data set {dataset!r}: expected one of {', '.join(DATASETS)}")
@@ -300,16 +948,19 @@ def by_dataset(name: str, dataset: str, shots: bool = False) -> dict[str, Any]:
     return out
 
 
-def check_method(method: str) -> str:
-    """``method`` if it is known, else ``ConfigError``."""
-    if method not in METHODS:
-        raise ConfigError(f"unknown method {method!r}: expected one of {', '.join(METHODS)}")
-    return method
-
-
 def as_dict(config: Any) -> dict[str, Any]:
     """A configuration as plain JSON types."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def values(profile: Profile) -> dict[str, Any]:
+    """Every field of a profile by its dotted name, as plain JSON types."""
+    groups = as_dict(profile)
+    return {
+        key: groups[group][name] if group else groups[name]
+        for key in SETTINGS
+        for group, _, name in (key.rpartition("."),)
+    }
 
 
 def digest(*parts: Any) -> str:

@@ -39,7 +39,7 @@ def drawn(own_cache):
 
     def draw(*names):
         from sfar.config import by_dataset, get_profile
-        from sfar.runs.run import dataset, load_clips
+        from sfar.data.source import dataset, load_clips
 
         with open(paths.cache() / "drawn.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -50,3 +50,11 @@ def drawn(own_cache):
                     load_clips(profile, data, split)
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def roots(tmp_path_factory):
+    """The folders of three small sets, by layout; they are read only."""
+    import small_sets
+
+    return small_sets.write(tmp_path_factory.mktemp("small"))

@@ -1,17 +1,29 @@
-"""Configurations: what is accepted, what is refused and how, and that DEVIATIONS.md and the paper's Table 5 are about them."""
+"""Configurations: what is said of each field, what is accepted, what is refused and how, and the paper's Table 5."""
 
 import dataclasses
-import json
+import math
 import re
-from pathlib import Path
 
 import pytest
 
-from sfar.config import METHODS, PROFILES, ModelConfig, as_dict, check_method, digest, get_profile
+from sfar.config import (
+    METHODS,
+    PROFILES,
+    SETTINGS,
+    ModelConfig,
+    Profile,
+    as_dict,
+    by_dataset,
+    changed,
+    check_method,
+    digest,
+    get_profile,
+    values,
+)
 from sfar.errors import ConfigError
 from sfar.util import paths
 
-DEVIATIONS = (Path(__file__).resolve().parent.parent / "DEVIATIONS.md").read_text(encoding="utf-8")
+LIMITED = [k for k, known in SETTINGS.items() if known.low is not None or known.above is not None]
 
 
 def refused(overrides, *words, profile="storyboard"):
@@ -19,6 +31,101 @@ def refused(overrides, *words, profile="storyboard"):
         get_profile(profile, overrides)
     for word in words:
         assert word in str(e.value)
+
+
+# --- what is said of each field ------------------------------------------------------------------------------------
+
+
+def test_every_field_is_declared():
+    """A field without ``setting`` would be neither checked nor listed."""
+    groups = {f.name: f.default_factory for f in dataclasses.fields(Profile) if callable(f.default_factory)}
+    declared = {f"{g}.{f.name}" for g, kind in groups.items() for f in dataclasses.fields(kind())}
+    assert set(groups) == {"model", "train", "data"} and declared | {"seeds"} == set(SETTINGS)
+    for p in PROFILES.values():
+        assert values(p) == {
+            **{f"{g}.{k}": v for g in groups for k, v in as_dict(p)[g].items()},
+            "seeds": list(p.seeds),
+        }
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_field_says_what_it_is(key):
+    """Meaning and source, and either a range, a yes or no, or why it is free; a range in one form."""
+    known = SETTINGS[key]
+    assert known.doc[0].isupper() and known.doc.endswith(".") and known.source
+    bounded = known.low is not None or known.above is not None
+    assert (known.kind is bool) + bool(known.free) + bool(known.choices) + bool(known.rule) + bounded == 1
+    assert (known.expected == "") == (known.kind is bool or bool(known.free))
+    assert known.low is None or known.above is None
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_value_passes_its_own_check(key):
+    known = SETTINGS[key]
+    for profile in PROFILES.values():
+        group, _, name = key.rpartition(".")
+        value = getattr(getattr(profile, group) if group else profile, name)
+        assert known.typed(key, value) == value and known.typed(key, values(profile)[key]) == value
+        known.check(key, value)
+    for choice in known.choices:
+        assert known.typed(key, choice) == choice
+        known.check(key, choice)
+
+
+@pytest.mark.parametrize("key", LIMITED)
+def test_every_bound_is_kept(key):
+    known = SETTINGS[key]
+    outside = []
+    if known.low is not None:
+        outside.append(known.low - 1)
+    if known.above is not None:
+        outside.append(known.above)
+    if known.high is not None:
+        outside.append(known.high + 1)
+    if known.kind is float:
+        outside += [math.nan, math.inf]
+    for value in map(known.kind, outside):
+        refused({key: value}, repr(key), f"expected {known.expected}", f"got {value!r}")
+    for limit in (known.low, known.high):
+        if limit is not None:
+            known.check(key, known.kind(limit))
+
+
+@pytest.mark.parametrize("key", [k for k, known in SETTINGS.items() if known.choices])
+def test_a_choice_names_the_others(key):
+    value = "other" if SETTINGS[key].kind is str else 99
+    refused({key: value}, repr(key), "expected one of " + ", ".join(map(str, SETTINGS[key].choices)), repr(value))
+
+
+def test_sources_of_protocols_are_those_of_by_dataset():
+    """What a protocol changes in the paper profile has a source for it, and nothing else has."""
+    for which, shots, names in (
+        ("charades", False, {"charades"}),
+        ("ucf101", True, {"few-shot"}),
+        ("ucf101", False, ()),
+    ):
+        other = set(by_dataset("paper", which, shots)) - {"data.dataset"}
+        assert other == {k for k, known in SETTINGS.items() if set(names) & set(known.protocols)}
+    epochs = SETTINGS["train.epochs"]
+    assert len({epochs.source_of("kinetics400", False), *epochs.protocols.values()}) == 3
+    assert epochs.source_of("charades", True) == epochs.protocols["few-shot"]
+    assert epochs.source_of("kinetics400", False) == epochs.source
+
+
+def mentioned():
+    """(file, key) of what the documentation names as a field: in backticks or after ``--set``."""
+    files = [paths.PROJECT / "README.md", paths.PROJECT / "DEVIATIONS.md", *(paths.PROJECT / "docs").glob("*.md")]
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for m in re.finditer(r"(?:`|--set '?)((?:model|train|data)\.\w+|seeds\b)", text):
+            if not m[1].endswith(".py"):
+                yield file.name, m[1]
+
+
+def test_the_documentation_names_no_unknown_field():
+    found = sorted(set(mentioned()))
+    assert {"README.md", "DEVIATIONS.md", "TRAINING.md"} == {file for file, _ in found}
+    assert [f for f in found if f[1] not in SETTINGS] == []
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -32,12 +139,12 @@ def test_profiles_pass_their_own_check(name):
 
 def test_overrides_change_what_they_name_and_nothing_else():
     before = as_dict(PROFILES["storyboard"])
-    changed = get_profile(
+    new = get_profile(
         "storyboard",
         {"train.epochs": 2, "model.prompt": "a photo of {}", "seeds": [3, 1], "train.crop_area": [0.08, 1.0]},
     )
-    after = as_dict(changed)
-    assert (changed.train.epochs, changed.model.prompt, changed.seeds, changed.train.crop_area) == (
+    after = as_dict(new)
+    assert (new.train.epochs, new.model.prompt, new.seeds, new.train.crop_area) == (
         2,
         "a photo of {}",
         (3, 1),
@@ -56,6 +163,8 @@ def test_whole_numbers_are_fine_where_fractions_are():
 
 
 def test_frame_temperature_may_be_left_open_or_given():
+    given = get_profile("storyboard", {"model.frame_temperature": 0.01})
+    assert changed(given, {"model.frame_temperature": None}).model.frame_temperature is None
     assert get_profile("storyboard").model.frame_temperature is None
     assert get_profile("storyboard", {"model.frame_temperature": None}).model.frame_temperature is None
     assert get_profile("storyboard", {"model.frame_temperature": 0.01}).model.frame_temperature == 0.01
@@ -92,7 +201,13 @@ def test_unknown_key_names_the_nearest(key, near):
     refused({key: 1}, repr(key), f"did you mean {near!r}")
 
 
-@pytest.mark.parametrize("key", ["", "zzz", "train.zzz", "train.epochs.zzz", "train.", ".epochs", "train..epochs"])
+def test_a_field_without_its_group_names_the_group():
+    refused({"epochs": 2}, "'epochs'", "did you mean 'train.epochs'")
+
+
+@pytest.mark.parametrize(
+    "key", ["", "zzz", "train.zzz", "train.epochs.zzz", "train.", ".epochs", "train..epochs", "seeds.zzz"]
+)
 def test_unknown_key(key):
     refused({key: 1}, repr(key))
 
@@ -213,11 +328,11 @@ def test_what_would_fail_or_mislead_much_later(key, value):
 
 def test_methods():
     assert [check_method(m) for m in METHODS] == list(METHODS)
-    with pytest.raises(ConfigError, match="'bike'.*sfar"):
+    with pytest.raises(ConfigError, match=r"'bike'.*sfar"):
         check_method("bike")
 
 
-# --- the paper and DEVIATIONS.md -----------------------------------------------------------------------------------
+# --- the paper -----------------------------------------------------------------------------------------------------
 
 
 def test_paper_profile_is_section_4_1_and_table_5():
@@ -239,64 +354,3 @@ def test_both_profiles_read_the_paper_alike():
     assert {n: getattr(a, n) for n in names} == {n: getattr(b, n) for n in names}
     for n in ("weight_decay", "betas", "eps", "loss_lambda", "train_visual", "frames", "flip", "gray"):
         assert getattr(PROFILES["storyboard"].train, n) == getattr(PROFILES["paper"].train, n), n
-
-
-def named_in_deviations():
-    return sorted(set(re.findall(r"`((?:model|train|data)\.(?!py`)\w+|seeds)`", DEVIATIONS)))
-
-
-@pytest.mark.parametrize("key", named_in_deviations())
-def test_every_field_in_deviations_exists(key):
-    node = PROFILES["paper"]
-    for part in key.split("."):
-        assert part in {f.name for f in dataclasses.fields(node)}, f"DEVIATIONS.md names {key}"
-        node = getattr(node, part)
-
-
-def test_every_reading_has_a_row_in_deviations():
-    """``coarse`` and ``fine`` are the paper's own ablation."""
-    fields = {f"model.{f.name}" for f in dataclasses.fields(ModelConfig)} - {"model.coarse", "model.fine"}
-    fields |= {
-        "train.loss_lambda",
-        "train.lr_head",
-        "train.lr_clip",
-        "train.weight_decay",
-        "train.warmup_epochs",
-        "train.crop_area",
-    }
-    assert fields <= set(named_in_deviations())
-
-
-def test_deviations_rows_are_complete():
-    """Every row of every table has a cell for each column, and says what is known of the effect."""
-    tables = re.findall(r"^\|.*\|\n\|[-|]+\|\n(?:\|.*\|\n)+", DEVIATIONS, re.MULTILINE)
-    assert len(tables) == 6
-    for table in tables:
-        rows = [
-            [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
-            for line in table.splitlines()
-            if not line.startswith("|-")
-        ]
-        assert all(len(r) == len(rows[0]) and all(r) for r in rows), rows[0]
-
-
-def test_deviations_say_what_the_record_says():
-    """Every open reading that was measured stands there with its difference and interval."""
-    record = json.loads((paths.results("storyboard") / "ablations.json").read_text(encoding="utf-8"))
-    lacking = []
-    for r in record["readings"]:
-        d = r["difference"]
-        text = f"{r['title']}: {d['mean']:+.1f} ({d['low']:+.1f} to {d['high']:+.1f})"
-        lacking += [text] * (text not in DEVIATIONS)
-    assert record["readings"] and not lacking
-
-
-def test_deviations_sums_are_those_of_the_code():
-    from sfar.model import cost
-
-    b16, l14 = (cost.macs(a)["totals"] for a in cost.ARCHS)
-    for g in (b16[cost.SKIPS_MHA], b16[cost.COMPLETE], l14[cost.SKIPS_MHA], l14[cost.COMPLETE]):
-        assert f"{g:.3f}" in DEVIATIONS
-    totals = {i["name"]: i["total_m"] for i in cost.inventories(cost.ARCHS[0])}
-    assert f"{totals['visual + text blocks + text_projection + printed head']:.3f} M" in DEVIATIONS
-    assert f"{totals['visual + text blocks + mha head']:.3f} M" in DEVIATIONS

@@ -7,8 +7,11 @@ import pytest
 
 from sfar.config import METHODS, get_profile
 from sfar.data import layouts
-from sfar.runs.executor import kept, run_all
-from sfar.runs.run import Job, by_name, dataset, load_clips, run_one
+from sfar.data.source import by_name, dataset, load_clips
+from sfar.runs.executor import run_all
+from sfar.runs.job import Job
+from sfar.runs.run import run_one
+from sfar.runs.store import kept
 from sfar.studies import table1, zero_shot
 from sfar.studies.core.oracle import true_set_classifier
 from sfar.training.protocols import half10, of_folds, split3
@@ -89,10 +92,10 @@ def test_videos_come_back_through_decord(runs):
 
     clips = load_clips(get_profile("storyboard"), runs[0], "val")
     path = runs[0].root / clips.paths[0]
-    auto, pyav = (read_frames(path, [0, 5, 9], backend=b).astype(int) for b in ("auto", "pyav"))
+    auto, pyav = (read_frames(path, [0, 5, 9], reader=b).astype(int) for b in ("auto", "pyav"))
     assert np.abs(auto - pyav).max() <= 2
     if decord_available():
-        assert np.abs(auto - read_frames(path, [0, 5, 9], backend="decord")).max() == 0
+        assert np.abs(auto - read_frames(path, [0, 5, 9], reader="decord")).max() == 0
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """What is installed and how the package hangs together: pins, lock file, direction of imports, code behind keys."""
 
 import ast
-import importlib
 import re
 import tomllib
 from importlib.metadata import version
@@ -12,7 +11,6 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sfar.studies import fig7b, table1, table13
 from sfar.util import cache, code
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -192,9 +190,16 @@ MODULES = modules()
 
 
 def imported(path):
-    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module."""
-    out = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module.
+
+    But for what is imported for editors and type checkers alone.
+    """
+    out, tree = set(), ast.parse(path.read_bytes())
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    unseen = {id(n) for block in blocks for n in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
         if isinstance(node, ast.Import):
             out |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -253,13 +258,7 @@ def test_decord_is_imported_in_one_place():
 # What it is, is worked out (tests/util/test_code.py); here: that the lists of cuts and files name what is there.
 
 CUTS = sorted({*code.HARMLESS, *(c for stage in cache.STAGES.values() for c in stage.by_content)})
-STUDY_MODULES = [importlib.import_module(name) for name in MODULES if re.fullmatch(r"sfar\.studies\.\w+", name)]
-MEASURED = {m.STUDY.name: (code.entry(m.STUDY.runs), *m.STUDY.files) for m in STUDY_MODULES if hasattr(m, "STUDY")}
-MEASURED |= {
-    "table1": (code.entry(table1.measure),),
-    "fig7b": (code.entry(fig7b.measure),),
-    "table13": (code.entry(table13.measure), *table13.FILES),
-}
+MEASURED = {s.id: (code.entry(s.measure_content), *s.files) for s in studies.studies()}
 ENTRIES = {(stage, ()) for stage in cache.STAGES} | {("record", entries) for entries in MEASURED.values()}
 
 

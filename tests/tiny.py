@@ -4,14 +4,16 @@ import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 
 from sfar.config import ModelConfig, get_profile
 from sfar.data.transforms import scale_size
-from sfar.model import clip as C
-from sfar.model.heads import VideoModel, class_texts
+from sfar.model.clip import build
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
 from sfar.training.train import seed_everything
 
 SIZE = 32
@@ -33,7 +35,7 @@ MODEL = ModelConfig(attention_heads=2, temporal_layers=1)
 @lru_cache(maxsize=1)
 def _clip():
     torch.manual_seed(0)
-    return C.build(CONFIG).eval()
+    return build(CONFIG).eval()
 
 
 def clip():
@@ -48,9 +50,32 @@ def _texts(cfg):
 
 def model(method="sfar", seed=0, cfg=MODEL, train_visual=True):
     """A video model on the tiny CLIP with head weights from ``seed``."""
-    parts = clip(), _texts(cfg)  # before the seed: the first call of all draws the CLIP's weights
+    parts = clip(), copy.deepcopy(_texts(cfg))  # before the seed: the first call of all draws the CLIP's weights
     seed_everything(seed)
     return VideoModel(method, *parts, cfg, train_visual)
+
+
+def replaced(texts, **tensors):
+    """The same texts but for some tensors."""
+    return ClassTexts(**(dict(texts.named_buffers()) | tensors))
+
+
+B, C, N, W, L, D = 2, 3, 4, 5, 6, CONFIG["embed_dim"]  # videos, classes, sub-texts, words, frames, width
+
+
+def random_texts(seed=0):
+    """Texts of C classes, N sub-texts each, all of one to W words: normal numbers, padding of zeros."""
+    g = torch.Generator().manual_seed(seed)
+    mask = torch.arange(W) < torch.randint(1, W + 1, (C, 1), generator=g)
+    sub_mask = torch.arange(W) < torch.randint(1, W + 1, (C, N, 1), generator=g)
+    cls, words = torch.randn(C, D, generator=g), torch.randn(C, W, D, generator=g)
+    sub_words = torch.randn(C, N, W, D, generator=g)
+    return ClassTexts(cls, words * mask[..., None], mask, sub_words * sub_mask[..., None], sub_mask)
+
+
+def random_frames(seed=1):
+    """Frame embeddings [B, L, D] of normal numbers."""
+    return torch.randn(B, L, D, generator=torch.Generator().manual_seed(seed))
 
 
 def profile(**train):
@@ -80,7 +105,7 @@ class Clips:
         return torch.from_numpy(self.pixels[i][np.asarray(sampler(len(self.pixels[i])))])
 
 
-def clips(n, seed=0):
+def clips(n, seed=0) -> Any:
     """``n`` noisy clips of different lengths and widths; class 0 has lying stripes, 1 standing ones, 2 none."""
     rng = np.random.default_rng(seed)
     out = Clips([], [])

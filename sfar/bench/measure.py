@@ -1,7 +1,7 @@
-"""How the benchmarks measure: contenders in turn, ratios within a run with their spread, memory, growth, and where a number comes from.
+"""How the benchmarks measure: contenders in turn, ratios with their spread, memory, growth, where a number comes from.
 
-A time by itself says little on a machine that does other things too. Contenders therefore take turns (A, B, A, B, ...), each pair gives
-one ratio, and the record has the median of the ratios with quartiles and extremes.
+A time by itself says little on a machine that does other things too. Contenders therefore take turns (A, B, A, B, ...),
+each pair gives one ratio, and the record has the median of the ratios with quartiles and extremes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ def ratio(a: Sequence[float], b: Sequence[float]) -> dict[str, float]:
     return summary([x / y for x, y in zip(a, b, strict=True)])
 
 
+def percent(found: dict[str, float]) -> dict[str, float]:
+    """A ``summary`` of shares in percent."""
+    return {k: v if k == "n" else rounded(100 * v) for k, v in found.items()}
+
+
 def synchronize(device: torch.device) -> None:
     """Wait for a GPU: its calls return before they are done."""
     if device.type == "cuda":
@@ -64,9 +69,9 @@ def synchronize(device: torch.device) -> None:
 def interleaved(
     calls: dict[str, Call], repeats: int, device: torch.device, tick: Callable[[str], None] | None = None
 ) -> dict[str, list[float]]:
-    """Seconds of each call, in rounds: every contender once, in the same order, ``repeats`` times. ``tick(name)`` after each.
+    """Seconds of each call, in rounds: every contender once, in the same order, ``repeats`` times.
 
-    The garbage of one contender is not collected in another's time.
+    ``tick(name)`` is called after each. The garbage of one contender is not collected in another's time.
     """
     out: dict[str, list[float]] = {name: [] for name in calls}
     collecting = gc.isenabled()
@@ -90,20 +95,22 @@ def interleaved(
 
 @contextmanager
 def without_onednn() -> Iterator[None]:
-    """Every product on a CPU by ``torch.mm``'s own library (see ``sfar.products``)."""
+    """Products of matrices on a CPU by the library of ``torch.mm`` itself (see ``sfar/model/kernels/matmul.py``)."""
     before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
+    unchanged: Any = None  # the precision of products
+    torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=unchanged)
     try:
         yield
     finally:
-        torch.backends.mkldnn.set_flags(_enabled=before, _fp32_precision=None)
+        torch.backends.mkldnn.set_flags(_enabled=before, _fp32_precision=unchanged)
 
 
 def allocated_peak(call: Call, device: torch.device) -> tuple[int, Any]:
     """Most bytes of tensors that ``call`` holds at one time above what is there before it, and what it returns.
 
-    GPU: ``torch.cuda.max_memory_allocated``. CPU: the running sum of torch's own record of every allocation and release (its profiler's memory
-    events): exact and the same on any machine, without what a library takes by itself. ``resident_peak`` counts that too.
+    GPU: ``torch.cuda.max_memory_allocated``. CPU: the running sum of torch's own record of every allocation and release
+    (its profiler's memory events): exact and the same on any machine, without what a library takes by itself.
+    ``resident_peak`` counts that too.
     """
     if device.type == "cuda":
         synchronize(device)
@@ -114,17 +121,16 @@ def allocated_peak(call: Call, device: torch.device) -> tuple[int, Any]:
         return torch.cuda.max_memory_allocated(device) - before, result
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         result = call()
-    events = sorted(
-        (e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns()
-    )
+    kineto: Any = profile.profiler  # torch gives the events of memory in this way alone, and does not declare it
+    events = sorted((e for e in kineto.kineto_results.events() if e.name() == "[memory]"), key=lambda e: e.start_ns())
     return int(max(np.cumsum([e.nbytes() for e in events]), default=0)), result
 
 
 def resident_peak(call: Call) -> int | None:
-    """Bytes by which this process's memory rises, at its highest during ``call``, above what it holds before; None where the system does not tell.
+    """Bytes by which this process's memory rises at most during ``call``; None where the system does not tell.
 
-    Linux's own high-water mark, set back beforehand. Meant for a fresh process: memory that an earlier call has given back to the
-    allocator, and not to the system, would hide a rise.
+    Linux's own high-water mark, set back beforehand. Meant for a fresh process: memory that an earlier call has given
+    back to the allocator, and not to the system, would hide a rise.
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -152,11 +158,14 @@ def target(name: str, value: float | None, limit: float, at_least: bool, unit: s
 
 
 def provenance(command: str, seconds: float, quick: bool) -> dict[str, Any]:
-    """Machine, versions, revision, command. ``load``: the machine's load average when the record was written (the benchmark's own threads count)."""
+    """Machine, versions, revision, command.
+
+    ``load``: the machine's load average when the record was written (the benchmark's own threads count).
+    """
     return {
         "command": command,
         "revision": revision(),
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "hardware": hardware(),
         "cores": processes.cores(),
         "threads": torch.get_num_threads(),

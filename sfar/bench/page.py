@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from sfar.errors import SfarError
@@ -52,7 +54,10 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
 def _size(record: dict[str, Any]) -> str:
     """The head's base point in words."""
     b = record["base"]
-    return f"{b['videos']} videos, {b['classes']} classes, {b['frames']} frames, {b['subtexts']} sub-texts of {b['words']} words, d = {record['width']}"
+    return (
+        f"{b['videos']} videos, {b['classes']} classes, {b['frames']} frames, "
+        f"{b['subtexts']} sub-texts of {b['words']} words, d = {record['width']}"
+    )
 
 
 # --- the figure ----------------------------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ def _plain(x: float, _: Any = None) -> str:
     return f"{x:g}"
 
 
-def _log(ax: plt.Axes, xs: list[float]) -> None:
+def _log(ax: Axes, xs: list[float]) -> None:
     """Log-log, the measured points as ticks."""
     ax.set_xscale("log")
     ax.set_yscale("log")
@@ -73,11 +78,11 @@ def _log(ax: plt.Axes, xs: list[float]) -> None:
     ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
-def _head_panel(ax: plt.Axes, record: dict[str, Any], name: str, what: str) -> None:
+def _head_panel(ax: Axes, record: dict[str, Any], name: str, what: str) -> None:
     points = record["sweeps"][name]
     xs = [p["x"] for p in points]
     _log(ax, xs)
-    for place, (which, (colour, marker, _)) in zip((0.04, 0.54), HEADS.items()):
+    for place, (which, (colour, marker, _)) in zip((0.04, 0.54), HEADS.items(), strict=True):
         if what == "time":
             seconds = [p[MODE]["seconds"][which] for p in points]
             ys = [s["median"] for s in seconds]
@@ -100,9 +105,9 @@ def _head_panel(ax: plt.Axes, record: dict[str, Any], name: str, what: str) -> N
     ax.set_xlim(xs[0] / 1.25, xs[-1] * 1.25)
 
 
-def _head_row(axes: list[plt.Axes], record: dict[str, Any], what: str) -> None:
+def _head_row(axes: list[Axes], record: dict[str, Any], what: str) -> None:
     limits = []
-    for ax, name in zip(axes, AXES):
+    for ax, name in zip(axes, AXES, strict=True):
         _head_panel(ax, record, name, what)
         limits.append(ax.get_ylim())
         if what == "memory":
@@ -114,7 +119,7 @@ def _head_row(axes: list[plt.Axes], record: dict[str, Any], what: str) -> None:
     axes[0].set_ylabel("time [s]" if what == "time" else "peak memory [MB]")
 
 
-def _overhead_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
+def _overhead_panel(ax: Axes, record: dict[str, Any]) -> None:
     rows = record["rows"]
     for k, r in enumerate(rows):
         h = r["head_percent"]
@@ -144,7 +149,7 @@ def _overhead_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
     ax.set_title(f"Head over CLIP, {record['model'].split(',')[0]}", loc="left")
 
 
-def _reader_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
+def _reader_panel(ax: Axes, record: dict[str, Any]) -> None:
     sets = record["sets"]
     names = [n for n in READERS if n in sets[0]["ratios"] and n != record["against"]]
     for k, s in enumerate(sets):
@@ -171,21 +176,24 @@ def _reader_panel(ax: plt.Axes, record: dict[str, Any]) -> None:
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _absent(ax: plt.Axes, part: str) -> None:
+def _absent(ax: Axes, part: str) -> None:
     ax.axis("off")
     ax.text(
         0.5, 0.5, f"not measured: sfar bench {part}", transform=ax.transAxes, ha="center", va="center", color="#777777"
     )
 
 
-def figure(records: dict[str, dict[str, Any]]) -> plt.Figure:
-    """Growth of time and memory of both heads, the head's share of CLIP's time, and the readers; parts without a record stay empty."""
+def figure(records: dict[str, dict[str, Any]]) -> Figure:
+    """Growth of time and memory of both heads, the head's share of CLIP's time, and the readers.
+
+    Parts without a record stay empty.
+    """
     style.use()
     fig = plt.figure(figsize=(10.4, 7.4), layout="constrained")
-    top, bottom = fig.subfigures(2, 1, height_ratios=[1.75, 1])
+    top, bottom = cast(list[SubFigure], fig.subfigures(2, 1, height_ratios=[1.75, 1]))
     if "head" in records:
         grid = top.subplots(2, len(AXES), sharex="col")
-        for axes, what in zip(grid, ("time", "memory")):
+        for axes, what in zip(grid, ("time", "memory"), strict=True):
             _head_row(list(axes), records["head"], what)
         top.suptitle(
             f"Head, forward and backward, around {_size(records['head'])}",
@@ -194,7 +202,7 @@ def figure(records: dict[str, dict[str, Any]]) -> plt.Figure:
             x=0.01,
             ha="left",
         )
-        for which, (colour, marker, label) in HEADS.items():
+        for colour, marker, label in HEADS.values():
             grid[0][0].plot([], [], color=colour, marker=marker, ms=4, label=label)
         top.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     else:
@@ -254,7 +262,8 @@ def _head_markdown(r: dict[str, Any]) -> str:
     same, kept = r["time_ratio_without_onednn"], {k: v for k, v in r["resident_bytes"].items() if v}
     library = (
         (
-            "\n\nSFAR's head multiplies large matrices by oneDNN (`sfar/model/kernels/matmul.py`), the literal head by `torch.mm`, as PyTorch does by itself. With oneDNN switched off for both the ratios of time are "
+            "\n\nSFAR's head multiplies large matrices by oneDNN (`sfar/model/kernels/matmul.py`), the literal head by "
+            "`torch.mm`, as PyTorch does by itself. With oneDNN switched off for both the ratios of time are "
             + ", ".join(f"{_spread(s)} ({mode})" for mode, s in same.items())
             + "."
         )
@@ -262,15 +271,17 @@ def _head_markdown(r: dict[str, Any]) -> str:
         else ""
     )
     extra = (
-        f"\n\nRise of a fresh process's resident memory, forward and backward: {', '.join(f'{k} {v / 1e6:,.0f} MB' for k, v in kept.items())}."
+        "\n\nRise of a fresh process's resident memory, forward and backward: "
+        f"{', '.join(f'{k} {v / 1e6:,.0f} MB' for k, v in kept.items())}."
         if kept
         else ""
     )
     return (
         "\n\n".join(
             [
-                "Ratios are literal / SFAR. The literal head (`sfar/bench/literal.py`) computes every position of the 77-token window and gives the same logits (checked before "
-                f"anything is timed). Memory: {r['memory_is']}. Base: {_size(r)}; words on average.",
+                "Ratios are literal / SFAR. The literal head (`sfar/bench/whole_window.py`) computes every position of "
+                "the 77-token window and gives the same logits (checked before anything is timed). "
+                f"Memory: {r['memory_is']}. Base: {_size(r)}; words on average.",
                 tables.markdown(
                     [
                         "Mode",
@@ -307,8 +318,9 @@ def _overhead_markdown(r: dict[str, Any]) -> str:
         for x in r["rows"]
     ]
     return (
-        f"{r['model']}, {r['videos']} videos of {r['frames']} frames of {r['image_size']} pixels, {r['classes']} classes, {r['subtexts']} sub-texts, evaluation. The head alone is the number to "
-        "believe; the whole minus the encoding, pair by pair, is mostly noise.\n\n"
+        f"{r['model']}, {r['videos']} videos of {r['frames']} frames of {r['image_size']} pixels, "
+        f"{r['classes']} classes, {r['subtexts']} sub-texts, evaluation. The head alone is the number to believe; "
+        "the whole minus the encoding, pair by pair, is mostly noise.\n\n"
         + tables.markdown(
             ["Precision of the tower", "CLIP's encoding", "SFAR's head", "Head / encoding", "Whole / encoding - 1"],
             rows,
@@ -323,8 +335,9 @@ def _reader_markdown(r: dict[str, Any]) -> str:
         for name, t in s["milliseconds"].items()
     ]
     return (
-        f'Ratios to {r["against"]}, video by video; one thread; files in the system\'s cache. "sfar" walks the packets each time, "walk kept" does not. Storyboard videos are '
-        "scaled while they are read; decord misreads such widths, gives them as stored, and so has less to do.\n\n"
+        f"Ratios to {r['against']}, video by video; one thread; files in the system's cache. "
+        '"sfar" walks the packets each time, "walk kept" does not. Storyboard videos are scaled while they are read; '
+        "decord misreads such widths, gives them as stored, and so has less to do.\n\n"
         + tables.markdown(["Videos", "Stored", "Reader", "Time", "Ratio"], rows)
     )
 
@@ -346,7 +359,8 @@ def _pipeline_markdown(r: dict[str, Any]) -> str:
 
 def _step_markdown(r: dict[str, Any]) -> str:
     out = [
-        f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']}). FLOPs: {r['flops_are']}."
+        f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']}). "
+        f"FLOPs: {r['flops_are']}."
     ]
     for s in r["settings"]:
         rows = [
@@ -362,7 +376,8 @@ def _step_markdown(r: dict[str, Any]) -> str:
             for v in s["variants"]
         ]
         out += [
-            f"{s['model']}, a step of {s['videos']} x {r['frames']} frames of {s['image_size']} pixels, {r['classes']} classes:",
+            f"{s['model']}, a step of {s['videos']} x {r['frames']} frames of {s['image_size']} pixels, "
+            f"{r['classes']} classes:",
             tables.markdown(
                 ["Variant", "Steps/s", "Clips/s", "GFLOP/s", "Of the peak", f"Speed / {s['base']}", "First step"], rows
             ),
@@ -395,7 +410,8 @@ def _measured(p: dict[str, Any]) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in p["versions"].items())
     load = f", load {p['load']:.1f}" if p["load"] is not None else ""
     return (
-        f"`{p['command']}` at revision {p['revision']}, {p['date']}, {p['seconds']:,.0f} s; {p['hardware']}; {p['threads']} threads{load}; Python {p['python']}, {versions}"
+        f"`{p['command']}` at revision {p['revision']}, {p['date']}, {p['seconds']:,.0f} s; {p['hardware']}; "
+        f"{p['threads']} threads{load}; Python {p['python']}, {versions}"
         + (". **Quick: tiny sizes, these numbers mean little**" if p["quick"] else "")
     )
 
@@ -415,7 +431,7 @@ def as_markdown(records: dict[str, dict[str, Any]]) -> str:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write ``bench.png``, ``bench.svg`` and ``README.md`` into ``folder`` from the records there; returns their paths."""
+    """Write ``bench.png``, ``bench.svg`` and ``README.md`` from the records in ``folder``; returns their paths."""
     records = load(folder)
     files = [folder / "bench.png", folder / "bench.svg", folder / "README.md"]
     fig = figure(records)

@@ -1,10 +1,10 @@
-"""``sfar bench reader`` and ``sfar bench pipeline``: how fast videos are read, and whether reading or the model waits."""
+"""``sfar bench reader``: how fast 8 frames of a video are read."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,15 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
-from sfar.bench.head import BASE, QUICK_BASE, TINY, Bench, vit_b16
+from sfar.bench.inputs import FRAMES, Bench
 from sfar.bench.measure import BenchError, interleaved, ratio, rounded, summary, target
-from sfar.bench.step import Variant, make_step
 from sfar.config import get_profile
 from sfar.data import video
-from sfar.data.manifest import Manifest
-from sfar.data.store import VideoClips
 from sfar.data.transforms import scale_size, val_indices
 from sfar.data.watchdog import guarded
-from sfar.model import clip as C
-from sfar.runs.run import dataset, load_clips
-from sfar.training.train import TrainingClips
-from sfar.util import processes
+from sfar.data.source import dataset, load_clips
 
-FRAMES = BASE["frames"]
 TARGET = 1.15  # of decord's bare call
 ENDINGS = (".mp4", ".avi", ".mkv", ".webm", ".mov")
 KINETICS = (300, 30, 340, 256)  # frames, rate, width, height: ten seconds as Kinetics is usually kept
@@ -49,9 +41,10 @@ class VideoSet:
 
 
 def draw_clip(path: Path, size: tuple[int, int, int, int], gop: int, seed: int) -> None:
-    """A made-up H.264 clip of ``size`` (frames, rate, width, height): a textured background that pans, moving discs, grain.
+    """A made-up H.264 clip of ``size`` (frames, rate, width, height): a background that pans, moving discs, grain.
 
-    Encoded as Kinetics clips are (libx264 at CRF 23, at most ``gop`` frames between key frames); some 100 kB a second, as they have.
+    Encoded as Kinetics clips are (libx264 at CRF 23, at most ``gop`` frames between key frames); some 100 kB a second,
+    as they have.
     """
     frames, fps, width, height = size
     rng = np.random.default_rng(seed)
@@ -76,11 +69,7 @@ def draw_clip(path: Path, size: tuple[int, int, int, int], gop: int, seed: int) 
 
 def storyboard_videos(b: Bench, number: int) -> VideoSet:
     """``number`` videos of the storyboard world, drawn once and kept in the cache."""
-    size = (
-        {"data.train_per_class": 1, "data.val_per_class": 1}
-        if b.quick
-        else {"data.train_per_class": 4, "data.val_per_class": 1}
-    )  # as ``bench_step.scaling`` draws
+    size = {"data.train_per_class": 1 if b.quick else 4, "data.val_per_class": 1}  # as ``sfar bench scaling`` draws
     profile = get_profile("storyboard", size)
     clips = load_clips(profile, dataset(profile), "train")
     return VideoSet("storyboard", tuple(clips.manifest.root / p for p in clips.paths[:number]), clips.short_side)
@@ -110,14 +99,15 @@ def own_videos(folder: Path, number: int) -> VideoSet:
 
 
 def cold_frames(path: Path, indices: np.ndarray, short_side: int | None) -> np.ndarray:
-    """``read_frames`` as on a video that was not looked at before: the walk over its packets is not kept from the last call."""
+    """``read_frames`` as on a video that was not looked at before: no walk over its packets is kept."""
     video._walk.cache_clear()
     return video.read_frames(path, indices, short_side)
 
 
 def decord_frames(path: Path, indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """decord's bare call: frames [n, H, W, 3] of ``size`` (width, height), nothing checked."""
+    """The bare call of decord: frames [n, H, W, 3] of ``size`` (width, height), nothing checked."""
     decord = video._decord()
+    assert decord is not None, "asked for where it is there"
     return decord.VideoReader(str(path), width=size[0], height=size[1], num_threads=1).get_batch(indices).asnumpy()
 
 
@@ -127,6 +117,7 @@ def seek_frames(path: Path, indices: np.ndarray, size: tuple[int, int]) -> np.nd
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
+        assert stream.average_rate is not None and stream.time_base is not None, "a file of this benchmark"
         tick, start = 1 / (stream.average_rate * stream.time_base), stream.start_time or 0
         for k in indices.tolist():
             pts = start + round(k * tick)
@@ -155,7 +146,10 @@ def _rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
 
 
 def contenders(path: Path, short_side: int | None) -> dict[str, Callable[[], np.ndarray]]:
-    """Ways to read 8 frames of a video, by name. Those with a walk find it kept by "sfar, walk kept" alone, which follows "sfar"."""
+    """Ways to read 8 frames of a video, by name.
+
+    A walk over the packets is kept for "sfar, walk kept" alone, which follows "sfar".
+    """
     info = video.probe(path)
     indices = val_indices(info.frames, FRAMES)
     size = video._size(info, short_side)
@@ -184,14 +178,16 @@ def _reader_size(b: Bench) -> tuple[int, int]:
     return (2, 1) if b.quick else (12, 3)
 
 
-def reader_steps(b: Bench) -> int:
-    """How many times ``reader`` ticks."""
+def ticks(b: Bench) -> int:
+    """How many times ``run`` ticks."""
     return 1 + len(GOPS) + 1 + bool(b.folder)
 
 
-def reader(b: Bench) -> dict[str, Any]:
-    """Seconds to read 8 frames by each contender, for each set of videos, and their ratios to decord's bare call (to PyAV's decoding
-    through where there is no decord). Files are in the system's cache: the disk is not measured."""
+def run(b: Bench) -> dict[str, Any]:
+    """Seconds to read 8 frames by each contender, for each set of videos, and their ratios to decord's bare call.
+
+    To PyAV's decoding through where there is no decord. Files are in the system's cache: the disk is not measured.
+    """
     number, rounds = _reader_size(b)
     with tempfile.TemporaryDirectory(prefix="sfar-bench-") as folder:
         sets = [storyboard_videos(b, number), *drawn_sets(b, Path(folder))]
@@ -239,7 +235,7 @@ def _read_set(s: VideoSet, rounds: int) -> dict[str, Any]:
 
 
 def _agreement(s: VideoSet) -> dict[str, float]:
-    """Mean difference in grey levels of each contender's 8 frames of the first video from SFAR's, where they have the same size."""
+    """Mean difference in grey levels of each contender's frames of the first video from SFAR's, if sizes are equal."""
     calls = contenders(s.files[0], s.short_side)
     own = calls["sfar"]().astype(np.int16)
     found = {name: call() for name, call in calls.items()}
@@ -248,185 +244,3 @@ def _agreement(s: VideoSet) -> dict[str, float]:
         for name, x in found.items()
         if x.shape == own.shape
     }
-
-
-# --- pipeline ------------------------------------------------------------------------------------------------------
-
-
-class _Once:
-    """A sampler whose list is changed between two passes: a video that was read in the first is not read again in the second."""
-
-    def __init__(self) -> None:
-        self.items: list[int] = []
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-
-def linked_clips(files: tuple[Path, ...], number: int, short_side: int | None, folder: Path) -> VideoClips:
-    """``number`` clips read on demand, each a link of its own to one of ``files``: no walk over the packets is ever kept from another clip."""
-    out = VideoClips(Manifest("bench", "train", folder, ("one",), ()), short_side)
-    lengths = {f: video.probe(f).frames for f in files}
-    folder.mkdir()
-    for i in range(number):
-        f = files[i % len(files)]
-        path = folder / f"{i:05d}{f.suffix}"
-        path.symlink_to(f.resolve())
-        out.labels.append(0)
-        out.paths.append(path.name)
-        out.first.append(0)
-        out.lengths.append(lengths[f])
-    return out
-
-
-def _batch(items: list[tuple]) -> tuple[torch.Tensor | None, list[str]]:
-    """Frames of a batch [videos, L, 3, size, size] and what went wrong: a video that was not read must not count as a quick one."""
-    errors = [i[2] for i in items if i[0] is None]
-    return None if errors else torch.stack([i[0] for i in items]), errors
-
-
-def _drain(loader: DataLoader) -> None:
-    for _, errors in loader:
-        if errors:
-            raise BenchError(f"the input pipeline could not read a video: {errors[0]}")
-
-
-def loading_rate(clips: VideoClips, image_size: int, workers: int, number: int) -> float:
-    """Clips/s of a DataLoader over ``TrainingClips`` with ``workers`` processes (0: in this one), on ``number`` clips after as many to start with.
-
-    The workers and their guarded readers are started by a first pass over other clips. Raises ``BenchError`` when a video cannot be read.
-    """
-    profile = get_profile("storyboard", {"data.image_size": image_size})
-    profile = replace(profile, train=replace(profile.train, frames=FRAMES))
-    sampler = _Once()
-    loader = DataLoader(
-        TrainingClips(clips, profile, 0),
-        2,
-        sampler=sampler,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        collate_fn=_batch,
-    )
-    warm = 2 * max(1, workers)
-    sampler.items = list(range(warm))
-    _drain(loader)
-    sampler.items = list(range(warm, warm + number))
-    seconds = interleaved({"pass": lambda: _drain(loader)}, 1, torch.device("cpu"))["pass"][0]
-    return number / seconds
-
-
-def _worker_counts() -> list[int]:
-    most = processes.cores()
-    return sorted({0, *(min(2**k, most) for k in range(most.bit_length() + 1))})
-
-
-def _pipeline_size(b: Bench) -> tuple[int, int]:
-    """Clips of a pass, and passes."""
-    return (2, 1) if b.quick else (32, 2)
-
-
-def _inputs(b: Bench, sets: list[VideoSet]) -> list[tuple[str, VideoSet, int, int | None]]:
-    """(name, videos, size of the training crops, short side that the reader scales to)."""
-    board, kinetics = sets[0], sets[-1]
-    small = scale_size(64)
-    all_of_them = [
-        ("storyboard videos, 64 px", board, 64, small),
-        (f"{kinetics.name}, 64 px, scaled while read", kinetics, 64, small),
-        (f"{kinetics.name}, 64 px, read as stored", kinetics, 64, None),
-        (f"{kinetics.name}, 224 px", kinetics, 224, scale_size(224)),
-    ]
-    return all_of_them[:1] if b.quick else all_of_them
-
-
-def _models(b: Bench) -> list[tuple[str, dict[str, Any], int, Variant]]:
-    """(name, configuration, videos of a step, switches)."""
-    if b.quick:
-        return [("a tiny ViT", TINY, 2, Variant())]
-    half = Variant("bf16" if b.device.type == "cuda" else "fp32")
-    return [
-        ("storyboard CLIP", C.storyboard_config(), 16, half),
-        ("ViT-B/16", vit_b16(False), 32 if b.device.type == "cuda" else 1, half),
-    ]
-
-
-def pipeline_steps(b: Bench) -> int:
-    """How many times ``pipeline`` ticks."""
-    return 1 + len(_models(b)) + (1 if b.quick else 4) * len(_worker_counts()) * _pipeline_size(b)[1]
-
-
-def pipeline(b: Bench) -> dict[str, Any]:
-    """Clips/s that the input pipeline delivers, by number of workers, and that a training step takes: the slower one is waited for.
-
-    On a CPU both share the cores, so that neither reaches its number while the other runs; the ratio still says where the time goes.
-    """
-    number, passes = _pipeline_size(b)
-    classes = QUICK_BASE["classes"] if b.quick else BASE["classes"]
-    with tempfile.TemporaryDirectory(prefix="sfar-bench-") as name:
-        folder = Path(name)
-        sets = [storyboard_videos(b, 12)] + ([] if b.quick else drawn_sets(b, folder))
-        b.tick("videos")
-        rates: dict[tuple[str, int], list[float]] = {}
-        inputs, counts = _inputs(b, sets), _worker_counts()
-        for k in range(passes):
-            for i, (what, s, size, short) in enumerate(inputs):
-                for workers in counts:
-                    links = folder / f"links-{k}-{i}-{workers}"
-                    clips = linked_clips(s.files, number + 2 * max(1, workers), short, links)
-                    rates.setdefault((what, workers), []).append(loading_rate(clips, size, workers, number))
-                    b.tick(f"{what}, {workers} workers")
-    steps = []
-    for model, config, videos, variant in _models(b):
-        call = make_step(config, variant, videos, classes, b.device)
-        call()
-        times = interleaved({"step": call}, 2 if b.device.type == "cpu" else 10, b.device)["step"]
-        steps.append(
-            {
-                "model": model,
-                "image_size": config["vision_cfg"]["image_size"],
-                "videos": videos,
-                "precision": variant.precision,
-                "clips_per_second": summary([videos / t for t in times]),
-            }
-        )
-        b.tick(model)
-    loading = [
-        {
-            "input": what,
-            "image_size": size,
-            "short_side": short,
-            "workers": workers,
-            "clips_per_second": summary(rates[what, workers]),
-        }
-        for what, _, size, short in inputs
-        for workers in counts
-    ]
-    return {
-        "device": b.device.type,
-        "frames": FRAMES,
-        "loading": loading,
-        "steps": steps,
-        "who_waits": _who_waits(loading, steps),
-        "targets": [],
-    }
-
-
-def _who_waits(loading: list[dict[str, Any]], steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each input and model of the same image size: clips/s read by the best number of workers over clips/s trained, and who waits."""
-    out = []
-    for s in steps:
-        for what in dict.fromkeys(r["input"] for r in loading if r["image_size"] == s["image_size"] or len(steps) == 1):
-            best = max((r for r in loading if r["input"] == what), key=lambda r: r["clips_per_second"]["median"])
-            times = rounded(best["clips_per_second"]["median"] / s["clips_per_second"]["median"])
-            out.append(
-                {
-                    "model": s["model"],
-                    "input": what,
-                    "workers": best["workers"],
-                    "read_over_trained": times,
-                    "waits": "the reader" if times > 1 else "the model",
-                }
-            )
-    return out

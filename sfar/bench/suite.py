@@ -10,28 +10,32 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sfar.bench import head, reader, step
-from sfar.bench.head import Bench
+from sfar.bench import head, overhead, pipeline, reader, scaling, step
+from sfar.bench.inputs import Bench
 from sfar.bench.measure import BenchError, provenance
 from sfar.util import paths
 
 
 @dataclass(frozen=True)
 class Part:
-    """``run(bench)`` measures and returns JSON types with a list of ``targets``; ``steps(bench)`` is how often it ticks meanwhile."""
+    """A part of the benchmark.
+
+    ``run(bench)`` measures and returns JSON types with a list of ``targets``; ``ticks(bench)`` is how often it calls
+    ``bench.tick`` meanwhile.
+    """
 
     run: Callable[[Bench], dict[str, Any]]
-    steps: Callable[[Bench], int]
+    ticks: Callable[[Bench], int]
     title: str
 
 
 PARTS = {
-    "head": Part(head.head, head.head_steps, "SFAR's head against a literal one"),
-    "overhead": Part(head.overhead, head.overhead_steps, "what SFAR adds to CLIP"),
-    "reader": Part(reader.reader, reader.reader_steps, "reading 8 frames of a video"),
-    "pipeline": Part(reader.pipeline, reader.pipeline_steps, "reading against training"),
-    "step": Part(step.step, step.step_steps, "a training step"),
-    "scaling": Part(step.scaling, step.scaling_steps, "several processes"),
+    "head": Part(head.run, head.ticks, "SFAR's head against a literal one"),
+    "overhead": Part(overhead.run, overhead.ticks, "what SFAR adds to CLIP"),
+    "reader": Part(reader.run, reader.ticks, "reading 8 frames of a video"),
+    "pipeline": Part(pipeline.run, pipeline.ticks, "reading against training"),
+    "step": Part(step.run, step.ticks, "a training step"),
+    "scaling": Part(scaling.run, scaling.ticks, "several processes"),
 }
 
 
@@ -51,14 +55,14 @@ def output(quick: bool) -> Path:
 def run(names: list[str], out: Path, command: str, bench: Bench, silent: bool = False) -> list[Path]:
     """Measure the parts ``names`` (all for none) and write ``out/<part>.json`` as each is done; returns the paths.
 
-    A progress bar shows what runs and what remains. Raises ``BenchError`` for an unknown part, a folder without videos, contenders that
-    disagree.
+    A progress bar shows what runs and what remains. Raises ``BenchError`` for an unknown part, a folder without videos,
+    contenders that disagree.
     """
     todo, written = chosen(names), []
     if bench.folder and not bench.folder.is_dir():
         raise BenchError(f"{bench.folder} is not a folder: expected one with videos")
-    steps = {n: PARTS[n].steps(bench) for n in todo}
-    with tqdm(total=sum(steps.values()), unit="measurement", disable=silent) as bar:
+    ticks = {n: PARTS[n].ticks(bench) for n in todo}
+    with tqdm(total=sum(ticks.values()), unit="measurement", disable=silent) as bar:
         for k, name in enumerate(todo):
             started, before = time.perf_counter(), bar.n
             bar.set_description(
@@ -71,7 +75,7 @@ def run(names: list[str], out: Path, command: str, bench: Bench, silent: bool = 
 
             bench.tick = tick
             record = PARTS[name].run(bench)
-            bar.update(before + steps[name] - bar.n)
+            bar.update(before + ticks[name] - bar.n)
             written.append(out / f"{name}.json")
             paths.write_json(
                 written[-1],

@@ -41,7 +41,8 @@ def text(report: dict[str, Any], status: bool = True) -> str:
         )
     out = [
         f"{report['title']} in {report['root']}: {report['videos']:,} videos, {report['examined']:,} looked at now, {report['kept']:,} earlier and unchanged since"
-        f"{', every frame decoded' if report['deep'] else ''}",
+        f"{', every frame decoded' if report['deep'] else ''}"
+        f"{', with decord' if report['reader'] == 'decord' else ''}",
         "",
         markdown(["Split", "Listed", "On disk", "Missing", "Extra", "Clips", "Lost", "Published"], rows),
     ]
@@ -111,7 +112,7 @@ def _check(a: argparse.Namespace) -> int:
     from sfar.util.paths import check_output, write_json
 
     out = check_output(Path(a.out)) if a.out else None
-    report = check(a.dataset, a.root, a.fold, a.workers, a.deep, a.min_frames)
+    report = check(a.dataset, a.root, a.fold, a.workers, a.deep, a.min_frames, reader=a.reader)
     if out:
         write_json(out, report)
     print(text(report, out is None))
@@ -185,6 +186,7 @@ def add(
     p.add_argument("--workers", type=positive, default=None, help="processes (default: one per core)")
     p.add_argument("--deep", action="store_true", help="decode every frame, not 8 of each video")
     p.add_argument("--min-frames", type=positive, default=8, help="report videos with fewer (default 8)")
+    p.add_argument("--reader", default="auto", help="auto, pyav or decord (data.reader; default auto, strict PyAV)")
     p.add_argument("--out", default="", metavar="FILE", help="write the whole report as JSON")
     p = command(
         "layout", _layout, "Print a data set's tree, where it is had, its numbers and the commands that use it.", what

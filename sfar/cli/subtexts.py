@@ -1,4 +1,4 @@
-"""``sfar subtexts ...``: generate, describe, check, score, select, rehearse (section 3.1)."""
+"""``sfar subtexts ...``: generate, describe, check, score, select (section 3.1)."""
 
 from __future__ import annotations
 
@@ -257,21 +257,6 @@ def _select(a: argparse.Namespace) -> None:
     print(f"Written: {a.out}")
 
 
-def _rehearse(a: argparse.Namespace) -> None:
-    from sfar.studies.table13 import rehearse
-    from sfar.util.paths import write_json
-
-    out = Path(a.out)
-    journal = out / "rehearsal.jsonl"
-    if journal.exists():
-        raise ConfigError(f"{journal} is there already: its answers would not be asked for again; give another folder")
-    took = rehearse(journal)
-    write_json(out / "rehearsal.json", took)
-    print(
-        f"{took['classes']} classes, {took['requests']} requests, {took['answers']} answers, all sub-texts as replayed; no LLM was asked.\nWritten: {out / 'rehearsal.json'}, {journal}"
-    )
-
-
 def add(
     sub: Any,
     command: Callable[..., argparse.ArgumentParser],
@@ -371,7 +356,3 @@ def add(
                 help="the best group as a whole, or of each class the best group's",
             )
             p.add_argument("--out", required=True, metavar="FILE")
-    p = command(
-        "rehearse", _rehearse, "Run the whole generation against a server on this machine: no key, no network.", what
-    )
-    p.add_argument("--out", required=True, metavar="DIR")

@@ -1,8 +1,8 @@
 """Reader of Charades: videos of about half a minute with any number of timed actions.
 
 Charades_v1_classes.txt        "c000 Holding some clothes"
-Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length with
-                               actions "c092 11.90 21.20;c147 0.00 12.60" (class, start, end in seconds), maybe none
+Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length
+                               with actions "c092 11.90 21.20;c147 0.00 12.60" (class, start, end in seconds) or none;
                                in root/, root/Charades/ or root/annotations/
 <ID>.mp4                       in root/Charades_v1_480/, root/Charades_v1/ or root/videos/
 <ID>/<ID>-000001.jpg           in root/Charades_v1_rgb/: the official frames, 24 per second
@@ -14,9 +14,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data.disk import Shelf, csv_rows, data_root, find_list, join, look, stem, text_lines
+from sfar.data.disk import VideoFiles, csv_rows, data_root, find_list, join, look, stem, text_lines
 from sfar.data.manifest import Clip, Manifest, inside
-from sfar.errors import ConfigError, DataError
+from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "train-videos")
 LISTS = ("", "Charades", "annotations")
@@ -44,14 +44,17 @@ class _Row:
 
 
 def read_charades(root: str | Path, split: str) -> Manifest:
-    """Split "train": one clip per timed action of Charades_v1_train.csv, with that action as its only class, as BIKE's
-    datasets/charades.py trains; ``video_id`` is "<ID>/<number of the action in its row, from 0>", and actions that do not end after
-    they start are left out and counted in ``notes``. "val" (the official test csv) and "train-videos": one clip per video with the
-    classes of all its actions, whatever their times; a video without any stays, with label -1. ``missing`` names videos.
+    """The timed actions ("train") or the whole videos ("val", "train-videos") under ``root``.
 
-    Raises ConfigError for an unknown split. DataError naming file, line and column: no root, no list, class codes that do not
-    count up from c000, a missing column, a bad id, time or length, an unknown class, a video listed twice or in both csv
-    files; and where none of the listed videos is on disk.
+    "train": one clip per timed action of Charades_v1_train.csv, with that action as its only class, as BIKE's
+    datasets/charades.py trains; ``video_id`` is "<ID>/<number of the action in its row, from 0>", and actions that do
+    not end after they start are left out and counted in ``notes``. "val" (the official test csv) and "train-videos":
+    one clip per video with the classes of all its actions, whatever their times; a video without any stays, with label
+    -1. ``missing`` names videos.
+
+    Raises ``ConfigError`` for an unknown split. ``DataError`` naming file, line and column: no root, no list, class
+    codes that do not count up from c000, a missing column, a bad id, time or length, an unknown class, a video listed
+    twice or in both csv files; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -67,7 +70,8 @@ def read_charades(root: str | Path, split: str) -> Manifest:
     train, test = (_read_csv(root, part, len(classes)) for part in ("train", "test"))
     for video in train.keys() & test.keys():
         raise DataError(
-            f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); take both lists from the same release"
+            f"{test[video].where}, column id: {video} is a training video too ({train[video].where}); "
+            "take both lists from the same release"
         )
 
     found, home = _videos(root)
@@ -90,15 +94,16 @@ def read_charades(root: str | Path, split: str) -> Manifest:
             missing.append(home.format(row.video))
     if not clips:
         where = f"expected for instance {missing[0]}" if missing else "no video has an action"
-        raise DataError(
-            f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv can be used ({where}); "
-            f"{len(found.paths)} videos are on disk: check the layout and the names (`sfar data layout charades`)"
+        raise LayoutError(
+            f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv "
+            f"can be used ({where}); {len(found.paths)} videos are on disk: "
+            "check the layout and the names (`sfar data layout charades`)"
         )
     notes = found.notes()
     if empty:
         notes += (
-            f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) and are left out "
-            f"(the first: {empty[0]})",
+            f"{len(empty)} of {segments} timed actions do not end after they start (ends cut at the video's length) "
+            f"and are left out (the first: {empty[0]})",
         )
     return Manifest(
         "charades",
@@ -115,7 +120,10 @@ def read_charades(root: str | Path, split: str) -> Manifest:
 
 
 def list_sizes(root: str | Path, split: str) -> tuple[int, int]:
-    """(videos, timed actions) of a split's csv as it is, with the actions that no clip is made of and the videos that are not there."""
+    """(videos, timed actions) of a split's csv as it is.
+
+    With the actions that no clip is made of and the videos that are not there. Errors as ``read_charades``.
+    """
     root = Path(root)
     classes = _classes(find_list(root, LISTS, ("Charades_v1_classes.txt",), "charades"))
     rows = _read_csv(root, "test" if split == "val" else "train", len(classes))
@@ -128,7 +136,8 @@ def _classes(path: Path) -> tuple[str, ...]:
         code, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if code != f"c{len(names):03d}" or not name:
             raise DataError(
-                f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name (codes count up from c000); download it again'
+                f'{path} line {line}: {text!r}; expected "c{len(names):03d}" and a class name '
+                "(codes count up from c000); download it again"
             )
         if name in names:
             raise DataError(f"{path} line {line}: {name!r} is c{names.index(name):03d} already; keep one of them")
@@ -167,7 +176,8 @@ def _actions(where: str, text: str, length: float, classes: int) -> tuple[_Actio
         code = fields[0]
         if not (code[:1] == "c" and code[1:].isascii() and code[1:].isdigit() and int(code[1:]) < classes):
             raise DataError(
-                f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of Charades_v1_classes.txt"
+                f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of "
+                "Charades_v1_classes.txt"
             )
         start, end = (_seconds(where, f) for f in fields[1:])
         actions.append(_Action(int(code[1:]), start, min(end, length)))
@@ -184,14 +194,14 @@ def _seconds(where: str, text: str) -> float:
     return value
 
 
-def _videos(root: Path) -> tuple[Shelf, str]:
+def _videos(root: Path) -> tuple[VideoFiles, str]:
     """What is on disk, and where a missing video belongs, with {} for its id."""
-    shelf, home = Shelf(), ""
+    found, home = VideoFiles(), ""
     for place in VIDEOS:
         for name in look(root / place)[0]:
-            shelf.put(stem(name), join(place, name))
+            found.add(stem(name), join(place, name))
             home = home or f"{place}/{{}}.mp4"
     for name in look(root / FRAMES)[1]:
-        shelf.put_frames(name, join(FRAMES, name))
+        found.add_frames(name, join(FRAMES, name))
         home = home or f"{FRAMES}/{{}}"
-    return shelf, home or f"{VIDEOS[0]}/{{}}.mp4"
+    return found, home or f"{VIDEOS[0]}/{{}}.mp4"

@@ -1,7 +1,7 @@
-"""What is wrong with a copy of a data set: its lists compared with the published numbers, and one look into every video.
+"""What is wrong with a copy of a data set: its lists against the published numbers, and one look into every video.
 
-Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes on where it
-stopped. What is kept of a video holds as long as its size and its time of change stay the same.
+Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes
+on where it stopped. What is kept of a video holds as long as its size and its time of change stay the same.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,23 +21,19 @@ from sfar.config import DataConfig
 from sfar.data import layouts
 from sfar.data.labels import class_names
 from sfar.data.manifest import Clip, Manifest
-from sfar.data.video import probe, read_all, read_frames
+from sfar.data.video import decoder, probe, read_all, read_frames, reader_key
 from sfar.data.watchdog import guarded
-from sfar.errors import DataError, SfarError, VideoError
+from sfar.errors import LayoutError, SfarError, VideoError, VideoErrorKind
 from sfar.util import cache, paths, processes
 
 FRAMES = 8  # frames that are read of every video, and the fewest it should have (section 4.1)
-SHORT_SIDE, DEEP_SHORT_SIDE = 256, 32  # pixels; a whole video is only decoded, so its frames are kept small
+SHORT_SIDE = 256  # pixels
+# Of a whole video, which is only decoded: as small as the decoder can scale (decord hands out narrow frames as stored).
+DEEP_SHORT_SIDE = {"pyav": 32, "decord": SHORT_SIDE}
 DEEP_SECONDS = 600.0  # deadline for decoding one whole video
 CUT = 0.5  # seconds: containers end a few frames before the length that a list gives
 COMPLETE = ("ucf101", "hmdb51", "charades")  # given out as one archive each; Kinetics loses videos year by year
-KINDS = {  # of videos that cannot be used, by what the message says, in this order
-    "empty": r"is empty \(0 bytes\)",
-    "missing": "no such file",
-    "over-reported": r"claims \d|decord finds|decoding ends before",
-    "timeout": "took longer than|out of memory|not enough memory",
-}
-EXPLAINED = {
+EXPLAINED: dict[VideoErrorKind, str] = {  # kinds of videos that cannot be used
     "empty": "0 bytes",
     "missing": "listed, and gone while it was looked for",
     "over-reported": "fewer frames than it claims",
@@ -55,29 +50,33 @@ def check(
     deep: bool = False,
     min_frames: int = FRAMES,
     max_bad_share: float = DataConfig.max_bad_share,
+    reader: str = "auto",
 ) -> dict[str, Any]:
-    """Compare the copy of data set ``name`` below ``root`` with its lists and their published numbers, and look into every listed video.
+    """Compare the copy of data set ``name`` below ``root`` with its lists and their published numbers.
 
-    ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8 frames that a validation reads; ``deep`` decodes all
-    frames besides. ``min_frames``: videos with fewer are reported. ``max_bad_share``: the share of a split that may be missing.
+    Every listed video is looked into. ``fold``: of UCF-101 and HMDB-51; None: all three. A look is ``probe`` and the 8
+    frames that a validation reads; ``deep`` decodes all frames besides. ``min_frames``: videos with fewer are reported.
+    ``max_bad_share``: the share of a split that may be missing. ``reader``: ``data.reader``; what one decoder has seen
+    of a video does not stand for the other.
 
-    Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``, ``undecodable`` (with
-    ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same id in both), ``identical`` (files with the same
-    content), ``beyond_end`` (Charades), ``examined`` and ``kept`` (videos looked at now and earlier), ``wrong`` (sentences; none: all
-    well), ``remarks`` (nothing wrong, but worth knowing) and ``status``, 1 where something is wrong and else 0.
-    Wrong are: more than ``max_bad_share`` of a split missing, unless a Kinetics split has as many videos as the published copy; a
-    video that cannot be decoded; other numbers than published of a data set that is complete by nature; other classes; an id in
-    train and val. A root with the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
+    Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``,
+    ``undecodable`` (with ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same
+    id in both), ``identical`` (files with the same content), ``beyond_end`` (Charades), ``examined`` and ``kept``
+    (videos looked at now and earlier), ``wrong`` (sentences; none: all well), ``remarks`` (nothing wrong, but worth
+    knowing) and ``status``, 1 where something is wrong and else 0. Wrong are: more than ``max_bad_share`` of a split
+    missing, unless a Kinetics split has as many videos as the published copy; a video that cannot be decoded; other
+    numbers than published of a data set that is complete by nature; other classes; an id in train and val. A root with
+    the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
 
-    Raises ``ConfigError`` (unknown data set or fold), ``DataError`` (a root without data, with the tree that is expected; a list that
-    cannot be read), ``SfarError`` when the cache cannot be written.
+    Raises ``ConfigError`` (unknown data set or fold, a reader that is not there), ``DataError`` (a root without data,
+    with the tree that is expected; a list that cannot be read), ``SfarError`` when the cache cannot be written.
     """
     about = layouts.layout(name)
     root = Path(root)
     manifests = _manifests(name, root, fold)
     drawn = (root / "truth.json").is_file()
     used = _splits_of(manifests)
-    kept, examined = _look_at_all(name, root, list(used), deep, workers, about.title)
+    kept, examined = _look_at_all(name, root, list(used), deep, workers, about.title, reader)
 
     splits = [_split(name, m, f, kept, drawn) for m, f in manifests]
     undecodable = [
@@ -90,6 +89,7 @@ def check(
         "title": about.title,
         "root": str(root),
         "deep": deep,
+        "reader": reader,
         "min_frames": min_frames,
         "max_bad_share": max_bad_share,
         "drawn": drawn,
@@ -128,10 +128,8 @@ def _manifests(name: str, root: Path, fold: int | None) -> list[tuple[Manifest, 
     jobs = [(split, f) for split in about.splits for f in (folds if split != "all" else folds[:1])]
     try:
         return [(layouts.read(name, root, split, f), f) for split, f in jobs]
-    except DataError as e:
-        if f"{root}: " in str(e):  # about the folder, not about a line of a list
-            raise DataError(f"{e}\n\n{about.title} is had from:\n{about.had}\nIts tree:\n{about.tree}") from None
-        raise
+    except LayoutError as e:
+        raise LayoutError(f"{e}\n\n{about.title} is had from:\n{about.had}\nIts tree:\n{about.tree}") from None
 
 
 def _collect(rows: Iterable[tuple[Iterable[str], Manifest, int]]) -> dict[str, list[tuple[str, int]]]:
@@ -196,10 +194,10 @@ def _train_and_val(manifests: list[tuple[Manifest, int]]) -> list[dict[str, Any]
     for m, fold in manifests:
         if m.split in ("train", "val"):
             for c in m.clips:
-                # The parts of a Charades video are numbered; a name says nothing across the class folders of the others.
-                found[fold, c.label if layouts.layout(m.name).folds else 0, c.video_id.split("/")[0]].setdefault(
-                    m.split, c.path
-                )
+                # The parts of a Charades video are numbered; a name says nothing across the class folders of UCF-101
+                # and HMDB-51, the sets with folds.
+                key = fold, c.label if layouts.layout(m.name).folds else 0, c.video_id.split("/")[0]
+                found[key].setdefault(m.split, c.path)
     return [{"id": video, "fold": fold, **where} for (fold, _, video), where in found.items() if len(where) > 1]
 
 
@@ -211,13 +209,11 @@ def frames_to_read(n: int) -> np.ndarray:
     return (n / FRAMES * np.arange(FRAMES)).astype(np.int64) % n
 
 
-def kind(message: str) -> str:
-    """Which of ``EXPLAINED`` a message of the video reader is about."""
-    return next((k for k, pattern in KINDS.items() if re.search(pattern, message)), "damaged")
-
-
 def _state(path: str) -> list[int] | None:
-    """Size in bytes and time of change in ns, of a folder of frames of all that is in it; None where they cannot be had."""
+    """Size in bytes and time of change in ns, of a folder of frames of all that is in it.
+
+    None where they cannot be had.
+    """
     try:
         s = os.stat(path)
         if not os.path.isdir(path):
@@ -229,23 +225,22 @@ def _state(path: str) -> list[int] | None:
         return None
 
 
-def _look(job: tuple[str, str, dict | None, bool]) -> tuple[dict[str, Any], bool]:
+def _look(job: tuple[str, str, dict | None, bool, str]) -> tuple[dict[str, Any], bool]:
     """The record of one video, and whether it had to be looked at for it."""
-    root, path, record, deep = job
+    root, path, record, deep, reader = job
     full = os.path.join(root, path)
     state = _state(full)
     if record and record["state"] == state and (record["deep"] or not deep):
         return record, False
     out: dict[str, Any] = {"path": path, "state": state, "deep": deep, "file": os.path.isfile(full)}
     try:
-        info = guarded(probe, full)
-        guarded(read_frames, full, frames_to_read(info.frames), SHORT_SIDE)
+        info = guarded(probe, full, reader)
+        guarded(read_frames, full, frames_to_read(info.frames), SHORT_SIDE, reader)
         if deep:
-            guarded(read_all, full, DEEP_SHORT_SIDE, "pyav", seconds=DEEP_SECONDS)
+            guarded(read_all, full, DEEP_SHORT_SIDE[decoder(reader)], reader, seconds=DEEP_SECONDS)
         out |= {"frames": info.frames, "fps": info.fps}
     except VideoError as e:
-        reason = str(e).removeprefix(f"{full}: ")
-        out |= {"kind": kind(reason), "error": reason}
+        out |= {"kind": e.kind, "error": str(e).removeprefix(f"{full}: ")}
     return out, True
 
 
@@ -259,16 +254,20 @@ def _hash(job: tuple[str, str]) -> tuple[str, str | None]:
         return path, None
 
 
-def record_file(name: str, root: str | Path) -> Path:
-    """Where the looks into the videos below ``root`` are kept: JSON lines, of one video the last one counts. Another version of the readers has another file."""
-    return paths.cache() / "check" / f"{cache.key('check', [name, str(Path(root).resolve())])}.jsonl"
+def record_file(name: str, root: str | Path, reader: str = "auto") -> Path:
+    """Where the looks into the videos below ``root`` are kept: JSON lines, of one video the last one counts.
+
+    Another version of the readers has another file, and so has another decoder.
+    """
+    key = cache.key("check", [name, str(Path(root).resolve()), *reader_key(reader)])
+    return paths.cache() / "check" / f"{key}.jsonl"
 
 
 def _look_at_all(
-    name: str, root: Path, videos: list[str], deep: bool, workers: int | None, title: str
+    name: str, root: Path, videos: list[str], deep: bool, workers: int | None, title: str, reader: str
 ) -> tuple[dict[str, dict], int]:
     """Path -> record of all ``videos``, and how many were looked at now. Files of one size get their content's hash."""
-    file = record_file(name, root)
+    file = record_file(name, root, reader)
     kept = _read_records(file)
     out: dict[str, dict] = {}
     examined = 0
@@ -276,7 +275,7 @@ def _look_at_all(
         file.parent.mkdir(parents=True, exist_ok=True)
         with open(file, "ab") as f, processes.pool(workers) as pool:
             _end_line(file, f)
-            jobs = [(str(root), p, kept.get(p), deep) for p in videos]
+            jobs = [(str(root), p, kept.get(p), deep, reader) for p in videos]
             # Small parcels: an interruption loses no more than what is in them.
             for record, new in tqdm(
                 pool.imap_unordered(_look, jobs, chunksize=4),
@@ -292,7 +291,8 @@ def _look_at_all(
             _hash_same_sizes(pool, root, out, f)
     except OSError as e:
         raise SfarError(
-            f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; free some space or set SFAR_CACHE to another folder"
+            f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; "
+            "free some space or set SFAR_CACHE to another folder"
         ) from e
     return out, examined
 
@@ -356,7 +356,10 @@ def _end_line(file: Path, f: BinaryIO) -> None:
 
 
 def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) -> list[dict[str, Any]]:
-    """Listed files with the same content; ``train_and_val``: one of them trains in a fold in which another one tests."""
+    """Listed files with the same content.
+
+    ``train_and_val``: one of them trains in a fold in which another one tests.
+    """
     same: dict[str, list[str]] = defaultdict(list)
     for p in used:
         if digest := kept[p].get("sha256"):
@@ -388,7 +391,10 @@ def _starts_after(c: Clip, record: dict[str, Any], m: Manifest) -> bool:
 
 
 def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:
-    """Parts that start behind the end of their video (``lost``) or end more than ``CUT`` seconds behind it (they are cut)."""
+    """Parts that start behind the end of their video or end more than ``CUT`` seconds behind it.
+
+    Those that start behind it are ``lost``, the others are cut.
+    """
     out = []
     for c in m.clips:
         length = _seconds(kept[c.path], m)
@@ -410,11 +416,15 @@ def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:
 
 
 def _compared(s: dict[str, Any], e: dict[str, Any]) -> str:
-    return f"{s['split']}: {e['counted']:,} {e['unit']}, published are {e['number']:,} ({e['counted'] / e['number']:.1%}; {e['source']})"
+    share = e["counted"] / e["number"]
+    return f"{s['split']}: {e['counted']:,} {e['unit']}, published are {e['number']:,} ({share:.1%}; {e['source']})"
 
 
 def _as_published(report: dict[str, Any], s: dict[str, Any]) -> bool:
-    """Whether a Kinetics split has about as many videos as the copy that everyone has: its list names more than that."""
+    """Whether a Kinetics split has about as many videos as the copy that everyone has.
+
+    Its list names more than that copy has.
+    """
     return report["dataset"] not in COMPLETE and any(
         e["unit"] == layouts.FOUND and e["counted"] >= (1 - report["max_bad_share"]) * e["number"]
         for e in s["expected"]
@@ -439,7 +449,8 @@ def _wrong(report: dict[str, Any]) -> list[str]:
         total = s["found"] + s["missing"]
         if s["missing"] > report["max_bad_share"] * total and not _as_published(report, s):
             out.append(
-                f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; up to {report['max_bad_share']:.1%} may be missing)"
+                f"{s['split']}: {s['missing']:,} of {total:,} videos are not on disk ({s['missing'] / total:.1%}; "
+                f"up to {report['max_bad_share']:.1%} may be missing)"
             )
     if bad := report["undecodable"]:
         out.append(f"{len(bad):,} of {report['videos']:,} videos cannot be decoded")
@@ -463,6 +474,7 @@ def _remarks(report: dict[str, Any]) -> list[str]:
         if s["lost"] > report["max_bad_share"] * total:
             need = -(-100 * s["lost"] // total) / 100
             out.append(
-                f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; training and evaluation stop there unless they are told --set data.max_bad_share={need:g}"
+                f"{s['split']}: {s['lost']:,} of {total:,} clips cannot be used; "
+                f"training and evaluation stop there unless they are told --set data.max_bad_share={need:g}"
             )
     return out

@@ -11,25 +11,29 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sfar.errors import DataError
+from sfar.errors import DataError, LayoutError
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".webm")  # in order of preference where a folder has a video twice
 
 
 def data_root(root: str | Path, layout: str, expected: str) -> Path:
-    """``root`` as a path. Raises ``DataError`` where it is no folder or an empty one: what was expected, and how the tree looks."""
+    """``root`` as a path.
+
+    Raises ``LayoutError`` where it is no folder or an empty one: what was expected, and how the tree looks.
+    """
     root = Path(root)
     help_ = f"`sfar data layout {layout}` prints the whole tree"
     if not root.is_dir():
-        raise DataError(
-            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give the folder that holds {expected}; {help_}"
+        raise LayoutError(
+            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; "
+            f"give the folder that holds {expected}; {help_}"
         )
     try:
         empty = not any(os.scandir(root))
     except OSError as e:
-        raise DataError(f"{root}: cannot be read ({e.strerror}); check its permissions") from None
+        raise LayoutError(f"{root}: cannot be read ({e.strerror}); check its permissions") from None
     if empty:
-        raise DataError(f"{root}: is empty; expected {expected}; {help_}")
+        raise LayoutError(f"{root}: is empty; expected {expected}; {help_}")
     return root
 
 
@@ -39,18 +43,22 @@ def join(*parts: str) -> str:
 
 
 def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: str) -> Path:
-    """The first of ``root/place/name`` that is a file. Raises ``DataError`` with all that was tried."""
+    """The first of ``root/place/name`` that is a file. Raises ``LayoutError`` with all that was tried."""
     tried = [join(place, name) for name in names for place in places]
     for relative in tried:
         if (root / relative).is_file():
             return root / relative
-    raise DataError(
-        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; `sfar data layout {layout}` prints the whole tree"
+    raise LayoutError(
+        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; "
+        f"`sfar data layout {layout}` prints the whole tree"
     )
 
 
 def text_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a list that are not blank, stripped, with their numbers from 1. Raises ``DataError``: not text, or no line."""
+    """The lines of a list that are not blank, stripped, with their numbers from 1.
+
+    Raises ``DataError``: not text, or no line.
+    """
     try:
         # utf-8-sig: editors put a byte order mark in front. Any kind of line end is read.
         with path.open(encoding="utf-8-sig") as file:
@@ -65,8 +73,8 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
 def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file with a header: (line number, stripped text of each of ``columns``).
 
-    The line is the row's last one, where quoted fields have several. ``others``: what else the header may have, for the message.
-    Raises ``DataError``: a column is missing in the header or in a row, no rows, no csv in UTF-8.
+    The line is the row's last one, where quoted fields have several. ``others``: what else the header may have, for
+    the message. Raises ``DataError``: a column is missing in the header or in a row, no rows, no csv in UTF-8.
     """
     expected = ",".join(columns) + others
     last = 0
@@ -93,7 +101,10 @@ def stem(name: str) -> str:
 
 
 def look(folder: Path) -> tuple[list[str], list[str]]:
-    """Sorted names of the video files and of the folders in ``folder``, hidden ones left out; ([], []) where there is none."""
+    """Sorted names of the video files and of the folders in ``folder``, hidden ones left out.
+
+    ([], []) where there is no such folder. Raises ``DataError`` for one that cannot be read.
+    """
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
@@ -114,21 +125,26 @@ def look(folder: Path) -> tuple[list[str], list[str]]:
 
 
 @dataclass
-class Shelf:
-    """What is on disk: key of a video -> path relative to the root. The first put wins; ``twice``: (kept, left) of video files."""
+class VideoFiles:
+    """What is on disk: key of a video -> path relative to the root.
+
+    The first path of a key stays; ``twice``: (kept, left out) of video files.
+    """
 
     paths: dict[Hashable, str] = field(default_factory=dict)
     twice: list[tuple[str, str]] = field(default_factory=list)
 
-    def put(self, key: Hashable, path: str) -> None:
+    def add(self, key: Hashable, path: str) -> None:
+        """A video file."""
         if (kept := self.paths.setdefault(key, path)) is not path:
             self.twice.append((kept, path))
 
-    def put_frames(self, key: Hashable, path: str) -> None:
+    def add_frames(self, key: Hashable, path: str) -> None:
         """A folder of extracted frames: it stands in where there is no video file, and beside one it is nothing odd."""
         self.paths.setdefault(key, path)
 
     def notes(self) -> tuple[str, ...]:
+        """What ``Manifest.notes`` says of second copies, if there are any."""
         if not self.twice:
             return ()
         kept, left = self.twice[0]
@@ -141,13 +157,14 @@ class Shelf:
 
 def class_folders(
     root: Path, places: Sequence[str], number: Mapping[str, int], key: Callable[[str], str]
-) -> tuple[Shelf, str]:
+) -> tuple[VideoFiles, str]:
     """The videos and folders of frames in ``root/place/<class>/`` under (class, ``key`` of the name without ending).
 
-    ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ between copies.
-    Also returns the first place that has a class folder (the first of all where none has): there a missing video belongs.
+    ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ
+    between copies. Also returns the first place that has a class folder (the first of all where none has): there a
+    missing video belongs. Raises ``DataError`` for a folder that cannot be read.
     """
-    shelf, home, frames = Shelf(), None, []
+    found, home, frames = VideoFiles(), None, []
     for place in places:
         for name in look(root / place)[1]:
             if (label := number.get(name.casefold())) is None:
@@ -155,9 +172,9 @@ def class_folders(
             home = place if home is None else home
             files, folders = look(root / place / name)
             for file in files:
-                shelf.put((label, key(stem(file))), join(place, name, file))
+                found.add((label, key(stem(file))), join(place, name, file))
             # <class>/<class>/ comes of unpacking an archive one folder too deep: it is no clip.
             frames += [((label, key(f)), join(place, name, f)) for f in folders if f.casefold() not in number]
     for video, path in frames:
-        shelf.put_frames(video, path)
-    return shelf, places[0] if home is None else home
+        found.add_frames(video, path)
+    return found, places[0] if home is None else home

@@ -1,10 +1,10 @@
 """Few-shot lists: K training clips of every class, drawn once from a seed or read from a file.
 
-BIKE's train.py draws them with Python's ``random``, which it does not seed, so that no list comes twice and each process of a
-distributed run has its own. Here a clip's rank is the SHA-256 of seed and relative path: the same list on any machine and in any file
-order, and K=2 lies inside K=4. The X-CLIP family (X-CLIP, ViFi-CLIP, OST, TC-CLIP) has fixed lists, one draw for HMDB-51 and UCF-101
-each, not nested; ``load_list`` reads them. Another layout of the same videos has other paths and so another list: save the list and
-load it there, files are then found by name.
+BIKE's train.py draws them with Python's ``random``, which it does not seed, so that no list comes twice and each
+process of a distributed run has its own. Here a clip's rank is the SHA-256 of seed and relative path: the same list on
+any machine and in any file order, and K=2 lies inside K=4. The X-CLIP family (X-CLIP, ViFi-CLIP, OST, TC-CLIP) has
+fixed lists, one draw for HMDB-51 and UCF-101 each, not nested; ``load_list`` reads them. Another layout of the same
+videos has other paths and so another list: save the list and load it there, files are then found by name.
 """
 
 from __future__ import annotations
@@ -26,38 +26,51 @@ _FIELDS = {"dataset": str, "split": str, "shots": int, "seed": int, "classes": l
 
 
 def choose(manifest: Manifest, shots: int, seed: int = 0) -> Manifest:
-    """``shots`` clips of every class of a training manifest: those with the smallest SHA-256 of "seed, line feed, path" (UTF-8, NFC).
+    """``shots`` clips of every class of a training manifest.
 
-    Of parts of videos start and end in seconds follow, a line each, as Python prints the float; a class takes at most one part of a
-    video, so its clips are of different videos. The clips keep the manifest's order; ``missing`` and ``unused`` are empty.
+    Those with the smallest SHA-256 of "seed, line feed, path" (UTF-8, NFC). Of parts of videos start and end in seconds
+    follow, a line each, as Python prints the float; a class takes at most one part of a video, so its clips are of
+    different videos. The clips keep the manifest's order; ``missing`` and ``unused`` are empty.
 
-    Raises ``DataError`` for a class with fewer than ``shots`` videos (named, with the number found) and for clips without one single
-    class; ``ConfigError`` for a manifest that is not of a training split, ``shots`` below 1, a negative seed.
+    Raises ``DataError`` for a class with fewer than ``shots`` videos (named, with the number found) and for clips
+    without one single class; ``ConfigError`` for a manifest that is not of a training split, ``shots`` below 1, a
+    negative seed.
     """
-    _whole("shots", shots, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("seed", seed, 0)
     return _subset(manifest, _draw(manifest, shots, str(seed)))
 
 
 def union(manifest: Manifest, shots: int, draws: int, seed: int = 0) -> Manifest:
     """The clips of ``draws`` independent draws of ``shots`` per class together, each once, in the manifest's order.
 
-    This is what BIKE's unseeded draw in each of ``draws`` processes amounts to: up to ``draws`` x ``shots`` clips of a class. The first
-    draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and ``ConfigError`` for ``draws`` below 1.
+    This is what BIKE's unseeded draw in each of ``draws`` processes amounts to: up to ``draws`` x ``shots`` clips of a
+    class. The first draw is ``choose``'s; draw d hashes "seed.d" in place of the seed. Errors as ``choose``, and
+    ``ConfigError`` for ``draws`` below 1.
     """
-    _whole("shots", shots, 1), _whole("draws", draws, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("draws", draws, 1)
+    _whole("seed", seed, 0)
     return _subset(
         manifest, set().union(*(_draw(manifest, shots, f"{seed}.{d}" if d else str(seed)) for d in range(draws)))
     )
 
 
 def repeats(full: int, chosen: int) -> int:
-    """How often BIKE's train.py repeats a list of ``chosen`` clips so that an epoch is about as long as with all ``full``: floor of the ratio, at least 1."""
-    _whole("chosen clips", chosen, 1), _whole("clips of the full list", full, 0)
+    """How often BIKE's train.py repeats a list of ``chosen`` clips: floor of ``full`` / ``chosen``, at least 1.
+
+    An epoch is then about as long as with all ``full`` clips. Raises ``ConfigError`` for numbers that cannot be.
+    """
+    _whole("chosen clips", chosen, 1)
+    _whole("clips of the full list", full, 0)
     return max(1, full // chosen)
 
 
 def content(manifest: Manifest) -> list[list[Any]]:
-    """What identifies the clips, in order, for the key of a cache: [path, label], of parts [path, label, start, end], and the labels of multi-label videos."""
+    """What identifies the clips, in order, for the key of a cache.
+
+    [path, label], of parts [path, label, start, end]; of multi-label videos their labels behind that.
+    """
     return [
         [c.path, c.label, *((c.start, c.end) if _part(c) else ()), *((list(c.labels),) if manifest.multi_label else ())]
         for c in manifest.clips
@@ -65,7 +78,10 @@ def content(manifest: Manifest) -> list[list[Any]]:
 
 
 def shots_of(manifest: Manifest) -> int:
-    """K of a few-shot manifest: the number of clips of each class. Raises ``DataError`` naming two classes where it is not the same for all."""
+    """K of a few-shot manifest: the number of clips of each class.
+
+    Raises ``DataError`` naming two classes where it is not the same for all.
+    """
     count = [0] * len(manifest.classes)
     for clip in manifest.clips:
         count[_label(manifest, clip)] += 1
@@ -81,15 +97,19 @@ def shots_of(manifest: Manifest) -> int:
 
 
 def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
-    """Write the chosen ``manifest`` as JSON, whole or not at all: data set, split, shots, seed, class names, clips by class, SHA-256.
+    """Write the chosen ``manifest`` as JSON, whole or not at all.
 
-    A clip is its path, a part [path, start, end]. The hash is over all other fields as JSON with sorted keys, without spaces, in
-    UTF-8. Raises ``DataError`` where the manifest does not have ``shots`` clips of every class, ``SfarError`` when it cannot be written.
+    It has data set, split, shots, seed, class names, clips by class and SHA-256. A clip is its path, a part [path,
+    start, end]. The hash is over all other fields as JSON with sorted keys, without spaces, in UTF-8. Raises
+    ``DataError`` where the manifest does not have ``shots`` clips of every class, ``SfarError`` when it cannot be
+    written.
     """
-    _whole("shots", shots, 1), _whole("seed", seed, 0)
+    _whole("shots", shots, 1)
+    _whole("seed", seed, 0)
     if (found := shots_of(manifest)) != shots:
         raise DataError(
-            f"{path}: the list to be written has {found} clips per class, not {shots}; give the manifest that choose returned"
+            f"{path}: the list to be written has {found} clips per class, not {shots}; "
+            "give the manifest that choose returned"
         )
     if len(set(manifest.classes)) < len(manifest.classes):
         raise DataError(f"{path}: two classes have the same name; a list by class cannot be written")
@@ -108,16 +128,18 @@ def save_list(path: Path, manifest: Manifest, shots: int, seed: int) -> None:
 
 
 def load_list(path: str | Path, manifest: Manifest) -> Manifest:
-    """The clips of a training ``manifest`` that a few-shot list names, in the manifest's order; ``shots_of`` gives its K.
+    """The clips of a training ``manifest`` that a few-shot list names, in the manifest's order.
 
-    The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's ``datasets_splits/*/train1_few_shot_K.txt``: a video and
-    its class per line, the class as a number from 0 in the order of the manifest's classes or as a name (upper case, spaces and
-    underscores do not matter). Line ends of any system. A path that the manifest does not have is looked up by file name, then by
-    file name without ending, for copies in other folders or as extracted frames.
+    ``shots_of`` gives its K. The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's
+    ``datasets_splits/*/train1_few_shot_K.txt``: a video and its class per line, the class as a number from 0 in the
+    order of the manifest's classes or as a name (upper case, spaces and underscores do not matter). Line ends of any
+    system. A path that the manifest does not have is looked up by file name, then by file name without ending, for
+    copies in other folders or as extracted frames.
 
-    Raises ``DataError`` naming file and line or entry: a file that cannot be read, JSON that is not such a list, was changed after it
-    was written or belongs to another data set, a video that the manifest does not have or the disk lacks, another class than the
-    manifest's, several videos of that name, a video listed twice, classes with different numbers of clips.
+    Raises ``DataError`` naming file and line or entry: a file that cannot be read, JSON that is not such a list, was
+    changed after it was written or belongs to another data set, a video that the manifest does not have or the disk
+    lacks, another class than the manifest's, several videos of that name, a video listed twice, classes with different
+    numbers of clips.
     """
     path = Path(path)
     _training(manifest)
@@ -168,8 +190,8 @@ def _draw(manifest: Manifest, shots: int, seed: str) -> set[int]:
                 else "; get the whole data set"
             )
             raise DataError(
-                f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of {manifest.name}, {shots} shots need {shots}{lost} "
-                "or ask for fewer shots (data.shots)"
+                f"{manifest.root}: class {name!r} has {len(videos)} videos in the {manifest.split} split of "
+                f"{manifest.name}, {shots} shots need {shots}{lost} or ask for fewer shots (data.shots)"
             )
         out.update(list(videos.values())[:shots])
     return out
@@ -228,18 +250,21 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
     for name, kind in _FIELDS.items():
         if not isinstance(data.get(name), kind):
             raise DataError(
-                f"{path}: field {name!r} is missing or no {kind.__name__}; expected a list as this program writes it, with {', '.join(_FIELDS)}"
+                f"{path}: field {name!r} is missing or no {kind.__name__}; "
+                f"expected a list as this program writes it, with {', '.join(_FIELDS)}"
             )
     body = {name: value for name, value in data.items() if name != "sha256"}
     if (found := _digest(body)) != data["sha256"]:
         raise DataError(
-            f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says {data['sha256'][:12]}...; "
+            f"{path}: was changed after it was written: its content has SHA-256 {found[:12]}..., the file says "
+            f"{data['sha256'][:12]}...; "
             "write the list again, or give a list of your own as text (a video and its class per line)"
         )
     for name, here in (("dataset", manifest.name), ("split", manifest.split), ("classes", list(manifest.classes))):
         if data[name] != here:
             raise DataError(
-                f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; give the list that belongs to this data set"
+                f"{path}: is a list for {name} {str(data[name])[:60]!r}, the videos are of {str(here)[:60]!r}; "
+                "give the list that belongs to this data set"
             )
     out = []
     for label, name in enumerate(manifest.classes):
@@ -256,7 +281,10 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
 
 
 def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, str, int, tuple | None]]:
-    """(where, path, label, None) of every line "path label". HMDB-51 has names that begin with "#": there are no comments."""
+    """(where, path, label, None) of every line "path label".
+
+    HMDB-51 has names that begin with "#": there are no comments.
+    """
     numbers = {_folded(name): k for k, name in enumerate(manifest.classes)}
     out = []
     for n, line in enumerate(text.split("\n"), 1):
@@ -267,14 +295,16 @@ def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, 
             label, end = int(words[-1]), 1
             if label >= len(manifest.classes):
                 raise DataError(
-                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to {len(manifest.classes) - 1}"
+                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to "
+                    f"{len(manifest.classes) - 1}"
                 )
         else:  # names may have spaces, and so may files: the longest end of the line that is a class name
             end = next((len(words) - i for i in range(1, len(words)) if _folded("".join(words[i:])) in numbers), 0)
             label = numbers[_folded("".join(words[-end:]))] if end else None
         if label is None:
             raise DataError(
-                f"{where}: {line.strip()!r} does not end with a class; expected a video and its class, as a number from 0 or a class name of {manifest.name}"
+                f"{where}: {line.strip()!r} does not end with a class; "
+                f"expected a video and its class, as a number from 0 or a class name of {manifest.name}"
             )
         out.append((where, inside(where, line.rstrip().rsplit(None, end)[0]), label, None))
     if not out:
@@ -295,16 +325,21 @@ class _Names:
         for i, clip in enumerate(manifest.clips):
             pure = PurePosixPath(clip.path)
             keys = clip.path, pure.name, pure.stem if _part(clip) else clip.video_id  # a part's id names the part
-            for table, key in zip(self.tables, keys):
+            for table, key in zip(self.tables, keys, strict=True):
                 table[unicodedata.normalize("NFC", key)].append(i)
 
     def find(self, where: str, listed: str, label: int, times: tuple | None) -> int:
-        """Index of the one clip of this path, class and (``times``, of parts) start and end. Raises ``DataError`` beginning with ``where``."""
+        """Index of the one clip of this path, class and (``times``, of parts) start and end.
+
+        Raises ``DataError``, which begins with ``where``.
+        """
         m, pure = self.manifest, PurePosixPath(unicodedata.normalize("NFC", listed))
         same = next(
             (
                 found
-                for table, key in zip((*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem))
+                for table, key in zip(
+                    (*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem), strict=True
+                )
                 if (found := table.get(key))
             ),
             [],
@@ -314,29 +349,32 @@ class _Names:
                 lost = PurePosixPath(unicodedata.normalize("NFC", path))
                 if pure.name in (lost.name, lost.stem) or pure.stem == lost.stem:
                     raise DataError(
-                        f"{where}: {listed} is not on disk (expected {m.root / path}); get it again, or choose another list"
+                        f"{where}: {listed} is not on disk (expected {m.root / path}); "
+                        "get it again, or choose another list"
                     )
             raise DataError(
-                f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; give a list for this data set and split"
+                f"{where}: {listed} is not among the {len(m.clips)} videos of the {m.split} split of {m.name}; "
+                "give a list for this data set and split"
             )
         fits = [i for i in same if m.clips[i].label == label]
         if not fits:
             raise DataError(
-                f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says {m.clips[same[0]].label} "
-                f"({m.classes[m.clips[same[0]].label]!r}); numbers count from 0 in the data set's order of classes"
+                f"{where}: {listed} is listed as class {label} ({m.classes[label]!r}), the data set says "
+                f"{m.clips[same[0]].label} ({m.classes[m.clips[same[0]].label]!r}); "
+                "numbers count from 0 in the data set's order of classes"
             )
         if times is not None:
-            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][
-                :1
-            ]  # a segment that the data set has twice is one clip
+            # A segment that the data set has twice is one clip.
+            fits = [i for i in fits if (m.clips[i].start, m.clips[i].end) == times][:1]
             if not fits:
                 raise DataError(
-                    f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} seconds; "
-                    "give a list for this release of the data set"
+                    f"{where}: {listed} has no part of class {m.classes[label]!r} from {times[0]} to {times[1]} "
+                    "seconds; give a list for this release of the data set"
                 )
         if len(fits) > 1:
             raise DataError(
-                f"{where}: {listed} could be {len(fits)} clips ({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
+                f"{where}: {listed} could be {len(fits)} clips "
+                f"({', '.join(sorted({m.clips[i].path for i in fits})[:3])}); "
                 "give the path below the data root, or for parts of videos a list that this program saved"
             )
         return fits[0]

@@ -2,7 +2,8 @@
 
 <class>_test_split{1,2,3}.txt   "<file>.avi 1": 1 train, 2 test, 0 in neither
                                 in root/testTrainMulti_7030_splits/, root/annotations/ or root/
-<class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/; or folders <class>/<file>/ of extracted frames
+<class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/
+<class>/<file>/                 the same as a folder of extracted frames
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from sfar.data.disk import class_folders, data_root, join, stem, text_lines
 from sfar.data.manifest import Clip, Manifest, inside
-from sfar.errors import ConfigError, DataError
+from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
@@ -24,13 +25,15 @@ _LIST = re.compile(r"([^.].*)_test_split([123])\.txt")
 
 
 def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
-    """Split "train", "val" (marked 2, the official test videos) or "all" (every listed video, those marked 0 too, as BIKE's
-    zero-shot evaluation takes them). Classes are the names of the lists in alphabetical order, underscores read as spaces;
-    videos come class by class, in the order of the lists.
+    """Split "train", "val" or "all" under ``root``.
 
-    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a class without the list
-    of a fold that others have, a mark other than 0, 1, 2, a name that leaves the class's folder, a video listed twice; and
-    where none of the listed videos is on disk.
+    "val": marked 2, the official test videos. "all": every listed video, those marked 0 too, as BIKE's zero-shot
+    evaluation takes them. Classes are the names of the lists in alphabetical order, underscores read as spaces; videos
+    come class by class, in the order of the lists.
+
+    Raises ``ConfigError`` for an unknown split or fold. ``DataError`` naming file and line: no root, no list, a class
+    without the list of a fold that others have, a mark other than 0, 1, 2, a name that leaves the class's folder, a
+    video listed twice; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -60,10 +63,11 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
             missing.append(join(home, relative))
     if not clips and not missing:
         raise DataError(
-            f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); download them again"
+            f"{folder}: the lists of fold {fold} mark no video {' or '.join(_MARKS[split])} ({split}); "
+            "download them again"
         )
     if not clips:
-        raise DataError(
+        raise LayoutError(
             f"{root}: none of the {len(missing)} listed videos is there (expected for instance {missing[0]}); "
             f"{len(found.paths)} others are: check the layout and the names (`sfar data layout hmdb51`)"
         )
@@ -86,9 +90,9 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
         if matches:
             break
     else:
-        raise DataError(
-            f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or in the folder "
-            "itself; `sfar data layout hmdb51` prints the whole tree"
+        raise LayoutError(
+            f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or "
+            "in the folder itself; `sfar data layout hmdb51` prints the whole tree"
         )
     have = {(m[1], int(m[2])) for m in matches}
     classes = sorted({name for name, _ in have})
@@ -97,8 +101,9 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
         lacking = [f"{name}_test_split{f}.txt" for name in classes if (name, f) not in have]
         if lacking:
             raise DataError(
-                f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, but other lists of "
-                f"{'the class' if len(lacking) == 1 else 'these classes'}; unpack all of test_train_splits.rar"
+                f"{folder}: has no {', '.join(lacking[:3])}{f' and {len(lacking) - 3} more' * (len(lacking) > 3)}, "
+                f"but other lists of {'the class' if len(lacking) == 1 else 'these classes'}; "
+                "unpack all of test_train_splits.rar"
             )
     return folder, classes
 

@@ -3,7 +3,8 @@
 root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
 root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
 root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
-root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's place
+root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's
+place
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data.disk import Shelf, csv_rows, data_root, find_list, join, look, stem
+from sfar.data.disk import VideoFiles, csv_rows, data_root, find_list, join, look, stem
 from sfar.data.manifest import Clip, Manifest, inside
-from sfar.errors import ConfigError, DataError
+from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val")
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
@@ -36,9 +37,10 @@ class _Row:
 def read_kinetics(root: str | Path, split: str) -> Manifest:
     """The "train" or "val" split under ``root``. Classes are the labels of the TRAIN list in alphabetical order.
 
-    Videos are looked up flat first, then in class folders, then as folders of frames; a file in CVDF's replacement folder goes
-    before all of them, as in its arrange_by_classes.py, because the first copy is broken. Missing ones are reported and not fatal:
-    Kinetics loses videos year by year. ``unused`` are videos of the split's folder, not of the replacements, which serve all splits.
+    Videos are looked up flat first, then in class folders, then as folders of frames; a file in CVDF's replacement
+    folder goes before all of them, as in its arrange_by_classes.py, because the first copy is broken. Missing ones are
+    reported and not fatal: Kinetics loses videos year by year. ``unused`` are videos of the split's folder, not of the
+    replacements, which serve all splits.
 
     Raises DataError naming the file, row and column: no root, no list, a missing column, a bad number, a row of another
     split, the same video twice, a val label that train does not have, none of the listed videos on disk. ConfigError
@@ -73,7 +75,7 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
         else:
             missing.append(f"{split}/{row.video_id}.mp4")
     if not clips:
-        raise DataError(
+        raise LayoutError(
             f"{root / split}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
             f"(expected for instance {missing[0]}, or {split}/<class>/{Path(missing[0]).name}); "
             f"{len(found.paths)} others are: check the layout and the names (`sfar data layout kinetics400`)"
@@ -98,8 +100,8 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
 def _csv_path(root: Path, split: str) -> Path:
     try:
         return find_list(root, LISTS, _FILES[split], "kinetics400")
-    except DataError as e:
-        raise DataError(
+    except LayoutError as e:
+        raise LayoutError(
             f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}"
         ) from None
 
@@ -127,7 +129,8 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
         raise DataError(f"{where}, column label: is empty; expected a class name (lists without labels cannot be used)")
     youtube_id = value["youtube_id"]
     if not _ID.fullmatch(youtube_id):
-        # Not as YouTube writes it, but copies with names of their own are let through where the name is one part of a path.
+        # Not as YouTube writes it, but copies with names of their own are let through where the name is one part of a
+        # path.
         part = inside(f"{where}, column youtube_id", youtube_id)
         if part != youtube_id or "/" in part or ".." in part:
             raise DataError(
@@ -145,17 +148,20 @@ def _seconds(where: str, column: str, text: str) -> int:
     return int(text)
 
 
-def _videos(root: Path, split: str) -> Shelf:
-    """Name without ending -> path: flat files, then those of class folders, then folders of frames in the same order."""
-    shelf = Shelf()
+def _videos(root: Path, split: str) -> VideoFiles:
+    """Name without ending -> path.
+
+    Flat files first, then those of class folders, then folders of frames in the same order.
+    """
+    found = VideoFiles()
     files, folders = look(root / split)
     places = [(split, files, folders)]
     places += [(join(split, name), *look(root / split / name)) for name in folders if not _CLIP.fullmatch(name)]
     for place, files, _ in places:
         for name in files:
-            shelf.put(stem(name), join(place, name))
+            found.add(stem(name), join(place, name))
     for place, _, folders in places:
         for name in folders:
             if _CLIP.fullmatch(name):
-                shelf.put_frames(name, join(place, name))
-    return shelf
+                found.add_frames(name, join(place, name))
+    return found

@@ -1,4 +1,4 @@
-"""The four data sets: how their trees look, where they are had, how many videos they should have, and one way to read them."""
+"""The four data sets: their trees, where they are had, how many videos there should be; one way to read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sfar.data import charades, hmdb51, kinetics, ucf101
 from sfar.data.manifest import Manifest
 from sfar.errors import ConfigError
 
-# What a number counts: the videos that the list names; those of them that are on disk; the timed actions that the list names.
+# What a number counts: the videos that the list names; those of them that are on disk; the timed actions that the list
+# names.
 LISTED, FOUND, ACTIONS = "videos listed", "videos on disk", "timed actions listed"
 
 
@@ -25,9 +26,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class Layout:
-    """One data set. ``reader(root, split, fold)``; ``folds`` is empty where there is one split only; ``tree`` and ``had`` are for print.
+    """One data set.
 
-    ``counts``: (split,) or, where there are folds, (split, fold) -> what its list and a complete copy have, the main number first.
+    ``reader(root, split, fold)``; ``folds`` is empty where there is one split only; ``tree`` (how it looks on disk) and
+    ``had`` (where it is had) are for print. ``counts``: (split,) or, where there are folds, (split, fold) -> what its
+    list and a complete copy have, the main number first.
     """
 
     title: str
@@ -120,7 +123,8 @@ https://www.crcv.ucf.edu/data/UCF101.php
 _HMDB_TREE = """\
 DIR/
   testTrainMulti_7030_splits/                   or annotations/, or the files in DIR itself
-    brush_hair_test_split1.txt                  April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1    (1 train, 2 test, 0 neither)
+    brush_hair_test_split1.txt                  April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1
+                                                1 train, 2 test, 0 neither
     brush_hair_test_split2.txt ... wave_test_split3.txt
   videos/                                       or hmdb51_org/, or the folders of the classes in DIR itself
     brush_hair/
@@ -146,7 +150,8 @@ DIR/
 _CHARADES_HAD = """\
 https://prior.allenai.org/projects/charades
   Charades.zip            the lists
-  Charades_v1_480.zip     the videos at 480 pixels (about 13 GB); Charades_v1.zip has them in their own size (about 55 GB)
+  Charades_v1_480.zip     the videos at 480 pixels (about 13 GB)
+  Charades_v1.zip         or the videos in their own size (about 55 GB)
   Charades_v1_rgb.tar     the frames (about 76 GB), which are not needed beside the videos
 """
 
@@ -181,18 +186,22 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def layout(name: str) -> Layout:
-    """Raises ``ConfigError`` for an unknown data set."""
+    """The data set called ``name``. Raises ``ConfigError`` for an unknown one."""
     if name not in LAYOUTS:
         raise ConfigError(f"unknown data set {name!r}: expected one of {', '.join(LAYOUTS)}")
     return LAYOUTS[name]
 
 
 def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
-    """One split of one data set. Raises ``ConfigError`` (unknown name, split or fold) and ``DataError`` (see the readers)."""
+    """One split of one data set.
+
+    Raises ``ConfigError`` (unknown name, split or fold) and ``DataError`` (see the readers).
+    """
     found = layout(name)
     if not found.folds and fold != 1:
         raise ConfigError(
-            f"{found.title} has one split only: fold {fold!r} is for {', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
+            f"{found.title} has one split only: fold {fold!r} is for "
+            f"{', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
         )
     return found.reader(root, split, fold)
 
@@ -206,7 +215,8 @@ def expected(name: str, split: str, fold: int = 1) -> tuple[Expected, ...]:
 def count(manifest: Manifest, unit: str = "") -> int:
     """What a copy has of ``unit``; without one, of the unit of the split's main number.
 
-    The list is counted whole, with what is missing on disk and with what no clip is made of; Charades' csv is read again for it.
+    The list is counted whole, with what is missing on disk and with what no clip is made of; Charades' csv is read
+    again for it.
     """
     if not unit:
         main = expected(manifest.name, manifest.split)

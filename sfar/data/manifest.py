@@ -30,9 +30,10 @@ class Clip:
 class Manifest:
     """The videos of one split of one data set, in the order of its list.
 
-    ``missing``: what the list names and the disk does not have (relative paths). ``unused``: videos of the split's folders that
-    no list names. ``notes``: oddities of the lists that lose nothing but should be known. ``multi_label``: a clip may have any
-    number of ``labels``. ``frame_rate``: pictures per second of extracted frames, needed where clips have times; 0 if not known.
+    ``missing``: what the list names and the disk does not have (relative paths). ``unused``: videos of the split's
+    folders that no list names. ``notes``: oddities of the lists that lose nothing but should be known. ``multi_label``:
+    a clip may have any number of ``labels``. ``frame_rate``: pictures per second of extracted frames, needed where
+    clips have times; 0 if not known.
     """
 
     name: str
@@ -50,7 +51,8 @@ class Manifest:
 def inside(where: str, relative: str) -> str:
     """``relative`` with forward slashes if it stays below the data root, whatever system wrote it.
 
-    Raises ``DataError``, which begins with ``where`` (file and line), for an absolute path, a drive, ``..`` or an empty name.
+    Raises ``DataError``, which begins with ``where`` (file and line), for an absolute path, a drive, ``..`` or an empty
+    name.
     """
     path = relative.strip().replace("\\", "/")
     parts = PurePosixPath(path).parts

@@ -1,9 +1,9 @@
-"""Which frames of a video are looked at, and what is done to their pixels (protocol: BIKE datasets/video.py,
-datasets/transforms.py, utils/Augmentation.py).
+"""Which frames of a video are looked at, and what is done to their pixels.
 
-Indices are 0-based here; BIKE's are 1-based file numbers. Clips go in as uint8 [T, H, W, 3] with the short side already
-at ``scale_size(size)`` (the video reader scales while decoding) and come out as normalised float32 [T, 3, size, size].
-All randomness comes from the generator that is handed in.
+The protocol is BIKE's (datasets/video.py, datasets/transforms.py, utils/Augmentation.py). Indices are 0-based here;
+BIKE's are 1-based file numbers. Clips go in as uint8 [T, H, W, 3] with the short side already at ``scale_size(size)``
+(the video reader scales while decoding) and come out as normalised float32 [T, 3, size, size]. All randomness comes
+from the generator that is handed in.
 """
 
 from __future__ import annotations
@@ -137,11 +137,10 @@ def center_crop(frames: Tensor, size: int) -> Tensor:
 
 
 def three_crops(frames: Tensor, size: int) -> Tensor:
-    """uint8 [T, H, W, 3] -> normalised float32 [3, T, 3, size, size]: left, right and centre along the WIDTH, middle
-    of the height. ConfigError where they do not fit.
+    """uint8 [T, H, W, 3] -> normalised float32 [3, T, 3, size, size]: left, right and centre along the WIDTH.
 
-    The offsets are multiples of a quarter of the free width, rounded down, so "right" may stop up to 3 pixels short of
-    the edge (BIKE datasets/transforms.py).
+    The middle of the height. ConfigError where they do not fit. The offsets are multiples of a quarter of the free
+    width, rounded down, so "right" may stop up to 3 pixels short of the edge (BIKE datasets/transforms.py).
     """
     _check_frames(frames, size)
     height, width = frames.shape[1:3]

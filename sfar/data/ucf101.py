@@ -15,7 +15,7 @@ from pathlib import Path
 from sfar.data.disk import class_folders, data_root, find_list, join, stem, text_lines
 from sfar.data.labels import words
 from sfar.data.manifest import Clip, Manifest, inside
-from sfar.errors import ConfigError, DataError
+from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
@@ -35,14 +35,16 @@ class _Row:
 
 
 def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
-    """Split "train", "val" (the official test list) or "all" (both: all videos, as BIKE's zero-shot evaluation takes them).
+    """Split "train", "val" or "all" under ``root``.
 
-    Classes are in the order of classInd.txt, CamelCase turned to words (``labels.words``). Capital letters of folders and files
-    do not matter: the class is HandstandPushups, its videos are called v_HandStandPushups_*, and copies differ.
+    "val": the official test list. "all": both lists, so all videos, as BIKE's zero-shot evaluation takes them.
+    Classes are in the order of classInd.txt, CamelCase turned to words (``labels.words``). Capital letters of folders
+    and files do not matter: the class is HandstandPushups, its videos are called v_HandStandPushups_*, and copies
+    differ.
 
-    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a bad class index, a class
-    that it does not have, a number that is not the class's, a path that leaves the root, a video listed twice or in both
-    lists; and where none of the listed videos is on disk.
+    Raises ConfigError for an unknown split or fold. DataError naming file and line: no root, no list, a bad class
+    index, a class that it does not have, a number that is not the class's, a path that leaves the root, a video listed
+    twice or in both lists; and where none of the listed videos is on disk.
     """
     if split not in SPLITS:
         raise ConfigError(
@@ -61,7 +63,8 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
     test = _read_list(find_list(root, LISTS, (f"testlist0{fold}.txt",), "ucf101"), number, False)
     for key in train.keys() & test.keys():
         raise DataError(
-            f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); take both lists from the same release"
+            f"{test[key].where}: {test[key].path} is a training video too ({train[key].where}); "
+            "take both lists from the same release"
         )
     rows = {"train": train, "val": test, "all": train | test}[split]
 
@@ -73,7 +76,7 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
         else:
             missing.append(join(home, row.path))
     if not clips:
-        raise DataError(
+        raise LayoutError(
             f"{root}: none of the {len(rows)} listed videos is there (expected for instance {missing[0]}); "
             f"{len(found.paths)} others are: check the layout and the names (`sfar data layout ucf101`)"
         )
@@ -97,7 +100,8 @@ def _class_names(path: Path) -> list[str]:
         first, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
         if not (first.isascii() and first.isdigit() and name) or "/" in inside(f"{path} line {line}", name):
             raise DataError(
-                f'{path} line {line}: {text!r} is not a number and a class name; expected for instance "1 ApplyEyeMakeup"'
+                f"{path} line {line}: {text!r} is not a number and a class name; "
+                'expected for instance "1 ApplyEyeMakeup"'
             )
         if int(first) in names or words(name) in seen:
             raise DataError(
@@ -114,7 +118,10 @@ def _class_names(path: Path) -> list[str]:
 
 
 def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple[int, str], _Row]:
-    """Rows in the order of the list. ``numbered``: the class number is needed (train lists); elsewhere it is only compared."""
+    """Rows in the order of the list.
+
+    ``numbered``: the class number is needed (train lists); elsewhere it is only compared.
+    """
     rows: dict[tuple[int, str], _Row] = {}
     for line, text in text_lines(path):
         where = f"{path} line {line}"
@@ -132,7 +139,8 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
             raise DataError(f'{where}: {text!r} has no class number; expected "{relative} {label + 1}"')
         if last and int(last) != label + 1:
             raise DataError(
-                f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; take all lists from the same release"
+                f"{where}: class number {last} where classInd.txt has {label + 1} for {parts[0]}; "
+                "take all lists from the same release"
             )
         row = _Row(label, relative, where)
         if row.key in rows:

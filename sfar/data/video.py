@@ -1,7 +1,8 @@
-"""Frames of a video, by index: of a file, or of a folder of extracted pictures. The one place of the repository that touches decord.
+"""Frames of a video, by index: of a file, or of a folder of extracted pictures.
 
-PyAV reads unless decord is asked for. On 671 randomly damaged files decord 0.6.0 returned another frame without an error
-65 times and PyAV, made strict as below, never; for 8 frames of a clip it takes about as long (0.3 to 1.05 of decord's time).
+The one place of the repository that touches decord. PyAV reads unless decord is asked for (``data.reader``). On 671
+randomly damaged files decord 0.6.0 returned another frame without an error 65 times and PyAV, made strict as below,
+never; for 8 frames of a clip it takes about as long (0.3 to 1.05 of decord's time).
 
 Strict means: the container's packets are walked once (a few milliseconds), and a file that promises more than it holds
 is refused there. FFmpeg stops at the first damage it notices ("explode"), frames it marks as damaged or has filled in
@@ -9,8 +10,8 @@ are refused, and every frame must carry the time stamp that the packets gave it,
 frame that cannot be had is an error and never another frame.
 
 Not seen by either decoder: damage inside the data of a picture that still reads as a picture. H.264 and MPEG-4 notice
-most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early. Matroska stores no number of frames:
-where packets are gone without a trace, the frames are those that are left.
+most flipped bits, VP9 hardly any, and JPEG none but those that end a picture early. Matroska stores no number of
+frames: where packets are gone without a trace, the frames are those that are left.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.bitstream import BitStreamFilterContext
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from sfar.errors import ConfigError, VideoError
 
-BACKENDS = ("auto", "decord", "pyav")
+READERS = ("auto", "pyav", "decord")  # data.reader
 
 # Types of the NAL units that hold a picture. Dropping all others tells how many packets hold one, and it fails on a
-# packet whose units do not add up to its size: damage that decord notices or not depending on the speed of its threads.
+# packet whose units do not add up to its size: damage that decord notices or not depending on the speed of its
+# threads.
 _PICTURE_UNITS = {"h264": "1-5", "hevc": "0-31"}
 # The units of a key frame behind which nothing refers to what came before it: only there a decoder may start.
 _START_UNITS = {"h264": "5", "hevc": "19-20"}
@@ -48,9 +52,12 @@ _PICTURE_NAME = re.compile(r"([^.].*?)??([0-9]+)\.(?:jpg|jpeg|png)", re.IGNORECA
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """``frames``: pictures in the file; ``fps``: their average rate per second (0 where the file does not say, as in
+    """Length, rate and size of a video.
+
+    ``frames``: pictures in the file; ``fps``: their average rate per second (0 where the file does not say, as in
     folders of pictures); ``width``, ``height``: pixels as displayed, that is after the rotation that phones write into
-    the file."""
+    the file.
+    """
 
     frames: int
     fps: float
@@ -60,54 +67,58 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class _Index:
+    """What the walk over a file's packets tells.
+
+    ``rotation``: degrees counter-clockwise, a multiple of 90. ``pts``: time stamp of frame k; None where the file's
+    time stamps do not number its frames. ``starts``: frames at which decoding may start; () where frame k has to be
+    counted from the first. ``pictures``: file names, for a folder.
+    """
+
     info: VideoInfo
-    rotation: int = 0  # degrees counter-clockwise, a multiple of 90
-    pts: tuple[int, ...] | None = (
-        None  # time stamp of frame k; None where the file's time stamps do not number its frames
-    )
-    starts: tuple[
-        int, ...
-    ] = ()  # frames at which decoding may start; () where frame k has to be counted from the first
-    pictures: tuple[str, ...] = ()  # file names, for a folder
+    rotation: int = 0
+    pts: tuple[int, ...] | None = None
+    starts: tuple[int, ...] = ()
+    pictures: tuple[str, ...] = ()
 
 
-def probe(path: str | os.PathLike, backend: str = "auto") -> VideoInfo:
-    """Length, rate and size of a video. Both backends give the same answer: it comes from the container's packets.
+def probe(path: str | os.PathLike, reader: str = "auto") -> VideoInfo:
+    """Length, rate and size of a video. Both decoders give the same answer: it comes from the container's packets.
 
     ``path``: a video file, or a folder of its frames: img_00001.jpg, <ID>-000001.jpg or any other .jpg and .png whose
     name ends in its number, counted from 0 or 1 (the layouts of BIKE's lists and of Charades_v1_rgb).
 
     Raises VideoError (missing, not a video, no frames, truncated, shorter than it claims; a folder that lacks a picture
-    or has one twice), ConfigError (backend).
+    or has one twice), ConfigError (reader).
     """
-    _check_backend(backend)
+    decoder(reader)
     return _index(path).info
 
 
 def read_frames(
-    path: str | os.PathLike, indices: Sequence[int] | np.ndarray, short_side: int | None = None, backend: str = "auto"
+    path: str | os.PathLike, indices: Sequence[int] | np.ndarray, short_side: int | None = None, reader: str = "auto"
 ) -> np.ndarray:
     """Frames ``indices`` (0-based, any order, repeats allowed) as uint8 RGB [len(indices), H, W, 3].
 
     ``short_side``: scale so that the shorter side has this many pixels, aspect kept to the nearest pixel; None: as
     stored. Scaling is FFmpeg's bilinear one, decord's only choice (BIKE datasets/video.py resizes bicubically).
-    The backends agree to the frame: as stored, to within 2 grey levels (FFmpeg's versions may round differently);
+    The decoders agree to the frame: as stored, to within 2 grey levels (FFmpeg's versions may round differently);
     scaled, to within 1.5 on average, with up to 16 in single pixels along sharp edges of colour.
 
-    "auto" is PyAV: decord returned other frames than asked for on one in ten damaged files, without an error, and is not
-    quicker. "decord" is decord where its numbers and its rows are right and its length is that of the packets' walk,
-    otherwise PyAV. Pictures of a folder are read with Pillow, whatever the backend.
+    "auto" is PyAV: decord returned other frames than asked for on one in ten damaged files, without an error, and is
+    not quicker. "decord" is decord where its numbers and its rows are right and its length is that of the packets'
+    walk, otherwise PyAV. Pictures of a folder are read with Pillow, whatever the reader.
 
     Raises VideoError (see ``probe``; index out of range; a frame that is damaged, missing or of another size than the
-    first), ConfigError (backend, short_side).
+    first), ConfigError (reader, short_side).
     """
-    _check_backend(backend)
+    decoder(reader)
     index = _index(path)
     size = _size(index.info, short_side)
     native = (index.info.width, index.info.height)
-    # Where decord misreads the scaled width it decodes as stored, and FFmpeg's scaler follows: the same filter, one step later.
+    # Where decord misreads the scaled width it decodes as stored, and FFmpeg's scaler follows: the same filter, one
+    # step later.
     decode = native if _decord_misreads(size[0]) else size
-    decord = _decord() if backend == "decord" and index.starts and not _decord_misreads(decode[0]) else None
+    decord = _decord() if reader == "decord" and index.starts and not _decord_misreads(decode[0]) else None
     wanted = _checked_indices(path, indices, index.info.frames)
     unique, inverse = np.unique(wanted, return_inverse=True)
     if len(unique) == 0:
@@ -124,13 +135,13 @@ def read_frames(
 
 
 def read_all(
-    path: str | os.PathLike, short_side: int | None = None, backend: str = "auto", max_frames: int | None = None
+    path: str | os.PathLike, short_side: int | None = None, reader: str = "auto", max_frames: int | None = None
 ) -> np.ndarray:
     """All frames in order, or the first ``max_frames``: uint8 RGB [N, H, W, 3]; the rest as ``read_frames``."""
     if max_frames is not None and max_frames < 1:
         raise ConfigError(f"max_frames must be at least 1, got {max_frames}")
-    frames = probe(path, backend).frames
-    return read_frames(path, range(frames if max_frames is None else min(frames, max_frames)), short_side, backend)
+    frames = probe(path, reader).frames
+    return read_frames(path, range(frames if max_frames is None else min(frames, max_frames)), short_side, reader)
 
 
 def decord_available() -> bool:
@@ -141,17 +152,29 @@ def decord_available() -> bool:
 # --- choices and checks --------------------------------------------------------------------------------------------
 
 
-def _check_backend(backend: str) -> None:
-    if backend not in BACKENDS:
-        raise ConfigError(f"unknown video backend {backend!r}: expected one of {', '.join(BACKENDS)}")
-    if backend == "decord" and _decord() is None:
-        raise ConfigError("video backend 'decord' is not installed on this machine: use 'pyav' or 'auto'")
+def decoder(reader: str) -> str:
+    """The decoder that ``data.reader`` stands for: "pyav", of "auto" too, or "decord".
+
+    Raises ``ConfigError`` for another reader, and for decord on a machine that has none.
+    """
+    if reader not in READERS:
+        raise ConfigError(f"unknown video reader {reader!r}: expected one of {', '.join(READERS)} (data.reader)")
+    if reader == "decord" and _decord() is None:
+        raise ConfigError("data.reader='decord': decord is not installed on this machine: use 'pyav' or 'auto'")
+    return "decord" if reader == "decord" else "pyav"
+
+
+def reader_key(reader: str) -> list[str]:
+    """What ``data.reader`` adds to the key of anything made of frames: nothing for PyAV. Raises as ``decoder``."""
+    return ["decord"] if decoder(reader) == "decord" else []
 
 
 def _decord_misreads(width: int) -> bool:
-    """decord takes padded rows for rows of more channels where their length is a multiple of the width (48 and 72
-    pixels, for instance). Rows are padded to 16, 32 or 64 pixels, depending on the processor: from 192 on it cannot
-    happen."""
+    """Whether decord may take padded rows of ``width`` pixels for rows of more channels.
+
+    It does where their length is a multiple of the width (48 and 72 pixels, for instance). Rows are padded to 16, 32 or
+    64 pixels, depending on the processor: from 192 on it cannot happen.
+    """
     return width < 192 and width % 64 != 0
 
 
@@ -159,7 +182,7 @@ def _decord_misreads(width: int) -> bool:
 def _decord() -> Any | None:
     # torch first: imported before torch, decord leaves data loader workers hanging. This import is inside a function so
     # that no tool that sorts imports can move it.
-    import torch  # noqa: F401, I001
+    import torch  # noqa: F401  # for its effect
 
     # Both are read when decord's library starts. EOF_RETRY is the number of empty answers it accepts near the end: 64
     # already fails on healthy ten-second clips (frames still in the decoder count), 10240 is decord's own value.
@@ -209,7 +232,7 @@ def _index(path: str | os.PathLike) -> _Index:
     try:
         state = os.stat(path)
     except FileNotFoundError:
-        raise VideoError(f"{path}: no such file; check the data root and the list that names it") from None
+        raise VideoError(f"{path}: no such file; check the data root and the list that names it", "missing") from None
     except OSError as error:
         raise VideoError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     if os.path.isdir(path):
@@ -217,7 +240,7 @@ def _index(path: str | os.PathLike) -> _Index:
     if not os.path.isfile(path):
         raise VideoError(f"{path}: is not a file; give the path of one video or of a folder of its frames")
     if state.st_size == 0:
-        raise VideoError(f"{path}: is empty (0 bytes); download or copy it again")
+        raise VideoError(f"{path}: is empty (0 bytes); download or copy it again", "empty")
     # A sampler asks for the length and then for frames: the second walk is saved, unless the file has changed.
     return _walk(os.fspath(path), state.st_mtime_ns, state.st_size)
 
@@ -228,14 +251,18 @@ def _walk(path: str, mtime_ns: int, size: int) -> _Index:
         with av.open(path) as container:
             return _walk_packets(path, container)
     # ValueError: PyAV's own checks; UnicodeError: metadata that is not text.
-    except (av.error.FFmpegError, ValueError, UnicodeError) as error:
+    except (FFmpegError, ValueError, UnicodeError) as error:
         raise VideoError(f"{path}: is damaged or not a video ({_reason(error)}); download or copy it again") from None
 
 
-def _walk_packets(path: str, container: Any) -> _Index:
+def _video_stream(path: str | os.PathLike, container: Any) -> VideoStream:
     if not container.streams.video:
         raise VideoError(f"{path}: has no video stream; remove it from the list or replace the file")
-    stream = container.streams.best("video")
+    return cast(VideoStream, container.streams.best("video"))
+
+
+def _walk_packets(path: str, container: Any) -> _Index:
+    stream = _video_stream(path, container)
     if stream.codec_context is None:
         raise VideoError(
             f"{path}: its video is in a format FFmpeg does not know, or its header is damaged; download "
@@ -261,9 +288,8 @@ def _walk_packets(path: str, container: Any) -> _Index:
         pts.append(packet.pts)
         dts.append(packet.dts)
         ends.append((packet.pts or 0) + (packet.duration or 0))
-        if (
-            clean and packet.is_keyframe
-        ):  # of a copy: a filter takes the packet's content away, and gives it in another form than it takes
+        if clean and starts_only is not None and packet.is_keyframe:
+            # Of a copy: a filter takes the packet's content away, and gives it in another form than it takes.
             clean = bool(starts_only.filter(av.Packet(bytes(packet))))
         pictures += bool(pictures_only.filter(packet)) if pictures_only else 1
     if not pts:
@@ -275,14 +301,16 @@ def _walk_packets(path: str, container: Any) -> _Index:
     if max(claimed, len(pts)) > held:
         raise VideoError(
             f"{path}: claims {max(claimed, len(pts))} frames and holds {held}: it is cut off or damaged; "
-            "download or copy it again, or encode it anew"
+            "download or copy it again, or encode it anew",
+            "over-reported",
         )
     promised = _matroska_seconds(stream.metadata.get("DURATION"))
     one_frame = 1 / (stream.average_rate or 10)
     if promised is not None and (max(ends) * stream.time_base) < promised - 2 * one_frame:
         raise VideoError(
             f"{path}: claims {promised:.2f} s and holds {float(max(ends) * stream.time_base):.2f} s: "
-            "it is cut off; download or copy it again"
+            "it is cut off; download or copy it again",
+            "over-reported",
         )
 
     timed = (
@@ -291,8 +319,8 @@ def _walk_packets(path: str, container: Any) -> _Index:
         and len(set(pts)) == len(pts) == pictures
     )
     shown = sorted(set(pts) - hidden) if timed else []
-    # A key frame that is shown after frames stored behind it (an open GOP) misleads decord's seek by that many frames, and
-    # these cannot be decoded from it; a video that does not start on a key frame loses its first ones.
+    # A key frame that is shown after frames stored behind it (an open GOP) misleads decord's seek by that many frames,
+    # and these cannot be decoded from it; a video that does not start on a key frame loses its first ones.
     exact = timed and clean and not discarded and keys[:1] == [0] and all(shown[k] == pts[k] for k in keys)
     container.seek(0)
     stream.codec_context.thread_count, stream.codec_context.options = 1, _STRICT
@@ -313,7 +341,7 @@ def _list_pictures(folder: str, mtime_ns: int) -> _Index:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError as error:
         raise VideoError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
-    found: dict[int, str] = {}
+    found: dict[int, re.Match[str]] = {}
     for name in sorted(names):
         match = _PICTURE_NAME.fullmatch(name)
         if match is None:
@@ -321,10 +349,10 @@ def _list_pictures(folder: str, mtime_ns: int) -> _Index:
         number = int(match[2])
         if number in found:
             raise VideoError(
-                f"{folder}: holds two pictures with number {number}, {found[number]} and {name}; keep the RGB "
+                f"{folder}: holds two pictures with number {number}, {found[number][0]} and {name}; keep the RGB "
                 "frames only, each once"
             )
-        found[number] = name
+        found[number] = match
     if not found:
         raise VideoError(
             f"{folder}: is a folder and not a video file, and holds no .jpg or .png whose name ends in a "
@@ -333,20 +361,23 @@ def _list_pictures(folder: str, mtime_ns: int) -> _Index:
     start = min(min(found), 1)  # tools count from 0 or from 1
     for number in range(start, start + len(found)):
         if number not in found:
-            like = _PICTURE_NAME.fullmatch(found[min(found)])
+            like = found[min(found)]
             missing = f"{like[1] or ''}{number:0{len(like[2])}d}{os.path.splitext(like[0])[1]}"
             raise VideoError(
                 f"{os.path.join(folder, missing)}: is missing between the frames {min(found)} and {max(found)} of its "
                 "folder; extract the frames again"
             )
-    pictures = tuple(found[k] for k in sorted(found))
+    pictures = tuple(found[k][0] for k in sorted(found))
     with _opened(folder, pictures[0]) as first:
         return _Index(VideoInfo(len(pictures), 0.0, *first.size), pictures=pictures)
 
 
 @contextmanager
 def _opened(folder: str | os.PathLike, name: str) -> Iterator[Any]:
-    """The picture, as Pillow opens it; what Pillow says about a damaged one, inside the block too, becomes a VideoError."""
+    """The picture, as Pillow opens it.
+
+    What Pillow says about a damaged one, inside the block too, becomes a ``VideoError``.
+    """
     from PIL import Image
 
     path = os.path.join(folder, name)
@@ -380,8 +411,8 @@ def _picture(folder: str | os.PathLike, index: _Index, k: int, size: tuple[int, 
         stored, expected = picture.size, (index.info.width, index.info.height)
         if stored != expected:
             raise VideoError(
-                f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame of its folder "
-                f"is {expected[0]} x {expected[1]}; extract the frames again"
+                f"{os.path.join(folder, index.pictures[k])}: is {stored[0]} x {stored[1]} pixels, and the first frame "
+                f"of its folder is {expected[0]} x {expected[1]}; extract the frames again"
             )
         rgb = picture.convert("RGB")
         return np.array(rgb if size == stored else rgb.resize(size, 2))  # 2: bilinear
@@ -397,7 +428,8 @@ def _decord_frames(
         if len(reader) != index.info.frames:
             raise VideoError(
                 f"{path}: decord finds {len(reader)} frames where the container holds "
-                f"{index.info.frames}; read it with backend 'pyav' or encode it anew"
+                f"{index.info.frames}; read it with data.reader=pyav or encode it anew",
+                "over-reported",
             )
         return reader.get_batch(unique).asnumpy()
     # RuntimeError and AssertionError: what decord's Python side raises for files it cannot open.
@@ -417,38 +449,42 @@ def _pyav_frames(path: str | os.PathLike, index: _Index, size: tuple[int, int], 
     width, height = (size[1], size[0]) if turned else size
     stored = (index.info.height, index.info.width) if turned else (index.info.width, index.info.height)
     frames = np.empty((len(wanted), size[1], size[0], 3), np.uint8)
-    k = -1
+    k, frame = -1, None
     try:
         with av.open(os.fspath(path)) as container:
-            stream = container.streams.best("video")
+            stream = _video_stream(path, container)
             stream.codec_context.thread_count, stream.codec_context.options = 1, _STRICT
             numbered = enumerate(container.decode(stream))
             for place, number in enumerate(wanted):
                 start = index.starts[bisect_right(index.starts, number) - 1] if index.starts else 0
-                if start > k + 1:  # a key frame lies between: what is before it is not needed
+                if start > k + 1 and index.pts is not None:
+                    # A key frame lies between: what is before it is not needed.
                     container.seek(index.pts[start], stream=stream)
-                    ahead = next(numbered := container.decode(stream), None)
-                    if (
-                        ahead is None or ahead.pts != index.pts[start]
-                    ):  # not every file can seek exactly, every file has a beginning
+                    ahead = container.decode(stream)
+                    first = next(ahead, None)
+                    if first is None or first.pts != index.pts[start]:
+                        # Not every file can seek exactly, every file has a beginning.
                         return _pyav_frames(path, replace(index, starts=()), size, wanted)
-                    numbered = enumerate(chain([ahead], numbered), start)
+                    numbered = enumerate(chain([first], ahead), start)
                 while k < number:
                     k, frame = next(numbered, (-1, None))
                     if frame is None:
                         raise VideoError(
-                            f"{path}: decoding ends before frame {number} of {index.info.frames}; download or copy the file again"
+                            f"{path}: decoding ends before frame {number} of {index.info.frames}; "
+                            "download or copy the file again",
+                            "over-reported",
                         )
                     _check_frame(path, index, k, frame, stored)
-                rgb = frame.to_ndarray(
-                    format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1
-                )  # more cost more than they save on one frame
+                assert frame is not None  # ``wanted`` ascends: at least one has been decoded for ``number``
+                # One thread: more cost more than they save on one frame.
+                rgb = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BILINEAR", threads=1)
                 frames[place] = np.rot90(rgb, index.rotation // 90) if index.rotation else rgb
             if k == index.info.frames - 1 and next(numbered, None) is not None:
                 raise VideoError(
-                    f"{path}: decoding gives more than the {k + 1} frames that the container holds; download or copy the file again"
+                    f"{path}: decoding gives more than the {k + 1} frames that the container holds; "
+                    "download or copy the file again"
                 )
-    except (av.error.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: cannot be decoded after frame {k} ({_reason(error)}); download or copy it again"
         ) from None
@@ -460,10 +496,11 @@ def _check_frame(path: str | os.PathLike, index: _Index, k: int, frame: av.Video
         raise VideoError(f"{path}: frame {k} is damaged; download or copy the file again")
     if index.pts is not None and frame.pts != index.pts[k]:
         raise VideoError(
-            f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); download or copy the file again"
+            f"{path}: frame {k} is missing or out of order (time stamp {frame.pts}, expected {index.pts[k]}); "
+            "download or copy the file again"
         )
     if (frame.width, frame.height) != size:
         raise VideoError(
-            f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; the file is damaged or "
-            "changes its size: encode it anew"
+            f"{path}: frame {k} is {frame.width} x {frame.height} pixels, and the first is {size[0]} x {size[1]}; "
+            "the file is damaged or changes its size: encode it anew"
         )

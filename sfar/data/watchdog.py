@@ -1,9 +1,9 @@
-"""Reading videos in a helper process with a deadline: a file that hangs or kills the decoder costs one error and not the run.
+"""Reading videos in a helper process with a deadline.
 
-decord can wait for missing frames for ever inside C++, without giving back the interpreter lock, and any decoder may
-crash on damaged data. Neither can be caught inside the process it happens in. The helper is a plain child process that
-talks through its standard input and output: children of ``multiprocessing`` are not allowed in the workers of a pool or
-of a data loader, and videos are read there.
+A file that hangs or kills the decoder costs one error and not the run: decord can wait for missing frames for ever
+inside C++, without giving back the interpreter lock, and any decoder may crash on damaged data. Neither can be caught
+inside the process it happens in. The helper is a plain child process that talks through its standard input and output:
+children of ``multiprocessing`` are not allowed in the workers of a pool or of a data loader, and videos are read there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable
-from typing import IO, Any
+from io import RawIOBase
+from typing import Any, cast
 
 from sfar.errors import ConfigError, VideoError
-from sfar.util.processes import deaf
+from sfar.util.processes import ignore_sigint
 
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
 _START_SECONDS = 120.0  # to start Python and import NumPy and PyAV; 0.3 s on a warm disk
@@ -34,10 +35,10 @@ Function = Callable[..., Any]
 
 
 class Watchdog:
-    """One helper process, started by the first call and again after it had to be ended; it ends with the process that started it.
+    """One helper process, started by the first call and again after it had to be ended.
 
-    ``seconds``: how long a call may take. Calls from several threads wait for each other. After a fork the child starts
-    a helper of its own.
+    It ends with the process that started it. ``seconds``: how long a call may take. Calls from several threads wait for
+    each other. After a fork the child starts a helper of its own.
     """
 
     def __init__(self, seconds: float = SECONDS) -> None:
@@ -51,12 +52,13 @@ class Watchdog:
     def call(
         self, function: Function, path: str | os.PathLike, *args: Any, seconds: float | None = None, **kwargs: Any
     ) -> Any:
-        """``function(path, *args, **kwargs)``, worked out in the helper: probe, read_frames, read_all or another function of a module.
+        """``function(path, *args, **kwargs)``, worked out in the helper.
 
-        ``seconds``: the deadline of this call, where it is not the usual one.
+        ``function``: probe, read_frames, read_all or another function of a module. ``seconds``: the deadline of this
+        call, where it is not the usual one.
 
-        Raises VideoError naming ``path`` (no answer in time; the helper died), ConfigError (the helper cannot start), and
-        whatever ``function`` raises, with the same text.
+        Raises ``VideoError`` naming ``path`` (no answer in time; the helper died), ``ConfigError`` (the helper cannot
+        start), and whatever ``function`` raises, with the same text.
         """
         seconds = self.seconds if seconds is None else seconds
         with self._lock:
@@ -68,12 +70,16 @@ class Watchdog:
             except _Late:
                 self._end()
                 raise VideoError(
-                    f"{path}: reading it took longer than {seconds:g} s: damaged? Play it, encode it anew, or leave it out of the list"
+                    f"{path}: reading it took longer than {seconds:g} s: "
+                    "damaged? Play it, encode it anew, or leave it out of the list",
+                    "timeout",
                 ) from None
             except (EOFError, OSError):
-                how = self._end()
+                how, killed = self._end()
                 raise VideoError(
-                    f"{path}: the decoder crashed on it ({how}); download or copy it again, or leave it out of the list"
+                    f"{path}: the decoder crashed on it ({how}); "
+                    "download or copy it again, or leave it out of the list",
+                    "timeout" if killed else "damaged",
                 ) from None
             except BaseException:  # Ctrl-C among them: what is on its way belongs to this call and to no other
                 self._end()
@@ -89,47 +95,57 @@ class Watchdog:
 
     def _start(self) -> None:
         self._end()
-        with deaf():
+        with ignore_sigint():
             self._helper = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
             )
+        jobs, answers = _pipes(self._helper)
         try:
-            self._helper.stdin.write(pickle.dumps(sys.path))
+            jobs.write(pickle.dumps(sys.path))
             with _Deadline(self._helper, _START_SECONDS):
-                _receive(self._helper.stdout)
+                _receive(answers)
         except (_Late, EOFError, OSError):
+            how, _ = self._end()
             raise ConfigError(
-                f"the process that reads videos did not start ({self._end()}); run {sys.executable} -c 'import av, sfar' to see why"
+                f"the process that reads videos did not start ({how}); "
+                f"run {sys.executable} -c 'import av, sfar' to see why"
             ) from None
 
     def _ask(self, job: tuple, seconds: float) -> Any:
+        assert self._helper is not None  # ``call`` has started it
+        jobs, answers = _pipes(self._helper)
         with _Deadline(self._helper, seconds):
-            _send(self._helper.stdin, job)
-            return _receive(self._helper.stdout)
+            _send(jobs, job)
+            return _receive(answers)
 
-    def _end(self) -> str:
-        """End the helper and say how it ended."""
+    def _end(self) -> tuple[str, bool]:
+        """End the helper; how it ended in words, and whether it was killed, as by the system when memory runs out."""
         helper, self._helper = self._helper, None
         if helper is None:
-            return ""
-        helper.stdin.close()
-        helper.stdout.close()
+            return "", False
+        for pipe in _pipes(helper):
+            pipe.close()
         try:
             code = helper.wait(0.2)  # a crash is still on its way to the parent, or it leaves by itself
         except subprocess.TimeoutExpired:
             helper.kill()
             code = helper.wait()
         if code >= 0:
-            return f"exit status {code}"
-        return "ended from outside: out of memory?" if code == -9 else f"signal {signal.Signals(-code).name}"
+            return f"exit status {code}", False
+        if code == -9:
+            return "ended from outside: out of memory?", True
+        return f"signal {signal.Signals(-code).name}", False
 
     def _forget(self) -> None:
-        """In the child after a fork: the helper is the parent's. An end of its pipe kept open here would keep it alive without its parent."""
+        """In the child after a fork: the helper is the parent's.
+
+        An end of its pipe kept open here would keep it alive without its parent.
+        """
         self._lock = threading.Lock()  # another thread of the parent may have held it
         helper, self._helper = self._helper, None
         if helper is not None:
             helper.returncode = 0  # not a child of this process: nothing to wait for
-            for pipe in (helper.stdin, helper.stdout):
+            for pipe in _pipes(helper):
                 pipe.close()
 
 
@@ -139,6 +155,11 @@ def guarded(function: Function, path: str | os.PathLike, *args: Any, seconds: fl
 
 
 # --- both ends of the pipe -----------------------------------------------------------------------------------------
+
+
+def _pipes(helper: subprocess.Popen) -> tuple[RawIOBase, RawIOBase]:
+    """Its standard input and output, which are pipes without a buffer."""
+    return cast(RawIOBase, helper.stdin), cast(RawIOBase, helper.stdout)
 
 
 class _Late(Exception):
@@ -176,7 +197,7 @@ class _Deadline:
             raise _Late from None
 
 
-def _send(pipe: IO[bytes], value: Any) -> None:
+def _send(pipe: RawIOBase, value: Any) -> None:
     """Arrays travel beside the pickle and not inside it: no copy of a whole video."""
     arrays: list[pickle.PickleBuffer] = []
     data = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
@@ -187,13 +208,13 @@ def _send(pipe: IO[bytes], value: Any) -> None:
             view = view[pipe.write(view) :]
 
 
-def _receive(pipe: IO[bytes]) -> Any:
+def _receive(pipe: RawIOBase) -> Any:
     sizes = [int.from_bytes(_exactly(pipe, 8), "little") for _ in range(int.from_bytes(_exactly(pipe, 8), "little"))]
     data, *arrays = [_exactly(pipe, n) for n in sizes]
     return pickle.loads(data, buffers=arrays)
 
 
-def _exactly(pipe: IO[bytes], size: int) -> bytearray:
+def _exactly(pipe: RawIOBase, size: int) -> bytearray:
     data = bytearray(size)
     view, have = memoryview(data), 0
     while have < size:
@@ -215,7 +236,7 @@ def _serve() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    import sfar.data.video  # noqa: F401  # before the first deadline runs
+    import sfar.data.video  # noqa: F401  # for its effect: before the first deadline runs
 
     _send(answers, "ready")
     while True:
@@ -224,24 +245,17 @@ def _serve() -> None:
         except EOFError:
             return
         except Exception as error:  # a function that cannot be imported here
-            _send(
-                answers,
-                _Failure(
-                    ConfigError(
-                        f"the process that reads videos cannot take this call ({error}); give a function of a module"
-                    )
-                ),
-            )
+            wrong = f"the process that reads videos cannot take this call ({error}); give a function of a module"
+            _send(answers, _Failure(ConfigError(wrong)))
             continue
         _own_deadline(seconds + _GRACE_SECONDS)
         try:
             answer = function(path, *args, **kwargs)
         except MemoryError:
-            answer = _Failure(
-                VideoError(
-                    f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"
-                )
+            wrong = (
+                f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"
             )
+            answer = _Failure(VideoError(wrong, "timeout"))
         except Exception as error:
             answer = _Failure(_portable(error))
         _own_deadline(0)

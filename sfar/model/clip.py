@@ -1,7 +1,8 @@
 """CLIP towers: frame embeddings, class embeddings and word embeddings with their mask (the paper's preliminary).
 
 ``open_clip.CLIP.encode_text`` returns one vector per text. Eq. 4-9 need one per word, in the joint space: the text
-transformer's states after ``ln_final`` times ``text_projection``. The row at the end-of-text token equals ``encode_text``.
+transformer's states after ``ln_final`` times ``text_projection``. The row at the end-of-text token equals
+``encode_text``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 import open_clip
 import torch
 from open_clip.model import CLIP
+from open_clip.transformer import Transformer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -30,9 +34,10 @@ STORYBOARD = "storyboard"
 
 @dataclass(frozen=True)
 class Words:
-    """Word embeddings of ``K`` texts: ``words`` [K, W, d] (zero where ``mask`` is False), ``mask`` [K, W], ``cls`` [K, d].
+    """Word embeddings of K texts: ``words`` [K, W, d] (zero where ``mask`` is False), ``mask`` [K, W], ``cls`` [K, d].
 
-    W is the longest text's number of kept tokens. Vectors are projected, not normalised. ``cls`` equals ``encode_text``.
+    W is the longest text's number of kept tokens. Vectors are projected, not normalised. ``cls`` equals
+    ``encode_text``.
     """
 
     words: Tensor
@@ -58,7 +63,7 @@ def tokenize(texts: list[str], context_length: int = 77) -> Tensor:
     Raises ``ConfigError`` for an empty text or one that does not fit into the window: nothing is cut silently.
     """
     out = torch.zeros(len(texts), context_length, dtype=torch.long)
-    for row, text in zip(out, texts):
+    for row, text in zip(out, texts, strict=True):
         ids = token_ids(text)
         if len(ids) == 2:
             raise ConfigError(f"empty text prompt {text!r}: expected at least one word")
@@ -70,22 +75,28 @@ def tokenize(texts: list[str], context_length: int = 77) -> Tensor:
     return out
 
 
-def encode_words(model: CLIP, tokens: Tensor, keep: str = "words") -> Words:
+def encode_words(
+    model: CLIP, tokens: Tensor, keep: str = "words", embed: Callable[[Tensor], Tensor] | None = None
+) -> Words:
     """Word embeddings of tokenized texts ``tokens`` [K, n_ctx] (Eq. 4: the matrices T_c and S_c,n).
 
     ``keep``: which positions count as words. "words": real tokens and end-of-text, without start and padding (default);
     "real": start-of-text too; "all": every position of the window, padding included, as BIKE clip/model.py does.
-    Attention is causal, so cropping the padding changes no kept row.
+    Attention is causal, so cropping the padding changes no kept row. ``embed``: from ids [K, n] to vectors [K, n,
+    width] in place of the model's token embedding. Raises ``ConfigError`` for another ``keep``.
     """
     if keep not in ("words", "real", "all"):
         raise ConfigError(f"word_mask={keep!r}: expected 'words', 'real' or 'all'")
     eot = tokens.argmax(dim=-1)  # the end-of-text id is the highest of the vocabulary
     length = tokens.shape[1] if keep == "all" else int(eot.max()) + 1
     tokens = tokens[:, :length]
-    dtype = model.transformer.get_cast_dtype()
-    x = model.token_embedding(tokens).to(dtype) + model.positional_embedding[:length].to(dtype)
-    x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
-    x = model.ln_final(x)
+    # open_clip borrows these from a module of its own, whereby their types are lost.
+    transformer, norm = cast(Transformer, model.transformer), cast(nn.LayerNorm, model.ln_final)
+    positions, causal = cast(Tensor, model.positional_embedding), cast(Tensor, model.attn_mask)
+    embed = embed or cast(nn.Embedding, model.token_embedding)
+    dtype = transformer.get_cast_dtype()
+    x = embed(tokens).to(dtype) + positions[:length].to(dtype)
+    x = norm(transformer(x, attn_mask=causal[:length, :length]))
     x = model.text_projection(x) if isinstance(model.text_projection, nn.Linear) else x @ model.text_projection
     cls = x[torch.arange(len(x), device=x.device), eot]
     position = torch.arange(length, device=x.device)[None]
@@ -102,7 +113,10 @@ def embed_texts(model: CLIP, texts: list[str], keep: str = "words", batch: int =
     tokens = tokenize(texts, model.context_length).to(next(model.parameters()).device)
     parts = [encode_words(model, t, keep) for t in tokens.split(batch)]
     width = max(p.words.shape[1] for p in parts)
-    pad = lambda x: nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (0, width - x.shape[1]))  # noqa: E731
+
+    def pad(x: Tensor) -> Tensor:
+        return nn.functional.pad(x, (0, 0) * (x.dim() - 2) + (0, width - x.shape[1]))
+
     return Words(
         torch.cat([pad(p.words) for p in parts]),
         torch.cat([pad(p.mask) for p in parts]),
@@ -123,12 +137,12 @@ def freeze_text_tower(model: CLIP) -> CLIP:
     return model
 
 
-def storyboard_config() -> dict:
+def storyboard_config() -> dict[str, Any]:
     """The open_clip configuration of the storyboard CLIP, as committed beside its weights."""
     return json.loads((WEIGHTS / "clip.json").read_text())["model"]
 
 
-def build(config: dict) -> CLIP:
+def build(config: dict[str, Any]) -> CLIP:
     """A randomly initialised ``open_clip.CLIP`` from an open_clip model configuration."""
     return CLIP(**config)
 
@@ -153,7 +167,10 @@ def weights_id(name: str, pretrained: str) -> list[str]:
 
 
 def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
-    """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``: nothing is loaded in part."""
+    """Raise ``ConfigError`` unless ``state``, read from ``path``, has the names and shapes of ``own``.
+
+    Nothing is loaded in part.
+    """
     wrong = sorted(set(own) ^ set(state)) or [k for k in own if own[k].shape != state[k].shape]
     if wrong:
         raise ConfigError(
@@ -161,7 +178,14 @@ def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) 
         )
 
 
-def load_weights(model: nn.Module, path: Path) -> nn.Module:
+def _fill(model: nn.Module, path: Path, state: dict[str, Tensor]) -> None:
+    """Put ``state``, read from ``path``, into ``model``, all of it, in the model's own precision."""
+    own = model.state_dict()
+    check_tensors(path, own, state)
+    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+
+
+def load_weights(model: CLIP, path: Path) -> CLIP:
     """Load a safetensors file (stored in half or single precision) into ``model``, every key required.
 
     Raises ``ConfigError`` for a missing or damaged file, and for one of another configuration.
@@ -172,9 +196,7 @@ def load_weights(model: nn.Module, path: Path) -> nn.Module:
         state = load_file(path)
     except (SafetensorError, OSError) as e:
         raise ConfigError(f"{path} cannot be read as safetensors ({e}); write it again") from e
-    own = model.state_dict()
-    check_tensors(path, own, state)
-    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+    _fill(model, path, state)
     return model
 
 
@@ -201,28 +223,31 @@ def _is_torchscript(path: Path) -> bool:
         return any(n.endswith("/constants.pkl") for n in z.namelist())
 
 
-def _load_torchscript(name: str, path: Path) -> CLIP:
-    """The weights in OpenAI's own archive: half precision, QuickGELU, and three numbers among the tensors that are no weights."""
-    if not open_clip.get_model_config(name).get("quick_gelu", False):
+def _lacks_quickgelu(name: str) -> bool:
+    """Whether the open_clip model ``name`` lacks the activation of OpenAI's weights."""
+    return not (open_clip.get_model_config(name) or {}).get("quick_gelu", False)
+
+
+def _load_torchscript(name: str, path: Path) -> nn.Module:
+    """The weights in OpenAI's own archive.
+
+    They are in half precision and made with QuickGELU; three numbers among the tensors are no weights.
+    """
+    if _lacks_quickgelu(name):
         raise ConfigError(f"{name!r} with OpenAI's weights gives wrong features: use {name + '-quickgelu'!r}")
     model = open_clip.create_model(name)
-    state = {
-        k: v
-        for k, v in torch.jit.load(path, map_location="cpu").state_dict().items()
-        if k not in ("input_resolution", "context_length", "vocab_size")
-    }
-    own = model.state_dict()
-    check_tensors(path, own, state)
-    model.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()})
+    numbers = ("input_resolution", "context_length", "vocab_size")
+    archive = torch.jit.load(path, map_location="cpu").state_dict()
+    _fill(model, path, {k: v for k, v in archive.items() if k not in numbers})
     return model
 
 
 def load_clip(name: str, pretrained: str = "") -> CLIP:
     """The CLIP called ``name``: "storyboard" (committed weights) or an open_clip model name.
 
-    ``pretrained``: an open_clip tag ("openai"), a local file (a checkpoint of open_clip, or OpenAI's archive), or "" for random
-    initialisation (tests, dry runs).
-    open_clip's own cache folder and ``HF_HUB_OFFLINE`` are respected. Raises ``ConfigError`` when weights cannot be had.
+    ``pretrained``: an open_clip tag ("openai"), a local file (a checkpoint of open_clip, or OpenAI's archive), or ""
+    for random initialisation (tests, dry runs). open_clip's own cache folder and ``HF_HUB_OFFLINE`` are respected.
+    Raises ``ConfigError`` when weights cannot be had.
     """
     if name == STORYBOARD:
         return load_weights(build(storyboard_config()), WEIGHTS / "clip.safetensors").eval()
@@ -231,7 +256,7 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
             f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'"
         )
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
-    if tag and tag.get("quick_gelu", False) and not open_clip.get_model_config(name).get("quick_gelu", False):
+    if tag and tag.get("quick_gelu", False) and _lacks_quickgelu(name):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
     file = Path(pretrained).expanduser()
     local = bool(pretrained) and file.is_file()
@@ -256,6 +281,7 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
         ) from e
     if not isinstance(model, CLIP):
         raise ConfigError(
-            f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): use for instance 'ViT-B-16-quickgelu'"
+            f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): "
+            "use for instance 'ViT-B-16-quickgelu'"
         )
     return model.eval()

@@ -13,8 +13,14 @@ zero in both totals, and so does the text side, which is a constant at inference
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 from sfar import paper
 from sfar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
 
 ARCHS: tuple[str, ...] = ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu")
 HEADS: tuple[str, ...] = ("printed", "mha")
@@ -36,12 +42,14 @@ _HOOKED = ("patch_conv", "mlp")
 _PAPER = {"ViT-B-16-quickgelu": ("table1", 1), "ViT-L-14-quickgelu": ("table11", 0)}
 
 
-def _config(arch: str) -> dict:
+def _config(arch: str) -> dict[str, Any]:
     if arch not in ARCHS:
         raise ConfigError(f"unknown architecture {arch!r}: costs are known for {', '.join(ARCHS)}")
     import open_clip  # takes seconds to import, and most users of this module only want WHY_LOWER or head_macs
 
-    return open_clip.get_model_config(arch)
+    config = open_clip.get_model_config(arch)
+    assert config is not None, "open_clip knows both"
+    return config
 
 
 def _positive(**values: int) -> None:
@@ -50,7 +58,7 @@ def _positive(**values: int) -> None:
             raise ConfigError(f"{name} must be a whole number of at least 1, not {value!r}")
 
 
-def skeleton(arch: str):
+def skeleton(arch: str) -> CLIP:
     """The open_clip ``CLIP`` module of ``arch`` on the ``meta`` device: every shape, no weights, no memory.
 
     Raises ``ConfigError`` for an unknown architecture.
@@ -95,13 +103,7 @@ def macs(arch: str, frames: int = 8, size: int = 224) -> dict[str, dict[str, flo
     conventions ``SKIPS_MHA`` (to compare with the GFLOPs of Tables 1 and 11) and ``COMPLETE``. What SFAR adds is in
     ``head_macs``. Raises ``ConfigError`` for an unknown architecture or an impossible size.
     """
-    config = _config(arch)
-    import open_clip
-
-    vision = open_clip.CLIPVisionCfg(**config["vision_cfg"])  # fills in what the configuration file leaves to defaults
-    counts = tower_macs(
-        vision.width, vision.layers, vision.patch_size, config["embed_dim"], frames, size, vision.mlp_ratio
-    )
+    counts = _tower_macs(_config(arch), frames, size)
     return {
         "components": {name: count / 1e9 for name, count in counts.items()},
         "totals": {
@@ -202,7 +204,9 @@ def _clip_parameters(arch: str) -> dict[str, int]:
         "text_projection",
         "logit_scale",
     )
-    counts = dict.fromkeys(order, 0)  # a parameter of no known part is a KeyError, not a wrong total
+    counts: dict[str, int] = {
+        name: 0 for name in order
+    }  # a parameter of no known part is a KeyError, not a wrong total
     for name, parameter in skeleton(arch).named_parameters():
         part = name.split(".")[0]
         counts[names.get(part, part)] += parameter.numel()
@@ -217,7 +221,7 @@ def _printed_millions(arch: str, method: str) -> tuple[float, str]:
     return row["params_m"], row["source_row"]
 
 
-def inventories(arch: str) -> list[dict]:
+def inventories(arch: str) -> list[dict[str, Any]]:
     """Ways to add up the parameters of ``arch``, each beside what the paper prints.
 
     The paper prints one number per architecture and never says what is in it. For ViT-B/16 two inventories round to
@@ -235,7 +239,7 @@ def inventories(arch: str) -> list[dict]:
     ours, bike = _printed_millions(arch, "SFAR (ours)"), _printed_millions(arch, "BIKE")
     nominal = {"BIKE's row": round(bike[0] * 1e6)}
 
-    def entry(name: str, components: dict[str, int], against: tuple[float, str] = ours) -> dict:
+    def entry(name: str, components: dict[str, int], against: tuple[float, str] = ours) -> dict[str, Any]:
         total = sum(components.values()) / 1e6
         return {
             "name": name,
@@ -270,33 +274,50 @@ def inventories(arch: str) -> list[dict]:
 
 # --- a training run, estimated -------------------------------------------------------------------------------------
 
-# What autograd keeps of one block for the backward pass, in values a token: widths of the residual stream (inputs of both norms, of the
-# attention's and the MLP's projections, q, k, v and the attention's output: 8) and hidden widths of the MLP (before and after QuickGELU, and
-# its factor: 3). Attention runs as one fused kernel that keeps no T x T matrix. A test counts them.
+# What autograd keeps of one block for the backward pass, in values a token: widths of the residual stream (inputs of
+# both norms, of the attention's and the MLP's projections, q, k, v and the attention's output: 8) and hidden widths of
+# the MLP (before and after QuickGELU, and its factor: 3). Attention runs as one fused kernel that keeps no T x T
+# matrix. A test counts them.
 KEPT_WIDTHS, KEPT_HIDDEN = 8, 3
-KEPT_PER_CLASS = (
-    1  # vectors of width d that the head keeps of each video and class: the video embedding (``fusion.cosines``)
-)
+# Vectors of width d that the head keeps of each video and class: the video embedding (``kernels.fused``).
+KEPT_PER_CLASS = 1
 
 
-def _vision(config: dict):
-    """open_clip's vision configuration with its defaults. Raises ``ConfigError`` for what is no vision transformer of open_clip's own."""
+@dataclass(frozen=True)
+class _Tower:
+    """Of a vision transformer: width, number of blocks, patch size in pixels, width of the MLP over width."""
+
+    width: int
+    layers: int
+    patch: int
+    mlp_ratio: float
+
+
+def _tower(config: dict[str, Any]) -> _Tower:
+    """The visual tower of an open_clip model configuration, with open_clip's defaults for what it leaves out.
+
+    Raises ``ConfigError`` for what is no vision transformer of open_clip's own.
+    """
     import open_clip
 
-    vision = open_clip.CLIPVisionCfg(**config["vision_cfg"])
-    if not isinstance(vision.layers, int) or vision.timm_model_name:
+    v = open_clip.CLIPVisionCfg(**config["vision_cfg"])
+    if not isinstance(v.layers, int) or v.timm_model_name:
         raise ConfigError("costs are known for vision transformers of open_clip's own only")
-    return vision
+    return _Tower(v.width, v.layers, v.patch_size, v.mlp_ratio)
 
 
-def clip_macs(config: dict, frames: int, size: int) -> int:
+def _tower_macs(config: dict[str, Any], frames: int, size: int) -> dict[str, int]:
+    v = _tower(config)
+    return tower_macs(v.width, v.layers, v.patch, config["embed_dim"], frames, size, v.mlp_ratio)
+
+
+def clip_macs(config: dict[str, Any], frames: int, size: int) -> int:
     """Exact MACs, everything counted, of the visual tower of an open_clip model configuration; see ``tower_macs``."""
-    v = _vision(config)
-    return sum(tower_macs(v.width, v.layers, v.patch_size, config["embed_dim"], frames, size, v.mlp_ratio).values())
+    return sum(_tower_macs(config, frames, size).values())
 
 
 def training_memory(
-    config: dict,
+    config: dict[str, Any],
     batch: int,
     frames: int,
     size: int,
@@ -307,26 +328,28 @@ def training_memory(
 ) -> dict[str, float]:
     """Bytes that one training step of SFAR needs at the least, by part: an estimate from shapes.
 
-    ``batch`` videos of ``frames`` frames of ``size`` x ``size`` pixels on one device, logits over ``classes``; ``half``: bf16 autocast.
-    ``weights``: single precision, and their bf16 copies; ``gradients and Adam``: gradient and two moments of what is trained; ``activations``: what
-    the visual tower keeps for the backward pass (``KEPT_WIDTHS``, ``KEPT_HIDDEN``; under autocast in bf16, but the norms' inputs in single
-    precision), ``checkpointed``: the input of each block and all of one block, nothing of a frozen tower; ``head``: ``KEPT_PER_CLASS`` vectors of each
-    video and class. Not counted: the GPU's own context, the temporaries of a kernel, what the allocator holds in reserve.
+    ``batch`` videos of ``frames`` frames of ``size`` x ``size`` pixels on one device, logits over ``classes``;
+    ``half``: bf16 autocast; ``checkpointed``: of each block the input alone is kept, and all of one block.
+
+    ``weights``: single precision, and their bf16 copies. ``gradients and Adam``: gradient and two moments of what is
+    trained. ``activations``: what the visual tower keeps for the backward pass (``KEPT_WIDTHS``, ``KEPT_HIDDEN``; under
+    autocast in bf16, but the norms' inputs in single precision), nothing of a frozen tower. ``head``:
+    ``KEPT_PER_CLASS`` vectors of each video and class. Not counted: the GPU's own context, the temporaries of a kernel,
+    what the allocator holds in reserve.
     """
     import open_clip
     import torch
 
-    v = _vision(config)
+    v = _tower(config)
     with torch.device("meta"):
         clip = open_clip.CLIP(**config)
     total, visual = (sum(p.numel() for p in m.parameters()) for m in (clip, clip.visual))
     head = sum(head_parameters(config["embed_dim"]).values())
     trained = head + 1 + (visual if train_visual else 0)
-    tokens = (size // v.patch_size) ** 2 + 1
+    tokens = (size // v.patch) ** 2 + 1
     value = 2 if half else 4
-    block = (
-        v.width * (KEPT_WIDTHS * value + 2 * (4 - value)) + KEPT_HIDDEN * int(v.width * v.mlp_ratio) * value
-    )  # the two norms keep single precision
+    norms = 2 * v.width * (4 - value)  # the inputs of both stay in single precision
+    block = v.width * KEPT_WIDTHS * value + norms + KEPT_HIDDEN * int(v.width * v.mlp_ratio) * value
     token = v.layers * v.width * value + block if checkpointed else v.layers * block
     return {
         "weights": 4.0 * (total + head) + (2.0 * visual if half else 0.0),

@@ -25,8 +25,9 @@ def attend(words: Tensor, subs: Tensor, sub_mask: Tensor, wq: Tensor, wk: Tensor
     """Eq. 4-6 as printed: augmented words T^ = softmax(T W^q (S W^k)^T / sqrt(d)) S W^v + T.
 
     words [C, W, d], subs [C, N, Ws, d], sub_mask [C, N, Ws] (bool), wq/wk/wv [d, d]; returns [C, W, d].
-    Keys and values of all N sub-texts of a class stand side by side (Eq. 5); padding gets no weight. Multiplied in the order
-    T (W^q W^k^T) S^T and (softmax S) W^v: no d x d matrix meets the sub-texts, which are N times as many words as the texts.
+    Keys and values of all N sub-texts of a class stand side by side (Eq. 5); padding gets no weight. Multiplied in the
+    order T (W^q W^k^T) S^T and (softmax S) W^v: no d x d matrix meets the sub-texts, which are N times as many words as
+    the texts.
     """
     c, _, d = words.shape
     s, m = subs.reshape(c, -1, d), sub_mask.reshape(c, 1, -1)
@@ -39,24 +40,23 @@ def coarse_importance(
 ) -> Tensor:
     """Eq. 7: a_coarse [B, C, L], the softmax over frames of each word's similarity, taken together over the words.
 
-    words [C, W, d] (T^ of Eq. 6), mask [C, W], frames [B, L, d]. ``reduce``: "sum" as printed (rows add up to the number
-    of words) or "mean" (rows add up to one). Only real words are computed: they are packed to [P, d] first. What has a row for
-    each word is computed again for the backward pass, not kept.
+    words [C, W, d] (T^ of Eq. 6), mask [C, W], frames [B, L, d]. ``reduce``: "sum" as printed (rows add up to the
+    number of words) or "mean" (rows add up to one). Only real words are computed: they are packed to [P, d] first. What
+    has a row for each word is computed again for the backward pass, not kept.
     """
     index, classes = mask.nonzero(as_tuple=True), len(words)
     b, length, d = frames.shape
 
     def over_words(w: Tensor, v: Tensor) -> Tensor:
-        # Videos last: a softmax over the few frames of a video is several times slower where these are next to each other.
+        # Videos last: a softmax over the few frames of a video is several times slower where these are next to each
+        # other.
         p = (linear(w, v).view(len(w), length, b) / temperature).softmax(1)
         return p.new_zeros(classes, length, b).index_add(0, index[0], p)
 
     rows = unit(frames).transpose(0, 1).reshape(length * b, d)
-    out = (
-        checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False)
-        .permute(2, 0, 1)
-        .contiguous()
-    )
+    summed = checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False)
+    assert isinstance(summed, Tensor)
+    out = summed.permute(2, 0, 1).contiguous()
     return out / mask.sum(1)[None, :, None] if reduce == "mean" else out
 
 

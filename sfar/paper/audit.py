@@ -2097,7 +2097,7 @@ def _rest(t: Tables, _: Counted) -> list[Row]:
     lead = lambda table, column: (
         t.cell(table, column, method=OURS).number
         - max(c.number for c in t.cells(table, column, method=lambda m: m != OURS))
-    )  # noqa: E731
+    )
     leads = {
         "Table 1": lead("table1", "top1"),
         "2a": lead("table2a", "map"),

@@ -3,59 +3,74 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
-import matplotlib
+import seaborn as sns
+from matplotlib.figure import Figure
 
-from sfar.studies.core.claims import NAMES
 from sfar.util.paths import write_atomic
 
-__all__ = ["COLOURS", "NAMES", "save", "use"]
+# Methods have their colours in the registry; these are of everything else.
+PAPER = "#444444"
+COARSE, FINE, BOTH, UNIFORM = "#009E73", "#D55E00", "#0072B2", "#999999"
 
-COLOURS = {
-    "vanilla": "#999999",
-    "clip": "#E69F00",
-    "temporal": "#56B4E9",
-    "single": "#CC79A7",
-    "sfar": "#0072B2",
-    "paper": "#444444",
-    "coarse": "#009E73",
-    "fine": "#D55E00",
-    "uniform": "#999999",
+# Of "above zero", as a comparison: told apart by colour and by marker.
+VERDICTS = {
+    "holds": ("#0072B2", "^", "higher"),
+    "does not hold": ("#D55E00", "v", "lower"),
+    "undecided": ("#777777", "o", "undecided"),
 }
 
 
+def verdict_word(verdict: str) -> str:
+    """The verdict on "above zero" as a comparison: "higher", "lower" or "undecided"."""
+    return VERDICTS[verdict][2]
+
+
 def use() -> None:
-    """Set matplotlib's defaults."""
-    matplotlib.rcParams.update(
-        {
+    """Set the defaults of seaborn and matplotlib."""
+    sns.set_theme(
+        context="paper",
+        style="whitegrid",
+        rc={
             "font.family": "DejaVu Sans",
             "font.size": 8,
             "axes.titlesize": 9,
             "axes.titleweight": "bold",
             "axes.labelsize": 8,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.grid": True,
+            "axes.edgecolor": "#222222",
+            "axes.linewidth": 0.8,
+            "xtick.bottom": True,
+            "ytick.left": True,
+            "xtick.major.size": 3.5,
+            "ytick.major.size": 3.5,
             "grid.color": "#e6e6e6",
             "grid.linewidth": 0.6,
             "axes.axisbelow": True,
             "legend.frameon": False,
             "legend.fontsize": 7.5,
+            "legend.title_fontsize": 8,
             "figure.dpi": 110,
             "savefig.dpi": 200,
             "svg.hashsalt": "sfar",
-        }
+        },
     )
 
 
-def save(figure: matplotlib.figure.Figure, path: Path) -> None:
-    """Write ``path`` (.png) whole or not at all, without dates in it: the same figure gives the same bytes."""
-    out = io.BytesIO()
-    figure.savefig(
-        out,
-        format=path.suffix[1:],
-        bbox_inches="tight",
-        metadata={"Software": None} if path.suffix == ".png" else {"Date": None},
-    )
-    write_atomic(path, out.getvalue())
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` (.png) whole or not at all, without dates in it: the same figure gives the same bytes.
+
+    With the variable SFAR_SVG set, an .svg stands beside it. Returns what was written.
+    """
+    files = [path, *([path.with_suffix(".svg")] if os.environ.get("SFAR_SVG") else [])]
+    for file in files:
+        out = io.BytesIO()
+        about = {"Software": None} if file.suffix == ".png" else {"Date": None}
+        figure.savefig(out, format=file.suffix[1:], bbox_inches="tight", metadata=about)
+        write_atomic(file, out.getvalue())
+    return files

@@ -1,111 +1,114 @@
-"""Numbers in README.md and DEVIATIONS.md that come from records: written there by ``sfar summary``, and a test finds one that is old.
+"""Numbers of records in README.md and DEVIATIONS.md: ``sfar summary`` writes them, and a test finds one that is old.
 
-In the text a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
+DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_of`` for the measured effects. In
+README.md a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
 
-- ``RECORD: A - B``, a difference of the record's own; ``RECORD claim: WORDS``, of the claim that begins with these words; ``RECORD verdict: WORDS``, whether it holds
-- ``table1 rows``, the table; ``table1 on relevant frames: KIND``, per cent of the weight of an importance, or ``uniform``
-- ``fig7b r2: READING, WHICH`` and ``fig7b rho: READING, WHICH``; ``fig7b top1: GROUP``
-
-Readings of DEVIATIONS.md need no marks: they are found by their title (``ablations`` record).
+- ``claim ID`` and ``verdict ID``: number with interval, or verdict, of a claim
+- ``contrast STUDY ROW AGAINST [PART]``: a difference with its interval
+- ``row STUDY PART ROW [METRIC]``: a measured value, without its interval
+- ``correlation METRIC READING WHICH``: of TPP and top-1, of ``all`` groups or ``several`` (without one phrase)
+- ``mass ROW`` and ``uniform``: the weight that an importance, or equal weights, put on frames of the action
+- ``table STUDY BLOCK``: a table of a study's page
 """
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from sfar import studies
 from sfar.errors import SfarError
-from sfar.studies import table1_page
+from sfar.paper import deviations
+from sfar.render.tables import interval, with_interval
+from sfar.settings import Measured
+from sfar.studies.core import page
+from sfar.studies.core import record as records
+from sfar.studies.core.record import Contrast, Record, Verdict
 from sfar.util import paths
 
-FILES = ("README.md", "DEVIATIONS.md")
 _MARK = re.compile(r"(<!--= (.*?) -->)(.*?)(<!--/-->)", re.DOTALL)
-_NUMBERS = r"[+-]\d+\.\d \([+-]\d+\.\d to [+-]\d+\.\d\)"
 
 
-@lru_cache(maxsize=None)
-def _record(name: str, stamp: int) -> dict[str, Any]:
-    return json.loads(_path(name).read_text(encoding="utf-8"))
+@lru_cache(maxsize=32)
+def _read(path: Path, stamp: int, study: str) -> Record:
+    own = studies.load(study)
+    return own.decided(records.read(path, f"make reproduce-{own.target}"))
 
 
-def _path(name: str) -> Path:
-    return paths.results("storyboard") / f"{name}.json"
+def _record(study: str) -> Record:
+    """The record of the standard results, whether or not it fits the code: the numbers are those on disk."""
+    path = paths.results("storyboard") / f"{study}.json"
+    if not path.is_file():
+        raise SfarError(f"no record {path}: `make reproduce` makes it")
+    return _read(path, path.stat().st_mtime_ns, study)
 
 
-def _load(name: str) -> dict[str, Any]:
-    if not _path(name).is_file():
-        raise SfarError(f"no record {_path(name)}: `make reproduce` makes it")
-    return _record(name, _path(name).stat().st_mtime_ns)
+def _claim(which: str) -> Verdict:
+    for study in studies.studies():
+        if which in {c.id for c in study.claims}:
+            return _record(study.id).claim(which)
+    raise SfarError(f"no study has a claim {which!r}")
 
 
-def _one(found: list[Any], spec: str) -> Any:
-    if len(found) != 1:
-        raise SfarError(f"<!--= {spec} -->: {len(found)} entries of the record fit, expected one")
-    return found[0]
-
-
-def _interval(x: dict[str, Any]) -> str:
-    return f"{x['mean']:+.1f} ({x['low']:+.1f} to {x['high']:+.1f})"
+def _number(c: Contrast | Verdict) -> str:
+    return with_interval(c, page.digits(c), True)
 
 
 def value(spec: str) -> str:
     """What a mark stands for. Raises ``SfarError`` for a SPEC that names nothing, or more than one thing."""
-    head, _, rest = spec.partition(": ")
-    name, _, what = head.partition(" ")
-    record = _load(name)
-    if what in ("claim", "verdict"):
-        c = _one([c for c in record["claims"] if c["claim"].startswith(rest)], spec)
-        digits = (
-            _interval(c)
-            if c["unit"].startswith("points")
-            else f"{c['mean']:+.2f} ({c['low']:+.2f} to {c['high']:+.2f})"
-        )
-        return c["verdict"] if what == "verdict" else digits
-    if name == "table1" and what == "rows":
-        return "\n" + table1_page.measured_markdown(record) + "\n"
-    if name == "table1" and what == "on relevant frames":
-        found = record["importance"][rest]
-        return f"{found['mass'] if isinstance(found, dict) else found:.0f} %"
-    if name == "fig7b" and what in ("r2", "rho"):
-        reading, which = rest.split(", ")
-        c = _one(
-            [c for c in record["correlations"] if (c["reading"], c["which"], c["x"]) == (reading, which, "TPP")], spec
-        )[what]
-        return f"{c['value']:.2f}, 95 % interval {c['low']:.2f} to {c['high']:.2f}"
-    if name == "fig7b" and what == "top1":
-        return f"{_one([g for g in record['groups'] if g['name'] == rest], spec)['top1']['mean']:.1f} %"
-    if not what and " - " in rest:
-        a, b = rest.split(" - ")
-        return _interval(_one([d for d in record["differences"] if (d.get("name"), d["against"]) == (a, b)], spec))
+    what, *names = spec.split()
+    match what, names:
+        case "claim", [which]:
+            return _number(_claim(which))
+        case "verdict", [which]:
+            return _claim(which).verdict
+        case "contrast", [study, row, against, *part]:
+            return _number(_record(study).contrast(row, against, *part))
+        case "correlation", [metric, reading, which]:
+            part = {"all": "all", "several": "without one phrase"}[which]
+            c = _record("fig7b").contrast("TPP", "top1", "correlations", metric, reading=reading, which=part)
+            return f"{c.mean:.2f}, 95 % interval {interval(c, 2)}"
+        case "row", [study, part, row, *metric]:
+            return f"{_record(study).find(part, row, *metric).mean:.1f} %"
+        case "mass", [row]:
+            return f"{_record('table1').find('importance', row, 'mass').mean:.0f} %"
+        case "uniform", []:
+            return f"{_record('table1').extra['importance']['uniform']:.0f} %"
+        case "table", [study, block]:
+            own = studies.load(study)
+            return f"\n{page.show(own, _record(study), block)}\n"
     raise SfarError(f"<!--= {spec} -->: not a number that sfar/reproduce/numbers.py knows")
 
 
-def _readings(text: str) -> str:
-    """The measured effects of open readings, by their titles."""
-    for r in _load("ablations")["readings"]:
-        text = re.sub(
-            re.escape(r["title"]) + ": " + _NUMBERS, lambda _, r=r: f"{r['title']}: {_interval(r['difference'])}", text
-        )
-    return text
+def effect_of(effect: Measured) -> str:
+    """A measured effect in points of top-1: "title: difference (95 % interval)" of each reading, or of a pair alone.
+
+    Raises:
+        SfarError: There is no such record, or nothing of the kind in it.
+    """
+    record = _record(effect.study)
+    if effect.pair:
+        return _number(record.contrast(*effect.pair))
+    found = record.select("readings", metric="top1", field=effect.field)
+    if not found:
+        raise SfarError(f"record {effect.study}: no reading changes {effect.field}")
+    return "; ".join(f"{r.title}: {_number(record.contrast(r.row, 'frozen/both', 'readings'))}" for r in found)
 
 
-def refreshed(text: str, name: str) -> str:
-    """``text`` of the file ``name`` with every number as the records have it."""
-    text = _MARK.sub(lambda m: m[1] + value(m[2]) + m[4], text)
-    return _readings(text) if name == "DEVIATIONS.md" else text
+def refreshed(text: str) -> str:
+    """``text`` of README.md with every number as the records have it."""
+    return _MARK.sub(lambda m: m[1] + value(m[2]) + m[4], text)
 
 
 def write() -> list[Path]:
-    """Bring both files up to date; those that changed."""
-    out = []
-    for name in FILES:
-        path = paths.PROJECT / name
-        old = path.read_text(encoding="utf-8")
-        new = refreshed(old, name)
-        if new != old:
-            paths.write_atomic(path, new)
-            out.append(path)
+    """Bring README.md and DEVIATIONS.md up to date; those that changed."""
+    readme, deviations_page = (paths.of_repository(name) for name in ("README.md", "DEVIATIONS.md"))
+    new = {
+        readme: refreshed(readme.read_text(encoding="utf-8")),
+        deviations_page: deviations.render(effect_of),
+    }
+    out = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
+    for path in out:
+        paths.write_atomic(path, new[path])
     return out

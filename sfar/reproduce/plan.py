@@ -1,11 +1,15 @@
-"""What ``sfar reproduce`` is about to do: data, weights, sub-texts, runs, memory and hours, every hyper-parameter with its source. Trains and writes nothing."""
+"""What ``sfar reproduce`` is about to do: data, weights, sub-texts, runs, memory and hours, and the configuration.
+
+Every hyper-parameter is listed with its source. Trains and writes nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import textwrap
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,100 +18,33 @@ import open_clip
 import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
-from sfar.config import DRAWN, PROFILES, Profile, as_dict, by_dataset, changed, few_shot, layout
+from sfar import studies
+from sfar.config import PROFILES, SETTINGS, Profile, by_dataset, changed, few_shot, layout, values
 from sfar.data import layouts
-from sfar.errors import ConfigError, SfarError
-from sfar.model import cost
-from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
-from sfar.render import style
-from sfar.render.tables import markdown
-from sfar.reproduce.targets import STUDIES
-from sfar.runs.run import (
+from sfar.data.source import (
     ON_DEMAND,
     Dataset,
-    Job,
     dataset,
     epoch_repeats,
     few_shot_manifest,
     is_drawn,
     need_sets,
     root_of,
-    subtexts_of,
 )
+from sfar.errors import ConfigError, SfarError
+from sfar.model import cost, registry
+from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
+from sfar.render.tables import markdown
+from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
-from sfar.studies import ablations, fig7b, multi_label, table1, zero_shot
-from sfar.studies import few_shot as few_shot_study
-from sfar.studies.core import record as R
+from sfar.studies.core import record
+from sfar.studies.core.study import unseen
+from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import paths, processes
 
-# Where the value of each field in the paper profile comes from.
-SOURCES = {
-    "model.clip": "Tables 1, 3: ViT-B/16; OpenAI's weights need open_clip's quickgelu model",
-    "model.pretrained": "appendix A.3: CLIP as trained by [30]",
-    "model.prompt": 'BIKE modules/text_prompt.py; the preliminary prints "a photo of a class"',
-    "model.subtexts": "section 3.1; the authors' set is not public, the bundled one is this repository's",
-    "model.n_subtexts": 'section 4.3 ("opted for 4"); N = 5 in other places',
-    "model.attention": "Eq. 4-6 as printed",
-    "model.attention_heads": "not in the paper; of attention = mha only",
-    "model.word_mask": "Eq. 7, 9: words; BIKE takes all 77 positions",
-    "model.coarse_reduce": "BIKE; Eq. 7 prints a sum",
-    "model.frame_temperature": "not in the paper; null: 1 / CLIP's logit scale, which is BIKE's 0.01",
-    "model.frame_norm": "BIKE; Eq. 8, 10 do not say",
-    "model.ffn": "Eq. 11; the width from the parameters of Table 1, section 4.2",
-    "model.ffn_residual": "Eq. 11 prints none",
-    "model.coarse": "Table 2e, last row",
-    "model.fine": "Table 2e, last row",
-    "model.temporal_layers": "BIKE, ActionCLIP Visual_Prompt.py; of temporal and single only",
-    "train.epochs": "section 4.1; Table 5, row 7",
-    "train.warmup_epochs": "section 4.1; Table 5, row 5",
-    "train.batch": "section 4.1; Table 5, row 3",
-    "train.lr_head": "section 4.1, for what is new (BIKE's two groups)",
-    "train.lr_clip": "Table 5, row 6, for CLIP (BIKE's two groups)",
-    "train.weight_decay": "Table 5, row 12; BIKE has 0.2",
-    "train.betas": "Table 5, row 2",
-    "train.eps": "not in the paper; PyTorch's",
-    "train.loss_lambda": "Eq. 14, without a value; BIKE and ActionCLIP weigh both directions alike",
-    "train.train_visual": "appendix A.3: the textual encoder alone is frozen",
-    "train.frozen_draws": "not in the paper; of a frozen tower only",
-    "train.few_shot_epoch": "BIKE train.py; the paper does not say what an epoch of K shots is",
-    "train.checkpoint_activations": "not in the paper; memory against time, the values are the same",
-    "train.frames": "Tables 1, 3: 8 frames",
-    "train.crop_area": "Table 5, row 9, without an area; BIKE utils/Augmentation.py",
-    "train.flip": "Table 5, row 8",
-    "train.gray": "Table 5, row 11",
-    "train.precision": "not in the paper; BIKE trains in half precision",
-    "train.compile": "not in the paper; time alone",
-    "train.micro_batch": "not in the paper; memory against time, the loss stays that of the whole batch",
-    "data.dataset": "section 4.1, appendix A.1",
-    "data.root": "yours",
-    "data.fold": "the first official split, as BIKE and X-CLIP train on",
-    "data.shots": "section 4.1, Tables 3, 12: 2, 4, 8, 16; 0: all videos",
-    "data.shot_seed": "not in the paper; BIKE draws without a seed",
-    "data.shot_draws": "one list; BIKE draws one in each process",
-    "data.shot_list": "yours",
-    "data.image_size": "Table 5, row 10",
-    "data.seed": "of the drawn world; not in the paper",
-    "data.train_per_class": "of the drawn world; not in the paper",
-    "data.val_per_class": "of the drawn world; not in the paper",
-    "data.max_bad_share": "not in the paper; CVDF's own copy lacks 2.5 % of the training list",
-    "seeds": "not in the paper, which reports one number",
-}
-_FEW_SHOT = "section 4.1; Table 5, row 7: 2 epochs on Kinetics-400, 10 on the others"
-_CHARADES = {
-    "train.epochs": "BIKE configs/charades; section 4.1 says 30",
-    "train.frames": "section 4.2, Table 2a: 16 frames",
-}
-_YOURS = {
-    "data.dataset",
-    "data.root",
-    "data.fold",
-    "data.shots",
-    "data.shot_list",
-}  # a choice of what to run, not of how
-_OF_DRAWN = {"data.seed", "data.train_per_class", "data.val_per_class"}
-
-# Dense peaks of arithmetic in TFLOP/s, bf16 and single precision, from the makers' data sheets; None: has no bf16. The first that fits the device's name counts.
+# Dense peaks of arithmetic in TFLOP/s, bf16 and single precision, from the makers' data sheets; None: has no bf16. The
+# first that fits the device's name counts.
 PEAKS = (
     ("H100 PCIe", 756.0, 51.0),
     ("H100", 989.0, 67.0),
@@ -140,21 +77,30 @@ class Plan:
 
 @dataclass
 class _Sizes:
-    """What is known of the data without decoding or drawing any: clips of a training pass, passes in one epoch, test videos, class names."""
+    """What is known of the data without decoding or drawing any.
+
+    Attributes:
+        data: The data set with its class names.
+        train: Clips of one training pass.
+        repeats: Passes in one epoch.
+        val: Test videos.
+    """
 
     data: Dataset
     train: int = 0
     repeats: int = 1
     val: int = 0
-    lines: list[str] = field(default_factory=list)
 
 
 def plan(what: str, profile: Profile) -> Plan:
-    """The plan of ``sfar reproduce WHAT`` with this configuration. Everything that can be said is said, also where something is missing."""
+    """The plan of ``sfar reproduce WHAT`` with this configuration.
+
+    Everything that can be said is said, also where something is missing.
+    """
     wrong: list[str] = []
     out = [f"Plan of {what}, profile {profile.name}"]
 
-    def part(title: str, make) -> Any:
+    def part(title: str, make: Callable[[], tuple[Any, str]]) -> Any:
         try:
             value, text = make()
         except SfarError as e:
@@ -196,21 +142,17 @@ def plan(what: str, profile: Profile) -> Plan:
 
 
 def _sets(what: str, profile: Profile) -> tuple[str, ...]:
-    """The data sets (values of ``data.dataset``) that a target takes: its study's, else the profile's and those that its runs are tested on too."""
+    """The data sets that a target takes, as values of ``data.dataset``.
+
+    Its study's, else the profile's and those that its runs are tested on too.
+    """
     if is_drawn(profile):
         return (profile.data.dataset,)
-    for study in (few_shot_study, zero_shot, multi_label):
-        if what in STUDIES[study.STUDY.name][1]:
-            return study.sets(profile)
-    tested = {
-        "table1",
-        "table11",
-        *(target for name in ("ablations", "sub_actions", "ambiguity", "qualitative") for target in STUDIES[name][1]),
-    }
-    return (
-        profile.data.dataset,
-        *(table1.unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if what in tested else ()),
-    )
+    study = studies.of_item(what)
+    if study.sets:
+        return study.sets(profile)
+    tested = unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if study.tested_on_unseen else ()
+    return (profile.data.dataset, *tested)
 
 
 def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
@@ -226,10 +168,7 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
     rows, notes, manifests = [], [], {}
     for split in ("train", "val"):
         m = manifests[split] = layouts.read(which, root, split, d.fold)
-        published = ", ".join(
-            f"{e.number:,} {e.unit}{'' if layouts.count(m, e.unit) == e.number else ' (here ' + format(layouts.count(m, e.unit), ',') + ')'}"
-            for e in layouts.expected(which, split, d.fold)
-        )
+        published = ", ".join(_held_to(e, layouts.count(m, e.unit)) for e in layouts.expected(which, split, d.fold))
         videos = len({c.path for c in m.clips})
         rows.append([split, f"{len(m.clips):,}", f"{videos:,}", f"{len(m.missing):,}", published or None])
         if m.missing:
@@ -237,15 +176,15 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
         lost = len(m.missing) / (videos + len(m.missing))
         if lost > d.max_bad_share:
             wrong.append(
-                f"{root}: {len(m.missing):,} of {videos + len(m.missing):,} {split} videos are not on disk ({lost:.1%}; data.max_bad_share allows {d.max_bad_share:.1%}): "
-                f"get them, or run with --set data.max_bad_share={min(1.0, lost + 0.01):.2f}"
+                f"{root}: {len(m.missing):,} of {videos + len(m.missing):,} {split} videos are not on disk "
+                f"({lost:.1%}; data.max_bad_share allows {d.max_bad_share:.1%}): get them, or run with "
+                f"--set data.max_bad_share={min(1.0, lost + 0.01):.2f}"
             )
         notes += m.notes
     classes = manifests["train"].classes
     if idle := sorted(set(range(len(classes))) - {c.label for c in manifests["train"].clips}):
-        wrong.append(
-            f"{root}: no training video of {', '.join(classes[k] for k in idle[:5])}{' and others' if len(idle) > 5 else ''}"
-        )
+        named = ", ".join(classes[k] for k in idle[:5])
+        wrong.append(f"{root}: no training video of {named}{' and others' if len(idle) > 5 else ''}")
     data = Dataset(which, root, "", classes, False)
     chosen = few_shot_manifest(profile, data)
     sizes = _Sizes(
@@ -265,6 +204,11 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
     )
 
 
+def _held_to(e: layouts.Expected, here: int) -> str:
+    """A published number, and how many are here where it is another."""
+    return f"{e.number:,} {e.unit}{'' if here == e.number else f' (here {here:,})'}"
+
+
 def _drawn(profile: Profile) -> tuple[_Sizes, str]:
     d, which = profile.data, layout(profile)
     classes = {"kinetics400": tuple(KINETICS), "ucf101": tuple(UCF), "hmdb51": tuple(HMDB), "charades": (*UCF, *HMDB)}[
@@ -276,8 +220,8 @@ def _drawn(profile: Profile) -> tuple[_Sizes, str]:
     train = min(full, d.shots * d.shot_draws * len(classes)) if d.shots else full
     repeats = max(1, full // train) if d.shots and profile.train.few_shot_epoch == "repeat" else 1
     text = (
-        f"the storyboard world in the layout of {layouts.layout(which).title}, drawn from seed {d.seed} when the run starts: {len(classes)} classes, "
-        f"{videos:,} training and {val:,} test videos"
+        f"the storyboard world in the layout of {layouts.layout(which).title}, drawn from seed {d.seed} when the run "
+        f"starts: {len(classes)} classes, {videos:,} training and {val:,} test videos"
     )
     if train < full:
         text += f"\nfew-shot list: {train:,} clips, {repeats} times in an epoch"
@@ -288,7 +232,11 @@ def _drawn(profile: Profile) -> tuple[_Sizes, str]:
 
 
 def _weights(profile: Profile) -> str:
-    """Which weights, and whether they are at hand. Asks nothing of a network. Raises ``ConfigError`` where they are not and cannot be fetched."""
+    """Which weights, and whether they are at hand. Asks nothing of a network.
+
+    Raises:
+        ConfigError: They are not at hand and cannot be fetched.
+    """
     name, pretrained = profile.model.clip, profile.model.pretrained
     if name != STORYBOARD and name not in open_clip.list_models():
         load_clip(name)  # says what is wrong
@@ -319,10 +267,12 @@ def _weights(profile: Profile) -> str:
         return f"{name}, {pretrained!r}: at hand in {where}, {_size(file)}, read and complete"
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         raise ConfigError(
-            f"the weights {pretrained!r} of {name} are not in {where}, and HF_HUB_OFFLINE forbids to fetch them: run once without it, "
-            "set SFAR_CLIP_CACHE to the folder that has them, or give a file: --set model.pretrained=/path/to/weights.safetensors"
+            f"the weights {pretrained!r} of {name} are not in {where}, and HF_HUB_OFFLINE forbids to fetch them: run "
+            "once without it, set SFAR_CLIP_CACHE to the folder that has them, or give a file: "
+            "--set model.pretrained=/path/to/weights.safetensors"
         )
-    return f"{name}, {pretrained!r}: not in {where}; fetched from {tag.get('hf_hub') or tag.get('url')} before anything else (needs a network)"
+    source = tag.get("hf_hub") or tag.get("url")
+    return f"{name}, {pretrained!r}: not in {where}; fetched from {source} before anything else (needs a network)"
 
 
 def _kept(tag: dict[str, Any]) -> Path | None:
@@ -344,18 +294,18 @@ def _size(file: Path) -> str:
 
 
 def _config(profile: Profile) -> dict[str, Any]:
-    return storyboard_config() if profile.model.clip == STORYBOARD else open_clip.get_model_config(profile.model.clip)
+    return storyboard_config() if profile.model.clip == STORYBOARD else _open_clip_config(profile.model.clip)
+
+
+def _open_clip_config(name: str) -> dict[str, Any]:
+    config = open_clip.get_model_config(name)
+    assert config is not None, name  # of a model that open_clip lists
+    return config
 
 
 def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
-    every = [profile]
-    if (
-        what in (*STUDIES["ablations"][1], *STUDIES["sub_actions"][1])
-        and not data.drawn
-        and data.layout == "kinetics400"
-    ):
-        ablations.need_subtexts(profile, data.classes)
-        every = [v.profile(profile, profile.seeds[0]) for v in ablations.FIG7A]
+    study = studies.of_item(what)
+    every = study.texts(profile, data.classes) if study.texts else [profile]
     return "\n".join(
         f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
         for texts in (subtexts_of(p, data.classes) for p in every)
@@ -367,34 +317,29 @@ def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
 
 def _runs(what: str, profile: Profile, sizes: _Sizes) -> tuple[list[Job] | None, str]:
     """The runs of the targets whose runs do not depend on a record: (None, why not) for the others."""
-    if what in ("table1", "table11", "table2b", "table10"):
-        jobs = table1.jobs(profile, sizes.data)
-    elif what in ("fig7b", "table2d"):
-        jobs = fig7b.jobs(profile, sizes.data, fig7b.group_names(profile))
-    else:
-        return None, f"{what} lists its own; memory and time are estimated for table1 and fig7b"
-    rows: dict[tuple, list[int]] = {}
-    for j in jobs:
-        rows.setdefault(
-            (j.method, j.profile.model.subtexts if what in ("fig7b", "table2d") else "", j.views), []
-        ).append(j.seed)
+    study = studies.of_item(what)
+    if not study.planned:
+        able = [s.target for s in studies.studies() if s.planned]
+        return None, f"{what} lists its own; memory and time are estimated for {', '.join(able)}"
     t = profile.train
     passes = f"{t.epochs} x {sizes.train * sizes.repeats:,} clips"
-    table = [
-        [
-            style.NAMES[m] + (f", {texts}" if texts else ""),
-            len(s) if m != "vanilla" else "none",
-            passes if m != "vanilla" else None,
-            "1x1" if views == "1x1" else f"1x1 and {views}",
-            f"{sizes.val:,}",
-        ]
-        for (m, texts, views), s in rows.items()
-    ]
+    jobs, table = [], []
+    for v, seeds in study.planned(profile):
+        tested = unseen(profile, sizes.data) if v.zero_shot else ()
+        jobs += [Job(v.profile(profile, s), sizes.data, v.method, s, v.views, tested) for s in seeds]
+        method = registry.get(v.method)
+        named = method.title if v.title == method.title else f"{method.title}, {v.name}"
+        views = "1x1" if v.views == "1x1" else f"1x1 and {v.views}"
+        trained = [len(seeds), passes] if method.trained else ["none", None]
+        table.append([named, *trained, views, f"{sizes.val:,}"])
     return jobs, markdown(["Method", "Seeds", "Training", "Views", "Test videos"], table)
 
 
 def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, float, float, float]:
-    """FLOPs of all trainings and of all evaluations, and seconds of one core to read the videos of each; a multiply-add is two FLOPs."""
+    """FLOPs of all trainings and of all evaluations, and seconds of one core to read the videos of each.
+
+    A multiply-add is two FLOPs.
+    """
     t = profile.train
     one = 2.0 * cost.clip_macs(_config(profile), t.frames, profile.data.image_size)
     clips = sum(t.epochs * sizes.train * sizes.repeats for j in jobs if j.method != "vanilla")
@@ -410,7 +355,10 @@ def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, floa
 
 
 def _passes(profile: Profile) -> int:
-    """Forward passes of the tower that a training step costs: backward is two, computing the activations again one more."""
+    """Forward passes of the tower that a training step costs.
+
+    Backward is two, computing the activations again one more.
+    """
     return 3 + profile.train.checkpoint_activations if profile.train.train_visual else 0
 
 
@@ -464,9 +412,11 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     listed = ", ".join(f"{k} {v / 1e9:.1f}" for k, v in parts.items())
     lines = [
         f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
-        f"One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
+        "One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, "
+        f"{(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
         markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
-        f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is {_passes(profile)} forward passes; multiply and add count 2).",
+        f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is "
+        f"{_passes(profile)} forward passes; multiply and add count 2).",
         f"Assumed: {SHARE:.0%} of the peak, "
         + (
             f"{READ_SECONDS} s of one core to read a video, {READERS} of them reading for a GPU, "
@@ -477,16 +427,20 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     ]
     if need > USABLE * max(m for _, m in gpus):
         lines.append(
-            "The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole batch, a step costs a third more), or share it among devices."
+            "The batch does not fit at once: set train.micro_batch (clips at a time; the loss stays that of the whole "
+            "batch, a step costs a third more), or share it among devices."
         )
     return "\n".join(lines)
 
 
 def training_table() -> str:
-    """GPU memory and minutes of an epoch of the paper's training by model, number of GPUs and how the batch is laid out: estimated, for docs/TRAINING.md (``python -m sfar.plan``)."""
+    """GPU memory and minutes of an epoch of the paper's training: estimated, for docs/TRAINING.md.
+
+    By model, number of GPUs and how the batch is laid out. ``python -m sfar.reproduce.plan`` prints it.
+    """
     rows, epoch = [], 240_000  # videos (section 4.1)
     for name in ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu"):
-        config = open_clip.get_model_config(name)
+        config = _open_clip_config(name)
         macs = cost.clip_macs(config, 8, 224)
         for gpus, micro, again in (
             (8, 0, False),
@@ -531,14 +485,6 @@ def training_table() -> str:
 # --- configuration, output -----------------------------------------------------------------------------------------
 
 
-def fields(profile: Profile) -> dict[str, Any]:
-    """Every field by its dotted name."""
-    groups = as_dict(profile)
-    return {f"{g}.{k}": v for g in ("model", "train", "data") for k, v in groups[g].items()} | {
-        "seeds": groups["seeds"]
-    }
-
-
 def _show(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_show, value))
@@ -551,34 +497,38 @@ def _show(value: Any) -> str:
 
 def source(profile: Profile, key: str) -> str:
     """Where the value of a field comes from: the paper, the code it follows, or the configuration at hand."""
-    which, shots = layout(profile), few_shot(profile)
-    special = by_dataset("paper", which, shots)
-    paper = fields(changed(PROFILES["paper"], special))
-    text = SOURCES[key]
-    if key in special and key != "data.dataset":
-        text = _FEW_SHOT if shots and key == "train.epochs" else _CHARADES[key]
-    value = fields(profile)[key]
-    if key in _YOURS | _OF_DRAWN or value == paper[key]:
+    known, which, shots = SETTINGS[key], layout(profile), few_shot(profile)
+    text = known.source_of(which, shots)
+    value = values(profile)[key]
+    paper = values(changed(PROFILES["paper"], by_dataset("paper", which, shots)))[key]
+    if known.role != "how" or value == paper:
         return text
-    own = fields(PROFILES[profile.name])[key]
-    return f"{'the storyboard world' if value == own else 'set here'}; paper profile: {_show(paper[key])} ({text})"
+    own = values(PROFILES[profile.name])[key]
+    return f"{'the storyboard world' if value == own else 'set here'}; paper profile: {_show(paper)} ({text})"
 
 
 def _configuration(profile: Profile) -> str:
-    drawn = not profile.data.root and profile.data.dataset in DRAWN
+    """The table of fields; those of the drawn world only where it is drawn."""
+    drawn = is_drawn(profile)
     return markdown(
         ["Field", "Value", "Source"],
-        [[k, _show(v), source(profile, k)] for k, v in fields(profile).items() if drawn or k not in _OF_DRAWN],
+        [
+            [key, _show(value), source(profile, key)]
+            for key, value in values(profile).items()
+            if drawn or SETTINGS[key].role != "drawn"
+        ],
     )
 
 
 def _written(profile: Profile) -> str:
-    out, cache = R.folder(profile), paths.cache()
+    out, cache = record.folder(profile), paths.cache()
     near = next(p for p in (cache, *cache.parents) if p.exists())
     free = f"{shutil.disk_usage(near).free / 1e9:,.0f} GB free"
+    standard = out == paths.results(profile.name)
     return (
-        f"record, table and figure: {os.path.relpath(out)}{'' if out == paths.results(profile.name) else ' (not the standard configuration)'}\n"
-        f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\nfinished runs, so that nothing is made twice: {cache} ({free})"
+        f"record, table and figure: {os.path.relpath(out)}{'' if standard else ' (not the standard configuration)'}\n"
+        f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\n"
+        f"finished runs, so that nothing is made twice: {cache} ({free})"
     )
 
 

@@ -2,101 +2,114 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from sfar.config import Profile
+from sfar.data.source import dataset
 from sfar.errors import SfarError
 from sfar.model.clip import load_clip
-from sfar.runs.run import Dataset, Job, by_name, dataset, device, load_clips, run_one, training_embeddings
-from sfar.training.frozen import frame_embeddings
-from sfar.training.resume import Keeper
-from sfar.util import cache, paths, processes
+from sfar.runs import store
+from sfar.runs.job import Job
+from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
+from sfar.util import cache, processes
 
 
-def kept(job: Job) -> dict[str, Any] | None:
-    """The record of a job that was made before from the same inputs, or None."""
-    return cache.load_json("run", job.key())
+@dataclass(frozen=True)
+class Task:
+    """One thing to be made and kept under ``key``: ``make(key, tick)`` does both, here or in another process.
+
+    ``job``: whose data it works on, and whose cost it has; ``name``: for messages and the progress bar.
+    """
+
+    name: str
+    key: str
+    job: Job
+    make: Callable[[str, Tick], Any]
 
 
-_ticks = None
+def prepare(job: Job) -> tuple[int, int]:
+    """Draw, decode and embed here, once, what the job's process will find in the cache.
+
+    Returns the clips of one epoch and of the test, which ``Job.cost`` takes.
+    """
+    # All methods that are trained work on the same data, with every seed.
+    return _prepared(replace(job, method="clip" if job.trained else job.method, seed=0, views="1x1"))
 
 
-def _start_worker(ticks) -> None:
+@functools.cache
+def _prepared(job: Job) -> tuple[int, int]:
+    p, inputs = job.profile, resolve(job)
+    training, val = inputs.training, inputs.validation
+    assert val is not None
+    if job.frozen:
+        clip = load_clip(p.model.clip, p.model.pretrained).to(device())
+        embed_training(clip, inputs)
+        for tested in (val, *inputs.unseen.values()):
+            embed_evaluation(clip, tested)
+    return len(training.clips) * training.repeats if training else 0, len(val.clips)
+
+
+def spread(
+    tasks: Sequence[Task], find: Callable[[str], Any | None], workers: int | None = None, desc: str = "training"
+) -> list[Any]:
+    """What is kept of all tasks, in their order: what ``find(key)`` finds is not made again.
+
+    On a CPU the tasks run side by side, a process and a thread each; on a GPU one after another. They are kept one by
+    one: interrupted or failed, the finished ones stay. Raises ``SfarError`` naming the task that failed.
+    """
+    found = {t.key: kept for t in tasks if (kept := find(t.key)) is not None}
+    new = {t.key: t for t in tasks if t.key not in found}
+    if new:
+        cost = {key: t.job.cost(*prepare(t.job)) for key, t in new.items()}
+        todo = sorted(new.values(), key=lambda t: -cost[t.key])  # the long ones first: no core is idle at the end
+        with tqdm(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
+            bar.set_postfix_str(f"0/{len(todo)} runs")
+            if device().type == "cuda":
+                found |= one_after_another(todo, bar)
+            else:
+                found |= side_by_side(todo, bar, workers or processes.cores())
+            bar.update(bar.total - bar.n)
+    return [found[t.key] for t in tasks]
+
+
+def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
+    """Make the tasks in this process; returns what was made, by key."""
+    made = {}
+    for t in todo:
+        bar.set_postfix_str(t.name)
+        made[t.key] = t.make(t.key, bar.update)
+    return made
+
+
+_ticks: Any = None  # of a worker: the queue to its parent
+
+
+def _start_worker(ticks: Any) -> None:
     global _ticks
     _ticks = ticks
     torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
 
 
-def _run(job: Job, key: str, tick) -> dict[str, Any]:
-    """One job; a long training is kept on its way under the key of the run, and goes on from there."""
-    keeper = Keeper(paths.cache() / "run" / f"{key}.states", {"run": key})
-    record = run_one(job, tick, keeper)
-    cache.save_json("run", key, record)
-    keeper.discard()
-    return record
+def _work(task: Task) -> Any:
+    return task.make(task.key, lambda n: _ticks.put((task.name, n)))
 
 
-def _work(job: Job, key: str) -> dict[str, Any]:
-    return _run(job, key, lambda n: _ticks.put((job.name(), n)))
-
-
-@lru_cache(maxsize=None)
-def _sizes(profile: Profile, data: Dataset, zero_shot: tuple[str, ...], frozen: bool) -> tuple[int, int]:
-    train, val = (load_clips(profile, data, split) for split in ("train", "val"))
-    unseen = [(p, d := dataset(p), load_clips(p, d, "all")) for p in (by_name(profile, name) for name in zero_shot)]
-    if frozen:
-        clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
-        training_embeddings(clip, train, profile, data)
-        for p, d, clips in ((profile, data, val), *unseen):
-            frame_embeddings(clip, clips, p, d.fingerprint, False)
-    return len(train), len(val)
-
-
-def prepare(job: Job) -> tuple[int, int]:
-    """Draw, decode and embed here, once, what the job's process will find in the cache; how many training and test clips it has."""
-    return _sizes(job.profile, job.data, job.zero_shot, not job.profile.train.train_visual and job.method != "vanilla")
-
-
-def run_all(jobs: list[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
-    """The records of all jobs, in their order; those kept are not made again, new ones are kept one by one.
-
-    On a CPU the jobs run side by side, a process and a thread each; on a GPU one after another. Interrupted or failed, the
-    finished ones stay kept. Raises ``SfarError`` naming the run that failed.
-    """
-    keys = [j.key() for j in jobs]  # now: a file edited while a run lasts must not lend its version to the result
-    found = {i: r for i, k in enumerate(keys) if (r := cache.load_json("run", k)) is not None}
-    todo = [i for i in range(len(jobs)) if i not in found]
-    if todo:
-        cost = {}
-        for i in todo:
-            cost[i] = jobs[i].cost(*prepare(jobs[i]))
-        total = sum(cost.values())
-        todo.sort(key=lambda i: -cost[i])  # the long ones first, so that no core is idle at the end
-        with tqdm(total=total, desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
-            bar.set_postfix_str(f"0/{len(todo)} runs")
-            if device().type == "cuda":
-                for i in todo:
-                    bar.set_postfix_str(jobs[i].name())
-                    found[i] = _run(jobs[i], keys[i], bar.update)
-            else:
-                _in_parallel(jobs, keys, todo, found, workers or processes.cores(), bar)
-            bar.update(bar.total - bar.n)
-    return [found[i] for i in range(len(jobs))]
-
-
-def _in_parallel(
-    jobs: list[Job], keys: list[str], todo: list[int], found: dict[int, dict], workers: int, bar: tqdm
-) -> None:
+def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
+    """The same in processes of their own."""
     ticks = processes.context().Queue()
     stop = threading.Event()
-    waiting: dict[Future, int] = {}
+    waiting: dict[Future, Task] = {}
+    made = {}
 
     def show() -> None:
         while not stop.is_set():
@@ -111,17 +124,40 @@ def _in_parallel(
     watcher.start()
     try:
         with processes.Workers(min(workers, len(todo)), _start_worker, (ticks,)) as pool:
-            waiting |= {pool.submit(_work, jobs[i], keys[i]): i for i in todo}
+            waiting |= {pool.submit(_work, t): t for t in todo}
             for future in as_completed(list(waiting)):
-                i = waiting.pop(future)
+                task = waiting.pop(future)
                 try:
-                    found[i] = pool.result(future)
+                    made[task.key] = pool.result(future)
                 except processes.ProcessDied as e:
                     raise SfarError(
-                        f"run {jobs[i].name()}: its process died (out of memory?). Finished runs are kept; try again with JOBS=1"
+                        f"run {task.name}: its process died (out of memory?). Finished runs are kept; try again with "
+                        "JOBS=1"
                     ) from e
                 except SfarError as e:
-                    raise SfarError(f"run {jobs[i].name()}: {e}") from e
+                    raise SfarError(f"run {task.name}: {e}") from e
     finally:
         stop.set()
         watcher.join()
+    return made
+
+
+# --- what is spread ---
+
+
+def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
+    return store.keep("run", key, partial(run_one, job, tick))
+
+
+def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
+    """The records of all jobs, in their order; see ``spread``."""
+    find = functools.cache(dataset)  # each data set of other classes is looked at once for all keys
+    # The keys now: a file edited while a run lasts must not lend its version to the result.
+    tasks = [Task(j.name(), j.key(find), j, partial(_run, j)) for j in jobs]
+    return spread(tasks, partial(cache.load_json, "run"), workers, desc)
+
+
+def train_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "training") -> list[Path]:
+    """The folders of the trained weights of all jobs (``store.load_model``), in their order; see ``spread``."""
+    tasks = [Task(j.name(), store.weights_key(j.key()), j, partial(store.keep_weights, j)) for j in jobs]
+    return spread(tasks, store.find_weights, workers, desc)

@@ -1,241 +1,42 @@
-"""One run: one method, one seed, one data set, and everything its numbers follow from; ``runs.py`` makes many side by side."""
+"""One run: a job becomes its inputs, a model is fitted to them and scored, and what is kept of it is written down."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from open_clip.model import CLIP
+from torch import Tensor
 
-from sfar.config import DRAWN, LAYOUT_NAMES, Profile, as_dict, check, check_method, digest, few_shot, layout
-from sfar.data import fewshot, layouts
-from sfar.data.manifest import Manifest
-from sfar.data.store import StoredClips, VideoClips, clips_of, examine
-from sfar.data.transforms import scale_size
-from sfar.errors import ConfigError, DataError
-from sfar.model.clip import STORYBOARD, load_clip, weights_id
-from sfar.model.heads import VideoModel, class_texts
-from sfar.storyboard import sets
-from sfar.storyboard.write import truth, write_kinetics
+from sfar.config import Profile, few_shot
+from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats, load_clips
+from sfar.data.store import VideoClips
+from sfar.errors import ConfigError
+from sfar.model.clip import load_clip
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
+from sfar.runs.job import Job
+from sfar.storyboard.write import truth
 from sfar.subtexts import SubTexts
-from sfar.subtexts.groups import GROUPS, group
-from sfar.subtexts.texts import bank_names
-from sfar.training.evaluate import VIEWS, Scores, ranks, relevant_mass, score, topk
-from sfar.training.frozen import frame_embeddings
-from sfar.training.metrics import VARIANTS, mean_ap
-from sfar.training.train import autocast_dtype, seed_everything, train
-from sfar.util import cache, processes
+from sfar.subtexts.source import subtexts_of
+from sfar.training import evaluate
+from sfar.training.evaluate import VIEWS, Scores
+from sfar.training.frozen import frame_embeddings, training_embeddings
+from sfar.training.metrics import VARIANTS, mean_ap, ranks, relevant_mass, topk
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
+from sfar.training.resume import Keeper
+from sfar.training.train import History, autocast_dtype, seed_everything, train
+from sfar.util import processes
 
+SCORES_KEPT = 100_000  # class scores of a small test set are kept with the ranks
+MAP_BATCH = 16  # videos per batch of BIKE's running average, which depends on it
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data set on disk: its layout, folder, fingerprint of its content, class names, whether it was drawn (the truth about it is known)."""
-
-    layout: str
-    root: Path
-    fingerprint: str
-    classes: tuple[str, ...]
-    drawn: bool
-
-
-def draw(folder: Path, which: str, seed: int, train: int, val: int) -> None:
-    """Write the storyboard world in the layout ``which`` (one of ``config.LAYOUT_NAMES``): ``train`` and ``val`` videos per class."""
-    if which == "kinetics400":
-        write_kinetics(folder, seed, train, val)
-    elif which == "ucf101":
-        sets.write_ucf101(folder, seed, train, val)
-    elif which == "hmdb51":
-        sets.write_hmdb51(folder, seed, train, val)
-    else:  # a video has about two of the twenty classes
-        sets.write_charades(folder, seed, 10 * train, 10 * val)
-
-
-def is_drawn(profile: Profile) -> bool:
-    """Whether the profile's data sets are the storyboard world's."""
-    return not profile.data.root and profile.data.dataset in DRAWN
-
-
-def sets_in(root: str) -> tuple[Path, tuple[str, ...]]:
-    """The folder ``data.root``, and the data sets that it holds under the names of their layouts (``config.LAYOUT_NAMES``); none where it is one of them itself."""
-    folder = Path(root).expanduser().resolve()
-    # Listed, not asked for: where case is ignored, Charades' folder of lists would be taken for charades/.
-    names = {p.name for p in folder.iterdir() if p.is_dir()} if root and folder.is_dir() else set()
-    return folder, tuple(n for n in LAYOUT_NAMES if n in names)
-
-
-def root_of(profile: Profile, which: str) -> Path:
-    """The folder of the data set in the layout ``which``: in ``data.root`` under that name, else ``data.root`` itself. Raises ``DataError`` if that holds others only."""
-    folder, held = sets_in(profile.data.root)
-    if held and which not in held:
-        raise DataError(
-            f"{folder} (data.root) holds {', '.join(held)}, but no folder {which}: put the data set, or a link to it, there under this name; "
-            f"`sfar data layout {which}` shows what it must look like"
-        )
-    return (folder / which).resolve() if held else folder
-
-
-def need_sets(profile: Profile, names: tuple[str, ...]) -> None:
-    """Raise ``DataError`` naming the sub-folders that are missing where ``data.root`` does not hold all of ``names`` (of ``config.LAYOUT_NAMES``)."""
-    folder, held = sets_in(profile.data.root)
-    if missing := [n for n in names if n not in held]:
-        where = (
-            f"{folder} (data.root) has no sub-folder {', '.join(missing)}"
-            if profile.data.root
-            else "data.root is empty"
-        )
-        raise DataError(
-            f"{where}: several data sets are needed here. Give one folder with DATA=/path (data.root) that holds each, or a link to it, under its name: "
-            f"{', '.join(names)}; `sfar data layout {missing[0]}` shows what it must look like"
-        )
-
-
-def dataset(profile: Profile) -> Dataset:
-    """The data set of a profile: drawn now (or found in the cache) or the folder that ``data.root`` names (``root_of``). Raises ``DataError``."""
-    d, which = profile.data, layout(profile)
-    if d.root:
-        root = root_of(profile, which)
-        manifests = [layouts.read(which, root, split, d.fold) for split in _SOURCES[which]]
-        return Dataset(which, root, _fingerprint(manifests), manifests[0].classes, False)
-    if d.dataset not in DRAWN:
-        raise DataError(
-            f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with DATA=/path (data.root); "
-            f"`sfar data layout {d.dataset}` shows what it must look like"
-        )
-    stage = "world" if which == "kinetics400" else "sets"
-    inputs = [d.seed, d.train_per_class, d.val_per_class] + ([which] if stage == "sets" else [])
-    root = cache.folder(
-        stage, cache.key(stage, inputs), lambda folder: draw(folder, which, d.seed, d.train_per_class, d.val_per_class)
-    )
-    return Dataset(
-        which, root, cache.key(stage, inputs, with_libraries=False), layouts.read(which, root, "val").classes, True
-    )
-
-
-# The lists that name every video of a data set once: what is decoded, and what its fingerprint is made of.
-_SOURCES = {
-    "kinetics400": ("train", "val"),
-    "ucf101": ("all",),
-    "hmdb51": ("all",),
-    "charades": ("train-videos", "val"),
-}
-
-
-def _fingerprint(manifests: list[Manifest]) -> str:
-    """Hash of every listed video's path, labels, size and time of change: another copy of the data is another input."""
-    h = hashlib.sha256()
-    for m in manifests:
-        for c in m.clips:
-            s = (m.root / c.path).stat()
-            names = [m.classes[k] for k in c.labels] if m.multi_label else m.classes[c.label]
-            h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode())
-    return h.hexdigest()[:16]
-
-
-@lru_cache(maxsize=16)
-def _bank(name: str, n: int | None = None) -> SubTexts:
-    return SubTexts.load(name, n)
-
-
-def _file(profile: Profile) -> str:
-    """``model.subtexts`` with its places filled in. Raises ``ConfigError`` naming the file and the command that makes it where such a one is not there."""
-    m, which = profile.model, layout(profile)
-    name = m.subtexts.replace("{n}", str(m.n_subtexts)).replace("{dataset}", which)
-    if name != m.subtexts and not Path(name).expanduser().is_file():
-        raise ConfigError(
-            f"model.subtexts={m.subtexts!r}: there is no file {name}; `sfar subtexts generate --classes {which} --n {m.n_subtexts} --model MODEL --out {name}` makes it "
-            "(or --classes FILE with your class names)"
-        )
-    return name
-
-
-def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
-    """The sub-texts ``model.subtexts`` names, for these classes in their order.
-
-    "bank": the bundled set of the first label set that has every class; else one of the storyboard world's groups
-    (``subtexts/groups.py``) or the path of a JSON file, in which {n} is N and {dataset} the data set's layout. Raises
-    ``ConfigError`` for a class without sub-texts.
-    """
-    m = profile.model
-    if m.subtexts in GROUPS and m.subtexts != "bank":
-        texts = group(m.subtexts)
-    elif m.subtexts != "bank":
-        texts = SubTexts.load(_file(profile), m.n_subtexts)
-    else:
-        missing = {
-            name: [c for c in classes if c not in _bank(name)]
-            for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)
-        }
-        best = min(missing, key=lambda name: len(missing[name]))
-        if missing[best]:
-            raise ConfigError(
-                f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks {', '.join(map(repr, missing[best][:3]))}"
-                f"{' and others' * (len(missing[best]) > 3)}. Write them with `sfar subtexts generate` and give the file as model.subtexts"
-            )
-        texts = _bank(best, m.n_subtexts)
-    if texts.n != m.n_subtexts:
-        raise ConfigError(f"{texts.source} has N = {texts.n}, not {m.n_subtexts} (model.n_subtexts)")
-    return texts.only(classes)
-
-
-ON_DEMAND = 5000  # a set of more videos is not decoded beforehand
-
-
-def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
-    """The training list: all of it, or K clips of each class (section 4.1, few-shot). Raises ``DataError`` for a class with fewer."""
-    d = profile.data
-    full = layouts.read(data.layout, data.root, "train", d.fold)
-    if d.shot_list:
-        return fewshot.load_list(Path(d.shot_list), full)
-    if d.shot_draws > 1:
-        return fewshot.union(full, d.shots, d.shot_draws, d.shot_seed)
-    return fewshot.choose(full, d.shots, d.shot_seed) if d.shots else full
-
-
-def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
-    """The clips of a split ("train" as the few-shot fields say), decoded once where the data set is small (fewer than 5,000 videos)."""
-    manifest = (
-        few_shot_manifest(profile, data)
-        if split == "train"
-        else layouts.read(data.layout, data.root, split, profile.data.fold)
-    )
-    listed = _SOURCES[data.layout]
-    source = listed[0] if len(listed) == 1 or split == "train" else listed[1]
-    whole = layouts.read(data.layout, data.root, source, profile.data.fold)
-    short = scale_size(profile.data.image_size)
-    decode = len(whole.clips) <= ON_DEMAND
-    k = cache.key("frames", [data.fingerprint, str(data.root) if not data.drawn else "", source, short, decode])
-    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode))
-    return clips_of(manifest, short, folder, profile.data.max_bad_share)
-
-
-def training_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, data: Dataset) -> torch.Tensor:
-    """Frame embeddings of the training ``clips`` by a frozen tower, [draws, clips, L, d] (``frame_embeddings``).
-
-    Those of a few-shot list are taken out of the full list's where that is decoded anyway: all lists of a sweep then cost one pass.
-    """
-    if few_shot(profile):
-        whole = dataclasses.replace(profile.data, shots=0, shot_draws=1, shot_list="")
-        full = load_clips(dataclasses.replace(profile, data=whole), data, "train")
-        if isinstance(full, StoredClips):
-            place = {c: i for i, c in enumerate(zip(full.paths, full.first, full.lengths))}
-            return frame_embeddings(clip, full, profile, data.fingerprint, True)[
-                :, [place[c] for c in zip(clips.paths, clips.first, clips.lengths)]
-            ]
-    return frame_embeddings(clip, clips, profile, data.fingerprint, True)
-
-
-def epoch_repeats(profile: Profile, data: Dataset, chosen: int) -> int:
-    """Passes through a few-shot list of ``chosen`` clips in one epoch (``train.few_shot_epoch``)."""
-    if not few_shot(profile) or profile.train.few_shot_epoch == "once":
-        return 1
-    return fewshot.repeats(len(layouts.read(data.layout, data.root, "train", profile.data.fold).clips), chosen)
+Tick = Callable[[float], Any]  # told how much work is done, in the units of ``Job.cost``
 
 
 def device() -> torch.device:
@@ -244,122 +45,219 @@ def device() -> torch.device:
 
 
 def loader_workers() -> int:
-    """Processes that read videos ahead: for a GPU, which would wait; on a CPU the runs side by side use all cores already."""
+    """Processes that read videos ahead: for a GPU, which would wait. On a CPU the runs side by side use all cores."""
     return min(8, processes.cores()) if device().type == "cuda" else 0
 
 
-def build_model(profile: Profile, data: Dataset, classes: tuple[str, ...], method: str, seed: int) -> VideoModel:
-    """A model with freshly drawn head weights (from ``seed``) and the CLIP of the profile."""
+# --- inputs ---
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The clips that a model is trained on.
+
+    ``repeats``: passes through them in one epoch; ``whole``: the full list that few clips were chosen from, where a
+    frozen tower's embeddings are taken out of those of the full list.
+    """
+
+    clips: VideoClips
+    repeats: int
+    whole: VideoClips | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The videos of one data set that a model is tested on, with the sub-texts of its classes."""
+
+    profile: Profile
+    data: Dataset
+    clips: VideoClips
+    texts: SubTexts
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a run works on. The weights of CLIP are read by ``build_model``, behind the seed.
+
+    ``texts``: sub-texts of the training classes, in their order; ``training`` and ``validation``: None where nothing is
+    trained or tested; ``unseen``: by name the data sets of other classes.
+    """
+
+    job: Job
+    texts: SubTexts
+    training: TrainingSet | None
+    validation: EvaluationSet | None
+    unseen: dict[str, EvaluationSet]
+
+
+def resolve(job: Job, training: bool = True, testing: bool = True) -> Inputs:
+    """Look up all that a job works on, once; videos are drawn and decoded now, or found in the cache.
+
+    Without ``training`` or ``testing`` that side is left out. Raises ``DataError`` and ``ConfigError``.
+    """
+    p, data = job.profile, job.data
+    texts = subtexts_of(p, data.classes)
+    return Inputs(
+        job,
+        texts,
+        _training_set(job) if training and job.trained else None,
+        EvaluationSet(p, data, load_clips(p, data, "val"), texts) if testing else None,
+        {name: unseen_set(by_name(p, name)) for name in job.zero_shot} if testing else {},
+    )
+
+
+def _training_set(job: Job) -> TrainingSet:
+    p, data = job.profile, job.data
+    clips = load_clips(p, data, "train")
+    chosen_of = load_clips(all_clips(p), data, "train") if job.frozen and few_shot(p) else None
+    return TrainingSet(clips, epoch_repeats(p, data, len(clips)), chosen_of)
+
+
+def unseen_set(profile: Profile) -> EvaluationSet:
+    """All videos of the profile's data set, of whichever split, to test a model of other classes on."""
+    data = dataset(profile)
+    return EvaluationSet(profile, data, load_clips(profile, data, "all"), subtexts_of(profile, data.classes))
+
+
+# --- model, training, scores ---
+
+
+def build_model(
+    profile: Profile, classes: Sequence[str], texts: Mapping[str, Sequence[str]], method: str, seed: int
+) -> VideoModel:
+    """A model with freshly drawn head weights (from ``seed``) and the CLIP of the profile.
+
+    ``texts``: the sub-texts of the ``classes``. Raises ``ConfigError`` for a CLIP of another input size.
+    """
     m = profile.model
-    seed_everything(seed)
+    seed_everything(seed)  # before CLIP is read: making its layers draws too
     clip = load_clip(m.clip, m.pretrained)
     size = clip.visual.image_size
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
-    texts = class_texts(clip, list(classes), subtexts_of(profile, classes), m)
+    embedded = class_texts(clip, list(classes), texts, m)
     clip.visual.set_grad_checkpointing(profile.train.checkpoint_activations)
     if profile.train.compile:
         clip.visual.compile()
-    return VideoModel(method, clip, texts, m, profile.train.train_visual)
+    return VideoModel(method, clip, embedded, m, profile.train.train_visual)
 
 
-# Fields of ``ModelConfig`` that a method reads; the others do not make it another run.
-_TEXT = {"clip", "pretrained", "prompt"}
-READS = {
-    "vanilla": _TEXT,
-    "clip": _TEXT,
-    "temporal": _TEXT | {"temporal_layers"},
-    "single": _TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
-    "sfar": _TEXT
-    | {
-        "n_subtexts",
-        "attention",
-        "attention_heads",
-        "word_mask",
-        "coarse_reduce",
-        "frame_temperature",
-        "frame_norm",
-        "ffn",
-        "ffn_residual",
-        "coarse",
-        "fine",
-    },  # "subtexts" says where they are; the texts themselves are an input
-}
+def build(inputs: Inputs) -> VideoModel:
+    """The model of a job, on its device."""
+    job = inputs.job
+    return build_model(job.profile, job.data.classes, inputs.texts, job.method, job.seed).to(device())
 
 
-_SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
+def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
+    """Frame embeddings of the training clips [draws, clips, L, d], None where the tower is trained."""
+    job, t = inputs.job, inputs.training
+    if not job.frozen or t is None:
+        return None
+    return training_embeddings(clip, t.clips, job.profile, job.data.fingerprint, t.whole)
 
 
-def run_inputs(
-    profile: Profile, data: Dataset, method: str, seed: int, views: str, zero_shot: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Everything a run's numbers follow from, but the code: configuration as far as the method reads it, data, sub-texts."""
-    model = {k: v for k, v in as_dict(profile.model).items() if k in READS[check_method(method)]}
-    trained = method != "vanilla"
-    training = as_dict(profile.train)
-    if profile.train.train_visual:
-        del training["frozen_draws"]
-    if not few_shot(profile):
-        del training["few_shot_epoch"]
-    where = {k: v for k, v in as_dict(profile.data).items() if k != "root" and (trained or k not in _SHOTS)}
-    if profile.data.shot_list and trained:
-        where["shot_list"] = fewshot.content(few_shot_manifest(profile, data))
-    sides = [(p, dataset(p)) for p in (by_name(profile, name) for name in zero_shot)]
-    return {
-        "model": model,
-        "weights": weights_id(profile.model.clip, profile.model.pretrained),
-        "subtexts": digest([dict(subtexts_of(p, d.classes)) for p, d in ((profile, data), *sides)])
-        if method == "sfar"
-        else None,
-        "classes": list(data.classes),
-        "train": training if trained else {"frames": profile.train.frames},
-        "data": where,
-        "fingerprint": data.fingerprint,
-        "method": method,
-        "seed": seed if trained else 0,
-        "views": views,
-        "zero_shot": [[n, d.fingerprint] for n, (_, d) in zip(zero_shot, sides)],
-    }
+def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:
+    """Frame embeddings of the tested videos [V, L, d], by CLIP's own tower."""
+    return frame_embeddings(clip, tested.clips, tested.profile, tested.data.fingerprint, False)
 
 
-def by_name(profile: Profile, name: str) -> Profile:
-    """The profile on another data set, drawn or beside its own in ``data.root``, first fold, all clips: the test side of a zero-shot run."""
-    root = profile.data.root if name in LAYOUT_NAMES else ""
-    other = dataclasses.replace(profile.data, dataset=name, root=root, fold=1, shots=0, shot_draws=1, shot_list="")
-    return check(dataclasses.replace(profile, data=other))
+def fit(
+    model: VideoModel,
+    inputs: Inputs,
+    on_step: Callable[[int, int, float], None] | None = None,
+    keeper: Keeper | None = None,
+    world: SingleProcess = SINGLE_PROCESS,
+    embedded: Tensor | None = None,
+) -> History | None:
+    """Train ``model`` in place (see ``train.train``); None where the method is not trained.
+
+    ``embedded``: what ``embed_training`` gives, where it was asked before.
+    """
+    job, chosen = inputs.job, inputs.training
+    if chosen is None:
+        return None
+    if embedded is None:
+        embedded = embed_training(model.clip, inputs)
+    return train(
+        model,
+        chosen.clips,
+        job.profile,
+        job.seed,
+        on_step,
+        workers=0 if embedded is not None else loader_workers(),
+        repeats=chosen.repeats,
+        embedded=embedded,
+        world=world,
+        keeper=keeper,
+    )
+
+
+def score_set(
+    model: VideoModel,
+    tested: EvaluationSet,
+    views: str = "1x1",
+    embedded: Tensor | None = None,
+    desc: str = "",
+    world: SingleProcess = SINGLE_PROCESS,
+    texts: ClassTexts | None = None,
+) -> Scores:
+    """What ``model`` says of the videos of a data set (see ``evaluate.score``)."""
+    p = tested.profile
+    return evaluate.score(
+        model,
+        tested.clips,
+        p.train.frames,
+        p.data.image_size,
+        views,
+        desc=desc,
+        max_bad_share=p.data.max_bad_share,
+        embedded=embedded,
+        workers=0 if embedded is not None else loader_workers(),
+        dtype=autocast_dtype(p.train.precision, device()),
+        world=world,
+        texts=texts,
+    )
+
+
+def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool) -> Scores:
+    """The same on other classes, whose texts stand in for the training ones.
+
+    ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
+    """
+    embedded = embed_evaluation(model.clip, tested) if frozen else None
+    texts = class_texts(model.clip, list(tested.data.classes), tested.texts, tested.profile.model).to(device())
+    return score_set(model, tested, embedded=embedded, texts=texts)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run to be made. ``views``: of the evaluation beyond the single view, "1x1" for none, or "4x3". ``zero_shot``: drawn data sets
-    whose classes the trained model is tested on as well."""
+class RunScores:
+    """All that a run's model was asked: the single view, many views (None: not asked), and the unseen data sets."""
 
-    profile: Profile
-    data: Dataset
-    method: str
-    seed: int
-    views: str = "1x1"
-    zero_shot: tuple[str, ...] = ()
-
-    def key(self) -> str:
-        return cache.key("run", run_inputs(self.profile, self.data, self.method, self.seed, self.views, self.zero_shot))
-
-    def name(self) -> str:
-        return f"{self.method}/seed {self.seed}"
-
-    def cost(self, n_train: int, n_val: int) -> int:
-        """About how much work, in forward passes of one clip (a training step is three; a head alone next to nothing)."""
-        repeats = epoch_repeats(self.profile, self.data, n_train)
-        trained = 3 * n_train * repeats * self.profile.train.epochs if self.method != "vanilla" else 0
-        many = VIEWS[self.views][0] * VIEWS[self.views][1] if self.views != "1x1" else 0
-        return (trained if self.profile.train.train_visual else trained // 20) + n_val * (
-            1 + many + len(self.zero_shot)
-        )
+    single: Scores
+    many: Scores | None
+    unseen: dict[str, Scores]
 
 
-SCORES_KEPT = 100_000  # class scores of a small test set are kept with the ranks
-MAP_BATCH = 16  # videos per batch of BIKE's running average, which depends on it
+def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None) -> RunScores:
+    """Test ``model`` on all that the job names."""
+    job, val = inputs.job, inputs.validation
+    assert val is not None, "inputs without their test side"
+    tick = tick or (lambda done: None)
+    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None)
+    tick(len(val.clips))
+    many = None
+    if job.views != "1x1":
+        many = score_set(model, val, job.views)
+        tick(len(val.clips) * VIEWS[job.views][0] * VIEWS[job.views][1])
+    unseen = {}
+    for name, tested in inputs.unseen.items():
+        unseen[name] = score_unseen(model, tested, job.frozen)
+        tick(len(val.clips))
+    return RunScores(single, many, unseen)
+
+
+# --- what is kept ---
 
 
 def _digits(x: np.ndarray) -> list[list[float]]:
@@ -368,7 +266,10 @@ def _digits(x: np.ndarray) -> list[list[float]]:
 
 
 def result(s: Scores, clips: VideoClips) -> dict[str, Any]:
-    """What is kept of an evaluation: top-1, top-5, rank of each video and (small sets) the scores, or mAP by each variant and the scores (multi-label)."""
+    """What is kept of an evaluation: top-1, top-5, rank of each video and (small sets) the scores.
+
+    Of many labels a video: mAP by each variant, and the scores.
+    """
     if not clips.manifest.multi_label:
         rank = ranks(s.probabilities, s.labels)
         kept = {"scores": _digits(s.probabilities)} if s.probabilities.size <= SCORES_KEPT else {}
@@ -385,124 +286,91 @@ def result(s: Scores, clips: VideoClips) -> dict[str, Any]:
     return {"map": maps, "scores": _digits(s.probabilities), "sets": [list(clips.sets[i]) for i in s.clips]}
 
 
-def zero_shot_scores(model: VideoModel, profile: Profile, data: Dataset, method: str) -> dict[str, Any]:
-    """Scores of a trained model on all videos of another data set, its classes and sub-texts in place of the training ones."""
-    clips = load_clips(profile, data, "all")
-    embedded = (
-        None
-        if profile.train.train_visual or method == "vanilla"
-        else frame_embeddings(model.clip, clips, profile, data.fingerprint, False)
-    )
-    own = model.texts
-    model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(profile, data.classes), profile.model))
-    try:
-        s = score(
-            model,
-            clips,
-            profile.train.frames,
-            profile.data.image_size,
-            max_bad_share=profile.data.max_bad_share,
-            embedded=embedded,
-            workers=0 if embedded is not None else loader_workers(),
-            dtype=autocast_dtype(profile.train.precision, device()),
-        )
-    finally:
-        model.for_classes(own)
+def trained_parts(model: VideoModel) -> list[str]:
+    """What of a model training changes."""
+    parts = {
+        "head": model.head.parameters(),
+        "logit_scale": [model.clip.logit_scale],
+        "visual": model.clip.visual.parameters(),
+    }
+    return [name for name, own in parts.items() if any(p.requires_grad for p in own)]
+
+
+def tested_videos(s: Scores, tested: EvaluationSet) -> dict[str, Any]:
+    """Labels and paths of the videos that could be read, and the class names."""
     return {
-        "scores": _digits(s.probabilities),
         "labels": s.labels.tolist(),
-        "paths": [clips.paths[i] for i in s.clips],
-        "classes": list(data.classes),
+        "paths": [tested.clips.paths[i] for i in s.clips],
+        "classes": list(tested.data.classes),
     }
 
 
-def run_one(job: Job, tick=None, keeper: Any = None) -> dict[str, Any]:
-    """Train and evaluate one job; returns its record (JSON types). ``tick(done)`` reports work done, in ``Job.cost`` units; ``keeper``: as ``train``'s."""
-    p, t = job.profile, job.profile.train
-    where = device()
-    started = time.perf_counter()
-    val = load_clips(p, job.data, "val")
-    classes = val.manifest.classes
-    model = build_model(p, job.data, classes, job.method, job.seed)
-    model.to(where)
-    frozen = not t.train_visual and job.method != "vanilla"  # such a tower sees every clip once for all runs
-    history, trained, chosen = None, [], None
-    if job.method != "vanilla":
-        clips = load_clips(p, job.data, "train")
-        repeats = epoch_repeats(p, job.data, len(clips))
-        work = 3 * t.batch if t.train_visual else 3 * t.batch / 20
-        on_step = (lambda i, n, loss: tick(work)) if tick else None
-        embedded = training_embeddings(model.clip, clips, p, job.data) if frozen else None
-        history = train(
-            model,
-            clips,
-            p,
-            job.seed,
-            on_step,
-            workers=0 if frozen else loader_workers(),
-            repeats=repeats,
-            embedded=embedded,
-            keeper=keeper,
-        )
-        trained = ["head"] * any(True for _ in model.head.parameters()) + ["logit_scale"] + ["visual"] * t.train_visual
-        chosen = {"clips": len(clips), "repeats": repeats, "bad": clips.bad}
-    dtype = autocast_dtype(t.precision, where)
-    s = score(
-        model,
-        val,
-        t.frames,
-        p.data.image_size,
-        max_bad_share=p.data.max_bad_share,
-        workers=0 if frozen else loader_workers(),
-        dtype=dtype,
-        embedded=frame_embeddings(model.clip, val, p, job.data.fingerprint, False) if frozen else None,
-    )
-    if tick:
-        tick(len(val))
-    paths = [val.paths[i] for i in s.clips]
-    record: dict[str, Any] = {
+def unseen_result(s: Scores, tested: EvaluationSet) -> dict[str, Any]:
+    """What is kept of a zero-shot test: the protocols are applied to its scores later."""
+    return {"scores": _digits(s.probabilities), **tested_videos(s, tested)}
+
+
+def record(inputs: Inputs, model: VideoModel, history: History | None, scores: RunScores) -> dict[str, Any]:
+    """What is kept of a run, in JSON types."""
+    job, val, s = inputs.job, inputs.validation, scores.single
+    assert val is not None, "inputs without their test side"
+    chosen = inputs.training
+    views = {"1x1": result(s, val.clips)}
+    if scores.many is not None:
+        views[job.views] = result(scores.many, val.clips)
+    out: dict[str, Any] = {
         "method": job.method,
         "seed": job.seed,
-        "views": {"1x1": result(s, val)},
-        "labels": s.labels.tolist(),
-        "paths": paths,
-        "bad": val.bad,
-        "missing": list(val.manifest.missing),
-        "classes": list(classes),
-        "trained": trained,
-        "training": chosen,
-        "history": dataclasses.asdict(history) if history else None,
+        "views": views,
+        **tested_videos(s, val),
+        "bad": val.clips.bad,
+        "missing": list(val.clips.manifest.missing),
+        "trained": trained_parts(model) if job.trained else [],
+        "training": chosen and {"clips": len(chosen.clips), "repeats": chosen.repeats, "bad": chosen.clips.bad},
+        "history": history and dataclasses.asdict(history),
         "logit_scale": model.clip.logit_scale.exp().item(),
         "temperature": model.head.tau,
     }
-    if job.views != "1x1":
-        many = score(
-            model,
-            val,
-            t.frames,
-            p.data.image_size,
-            job.views,
-            max_bad_share=p.data.max_bad_share,
-            workers=loader_workers(),
-            dtype=dtype,
-        )
-        record["views"][job.views] = result(many, val)
-        if tick:
-            tick(len(val) * VIEWS[job.views][0] * VIEWS[job.views][1])
-    if job.data.drawn and not val.manifest.multi_label:
-        seen = truth(job.data.root)
-        relevance = [np.array([r for _, n, r in seen[path]["segments"] for _ in range(n)]) for path in paths]
-        record["irrelevant"] = [seen[path]["irrelevant"] for path in paths]
-        uniform = np.ones((len(paths), t.frames)) / t.frames
-        mass = {"uniform": uniform, "coarse": s.coarse, "fine": s.fine}
-        record["relevant_mass"] = {
-            k: relevant_mass(a, s.indices, relevance).round(6).tolist() for k, a in mass.items() if a is not None
-        }
-    record["zero_shot"] = {}
-    for name in job.zero_shot:
-        other = by_name(p, name)
-        record["zero_shot"][name] = zero_shot_scores(model, other, dataset(other), job.method)
-        if tick:
-            tick(len(val))
-    record["seconds"] = round(time.perf_counter() - started, 1)
-    return record
+    if job.data.drawn and not val.clips.manifest.multi_label:
+        out |= _relevance(s, val)
+    out["zero_shot"] = {name: unseen_result(scores.unseen[name], tested) for name, tested in inputs.unseen.items()}
+    return out
+
+
+def _relevance(s: Scores, val: EvaluationSet) -> dict[str, Any]:
+    """Of drawn videos: their share of irrelevant frames, and how much importance falls on the relevant ones."""
+    assert s.indices is not None, "the single view of videos of one label"
+    seen, indices = truth(val.data.root), s.indices
+    paths = [val.clips.paths[i] for i in s.clips]
+    relevant = [np.array([r for _, n, r in seen[path]["segments"] for _ in range(n)]) for path in paths]
+    frames = val.profile.train.frames
+    uniform = np.ones((len(paths), frames)) / frames
+    mass = {"uniform": uniform, "coarse": s.coarse, "fine": s.fine}
+    return {
+        "irrelevant": [seen[path]["irrelevant"] for path in paths],
+        "relevant_mass": {
+            k: relevant_mass(a, indices, relevant).round(6).tolist() for k, a in mass.items() if a is not None
+        },
+    }
+
+
+# --- the run ---
+
+
+def per_step(job: Job, tick: Tick | None) -> Callable[[int, int, float], None] | None:
+    """What ``train`` calls after each step, to report the work of one."""
+    if tick is None:
+        return None
+    t = job.profile.train
+    work = 3 * t.batch if t.train_visual else 3 * t.batch / 20
+    return lambda step, steps, loss: tick(work)
+
+
+def run_one(job: Job, tick: Tick | None = None, keeper: Keeper | None = None) -> dict[str, Any]:
+    """Train and evaluate one job; returns its record (JSON types). ``keeper``: as ``train``'s."""
+    started = time.perf_counter()
+    inputs = resolve(job)
+    model = build(inputs)
+    history = fit(model, inputs, per_step(job, tick), keeper)
+    scores = score(model, inputs, tick)
+    return record(inputs, model, history, scores) | {"seconds": round(time.perf_counter() - started, 1)}

@@ -1,4 +1,4 @@
-"""Captions for the training of the storyboard CLIP: as on the web, some name the activity and some the atomic action."""
+"""Captions to train the storyboard CLIP with: as on the web, some name the activity and some the atomic action."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SHIN, THIGH, TORSO, UPPER, FORE, NECK, HEAD = 0.42, 0.42, 0.54, 0.29, 0.28, 0.17, 0.13
+SHIN, THIGH, TORSO, UPPER, FORE, NECK = 0.42, 0.42, 0.54, 0.29, 0.28, 0.17
 
 Point = tuple[float, float]
 
@@ -313,7 +313,7 @@ def interpolate(keys: tuple[tuple[float, ...], ...], t: float) -> list[float]:
     s = min(max(t, 0.0), 1.0) * (len(keys) - 1)
     i = min(int(s), len(keys) - 2)
     w = s - i
-    return [a + w * (b - a) for a, b in zip(keys[i], keys[i + 1])]
+    return [a + w * (b - a) for a, b in zip(keys[i], keys[i + 1], strict=True)]
 
 
 def figure(
@@ -330,7 +330,7 @@ def figure(
     else:
         t = 0.15 * offset + 0.85 * seconds / max(duration, 1e-6)
     t = min(max(t, 0.0), 1.0)
-    torso, u1, f1, u2, f2, t1, s1, t2, s2 = (a + w for a, w in zip(interpolate(action.keys, t), wobble))
+    torso, u1, f1, u2, f2, t1, s1, t2, s2 = (a + w for a, w in zip(interpolate(action.keys, t), wobble, strict=True))
     turn = action.turn[0] + t * (action.turn[1] - action.turn[0])
     j: dict[str, Point] = {"hip": (0.0, 0.0)}
     j["neck"] = _step(j["hip"], torso + turn, TORSO)

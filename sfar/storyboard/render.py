@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sfar.storyboard.poses import Figure
+from sfar.storyboard.poses import Figure, Point
 
 WIDTH, HEIGHT = 128, 96  # pixels of a stored frame (4:3, as most web video of the time)
 SUPERSAMPLE = 2  # drawn twice as large and averaged down: PIL draws without anti-aliasing
@@ -46,18 +47,24 @@ def _hsv(
     return int(255 * r), int(255 * g), int(255 * b)
 
 
+def _near(colour: Colour, spread: int, rng: np.random.Generator) -> Colour:
+    """A colour whose channels differ from those of ``colour`` by less than ``spread`` + 1."""
+    r, g, b = (int(np.clip(c + rng.integers(-spread, spread), 0, 255)) for c in colour)
+    return r, g, b
+
+
 def draw_style(rng: np.random.Generator) -> Style:
     """A random style. Backgrounds are light or dim and pale, clothes saturated, so that the figure can be seen."""
     light = rng.random() < 0.75
     wall = _hsv(rng, (0.05, 0.35), (0.72, 0.95) if light else (0.30, 0.45))
-    wall2 = tuple(int(np.clip(c + rng.integers(-28, 28), 0, 255)) for c in wall)
+    wall2 = _near(wall, 28, rng)
     clutter = tuple(
         (
             str(rng.choice(["box", "disc", "stripe", "tree"])),
             float(rng.uniform(0, 1)),
             float(rng.uniform(0.05, 0.6)),
             float(rng.uniform(0.05, 0.2)),
-            tuple(int(np.clip(c + rng.integers(-45, 45), 0, 255)) for c in wall),
+            _near(wall, 45, rng),
         )
         for _ in range(int(rng.integers(1, 6)))
     )
@@ -88,12 +95,13 @@ class _Pen:
     def __init__(self, draw: ImageDraw.ImageDraw, style: Style, k: float, dx: float, dy: float):
         self.d, self.k = draw, style.scale * k
         self.x0, self.y0 = (style.x * WIDTH + dx) * k, (style.ground * HEIGHT + dy) * k
-        self.w, self.h = WIDTH * k, HEIGHT * k
 
-    def at(self, p):
+    def at(self, p: Point) -> Point:
+        """A point of the figure's world in pixels."""
         return self.x0 + p[0] * self.k, self.y0 - p[1] * self.k
 
-    def line(self, a, b, colour, width):
+    def line(self, a: Point, b: Point, colour: Colour, width: float) -> None:
+        """A line with round ends."""
         (x1, y1), (x2, y2) = self.at(a), self.at(b)
         w = max(1, round(width * self.k))
         self.d.line((x1, y1, x2, y2), fill=colour, width=w)
@@ -101,16 +109,19 @@ class _Pen:
         for x, y in ((x1, y1), (x2, y2)):
             self.d.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
-    def disc(self, c, radius, colour, outline=None):
+    def disc(self, c: Point, radius: float, colour: Colour, outline: Colour | None = None) -> None:
+        """A filled circle."""
         x, y = self.at(c)
         r = radius * self.k
         self.d.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline=outline, width=max(1, round(0.02 * self.k)))
 
-    def box(self, lo, hi, colour, outline=None):
+    def box(self, lo: Point, hi: Point, colour: Colour, outline: Colour | None = None) -> None:
+        """A filled rectangle between its lower left and its upper right corner."""
         (x1, y1), (x2, y2) = self.at((lo[0], hi[1])), self.at((hi[0], lo[1]))
         self.d.rectangle((x1, y1, x2, y2), fill=colour, outline=outline, width=max(1, round(0.02 * self.k)))
 
-    def ring(self, c, rx, ry, colour, width):
+    def ring(self, c: Point, rx: float, ry: float, colour: Colour, width: float) -> None:
+        """The outline of an ellipse."""
         x, y = self.at(c)
         self.d.ellipse(
             (x - rx * self.k, y - ry * self.k, x + rx * self.k, y + ry * self.k),
@@ -119,23 +130,16 @@ class _Pen:
         )
 
 
-BASKETBALL, WHITE, SAND, WATER, MAT, WOOD, STEEL = (
-    (222, 110, 30),
-    (245, 245, 245),
-    (226, 196, 120),
-    (60, 140, 215),
-    (40, 90, 190),
-    (176, 120, 62),
-    (96, 100, 108),
-)
-DOUGH, TOMATO, FIRE, TRACK, GRASS = (244, 226, 180), (204, 52, 34), (255, 150, 40), (176, 84, 58), (84, 150, 66)
+BASKETBALL, WHITE, STEEL, WOOD = (222, 110, 30), (245, 245, 245), (96, 100, 108), (176, 120, 62)
+SAND, WATER, MAT, TRACK, GRASS = (226, 196, 120), (60, 140, 215), (40, 90, 190), (176, 84, 58), (84, 150, 66)
+DOUGH, TOMATO, FIRE = (244, 226, 180), (204, 52, 34), (255, 150, 40)
 
 
-def _mid(a, b):
+def _mid(a: Point, b: Point) -> Point:
     return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
 
 
-def _behind(pen: _Pen, fig: Figure, style: Style) -> None:
+def _behind(pen: _Pen, fig: Figure) -> None:
     """Props that stand behind the figure, and the ground."""
     j, props, far = fig.joints, fig.props, 4.0
     if "lanes" in props or "sandpit" in props:
@@ -207,7 +211,7 @@ def _behind(pen: _Pen, fig: Figure, style: Style) -> None:
             )
             for t in np.linspace(0, 1, 9)
         ]
-        for p, q in zip(pts, pts[1:]):
+        for p, q in itertools.pairwise(pts):
             pen.line(p, q, (240, 220, 90), 0.06)
         pen.line(h, (h[0] - 0.35, h[1] + 0.5), (240, 220, 90), 0.06)
 
@@ -241,8 +245,7 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
             pen.disc((0.8 + dx, top + 0.08), 0.045, (250, 240, 190))
     if "tray" in props:
         pen.box((0.3, top), (1.3, top + 0.05), (70, 72, 78))
-        n = 5
-        for i in range(n):
+        for i in range(5):
             pen.disc((0.42 + 0.19 * i, top + 0.11), 0.075, (206, 150, 80), (120, 80, 40))
     if "bounceball" in props:
         x = j["hand1"][0] + 0.03
@@ -291,8 +294,8 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
                 )
     if "confetti" in props:
         for _ in range(16):
-            c = tuple(int(v) for v in rng.integers(60, 255, 3))
-            pen.disc((float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.9, 2.3))), 0.035, c)
+            r, g, b = (int(v) for v in rng.integers(60, 255, 3))
+            pen.disc((float(rng.uniform(-1.2, 1.2)), float(rng.uniform(0.9, 2.3))), 0.035, (r, g, b))
     if "pool_high" in props:
         pen.box((-4, -1), (4, 0.55), WATER)
         for i in range(-5, 6):
@@ -303,13 +306,19 @@ def _in_front(pen: _Pen, fig: Figure, style: Style) -> None:
             pen.disc((x, float(rng.uniform(0.5, 1.15)) - 0.7 * abs(x)), float(rng.uniform(0.02, 0.06)), (225, 240, 250))
 
 
+def _shaded(colour: Colour) -> Colour:
+    """Darker: the limbs on the far side."""
+    r, g, b = (int(0.72 * v) for v in colour)
+    return r, g, b
+
+
 def _body(pen: _Pen, fig: Figure, style: Style) -> None:
+    """The figure itself, the far limbs first."""
     j, w = fig.joints, style.thickness
-    far = lambda c: tuple(int(0.72 * v) for v in c)  # noqa: E731 - the far limbs are darker, as in shade
-    pen.line(j["hip"], j["knee2"], far(style.trousers), w * 1.15)
-    pen.line(j["knee2"], j["foot2"], far(style.trousers), w)
-    pen.line(j["neck"], j["elbow2"], far(style.shirt), w * 0.95)
-    pen.line(j["elbow2"], j["hand2"], far(style.skin), w * 0.8)
+    pen.line(j["hip"], j["knee2"], _shaded(style.trousers), w * 1.15)
+    pen.line(j["knee2"], j["foot2"], _shaded(style.trousers), w)
+    pen.line(j["neck"], j["elbow2"], _shaded(style.shirt), w * 0.95)
+    pen.line(j["elbow2"], j["hand2"], _shaded(style.skin), w * 0.8)
     pen.line(j["hip"], j["neck"], style.shirt, w * 2.0)
     pen.line(j["hip"], j["knee1"], style.trousers, w * 1.25)
     pen.line(j["knee1"], j["foot1"], style.trousers, w * 1.05)
@@ -343,7 +352,7 @@ def draw(
             d.rectangle((x - r / 6, y, x + r / 6, h), fill=colour)
             d.polygon((x - r, y + r / 2, x + r, y + r / 2, x, y - r), fill=colour)
     d.rectangle((0, pen.y0, w, h), fill=style.floor)
-    _behind(pen, fig, style)
+    _behind(pen, fig)
     _body(pen, fig, style)
     _in_front(pen, fig, style)
     image = image.reduce(SUPERSAMPLE) if k == SUPERSAMPLE else image.resize(size, Image.Resampling.BOX)

@@ -74,22 +74,6 @@ HMDB: dict[str, Script] = {
 ACTIVITIES: dict[str, Script] = {**KINETICS, **UCF, **HMDB}
 
 
-def check_scripts() -> None:
-    """Raise ``ValueError`` if a script names an unknown action or its shares do not add up to one."""
-    for name, script in ACTIVITIES.items():
-        unknown = [a for a, _ in script if a not in ACTIONS]
-        if unknown or abs(sum(s for _, s in script) - 1.0) > 1e-6:
-            raise ValueError(
-                f"script of {name!r}: unknown actions {unknown}, shares add to {sum(s for _, s in script)}"
-            )
-
-
-def true_ambiguity(scripts: dict[str, Script]) -> dict[str, float]:
-    """How ambiguous each class truly is: the largest share of its time that one other class could show, in [0, 1]."""
-    actions = {c: {a for a, _ in s} for c, s in scripts.items()}
-    return {c: max(sum(w for a, w in s if a in actions[o]) for o in scripts if o != c) for c, s in scripts.items()}
-
-
 def irrelevant_pool(activity: str) -> list[str]:
     """The atomic actions unrelated to ``activity``: everything its script does not name."""
     own = {a for a, _ in ACTIVITIES[activity]}

@@ -1,28 +1,26 @@
 """Writes the storyboard world's unseen activities in the layouts of UCF-101, HMDB-51 and Charades, truth beside them.
 
-Names, lists and containers are those of the originals, with what makes them awkward to read: CamelCase folders, three overlapping folds,
-Windows line ends, file names with ``#``, ``&``, brackets and parentheses, .avi without presentation times, videos with no action at all.
+Names, lists and containers are those of the originals, with what makes them awkward to read: CamelCase folders, three
+overlapping folds, Windows line ends, file names with ``#``, ``&``, brackets and parentheses, .avi without presentation
+times, videos with no action at all.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
-from tqdm import tqdm
 
 from sfar.errors import ConfigError
 from sfar.storyboard import world
 from sfar.storyboard.poses import ACTIONS
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, UCF
-from sfar.storyboard.write import encode_h264
-from sfar.util import processes
+from sfar.storyboard.write import draw_videos, encode_h264, shown, write_truth
 
 FOLDS = (1, 2, 3)
 QUANTISER = "2"  # of MPEG-4, constant; about what CRF 20 keeps of these frames in H.264
@@ -33,10 +31,8 @@ CHARADES_RATES = (10, 12, 15)  # frames per second
 ACTIVITY_SECONDS = (1.5, 4.0)
 FILLER_SECONDS = (0.3, 1.5)
 MOST_ACTIVITIES = 4
-EMPTY = (
-    33,
-    4,
-)  # of every 33 videos of a Charades split, the one at place 4 shows no activity (in the original 223 of 9,848 do)
+# Of every 33 videos of a Charades split, the one at place 4 shows no activity (in the original 223 of 9,848 do).
+EMPTY = (33, 4)
 EMPTY_RUNS = (4, 8)
 CHARADES_COLUMNS = (
     "id",
@@ -64,9 +60,10 @@ SCENES = (
 
 
 def encode_mpeg4(path: Path, frames: np.ndarray, fps: int) -> None:
-    """Write frames, uint8 [n, height, width, 3], as MPEG-4 Part 2 in .avi, marked XVID: what UCF-101 and HMDB-51 consist of.
+    """Write frames, uint8 [n, height, width, 3], as MPEG-4 Part 2 in .avi, marked XVID, as UCF-101 and HMDB-51.
 
-    One thread, no B-frames (.avi has no presentation times to order them by), the quantiser constant: same frames, same bytes.
+    One thread, no B-frames (.avi has no presentation times to order them by), the quantiser constant: same frames, same
+    bytes. ``fps``: frames per second.
     """
     with av.open(str(path), "w", format="avi") as container:
         stream = container.add_stream("mpeg4", rate=Fraction(fps))
@@ -80,7 +77,7 @@ def encode_mpeg4(path: Path, frames: np.ndarray, fps: int) -> None:
 
 
 def camel_case(name: str) -> str:
-    """ "cliff diving" -> "CliffDiving"."""
+    """A class name as UCF-101 writes it: "cliff diving" -> "CliffDiving"."""
     return "".join(word.capitalize() for word in name.split())
 
 
@@ -116,16 +113,15 @@ def write_ucf101(
     classes: tuple[str, ...] = tuple(UCF),
     workers: int | None = None,
 ) -> None:
-    """Write the UCF-101-like set: ``UCF-101/``, ``ucfTrainTestlist/{classInd,trainlist0k,testlist0k}.txt``, ``truth.json``.
+    """Write the UCF-101-like set: ``UCF-101/``, ``ucfTrainTestlist/`` and ``truth.json``.
 
-    A class has train + val videos; each fold tests on ``held_out`` and trains on all others. A video depends on seed, class and
-    index alone. Raises ``ConfigError`` for numbers below one and unknown classes.
+    A class has train + val videos; each fold tests on ``held_out`` and trains on all others. A video depends on seed,
+    class and index alone. Raises ``ConfigError`` for numbers below one and unknown classes.
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total, order = train_per_class + val_per_class, sorted(classes, key=camel_case)
-    rows = _run(
-        _write_avi, [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)], workers
-    )
+    jobs = [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)]
+    rows = draw_videos(_write_avi, jobs, workers)
     lists = root / "ucfTrainTestlist"
     lists.mkdir(exist_ok=True)
     _write_lines(lists / "classInd.txt", [f"{k} {camel_case(c)}" for k, c in enumerate(order, 1)])
@@ -136,7 +132,7 @@ def write_ucf101(
         ]
         _write_lines(lists / f"trainlist0{fold}.txt", [f"{path} {k}" for k, i, path in paths if i not in test])
         _write_lines(lists / f"testlist0{fold}.txt", [path for _, i, path in paths if i in test])
-    _write_truth(root, seed, rows)
+    write_truth(root, seed, rows)
 
 
 def write_hmdb51(
@@ -147,29 +143,26 @@ def write_hmdb51(
     classes: tuple[str, ...] = tuple(HMDB),
     workers: int | None = None,
 ) -> None:
-    """Write the HMDB-51-like set: ``videos/``, ``testTrainMulti_7030_splits/<class>_test_split{1,2,3}.txt``, ``truth.json``.
+    """Write the HMDB-51-like set: ``videos/``, ``testTrainMulti_7030_splits/`` and ``truth.json``.
 
-    A class has train + val + 2 videos; a list marks the fold's ``held_out`` 2, the next ``train_per_class`` 1 and the rest 0.
-    A video depends on seed, class and index alone. Raises ``ConfigError`` for numbers below one and unknown classes.
+    A class has train + val + 2 videos; a list marks the fold's ``held_out`` 2, the next ``train_per_class`` 1 and the
+    rest 0. A video depends on seed, class and index alone. Raises ``ConfigError`` for numbers below one and unknown
+    classes.
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total = train_per_class + val_per_class + UNUSED
-    rows = _run(
-        _write_avi,
-        [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)],
-        workers,
-    )
+    jobs = [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)]
+    rows = draw_videos(_write_avi, jobs, workers)
     lists = root / "testTrainMulti_7030_splits"
     lists.mkdir(exist_ok=True)
     for fold in FOLDS:
         use = dict.fromkeys(range(total), 0) | dict.fromkeys(held_out(fold, val_per_class, total), 2)
         use |= {(fold * val_per_class + j) % total: 1 for j in range(train_per_class)}
         for c in classes:
-            lines = [
-                f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)
-            ]  # the space at the end is in the original
+            # The space at the end of a line is in the original.
+            lines = [f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)]
             _write_lines(lists / f"{c.replace(' ', '_')}_test_split{fold}.txt", lines, end="\n")
-    _write_truth(root, seed, rows)
+    write_truth(root, seed, rows)
 
 
 def write_charades(
@@ -182,16 +175,17 @@ def write_charades(
 ) -> None:
     """Write the Charades-like set: ``Charades_v1_480/``, ``Charades_v1_{train,test,classes}``, ``truth.json``.
 
-    A video shows one to four activities, each for 1.5 to 4 s, in any order, with runs of 0.3 to 1.5 s of actions that belong to none of
-    them before, between and after; 3 % show no activity. The classes take turns, so that every class has a positive among the
-    validation videos. Class c000 is ``classes[0]``. A video depends on seed, split, index and ``classes`` alone. Raises ``ConfigError``
-    for numbers below one, unknown classes and fewer validation videos than show every class.
+    A video shows one to four activities, each for 1.5 to 4 s, in any order, with runs of 0.3 to 1.5 s of actions that
+    belong to none of them before, between and after; 3 % show no activity. The classes are gone through in order, so
+    that every class has a positive among the validation videos. Class c000 is ``classes[0]``. A video depends on seed,
+    split, index and ``classes`` alone. Raises ``ConfigError`` for numbers below one, unknown classes and fewer
+    validation videos than show every class.
     """
     _check(classes, train_videos=train_videos, val_videos=val_videos)
-    shown = sum(_turn(i) is not None for i in range(val_videos))
-    if shown < len(classes):
+    with_activity = sum(activity_number(i) is not None for i in range(val_videos))
+    if with_activity < len(classes):
         raise ConfigError(
-            f"val_videos: {shown} of {val_videos} videos show an activity, which is less than one for each of "
+            f"val_videos: {with_activity} of {val_videos} videos show an activity, which is less than one for each of "
             f"{len(classes)} classes; ask for more videos or fewer classes"
         )
     jobs = [
@@ -199,15 +193,15 @@ def write_charades(
         for split, n in (("train", train_videos), ("val", val_videos))
         for i in range(n)
     ]
-    rows = _run(_write_charades_video, jobs, workers)
+    rows = draw_videos(_write_charades_video, jobs, workers)
     _write_lines(root / "Charades_v1_classes.txt", [f"c{k:03d} {c}" for k, c in enumerate(classes)])
     for split, name in (("train", "train"), ("val", "test")):
         with open(root / f"Charades_v1_{name}.csv", "w", newline="", encoding="utf-8") as f:
             w = csv.DictWriter(f, CHARADES_COLUMNS, lineterminator="\r\n")
             w.writeheader()
-            # By id, not by index: the classes must not come in turns in the list too.
+            # By id, not by index: in the list the classes must not follow one another in order.
             w.writerows(row["csv"] for row in sorted(rows, key=lambda r: r["video"]) if row["split"] == split)
-    _write_truth(root, seed, [{k: v for k, v in row.items() if k != "csv"} for row in rows])
+    write_truth(root, seed, [{k: v for k, v in row.items() if k != "csv"} for row in rows])
 
 
 # --- storyboards of several activities -----------------------------------------------------------------------------
@@ -218,7 +212,8 @@ def draw_sequence(
 ) -> tuple[world.Storyboard, list[tuple[str, int, int]]]:
     """The storyboard of a Charades-like video, and its activities as (name, first frame, frame behind the last).
 
-    ``first`` is among the activities, in any place; None: no activity, only runs of actions that none of ``classes`` has in its script.
+    ``first`` is among the activities, in any place; None: no activity, only runs of actions that none of ``classes``
+    has in its script.
     """
     fps = int(rng.choice(CHARADES_RATES))
     if first is None:
@@ -238,7 +233,7 @@ def draw_sequence(
         segments.append(world.Segment(str(action), round(rng.uniform(*FILLER_SECONDS) * fps), False))
         at += segments[-1].frames
         if k < len(names):
-            runs = _script_runs(names[k], round(rng.uniform(*ACTIVITY_SECONDS) * fps), rng)
+            runs = world.script_segments(names[k], round(rng.uniform(*ACTIVITY_SECONDS) * fps), rng)
             frames = sum(r.frames for r in runs)
             segments += runs
             activities.append((names[k], at, at + frames))
@@ -246,17 +241,8 @@ def draw_sequence(
     return world.Storyboard(", ".join(names), fps, tuple(segments)), activities
 
 
-def _script_runs(activity: str, frames: int, rng: np.random.Generator) -> list[world.Segment]:
-    """The script of ``activity`` in ``frames`` frames, durations jittered and made whole as in ``world.draw_storyboard``."""
-    script = ACTIVITIES[activity]
-    weights = np.array([share for _, share in script]) * rng.uniform(0.75, 1.33, len(script))
-    counts = np.maximum(1, np.floor(weights / weights.sum() * frames).astype(int))
-    counts[int(np.argmax(counts))] += frames - int(counts.sum())
-    return [world.Segment(a, int(n), True) for (a, _), n in zip(script, counts)]
-
-
-def _turn(index: int) -> int | None:
-    """The how-manieth video with an activity video ``index`` of a Charades split is; None: it shows none."""
+def activity_number(index: int) -> int | None:
+    """The number, from 0, of video ``index`` among those of a Charades split with an activity; None: it has none."""
     every, place = EMPTY
     return None if index % every == place else index - (index + every - place) // every
 
@@ -264,7 +250,7 @@ def _turn(index: int) -> int | None:
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def _write_avi(job: tuple[str, str, int, str, str, int]) -> dict:
+def _write_avi(job: tuple[str, str, int, str, str, int]) -> dict[str, Any]:
     root, relative, seed, name, activity, index = job
     # With the set's name in it, no other set has the same video of the same activity.
     rng = world.video_rng(seed, f"{name}/{activity}", index)
@@ -272,14 +258,14 @@ def _write_avi(job: tuple[str, str, int, str, str, int]) -> dict:
     path = Path(root) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     encode_mpeg4(path, world.render_storyboard(board, rng), board.fps)
-    return {"video": relative, "label": activity, "index": index, **_shown(board)}
+    return {"video": relative, "label": activity, "index": index, **shown(board)}
 
 
-def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> dict:
+def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> dict[str, Any]:
     root, seed, split, index, classes = job
     rng = world.video_rng(seed, f"charades/{split}", index)
-    turn = _turn(index)
-    board, activities = draw_sequence(rng, None if turn is None else classes[turn % len(classes)], classes)
+    number = activity_number(index)
+    board, activities = draw_sequence(rng, None if number is None else classes[number % len(classes)], classes)
     frames = world.render_storyboard(board, rng)
     vid = charades_id(seed, split, index)
     relative = f"Charades_v1_480/{vid}.mp4"
@@ -308,18 +294,9 @@ def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> di
         "split": split,
         "labels": names,
         "index": index,
-        **_shown(board),
+        **shown(board),
         "activities": [list(a) for a in activities],
         "csv": dict(zip(CHARADES_COLUMNS, fields, strict=True)),
-    }
-
-
-def _shown(board: world.Storyboard) -> dict:
-    return {
-        "fps": board.fps,
-        "frames": board.frames,
-        "irrelevant": round(board.irrelevant, 4),
-        "segments": [[s.action, s.frames, s.relevant] for s in board.segments],
     }
 
 
@@ -333,16 +310,5 @@ def _check(classes: tuple[str, ...], **counts: int) -> None:
         raise ConfigError(f"classes: there is no script of {', '.join(unknown)}; choose from {', '.join(ACTIVITIES)}")
 
 
-def _run(write: Callable[[tuple], dict], jobs: list[tuple], workers: int | None) -> list[dict]:
-    with processes.pool(workers) as pool:
-        return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
-
-
 def _write_lines(path: Path, lines: list[str], end: str = "\r\n") -> None:
     path.write_text("".join(line + end for line in lines), encoding="utf-8", newline="")
-
-
-def _write_truth(root: Path, seed: int, rows: list[dict]) -> None:
-    (root / "truth.json").write_text(
-        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
-    )

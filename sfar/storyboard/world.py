@@ -1,8 +1,9 @@
 """Draws videos of the storyboard world: a storyboard (which atomic action when), then its frames.
 
 Half of what makes video recognition hard in the paper is here by construction and recorded: unequal and momentary
-atomic actions, and a share of irrelevant frames, drawn per video from 0 to 0.75 (to the nearest frame) and showing actions of other, unrelated
-activities, as untrimmed web video does. Everything follows from (seed, activity, index) alone.
+atomic actions, and a share of irrelevant frames, drawn per video from 0 to 0.75 (to the nearest frame) and showing
+actions of other, unrelated activities, as untrimmed web video does. Everything follows from (seed, activity, index)
+alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Storyboard:
-    """The truth about one video. ``irrelevant`` is the share of its frames that show unrelated actions."""
+    """The truth about one video: which atomic action it shows when. ``fps``: frames per second."""
 
     activity: str
     fps: int
@@ -40,19 +41,17 @@ class Storyboard:
 
     @property
     def frames(self) -> int:
+        """Length of the video in frames."""
         return sum(s.frames for s in self.segments)
 
     @property
     def irrelevant(self) -> float:
+        """Share of the frames that show unrelated actions, in [0, 1]."""
         return sum(s.frames for s in self.segments if not s.relevant) / self.frames
 
     def labels(self) -> list[str]:
         """The atomic action of every frame."""
         return [s.action for s in self.segments for _ in range(s.frames)]
-
-    def relevance(self) -> list[bool]:
-        """Per frame: does it show an action of the video's own script?"""
-        return [s.relevant for s in self.segments for _ in range(s.frames)]
 
 
 def video_rng(seed: int, activity: str, index: int) -> np.random.Generator:
@@ -60,20 +59,24 @@ def video_rng(seed: int, activity: str, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(activity.encode()), index])
 
 
-def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
-    """A random storyboard of ``activity``: durations jittered, irrelevant runs put between, before and after.
+def script_segments(activity: str, frames: int, rng: np.random.Generator) -> list[Segment]:
+    """The script of ``activity`` in ``frames`` frames, durations jittered.
 
     Shares become whole frames, at least one each; what rounding leaves over goes to the longest action.
     """
+    script = ACTIVITIES[activity]
+    weights = np.array([share for _, share in script]) * rng.uniform(0.75, 1.33, len(script))
+    counts = np.maximum(1, np.floor(weights / weights.sum() * frames).astype(int))
+    counts[int(np.argmax(counts))] += frames - int(counts.sum())
+    return [Segment(a, int(n), True) for (a, _), n in zip(script, counts, strict=True)]
+
+
+def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
+    """A random storyboard of ``activity``: its script, with irrelevant runs put between, before and after."""
     fps = int(rng.choice(FRAME_RATES))
     total = max(16, round(rng.uniform(*SECONDS) * fps))
     irrelevant = round(rng.uniform(*IRRELEVANT_RANGE) * total)
-    script = ACTIVITIES[activity]
-    weights = np.array([share for _, share in script]) * rng.uniform(0.75, 1.33, len(script))
-    relevant = total - irrelevant
-    counts = np.maximum(1, np.floor(weights / weights.sum() * relevant).astype(int))
-    counts[int(np.argmax(counts))] += relevant - int(counts.sum())
-    runs = [[Segment(a, int(n), True)] for (a, _), n in zip(script, counts)]
+    runs = [[s] for s in script_segments(activity, total - irrelevant, rng)]
     if irrelevant:
         pieces = int(rng.integers(1, min(4, irrelevant) + 1))
         cuts = np.sort(rng.choice(np.arange(1, irrelevant), pieces - 1, replace=False)) if pieces > 1 else []
@@ -81,16 +84,16 @@ def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
         actions = rng.choice(irrelevant_pool(activity), pieces, replace=False)
         slots = rng.integers(0, len(runs) + 1, pieces)
         inserted: list[list[Segment]] = [[] for _ in range(len(runs) + 1)]
-        for a, n, slot in zip(actions, lengths, slots):
+        for a, n, slot in zip(actions, lengths, slots, strict=True):
             inserted[slot].append(Segment(str(a), int(n), False))
-        runs = [seg for pair in zip(inserted, [*runs, []]) for seg in pair]
+        runs = [seg for pair in zip(inserted, [*runs, []], strict=True) for seg in pair]
     return Storyboard(activity, fps, tuple(s for run in runs for s in run if s.frames > 0))
 
 
 def render_storyboard(
     board: Storyboard, rng: np.random.Generator, size: tuple[int, int] = (WIDTH, HEIGHT)
 ) -> np.ndarray:
-    """All frames of a storyboard, uint8 [frames, height, width, 3]."""
+    """All frames of a storyboard, uint8 [frames, height, width, 3]; ``size``: (width, height) in pixels."""
     style = draw_style(rng)
     shake = np.cumsum(rng.normal(0, 0.35, (board.frames, 2)), axis=0)
     shake -= shake.mean(axis=0)
@@ -107,7 +110,7 @@ def render_storyboard(
 
 
 def add_noise(frames: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise of ``sigma`` grey levels, the same pattern family for all frames; uint8 in, uint8 out."""
+    """Sensor noise of ``sigma`` grey levels, one of four patterns for each frame; uint8 [n, h, w, 3] in and out."""
     tile = rng.normal(0, sigma, (4, *frames.shape[1:3], 1)).astype(np.float32)
     pick = rng.integers(0, 4, len(frames))
     return np.clip(frames.astype(np.float32) + tile[pick], 0, 255).astype(np.uint8)

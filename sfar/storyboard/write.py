@@ -7,8 +7,10 @@ import csv
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,7 +24,10 @@ CRF, PRESET = "20", "veryfast"
 
 
 def encode_h264(path: Path, frames: np.ndarray, fps: int) -> None:
-    """Write frames, uint8 [n, height, width, 3], as H.264 in .mp4. One thread, so the same frames give the same bytes."""
+    """Write frames, uint8 [n, height, width, 3], as H.264 in .mp4.
+
+    One thread, so the same frames give the same bytes. ``fps``: frames per second.
+    """
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps))
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
@@ -38,7 +43,40 @@ def video_id(seed: int, split: str, activity: str, index: int) -> str:
     return base64.urlsafe_b64encode(raw)[:11].decode()
 
 
-def _write_one(job: tuple[str, int, str, str, int]) -> dict:
+def shown(board: world.Storyboard) -> dict[str, Any]:
+    """What ``truth.json`` says of a storyboard; a segment is (action, frames, relevant)."""
+    return {
+        "fps": board.fps,
+        "frames": board.frames,
+        "irrelevant": round(board.irrelevant, 4),
+        "segments": [[s.action, s.frames, s.relevant] for s in board.segments],
+    }
+
+
+def draw_videos(
+    write: Callable[[tuple], dict[str, Any]], jobs: list[tuple], workers: int | None
+) -> list[dict[str, Any]]:
+    """``write(job)`` for each of ``jobs``, in their order: rows of ``truth.json``.
+
+    ``workers``: processes (None: one per core).
+    """
+    with processes.pool(workers) as pool:
+        return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
+
+
+def write_truth(root: Path, seed: int, rows: list[dict[str, Any]]) -> None:
+    """Write ``truth.json``: the seed and what each video shows."""
+    (root / "truth.json").write_text(
+        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
+    )
+
+
+def truth(root: Path) -> dict[str, dict[str, Any]]:
+    """What each video shows, by its path in the data set: for measuring only, no model ever sees it."""
+    return json.loads((root / "truth.json").read_text(encoding="utf-8"))["videos"]
+
+
+def _write_one(job: tuple[str, int, str, str, int]) -> dict[str, Any]:
     folder, seed, split, activity, index = job
     # Train and validation videos come from different indices of the same seed: they are never the same storyboard.
     rng = world.video_rng(seed, activity, index + (0 if split == "train" else 100_000))
@@ -55,10 +93,7 @@ def _write_one(job: tuple[str, int, str, str, int]) -> dict:
         "youtube_id": vid,
         "time_start": start,
         "time_end": start + seconds,
-        "fps": board.fps,
-        "frames": board.frames,
-        "irrelevant": round(board.irrelevant, 4),
-        "segments": [[s.action, s.frames, s.relevant] for s in board.segments],
+        **shown(board),
     }
 
 
@@ -70,9 +105,10 @@ def write_kinetics(
     classes: tuple[str, ...] = tuple(KINETICS),
     workers: int | None = None,
 ) -> None:
-    """Write the Kinetics-like set: ``train/``, ``val/``, ``annotations/{train,val}.csv``; the truth goes to ``truth.json``.
+    """Write the Kinetics-like set: ``train/``, ``val/``, ``annotations/{train,val}.csv`` and ``truth.json``.
 
     The same seed gives the same frames on any machine, and the same file hashes on the same encoder version.
+    ``workers``: processes (None: one per core).
     """
     for split in ("train", "val"):
         (root / split).mkdir(parents=True, exist_ok=True)
@@ -82,10 +118,7 @@ def write_kinetics(
         for c in classes
         for i in range(n)
     ]
-    with processes.pool(workers) as pool:
-        rows = list(
-            tqdm(pool.imap(_write_one, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video")
-        )
+    rows = draw_videos(_write_one, jobs, workers)
     (root / "annotations").mkdir(exist_ok=True)
     for split in ("train", "val"):
         with open(root / "annotations" / f"{split}.csv", "w", newline="", encoding="utf-8") as f:
@@ -96,11 +129,4 @@ def write_kinetics(
                 for r in rows
                 if r["split"] == split
             )
-    (root / "truth.json").write_text(
-        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
-    )
-
-
-def truth(root: Path) -> dict[str, dict]:
-    """What each video shows, by its path in the data set: for measuring only, no model ever sees it."""
-    return json.loads((root / "truth.json").read_text(encoding="utf-8"))["videos"]
+    write_truth(root, seed, rows)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sfar.config import Profile
+from sfar.data.source import Dataset, load_clips
 from sfar.model.clip import embed_texts, load_clip
-from sfar.runs.run import Dataset, device, load_clips
+from sfar.runs.run import device
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies import ablations
@@ -259,7 +260,8 @@ def _dose(
     value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.ndarray], runs: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
     """Accuracy and gains by bin of each dose, slopes of the gains, also over the extra weight that the trained model's own importance puts on
-    frames of the action. ``runs``: by role, of fusion and where there is one of the control."""
+    frames of the action. ``runs``: by role, of fusion and where there is one of the control.
+    """
     out: dict[str, Any] = {"levels": [], "bins": [], "trends": [], "extra_weight": []}
     for key, d in DOSES.items():
         x = dose[key]

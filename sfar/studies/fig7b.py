@@ -1,213 +1,390 @@
-"""The record of Figure 7b and Table 2d: TPP of groups of sub-texts against the accuracy of SFAR trained with each."""
+"""Figure 7b and Table 2d: TPP of groups of sub-texts against the accuracy of SFAR trained with each."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from sfar.config import Profile, digest, get_profile
+from sfar import paper
+from sfar.config import Profile, digest
+from sfar.data.source import dataset
 from sfar.errors import ConfigError
 from sfar.model.clip import load_clip
-from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset, subtexts_of
-from sfar.studies.core import claims, statistics
-from sfar.studies.core import record as R
-from sfar.studies.table1 import UNSEEN
+from sfar.paper import printed
+from sfar.render import style
+from sfar.render.tables import Table, interval
+from sfar.studies.core import page, statistics, study
+from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
+from sfar.studies.core.claims import Claim, Decision, above
+from sfar.studies.core.record import Contrast, Record, Row
+from sfar.studies.core.study import Content, Item, Quantity, Study, Variant
 from sfar.subtexts.groups import GROUPS, open_group
-from sfar.subtexts.tpp import READINGS, score
-from sfar.util import code
+from sfar.subtexts.source import subtexts_of
+from sfar.subtexts.tpp import READINGS, Score, score
 
-MAKE = "make reproduce-fig7b"
+# --- what is compared ------------------------------------------------------------------------------------------------
+
 SEEDS = 3  # of the profile's: 15 groups are 45 trainings
-# Their four texts differ in the wording around one phrase only: TPP as printed, which has the product of two small numbers in its
-# denominator, puts them orders of magnitude above all others. The correlation is given without them too.
+# Their four texts differ in the wording around one phrase only: TPP as printed, which has the product of two small
+# numbers in its denominator, puts them orders of magnitude above all others. The correlation is given without them too.
 ONE_PHRASE = ("redundant", "class-name")
+ALL, SEVERAL = "all", "without one phrase"
 
 
 def group_names(profile: Profile, groups: Sequence[str] = ()) -> list[str]:
-    """The groups to compare: those given (names of ``subtexts/groups.py`` or JSON files), else all of the storyboard world's.
+    """The groups to compare: those given (names of ``subtexts/groups.py`` or JSON files), else the storyboard world's.
 
     Raises ``ConfigError`` for fewer than three: no line can be fitted.
     """
     drawn = profile.data.dataset == "storyboard-kinetics" and not profile.data.root
     names = list(groups) or (list(GROUPS) if drawn else [])
-    if not drawn and set(names) & set(GROUPS):
+    if not drawn and (wrong := set(names) & set(GROUPS)):
         raise ConfigError(
-            f"{', '.join(sorted(set(names) & set(GROUPS)))}: the storyboard world's groups do not describe the classes of {profile.data.dataset}; "
-            "give a label set with bundled sub-texts, such as kinetics400, or JSON files"
+            f"{', '.join(sorted(wrong))}: the storyboard world's groups do not describe the classes of "
+            f"{profile.data.dataset}; give a label set with bundled sub-texts, such as kinetics400, or JSON files"
         )
     if len(set(names)) != len(names) or len(names) < 3:
         raise ConfigError(
-            f"expected at least three different groups of sub-texts, got {', '.join(names) or 'none'}: give JSON files written by `sfar subtexts generate`"
+            f"expected at least three different groups of sub-texts, got {', '.join(names) or 'none'}: "
+            "give JSON files written by `sfar subtexts generate`"
         )
     return names
 
 
-def with_group(profile: Profile, name: str) -> Profile:
-    """The profile with another group of sub-texts."""
-    return dataclasses.replace(profile, model=dataclasses.replace(profile.model, subtexts=name))
+def variant(group: str) -> Variant:
+    """SFAR with a group. The bundled bank's runs are those of Table 1, views included, so that they are made once."""
+    title = GROUPS[group].title if group in GROUPS else group
+    bank = group == "bank"
+    return Variant(group, title, "sfar", (("model.subtexts", group),), "4x3" if bank else "1x1", zero_shot=bank)
 
 
-def jobs(profile: Profile, data: Dataset, names: Sequence[str]) -> list[Job]:
-    """SFAR with every group on every seed. The bundled bank's runs are those of Table 1, views included, so that they are made once."""
-    return [
-        Job(
-            with_group(profile, g),
-            data,
-            "sfar",
-            s,
-            "4x3" if g == "bank" else "1x1",
-            UNSEEN if g == "bank" and data.drawn else (),
-        )
-        for g in names
-        for s in profile.seeds[:SEEDS]
-    ]
-
-
-def inputs(profile: Profile, groups: Sequence[str] = ()) -> str:
-    """Hash of all that the record follows from: code, configuration, and the sub-texts themselves."""
+def texts_of(profile: Profile, groups: Sequence[str] = ()) -> dict[str, str]:
+    """Hash of the texts of each group: what the record follows from beside code and configuration."""
     names = group_names(profile, groups)
-    texts = {g: digest(dict(open_group(g, profile.model.n_subtexts))) for g in names}
-    return R.inputs(profile, code.entry(measure), extra=texts)
+    return {g: digest(dict(open_group(g, profile.model.n_subtexts))) for g in names}
 
 
-def path(profile: Profile, groups: Sequence[str] = ()) -> Path:
-    """Where the record is written."""
-    return R.folder(profile, list(groups) or None) / "fig7b.json"
+def planned(profile: Profile) -> list[tuple[Variant, Sequence[int]]]:
+    """Each group with its seeds."""
+    return [(variant(g), profile.seeds[:SEEDS]) for g in group_names(profile)]
 
 
-def measure(profile: Profile, groups: Sequence[str] = (), workers: int | None = None) -> dict[str, Any]:
-    """Score, train and evaluate every group (or find the kept results) and return the record."""
+def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -> Content:
+    """Score, train and evaluate every group on every seed; correlate."""
     names = group_names(profile, groups)
-    version = inputs(profile, groups)
-    data = dataset(profile)
-    runs = run_all(jobs(profile, data, names), workers, "training with each group")
-    seeds = profile.seeds[:SEEDS]
-    by = {g: runs[i * len(seeds) : (i + 1) * len(seeds)] for i, g in enumerate(names)}
-    hit = lambda r, k: 100.0 * (np.array(r["views"]["1x1"]["ranks"]) < k)  # noqa: E731
-    hits = np.stack([[hit(r, 1) for r in by[g]] for g in names])
+    variants = [variant(g) for g in names]
+    by = study.run(profile, variants, profile.seeds[:SEEDS], workers, "training with each group")
+    hits = np.stack([study.hits(by[g]) for g in names])
     clip = load_clip(profile.model.clip, profile.model.pretrained)
-    scores = {g: score(subtexts_of(with_group(profile, g), data.classes), clip, profile.model.prompt) for g in names}
-    record: dict[str, Any] = {
-        "figure": "fig7b",
-        "profile": profile.name,
-        "inputs": version,
-        "seeds": list(seeds),
-        "data": {"val_videos": hits.shape[2], "classes": len(data.classes)},
-        "groups": [],
-    }
-    for i, g in enumerate(names):
-        s = scores[g]
-        record["groups"].append(
-            {
-                "name": g,
-                "title": GROUPS[g].title if g in GROUPS else g,
-                "kind": GROUPS[g].kind if g in GROUPS else "file",
-                "tpp": {r: round(s.mean(r), 4) for r in READINGS},
-                "sigma": round(float(s.sigma.mean()), 4),
-                "delta": round(float(s.delta.mean()), 4),
-                "top1": statistics.summary(hits[i]),
-                "top5": statistics.summary(np.stack([hit(r, 5) for r in by[g]])),
-            }
-        )
-    record["correlations"] = _correlations(record, names, scores, hits)
-    record["claims"] = _claims(record, names, hits)
-    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile, sum(r["seconds"] for r in runs))
-    return record
+    classes = dataset(profile).classes
+    scores = {v.name: score(subtexts_of(v.profile(profile, 0), classes), clip, profile.model.prompt) for v in variants}
+    rows: list[Row] = []
+    for v in variants:
+        s = scores[v.name]
+        more = {
+            "kind": GROUPS[v.name].kind if v.name in GROUPS else "file",
+            "tpp": {r: round(s.mean(r), 4) for r in READINGS},
+            "sigma": round(float(s.sigma.mean()), 4),
+            "delta": round(float(s.delta.mean()), 4),
+        }
+        for k in (1, 5):
+            found = study.hits(by[v.name], k)
+            rows.append(
+                study.measured("groups", v.name, v.title, found, f"top{k}", by[v.name][0]["trained"], dict(more))
+            )
+    contrasts = [*_correlations(names, scores, hits), *_best_by_tpp(names, scores, hits)]
+    if {"bank", "scene"} <= set(names):
+        bank, scene = hits[names.index("bank")], hits[names.index("scene")]
+        contrasts.append(study.difference("bank", "scene", bank, scene, "groups"))
+    data = {"val_videos": hits.shape[2], "classes": len(classes), "seeds": list(profile.seeds[:SEEDS])}
+    return Content(data, rows, contrasts, {}, study.seconds(by))
 
 
-def _correlations(
-    record: dict[str, Any], names: list[str], scores: dict[str, Any], hits: np.ndarray
-) -> list[dict[str, Any]]:
-    """Of accuracy with TPP and with its logarithm, under both readings, with all groups and without those of one phrase."""
+def _correlations(names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
+    """Of accuracy with TPP and with its logarithm, both readings, all groups and without those of one phrase."""
     out = []
     several = [i for i, g in enumerate(names) if g not in ONE_PHRASE]
     for reading in READINGS:
         x = np.array([scores[g].mean(reading) for g in names])
         for scale, values in (("TPP", x), ("log TPP", np.log(x))):
-            for which, keep in (("all", range(len(names))), ("without one phrase", several)):
-                keep = list(keep)
-                if which == "all" or 3 <= len(keep) < len(names):
-                    out.append(
-                        {
-                            "reading": reading,
-                            "x": scale,
-                            "groups": len(keep),
-                            "which": which,
-                            **statistics.correlation(values[keep], hits[keep]),
-                        }
-                    )
+            for which, keep in ((ALL, list(range(len(names)))), (SEVERAL, several)):
+                if which == ALL or 3 <= len(keep) < len(names):
+                    found = statistics.correlation(values[keep], hits[keep])
+                    setting = {"reading": reading, "which": which}
+                    for metric, c in found.items():
+                        numbers = (c["value"], c["low"], c["high"])
+                        out.append(
+                            study.contrast(
+                                scale, "top1", *numbers, part="correlations", metric=metric, unit="",
+                                more={"groups": len(keep)}, **setting,
+                            )
+                        )  # fmt: skip
     return out
 
 
-def find(record: dict[str, Any], reading: str, x: str, which: str = "all") -> dict[str, Any]:
-    """One row of the record's correlations."""
-    return next(c for c in record["correlations"] if (c["reading"], c["x"], c["which"]) == (reading, x, which))
-
-
-def _claims(record: dict[str, Any], names: list[str], hits: np.ndarray) -> list[dict[str, Any]]:
-    out = []
+def _best_by_tpp(names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
+    """The group of highest TPP against the most accurate of the others."""
+    accuracy, out = hits.mean((1, 2)), []
     for reading in READINGS:
-        c = find(record, reading, "TPP")
-        for key, text in (
-            ("r", "TPP and top-1 are positively correlated (linear, r)"),
-            ("rho", "TPP and top-1 are positively correlated (ranks, Spearman's rho)"),
-        ):
-            out.append(
-                claims.row(
-                    f"{text}, reading {reading!r}",
-                    "section 4.3, Fig. 7b",
-                    "no correlation",
-                    c[key]["value"],
-                    c[key]["low"],
-                    c[key]["high"],
-                    "",
-                )
-            )
-    accuracy = hits.mean((1, 2))
-    for reading in READINGS:
-        chosen = int(np.argmax([g["tpp"][reading] for g in record["groups"]]))
-        best = max((i for i in range(len(names)) if i != chosen), key=lambda i: accuracy[i])
+        chosen = int(np.argmax([round(scores[g].mean(reading), 4) for g in names]))
+        best = max((i for i in range(len(names)) if i != chosen), key=accuracy.__getitem__)
         out.append(
-            claims.row(
-                f"the group of highest TPP ({names[chosen]}), reading {reading!r}, has the highest top-1",
-                "section 3.1, Table 2d",
-                names[best],
-                *statistics.bootstrap_mean(hits[chosen] - hits[best]),
-            )
-        )
-    if {"bank", "scene"} <= set(names):
-        out.append(
-            claims.row(
-                "sub-texts from the class name beat sub-texts full of one video's scene",
-                "appendix B, Table 14",
-                "scene",
-                *statistics.bootstrap_mean(hits[names.index("bank")] - hits[names.index("scene")]),
-            )
+            study.difference(names[chosen], names[best], hits[chosen], hits[best], "highest TPP", reading=reading)
         )
     return out
 
 
-def load(profile: Profile, groups: Sequence[str] = ()) -> dict[str, Any]:
-    """The written record. Raises ``SfarError`` if there is none or if it is stale."""
-    return R.current(path(profile, groups), inputs(profile, groups), MAKE)
+def find(record: Record, reading: str, scale: str, metric: str, which: str = ALL) -> Contrast:
+    """One correlation: ``scale`` "TPP" or "log TPP", ``metric`` "r", "r2" or "rho"."""
+    return record.contrast(scale, "top1", "correlations", metric, reading=reading, which=which)
 
 
-def fig7b(
-    profile: str | Profile = "storyboard",
-    groups: Sequence[str] = (),
-    source: str = "record",
-    overrides: dict[str, Any] | None = None,
-    workers: int | None = None,
-) -> dict[str, Any]:
-    """The record of Figure 7b: the written one (``source="record"``) or measured now (``"measure"``; kept work is used again).
+# --- what is claimed -------------------------------------------------------------------------------------------------
 
-    Raises ``ConfigError`` for an unknown profile, key, group or source, ``SfarError`` for a missing or stale record.
+_KINDS = {"r": "linear, r", "rho": "ranks, Spearman's rho"}
+
+
+def _correlated(reading: str, metric: str) -> Claim:
+    return Claim(
+        f"fig7b-{metric}-{reading}",
+        "fig7b",
+        f"TPP and top-1 are positively correlated ({_KINDS[metric]}), reading {reading!r}",
+        "section 4.3, Fig. 7b",
+        above("TPP", "top1", title="no correlation", part="correlations", metric=metric, reading=reading, which=ALL),
+        f"r² = {paper.FIG7B['r2']}" if (metric, reading) == ("r", "printed") else "",
+    )
+
+
+def _best(reading: str) -> Claim:
+    def text(record: Record) -> str:
+        (c,) = record.contrasts_of("highest TPP", reading=reading)
+        return f"the group of highest TPP ({c.row}), reading {reading!r}, has the highest top-1"
+
+    def decide(record: Record) -> Decision | None:
+        found = record.contrasts_of("highest TPP", reading=reading)
+        return Decision(c.verdict, c.against, c.mean, c.low, c.high) if (c := next(iter(found), None)) else None
+
+    return Claim(f"table2d-highest-{reading}", "table2d", text, "section 3.1, Table 2d", decide, _second_generator)
+
+
+def _second_generator() -> str:
+    rows = sorted((r["top1"] for r in paper.load("table2d")), reverse=True)
+    return printed.signed(rows[0] - rows[1], 2)
+
+
+CLAIMS = (
+    *(_correlated(reading, metric) for reading in READINGS for metric in _KINDS),
+    *(_best(reading) for reading in READINGS),
+    Claim(
+        "table14-scene",
+        "table14",
+        "sub-texts from the class name beat sub-texts full of one video's scene",
+        "appendix B, Table 14",
+        above("bank", "scene", title="scene", part="groups"),
+    ),
+)
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+KINDS = {
+    "truth": ("#009E73", "D", "true actions of the scripts"),
+    "written": ("#0072B2", "o", "written by hand"),
+    "derived": ("#D55E00", "s", "made from these by rule"),
+    "file": ("#0072B2", "o", "given as a file"),
+}
+TITLES = {"printed": "as printed: α = 1 − x², β = x", "diverse": "rewarding diversity: β = 1 − x"}
+
+
+def groups(record: Record) -> list[Row]:
+    """The groups, best accuracy first."""
+    return sorted(record.select("groups", metric="top1"), key=lambda r: -r.mean)
+
+
+def groups_table(record: Record) -> Table:
+    """Table 2d's columns for the groups at hand, best accuracy first."""
+    rows = []
+    for r in groups(record):
+        tpp, top5 = r.more["tpp"], record.find("groups", r.row, "top5")
+        means = [f"{r.more['sigma']:.2f}", f"{r.more['delta']:.2f}"]
+        accuracy = [r.mean, r.std, interval(r), top5.mean]
+        rows.append([r.row, r.title, tpp["printed"], tpp["diverse"], *means, *accuracy])
+    columns = ["Group", "What it is", "TPP printed", "TPP diverse", "sigma", "delta", "Top-1 [%]", "std"]
+    caption = f"Groups of sub-texts (Table 2d): TPP and accuracy of SFAR. {page.counted(record)}"
+    return Table([*columns, "95 % interval", "Top-5 [%]"], rows, caption=caption)
+
+
+def _shown(c: Contrast, sign: bool = True) -> str:
+    return f"{c.mean:{'+' if sign else ''}.2f} ({interval(c, 2, sign)})"
+
+
+def correlations_table(record: Record) -> Table:
+    """r, r² and rho with their intervals, under both readings."""
+    rows = []
+    for c in record.contrasts_of("correlations", metric="r"):
+        where = {"reading": c.setting["reading"], "scale": c.row, "which": c.setting["which"]}
+        r2, rho = (find(record, metric=m, **where) for m in ("r2", "rho"))
+        rows.append([*where.values(), c.more["groups"], _shown(c), _shown(r2, False), _shown(rho)])
+    columns = ["Reading", "x axis", "Groups", "n", "r (95 % interval)", "r² (95 % interval)"]
+    return Table([*columns, "Spearman's rho (95 % interval)"], rows)
+
+
+def paper_table(record: Record) -> Table:
+    """Table 2d as printed."""
+    rows = [[r["generator"], r["tpp"], f"{r['top1']:.2f}", r["top5"]] for r in paper.load("table2d")]
+    return Table(["Generator", "TPP", "Top-1 [%]", "Top-5 [%]"], rows)
+
+
+def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, tuple[int, int]]:
+    """Where each number stands beside its point, so that numbers of near points do not meet.
+
+    Side (1 right, -1 left), away from the point closest in height, and rise (1, 0, -1) where two share a side.
     """
-    if not isinstance(profile, Profile):
-        profile = get_profile(profile, overrides)
-    return R.obtain(source, lambda: load(profile, groups), lambda: measure(profile, groups, workers))
+    reach = np.log(x.max() / x.min()) / 12
+    near = {
+        k: [j for j in range(len(x)) if j != k and abs(np.log(x[j] / x[k])) < reach and abs(y[j] - y[k]) < 1.2]
+        for k in range(len(x))
+    }
+    side = {}
+    for k, others in near.items():
+        closest = min(others, key=lambda j: abs(y[j] - y[k]), default=k)
+        side[k] = 1 if x[k] >= x[closest] else -1
+    rise = {k: int(np.sign(sum(np.sign(y[k] - y[j]) for j in near[k] if side[j] == side[k]))) for k in near}
+    return {k: (side[k], rise[k]) for k in near}
+
+
+def figure(record: Record) -> Figure:
+    """Accuracy over TPP, a panel for each reading, with the fitted line; groups are numbered in order of accuracy."""
+    style.use()
+    fig, axes = plt.subplots(1, 3, figsize=(10.4, 3.9), width_ratios=[1, 1, 0.72], layout="constrained")
+    for ax, reading in zip(axes[:2], READINGS, strict=True):
+        _draw_reading(ax, record, reading)
+    axes[0].set_ylabel(f"Top-1 accuracy of SFAR [%], {len(record.data['seeds'])} seeds")
+    _draw_names(axes[2], record)
+    return fig
+
+
+def _draw_reading(ax: Axes, record: Record, reading: str) -> None:
+    rows = groups(record)
+    x, y = np.array([r.more["tpp"][reading] for r in rows]), np.array([r.mean for r in rows])
+    slope, start = np.polyfit(np.log(x), y, 1)
+    span = np.geomspace(x.min(), x.max(), 50)
+    ax.plot(span, slope * np.log(span) + start, "--", color="#555555", lw=1, zorder=1)
+    for at, r in zip(x, rows, strict=True):
+        colour, marker, _ = KINDS[r.more["kind"]]
+        ax.plot([at] * 2, [r.low, r.high], color=colour, lw=0.8, alpha=0.55, zorder=2)
+        ax.plot(at, r.mean, marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
+    ax.set_xscale("log")
+    ax.set_xlim(x.min() / 1.9, x.max() * 1.6)
+    for k, (side, rise) in _sides(x, y).items():
+        ax.annotate(
+            str(k + 1),
+            (x[k], y[k]),
+            xytext=(5 * side, 4 * rise),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontsize=6.5,
+            fontweight="bold",
+            color=KINDS[rows[k].more["kind"]][0],
+            zorder=4,
+        )
+    ax.set_xlabel("TPP, average over classes (log scale)")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low - 0.24 * (high - low), high)
+    ax.set_title(TITLES[reading], loc="left")
+    of = {m: find(record, reading, "TPP", m) for m in ("r", "r2", "rho")}
+    log = find(record, reading, "log TPP", "r2")
+    text = f"r² = {_shown(of['r2'], False)}, of log TPP {log.mean:.2f}\nr = {_shown(of['r'])}\nρ = {_shown(of['rho'])}"
+    box = {"facecolor": "white", "edgecolor": "#cccccc", "lw": 0.6, "pad": 3}
+    ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=box)
+
+
+def _draw_names(ax: Axes, record: Record) -> None:
+    """Which number is which group, what the colours are, and what the paper prints."""
+    rows = groups(record)
+    ax.axis("off")
+    step = 1 / (len(rows) + 7)
+    look: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 7, "va": "top"}
+    y = 1.0
+    for k, r in enumerate(rows):
+        ax.text(0.0, y, f"{k + 1}", fontweight="bold", color=KINDS[r.more["kind"]][0], **look)
+        ax.text(0.09, y, f"{r.row}: {r.mean:.1f} %", **look)
+        y -= step
+    y -= 0.5 * step
+    for kind in dict.fromkeys(r.more["kind"] for r in rows):
+        colour, marker, text = KINDS[kind]
+        ax.plot(0.035, y - 0.35 * step, marker, color=colour, ms=5, transform=ax.transAxes, clip_on=False)
+        ax.text(0.09, y, text, **look)
+        y -= step
+    said = (
+        f"Fig. 7b of the paper: {paper.FIG7B['groups']} groups, r² = {paper.FIG7B['r2']}\n"
+        "Bars, brackets: 95 % intervals\nDashed: least squares on log TPP"
+    )
+    ax.text(0.0, y - 0.4 * step, said, color="#444444", linespacing=1.35, **look)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(0, 1)
+
+
+def describe(record: Record) -> str:
+    """What was trained and tested on."""
+    seeds = ", ".join(map(str, record.data["seeds"]))
+    return f"SFAR trained with each group on seeds {seeds}, {record.data['val_videos']} validation videos."
+
+
+BLOCKS = (
+    Drawn("figure", figure, "Figure 7b", file="fig7b"),
+    Shown("correlations", correlations_table, "Correlation of TPP and top-1", terminal=True),
+    Text(
+        f"Intervals resample groups, seeds and videos. Printed in the paper: r² = {paper.FIG7B['r2']} over "
+        f"{paper.FIG7B['groups']} groups ({paper.FIG7B['source']})."
+    ),
+    Verdicts(),
+    Shown("groups", groups_table, "Groups (the columns of Table 2d)", latex=True, terminal=True),
+    Shown("table2d-printed", paper_table, "Table 2d as printed (transcribed, Kinetics-400)"),
+    Provenance(),
+)
+
+STUDY = Study(
+    id="fig7b",
+    title="Figure 7b and Table 2d",
+    notebook="02_tpp_correlation",
+    covers=(
+        Item(
+            "fig7b",
+            "Figure 7b: TPP against accuracy",
+            (
+                Quantity(
+                    "r² of a straight line",
+                    lambda: str(paper.FIG7B["r2"]),
+                    lambda r: find(r, "printed", "TPP", "r2"),
+                ),
+            ),
+        ),
+        Item(
+            "table2d",
+            "Table 2d: generators of sub-texts",
+            (
+                Quantity(
+                    "top-1 with the group of highest TPP [%]",
+                    lambda: f"{max(paper.load('table2d'), key=lambda r: r['tpp'])['top1']:.1f}",
+                    lambda r: max(groups(r), key=lambda g: g.more["tpp"]["printed"]),
+                ),
+            ),
+        ),
+    ),
+    measure_content=measure,
+    claims=CLAIMS,
+    blocks=BLOCKS,
+    describe=describe,
+    needs=("table1",),
+    groups=True,
+    check=study.one_label,
+    planned=planned,
+    inputs_of=texts_of,
+)

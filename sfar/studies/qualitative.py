@@ -19,8 +19,6 @@ content like the text's, not which pixels the model depends on. The temporal tra
 from __future__ import annotations
 
 import base64
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,28 +26,27 @@ import torch
 from open_clip.model import CLIP
 from open_clip.transformer import VisionTransformer
 from torch import Tensor
-from tqdm import tqdm
 
 from sfar import paper
 from sfar.config import Profile
+from sfar.data.source import Dataset, by_name, dataset, load_clips
 from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.errors import ConfigError
 from sfar.model import embedding as E
 from sfar.model.heads import VideoModel, class_texts
-from sfar.runs.executor import prepare
-from sfar.runs.run import Dataset, Job, build_model, by_name, dataset, device, load_clips, loader_workers, subtexts_of
+from sfar.runs import executor, store
+from sfar.runs.job import Job
+from sfar.runs.run import device, loader_workers
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies.core import degrees as A
 from sfar.studies.core import study
 from sfar.studies.core.study import Variant
 from sfar.studies.table1 import unseen
+from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.visual import frames_of
-from sfar.training import checkpoint
 from sfar.training.evaluate import Scores, ranks, score
-from sfar.training.train import train
-from sfar.util import cache, code, paths, processes
 
 VARIANTS = (
     Variant("single", "Single", "single"),
@@ -166,13 +163,13 @@ def directions(model: VideoModel) -> dict[str, Tensor]:
 
 
 def patch_similarity(v: Tensor, patches: Tensor, words: Tensor) -> Tensor:
-    """s [L, g, g] of one video's patches [L, g, g, d] to the mean unit words [K, d]; of K texts, for each frame the one that fits v [L, d] best."""
+    """S [L, g, g] of one video's patches [L, g, g, d] to the mean unit words [K, d]; of K texts, for each frame the one that fits v [L, d] best."""
     best = (E.unit(v) @ words.T).argmax(1)
     return torch.einsum("lhwd,ld->lhw", E.unit(patches), words[best])
 
 
 def heat(similarity: Tensor, importance: Tensor, tau: float) -> Tensor:
-    """h [L, g, g]: the importance [L] of each frame spread over its patches by a softmax of their similarity [L, g, g]."""
+    """H [L, g, g]: the importance [L] of each frame spread over its patches by a softmax of their similarity [L, g, g]."""
     return (similarity.flatten(1) / tau).softmax(1).unflatten(1, similarity.shape[1:]) * importance[:, None, None]
 
 
@@ -232,43 +229,11 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
 # --- the models ---
 
 
-def _train(job: Job, folder: Path) -> None:
-    data = job.data
-    clips = load_clips(job.profile, data, "train")
-    classes = clips.manifest.classes
-    model = build_model(job.profile, data, classes, job.method, job.seed).to(device())
-    history = train(model, clips, job.profile, job.seed, workers=loader_workers())
-    checkpoint.save(folder / "model.safetensors", model, job.profile, classes, job.seed)
-    paths.write_json(folder / "training.json", {"seconds": history.seconds})
-
-
-def _weights(job: Job) -> Path:
-    key = cache.key("weights", [job.key()], entries=(code.entry(_train),))
-    return cache.folder("weights", key, lambda folder: _train(job, folder))
-
-
-def _weights_of_one_core(job: Job) -> Path:
-    torch.set_num_threads(1)  # as ``runs.run_all``
-    return _weights(job)
-
-
 def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoModel], float]:
     """The trained models, their kept weights found again, and the seconds that training took."""
-    for job in jobs.values():
-        prepare(job)
-    if device().type == "cuda":
-        folders = [_weights(job) for job in jobs.values()]
-    else:
-        with processes.pool(min(workers or processes.cores(), len(jobs))) as pool:
-            folders = list(
-                tqdm(pool.imap(_weights_of_one_core, jobs.values()), total=len(jobs), desc="qualitative", unit="model")
-            )
-    out, seconds = {}, 0.0
-    for (name, job), folder in zip(jobs.items(), folders):
-        model = build_model(job.profile, job.data, job.data.classes, job.method, job.seed)
-        out[name] = checkpoint.load(folder / "model.safetensors", model, job.profile, job.data.classes).to(device())
-        seconds += json.loads((folder / "training.json").read_text(encoding="utf-8"))["seconds"]
-    return out, seconds
+    folders = executor.train_all(list(jobs.values()), workers, "qualitative")
+    out = {name: store.load_model(job, folder) for (name, job), folder in zip(jobs.items(), folders, strict=True)}
+    return out, sum(map(store.training_seconds, folders), 0.0)
 
 
 # --- the record ---
@@ -400,4 +365,4 @@ def _unseen(
     return out
 
 
-STUDY = study.Study("qualitative", "make reproduce-fig2", _runs, ("sfar/paper/statements.csv",))
+STUDY = study.Study("qualitative", "make reproduce-fig2", _runs)

@@ -1,183 +1,399 @@
-"""The record of Table 1: supervised recognition on Kinetics-400, or on the storyboard world in the same layout."""
+"""Tables 1 and 11: supervised recognition on Kinetics-400, or on the storyboard world in the same layout."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from sfar.config import METHODS, Profile, get_profile
-from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset, load_clips, sets_in
-from sfar.studies.core import claims, statistics
-from sfar.studies.core import record as R
+from sfar import paper
+from sfar.config import Profile
+from sfar.data.source import Dataset, dataset, load_clips
+from sfar.model import cost, registry
+from sfar.paper import printed
+from sfar.paper.printed import OURS
+from sfar.render import plots, style
+from sfar.render.plots import Series
+from sfar.render.tables import NOTHING, Table, interval
+from sfar.studies.core import page, study
+from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
+from sfar.studies.core.claims import Claim, above, highest
 from sfar.studies.core.oracle import true_set_classifier
-from sfar.util import code
+from sfar.studies.core.record import Contrast, Record, Row
+from sfar.studies.core.study import Content, Item, Quantity, Study, Variant
 
-MAKE = "make reproduce-table1"
-UNSEEN = ("storyboard-ucf101", "storyboard-hmdb51")  # zero-shot tests of the same runs (Table 2b)
-UNSEEN_REAL = ("ucf101", "hmdb51")
 MANY_VIEWS = ("single", "sfar")  # measured at 4x3 too, as the paper prints for BIKE
 
 
-def unseen(profile: Profile, data: Dataset) -> tuple[str, ...]:
-    """Data sets of other classes that the same runs are tested on: the drawn ones, or the real ones that lie beside Kinetics-400 in ``data.root``.
-
-    A file of sub-texts without ``{dataset}`` in its path is of the training classes alone: then none.
-    """
-    if data.drawn:
-        return UNSEEN
-    beside = sets_in(profile.data.root)[1] if data.layout == "kinetics400" else ()
-    own = profile.model.subtexts == "bank" or "{dataset}" in profile.model.subtexts
-    return tuple(n for n in UNSEEN_REAL if n in beside and own)
+def variants() -> tuple[Variant, ...]:
+    """Every method, tested on the unseen data sets of Table 2b too."""
+    return tuple(
+        Variant(m.name, m.title, m.name, views="4x3" if m.name in MANY_VIEWS else "1x1", zero_shot=True)
+        for m in registry.METHODS.values()
+    )
 
 
-def jobs(profile: Profile, data: Dataset, methods: tuple[str, ...] = METHODS) -> list[Job]:
-    """The runs behind the table: every method on every seed (the zero-shot row has no seed)."""
-    return [
-        Job(profile, data, m, s, "4x3" if m in MANY_VIEWS else "1x1", unseen(profile, data))
-        for m in methods
-        for s in (profile.seeds if m != "vanilla" else profile.seeds[:1])
-    ]
+def planned(profile: Profile) -> list[tuple[Variant, Sequence[int]]]:
+    """Each variant with its seeds."""
+    return [(v, study.seeds_of(v, profile.seeds)) for v in variants()]
 
 
-def inputs(profile: Profile) -> str:
-    """Hash of all that the table's numbers follow from; see ``record.inputs``."""
-    return R.inputs(profile, code.entry(measure), extra=R.texts_version(profile))
-
-
-def measure(profile: Profile, workers: int | None = None) -> dict[str, Any]:
-    """Draw, train, evaluate (or find the kept results) and return the record of Table 1."""
-    version = inputs(profile)  # now: of the code that is about to run
+def measure(profile: Profile, workers: int | None) -> Content:
+    """Every method on every seed; where the truth is known, also where the importance falls."""
+    by = study.run(profile, variants(), profile.seeds, workers, "training and evaluating")
     data = dataset(profile)
-    todo = jobs(profile, data)
-    runs = run_all(todo, workers, "training and evaluating")
-    by: dict[str, list[dict]] = {m: [r for r in runs if r["method"] == m] for m in METHODS}
-    record: dict[str, Any] = {
-        "table": "table1",
-        "profile": profile.name,
-        "inputs": version,
-        "seeds": list(profile.seeds),
-        "data": _data(profile, data, runs[0]),
-        "rows": [],
-        "differences": [],
-    }
-    hit = lambda r, views, k: 100.0 * (np.array(r["views"][views]["ranks"]) < k)  # noqa: E731
-    for m in METHODS:
-        for views in ("1x1", "4x3"):
-            if views in by[m][0]["views"]:
-                row = {"method": m, "views": views, "trained": by[m][0]["trained"]}
+    rows: list[Row] = []
+    contrasts: list[Contrast] = []
+    for v in variants():
+        for views in by[v.name][0]["views"]:
+            rows += study.rows("methods", v, by[v.name], views, views=views)
+    for views in by["sfar"][0]["views"]:
+        for m in registry.rivals():
+            if views in by[m.name][0]["views"]:
                 for k in (1, 5):
-                    row[f"top{k}"] = statistics.summary(np.stack([hit(r, views, k) for r in by[m]]))
-                record["rows"].append(row)
-    for views in ("1x1", "4x3"):
-        for m in METHODS:
-            if m == "sfar" or views not in by[m][0]["views"]:
-                continue
-            for k in (1, 5):
-                other = by[m] if len(by[m]) == len(by["sfar"]) else by[m] * len(by["sfar"])
-                delta = np.stack([hit(a, views, k) - hit(b, views, k) for a, b in zip(by["sfar"], other)])
-                mean, low, high = statistics.bootstrap_mean(delta)
-                record["differences"].append(
-                    {
-                        "method": "sfar",
-                        "against": m,
-                        "views": views,
-                        "metric": f"top{k}",
-                        "mean": round(mean, 4),
-                        "low": round(low, 4),
-                        "high": round(high, 4),
-                        "verdict": statistics.verdict(low, high),
-                    }
-                )
-    record["claims"] = [claims.highest(record)]
+                    own, other = (study.hits(by[name], k, views) for name in ("sfar", m.name))
+                    found = study.difference("sfar", m.name, own, other, "methods", metric=f"top{k}", views=views)
+                    contrasts.append(found)
+    extra: dict[str, Any] = {"temperature": by["sfar"][0]["temperature"]}
     if data.drawn and any(0 < u < 1 for u in by["sfar"][0]["relevant_mass"]["uniform"]):
-        record["importance"] = _importance(by)
-        record["upper_reference"] = true_set_classifier(data.root, profile.train.frames)
-        record["claims"] += [
-            claims.finds_frames(record, "coarse"),
-            claims.finds_frames(record, "fine"),
-            claims.fine_sharper(record),
-        ]
-    record["temperature"] = by["sfar"][0]["temperature"]
-    record["provenance"] = R.provenance(MAKE + R.suffix(profile), profile, sum(r["seconds"] for r in runs))
-    return record
+        more_rows, more_contrasts, extra["importance"] = _importance(by)
+        rows += more_rows
+        contrasts += more_contrasts
+        extra["upper_reference"] = true_set_classifier(data.root, profile.train.frames)
+    return Content(_data(profile, data, by), rows, contrasts, extra, study.seconds(by))
 
 
-def _data(profile: Profile, data: Dataset, run: dict[str, Any]) -> dict[str, Any]:
-    train = load_clips(profile, data, "train")
-    bad = {**train.bad, **run["bad"]}
-    missing = [*train.manifest.missing, *run["missing"]]
+def _data(profile: Profile, data: Dataset, by: study.Runs) -> dict[str, Any]:
+    train, run = load_clips(profile, data, "train"), by["vanilla"][0]
     return {
-        "train_videos": len(train),
+        "train_clips": len(train),
         "val_videos": len(run["labels"]),
         "classes": len(run["classes"]),
-        "undecodable": bad,
-        "missing": missing,
+        "undecodable": {**train.bad, **run["bad"]},
+        "missing": [*train.manifest.missing, *run["missing"]],
     }
 
 
-def _importance(by: dict[str, list[dict]]) -> dict[str, Any]:
-    """Share of importance on frames that show an action of the class, against equal weights, over videos that have both kinds."""
+IMPORTANCES = {"single": "Single granularity (BIKE)", "coarse": "SFAR, a_coarse", "fine": "SFAR, a_fine"}
+EDGES = (0.0, 0.25, 0.5, 1.0)  # of 8 frames: 1-2, 3-4, 5-7 irrelevant ones
+
+
+def _importance(by: study.Runs) -> tuple[list[Row], list[Contrast], dict[str, Any]]:
+    """Share of importance on frames that show an action of the class, over videos that have both kinds of frames.
+
+    Rows: the share itself, and against equal weights in bins of the share of irrelevant frames.
+    """
     uniform = np.array(by["sfar"][0]["relevant_mass"]["uniform"])
     mixed = (uniform > 0) & (uniform < 1)
     share = 1 - uniform[mixed]
-    edges = [0.0, 0.25, 0.5, 1.0]  # of 8 frames: 1-2, 3-4, 5-7 irrelevant ones
-    bins = [(share > a) & (share <= b) for a, b in zip(edges, edges[1:])]
-    out: dict[str, Any] = {
+    bins = [(share > a) & (share <= b) for a, b in pairwise(EDGES)]
+    of = {"single": ("single", "coarse"), "coarse": ("sfar", "coarse"), "fine": ("sfar", "fine")}
+    mass = {
+        name: 100 * np.array([r["relevant_mass"][which] for r in by[method]])[:, mixed]
+        for name, (method, which) in of.items()
+    }
+    equal = 100 * uniform[mixed]
+    rows, contrasts = [], []
+    for name, a in mass.items():
+        rows.append(study.measured("importance", name, IMPORTANCES[name], a, "mass"))
+        contrasts.append(
+            study.difference(name, "equal weights", a - equal, np.zeros_like(a), "importance", metric="mass")
+        )
+        for i, b in enumerate(bins):
+            if b.any():
+                found = study.measured("by share", name, IMPORTANCES[name], (a - equal)[:, b], "gain", bin=i)
+                found.more["share"] = round(float(share[b].mean()), 4)
+                rows.append(found)
+    contrasts.append(study.difference("fine", "coarse", mass["fine"], mass["coarse"], "importance", metric="mass"))
+    about = {
         "videos": int(mixed.sum()),
-        "uniform": round(100 * float(uniform[mixed].mean()), 4),
-        "edges": edges,
+        "uniform": round(float(equal.mean()), 4),
+        "edges": list(EDGES),
         "bin_videos": [int(b.sum()) for b in bins],
     }
-    mass = {
-        "coarse": [r["relevant_mass"]["coarse"] for r in by["sfar"]],
-        "fine": [r["relevant_mass"]["fine"] for r in by["sfar"]],
-        "single": [r["relevant_mass"]["coarse"] for r in by["single"]],
+    return rows, contrasts, about
+
+
+# --- what is claimed -------------------------------------------------------------------------------------------------
+
+
+def _fig6() -> str:
+    return printed.signed(printed.said("fig6-fine") - printed.said("fig6-coarse")) + " (one frame)"
+
+
+CLAIMS = (
+    Claim(
+        "table1-highest",
+        "table1",
+        "SFAR has the highest top-1 accuracy",
+        "Table 1, section 4.2",
+        highest(lambda r: r.contrasts_of("methods", "sfar", metric="top1", views="1x1")),
+        lambda: printed.lead("table1", "top1"),
+    ),
+    *(
+        Claim(
+            f"importance-{name}",
+            "fig6",
+            f"a_{name} puts more weight than equal weights on frames that show an action of the class",
+            "sections 3.2, 3.3, Fig. 6",
+            above(name, "equal weights", part="importance"),
+        )
+        for name in ("coarse", "fine")
+    ),
+    Claim(
+        "importance-fine-sharper",
+        "fig6",
+        "a_fine puts more weight on those frames than a_coarse",
+        "section 3.3, Fig. 6",
+        above("fine", "coarse", title="a_coarse", part="importance"),
+        _fig6,
+    ),
+)
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def methods_table(record: Record) -> Table:
+    """The measured rows."""
+    body, bare = [], []
+    for a in record.select("methods", metric="top1"):
+        b = record.find("methods", a.row, "top5", **a.setting)
+        views = a.setting["views"]
+        tail = [b.mean, b.std, a.seeds_text, a.trained_text]
+        body.append([a.title, views, a.mean, a.std, interval(a), *tail])
+        bare.append([a.title, views, a.mean, a.std, a.low, a.high, b.mean])
+    return Table(
+        ["Method", "Views", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"],
+        body,
+        latex=Table(
+            ["Method", "Views", "Top-1 [%]", "std", "low", "high", "Top-5 [%]"],
+            bare,
+            caption=f"Supervised recognition (Table 1). {page.counted(record)}",
+        ),
+    )
+
+
+def differences_table(record: Record) -> Table:
+    """SFAR minus each other method, paired on the same seeds and videos."""
+    rows = [
+        [
+            f"SFAR − {record.title(c.against)}",
+            c.setting["views"],
+            c.metric.replace("top", "Top-"),
+            f"{c.mean:+z.1f}",
+            interval(c, 1, True),
+            style.verdict_word(c.verdict),
+        ]
+        for c in record.contrasts_of("methods")
+    ]
+    return Table(["Difference", "Views", "Metric", "Mean [points]", "95 % interval", "SFAR is"], rows)
+
+
+def importance_table(record: Record) -> Table | None:
+    """Share of importance on frames that show an action of the class; None where the truth is not known."""
+    if "importance" not in record.extra:
+        return None
+    rows: list[list[Any]] = [["Equal weights", f"{record.extra['importance']['uniform']:.1f}", NOTHING, NOTHING]]
+    for r in record.select("importance"):
+        c = record.contrast(r.row, "equal weights", "importance")
+        rows.append([r.title, f"{r.mean:.1f}", f"{c.mean:+.1f}", interval(c, 1, True)])
+    return Table(["Importance", "On relevant frames [%]", "Against equal weights [points]", "95 % interval"], rows)
+
+
+def reference_text(record: Record) -> str:
+    """How well a classifier on the true actions does; "" where the truth is not known."""
+    if "importance" not in record.extra:
+        return ""
+    return (
+        f"{record.extra['importance']['videos']} videos have both kinds of frames. For scale: a linear classifier "
+        "on the true set of atomic actions in the sampled frames reaches "
+        f"{record.extra['upper_reference']['accuracy']:.1f} %."
+    )
+
+
+def cost_table(record: Record) -> Table:
+    """GFLOPs of both towers under each counting convention, beside what the paper prints."""
+    towers = {"ViT-B-16-quickgelu": "90.2", "ViT-L-14-quickgelu": "416"}
+    rows = []
+    for arch, value in towers.items():
+        totals = cost.macs(arch)["totals"]
+        rows.append([arch.removesuffix("-quickgelu"), totals[cost.SKIPS_MHA], totals[cost.COMPLETE], value])
+    columns = ["Visual tower, 8 x 224 x 224", "GMACs, nn.MultiheadAttention skipped", "GMACs, everything"]
+    return Table([*columns, 'Paper, "GFLOPs"'], rows, 2)
+
+
+def inventory_table(record: Record, arch: str = "ViT-B-16-quickgelu") -> Table:
+    """What adds up to the paper's parameter count."""
+    rows = []
+    for i in cost.inventories(arch):
+        fits = "yes" if i["fits"] else "no" if i["paper_m"] is not None else NOTHING
+        rows.append([i["name"], " + ".join(i["components"]), i["total_m"], i["paper_m"], fits])
+    return Table(["Inventory", "Counted", "Total [M]", "Paper [M]", "Fits"], rows, 2)
+
+
+def figure(record: Record) -> Figure:
+    """Measured accuracy, the paper's rows apart from it, and where the importance falls."""
+    style.use()
+    known = "importance" in record.extra
+    widths = [1.05, 1.1, 1.0] if known else [1.05, 1.1]
+    size = (10.4 if known else 7.2, 3.5)
+    fig, axes = plt.subplots(1, len(widths), figsize=size, width_ratios=widths, layout="constrained")
+    _draw_measured(axes[0], record)
+    _draw_printed(axes[1])
+    if known:
+        _draw_importance(axes[2], record)
+    return fig
+
+
+def _draw_measured(ax: Axes, record: Record) -> None:
+    of: Mapping[str, Mapping[str, Row]] = {
+        views: {r.row: r for r in record.select("methods", metric="top1", views=views)} for views in ("1x1", "4x3")
     }
-    for name, rows in mass.items():
-        a = 100 * np.array(rows)[:, mixed]
-        gain, low, high = statistics.bootstrap_mean(a - 100 * uniform[mixed])
-        out[name] = {
-            "mass": round(float(a.mean()), 4),
-            "per_seed": a.mean(1).round(4).tolist(),
-            "gain": round(gain, 4),
-            "gain_low": round(low, 4),
-            "gain_high": round(high, 4),
-            "by_share": [],
-        }
-        for b in bins:
-            if b.any():
-                m, lo, hi = statistics.bootstrap_mean((a - 100 * uniform[mixed])[:, b])
-                out[name]["by_share"].append(
-                    {
-                        "share": round(float(share[b].mean()), 4),
-                        "gain": round(m, 4),
-                        "low": round(lo, 4),
-                        "high": round(hi, 4),
-                    }
-                )
-    m, lo, hi = statistics.bootstrap_mean(100 * (np.array(mass["fine"]) - np.array(mass["coarse"]))[:, mixed])
-    out["fine_minus_coarse"] = {"mean": round(m, 4), "low": round(lo, 4), "high": round(hi, 4)}
-    return out
+    series = (Series(of["1x1"], "1x1 view"), Series(of["4x3"], "4x3 views", "D", size=4.5, shift=-0.28))
+    title = f"Measured: {record.profile} world\n{page.count(record)}, 95 % intervals"
+    titles = {m.name: m.title for m in registry.METHODS.values()}
+    colours = {m.name: m.colour for m in registry.METHODS.values()}
+    plots.dot_panel(ax, titles, series, colours, title, below=0.95)
+    if reference := record.extra.get("upper_reference"):
+        ax.axvline(reference["accuracy"], color=plots.SHADE, ls=":", lw=1)
+        ax.annotate(
+            "true set\nof actions",
+            (reference["accuracy"], len(titles) - 0.55),
+            xytext=(-3, 0),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=6.5,
+            color=plots.SHADE,
+        )
+    plots.marker_legend(ax, series, loc="lower left", ncols=2, borderaxespad=0.1)
 
 
-def load(profile: Profile) -> dict[str, Any]:
-    """The written record of this profile. Raises ``SfarError`` if there is none or if it is stale."""
-    return R.current(R.folder(profile) / "table1.json", inputs(profile), MAKE)
+def _draw_printed(ax: Axes) -> None:
+    rows = sorted((r for r in paper.load("table1") if r["top1"] is not None), key=lambda r: -r["top1"])
+    named = [(f"{r['method']} ({r['views']})", r["top1"]) for r in rows]
+    own = registry.get("sfar").colour
+    colours = [own if r["method"] == OURS["method"] else style.PAPER for r in rows]
+    title = "Printed in the paper: Kinetics-400\nTable 1, ViT-B and others"
+    plots.printed_panel(ax, named, colours, title, size=4, fontsize=6)
 
 
-def table1(
-    profile: str | Profile = "storyboard",
-    seeds: list[int] | None = None,
-    source: str = "record",
-    overrides: dict[str, Any] | None = None,
-    workers: int | None = None,
-) -> dict[str, Any]:
-    """The record of Table 1: the written one (``source="record"``) or measured now (``"measure"``; kept work is used again).
+def _draw_importance(ax: Axes, record: Record) -> None:
+    ax.axhline(0, color=style.UNIFORM, lw=1.2, ls="--")
+    ax.annotate(
+        "equal weights",
+        (100, 0),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color="#666666",
+    )
+    looks = (
+        ("single", "BIKE", "s", registry.get("single").colour),
+        ("coarse", "SFAR coarse", "o", style.COARSE),
+        ("fine", "SFAR fine", "^", style.FINE),
+    )
+    for k, (key, name, marker, colour) in enumerate(looks):
+        rows = record.select("by share", key)
+        share = np.array([r.more["share"] for r in rows])
+        gain, low, high = (np.array([getattr(r, n) for r in rows]) for n in ("mean", "low", "high"))
+        reach = [gain - low, high - gain]
+        look = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "elinewidth": 1, "label": name}
+        ax.errorbar(100 * share + 1.6 * (k - 1), gain, yerr=reach, **look)
+    ax.set_xlabel("Irrelevant among the 8 sampled frames [%]")
+    ax.set_ylabel("Weight on relevant frames,\nagainst equal weights [points]")
+    ax.set_xlim(0, 100)
+    plots.widen(ax, top=0.28)
+    ax.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.4)
+    videos = record.extra["importance"]["videos"]
+    ax.set_title(f"Does the weight find the action?\n{videos} videos with both kinds of frames", loc="left")
 
-    Raises ``ConfigError`` for an unknown profile, key or source, ``SfarError`` for a missing or stale record.
-    """
-    if not isinstance(profile, Profile):
-        profile = get_profile(profile, {**(overrides or {}), **({"seeds": list(seeds)} if seeds else {})})
-    return R.obtain(source, lambda: load(profile), lambda: measure(profile, workers))
+
+PAPER_COLUMNS = {
+    "method": "Method",
+    "backbone": "Backbone",
+    "venue": "Venue",
+    "frames": "Frames",
+    "pretraining": "Pre-training",
+    "top1": "Top-1 [%]",
+    "top5": "Top-5 [%]",
+    "views": "Views",
+    "gflops": "GFLOPs",
+    "params_m": "Params [M]",
+}
+
+BLOCKS = (
+    Shown("methods", methods_table, "Measured", latex=True, terminal=True),
+    Text("Intervals resample seeds and videos. Undecodable videos are left out and named in `table1.json`."),
+    Shown("differences", differences_table, "SFAR against the others"),
+    Verdicts(),
+    Shown("importance", importance_table, "Where the weight falls"),
+    Text(reference_text, id="reference"),
+    Drawn("figure", figure, "Table 1", file="table1"),
+    Printed("table1", PAPER_COLUMNS, "Printed in the paper (transcribed, Kinetics-400)"),
+    Printed("table11", PAPER_COLUMNS, "Table 11 as printed (transcribed): the same with ViT-L"),
+    Shown("cost", cost_table, "Cost columns, recomputed from the architecture"),
+    Shown("inventory", inventory_table),
+    Provenance(),
+)
+
+STUDY = Study(
+    id="table1",
+    title="Table 1",
+    notebook="03_table1_kinetics",
+    covers=(
+        Item(
+            "table1",
+            "Table 1: Kinetics-400, supervised",
+            (
+                Quantity(
+                    "SFAR, one view, top-1 [%]",
+                    lambda: printed.number("table1", "top1", **OURS),
+                    lambda r: r.find("methods", "sfar", "top1", views="1x1"),
+                ),
+                Quantity(
+                    "SFAR, one view, top-5 [%]",
+                    lambda: printed.number("table1", "top5", **OURS),
+                    lambda r: r.find("methods", "sfar", "top5", views="1x1"),
+                ),
+                Quantity(
+                    "GFLOPs of ViT-B/16, 8 x 224 x 224 (recomputed)",
+                    lambda: printed.cell("table1", "gflops", **OURS).removesuffix("x1"),
+                    lambda r: cost.macs("ViT-B-16-quickgelu")["totals"][cost.SKIPS_MHA],
+                ),
+                Quantity(
+                    "parameters [M] (recomputed)",
+                    lambda: printed.number("table1", "params_m", **OURS),
+                    lambda r: cost.inventories("ViT-B-16-quickgelu")[0]["total_m"],
+                ),
+            ),
+        ),
+        Item(
+            "table11",
+            "Table 11: Kinetics-400, ViT-L (the record of Table 1: the storyboard world has one tower)",
+            (
+                Quantity("SFAR, ViT-L/14, top-1 [%]", lambda: printed.number("table11", "top1", **OURS)),
+                Quantity(
+                    "GFLOPs of ViT-L/14, 8 x 224 x 224 (recomputed)",
+                    lambda: printed.cell("table11", "gflops", **OURS),
+                    lambda r: cost.macs("ViT-L-14-quickgelu")["totals"][cost.SKIPS_MHA],
+                ),
+            ),
+        ),
+    ),
+    measure_content=measure,
+    claims=CLAIMS,
+    blocks=BLOCKS,
+    describe=page.videos,
+    check=study.one_label,
+    tested_on_unseen=True,
+    planned=planned,
+)

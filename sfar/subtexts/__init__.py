@@ -1,4 +1,4 @@
-"""Section 3.1: sub-texts, N short descriptions of the atomic actions of each class: bank, generation with an LLM, TPP."""
+"""Section 3.1: sub-texts, N short descriptions of the atomic actions of each class, and what makes or scores them."""
 
 from sfar.subtexts.texts import SubTexts
 

@@ -1,4 +1,4 @@
-"""What makes a set of sub-texts fit for use; one list of rules for the bank, for an LLM's answers and for a user's own file."""
+"""What makes a set of sub-texts fit for use: the same rules for the bank, an LLM's answers and a user's own file."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def meaning(text: str) -> frozenset[str]:
 def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
     """What is wrong with the sub-texts of one class; nothing for a good set.
 
-    Refused: another number than ``n``, an empty text, one of more than 77 tokens, one that just repeats the class name, two
-    that say the same.
+    Refused: another number than ``n``, an empty text, one of more than 77 tokens, one that just repeats the class name,
+    two that say the same.
     """
     out = [] if len(texts) == n else [f"{len(texts)} sub-texts instead of {n}"]
     seen: dict[frozenset[str], str] = {}
@@ -61,10 +61,13 @@ def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
 
 
 def validate(texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str] | None) -> list[str]:
-    """All that is wrong with a whole set of sub-texts, one line each: ``problems`` of every class, two classes with the same set,
-    and (where ``expected`` class names are given) a missing or an unknown class."""
+    """All that is wrong with a whole set of sub-texts, one line each.
+
+    ``problems`` of every class, two classes with the same set, and (where ``expected`` class names are given) a missing
+    or an unknown class. ``n``: sub-texts of a class.
+    """
     out = [f"{name!r}: {p}" for name, t in texts.items() for p in problems(name, t, n)]
-    sets: dict[frozenset, str] = {}
+    sets: dict[frozenset[frozenset[str]], str] = {}
     for name, t in texts.items():
         key = frozenset(meaning(x) for x in t)
         if key in sets:

@@ -1,4 +1,4 @@
-"""Section 3.1 with an LLM: every class asked through the ``openai`` client, every raw answer kept, every sub-text set checked.
+"""Section 3.1 with an LLM: every class asked through the ``openai`` client, every answer kept, every sub-text checked.
 
 The key comes from the environment and stays in the client: it is cut out of everything that is written or shown.
 """
@@ -14,9 +14,9 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,9 +59,8 @@ class Settings:
         if not self.model.strip():
             raise ConfigError("--model: expected a model's name, such as gpt-4o")
         if self.base_url is not None and not _is_url(self.base_url):
-            raise ConfigError(
-                "--base-url: expected an address such as http://localhost:8000/v1"
-            )  # not shown: it may hold a password
+            # The address is not shown: it may hold a password.
+            raise ConfigError("--base-url: expected an address such as http://localhost:8000/v1")
         if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key_variable):
             raise ConfigError("--key-env: expected the name of an environment variable, not the key itself")
         for name in ("concurrency", "attempts"):
@@ -86,7 +85,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Question:
-    """One class under one question prompt (a row of Table 6), or one video of it (``images``: JPEG frames, Table 14)."""
+    """One class under one question prompt (a row of Table 6), or one video of it (Table 14).
+
+    ``images``: its frames as JPEG; ``video``: its name.
+    """
 
     name: str
     prompt: int
@@ -105,18 +107,22 @@ class Outcome:
 
 
 def read_key(variable: str) -> str:
-    """The key in environment variable ``variable``; "" needs none. Raises ``ConfigError`` that names the variable and never shows the key."""
+    """The key in environment variable ``variable``; "" needs none.
+
+    Raises ``ConfigError`` that names the variable and never shows the key.
+    """
     if not variable:
         return ""
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ConfigError(
-            f"no key in the environment variable {variable}: set it (it is written nowhere), or name another with --key-env; the bundled "
-            "sub-texts need none, nor does a server of your own given with --base-url"
+            f"no key in the environment variable {variable}: set it (it is written nowhere), or name another with "
+            "--key-env; the bundled sub-texts need none, nor does a server of your own given with --base-url"
         )
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError(
-            f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): paste it again"
+            f"the key in {variable} has characters that no key has (a line break, a space, a letter outside ASCII): "
+            "paste it again"
         )
     return key
 
@@ -141,11 +147,12 @@ class Asker:
     A question that the journal answers is not asked again. Use ``run``; the result is in the order of the questions.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, report: Callable[[str], None] | None = None):
+    def __init__(self, settings: Settings, journal: Journal):
         self.settings = settings.check()
         self.journal = journal
         self._key = read_key(settings.key_variable)
-        # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a minute.
+        # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a
+        # minute.
         self._client = openai.OpenAI(
             api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout
         )
@@ -156,7 +163,7 @@ class Asker:
         self._unanswered = 0  # requests in a row that ran out of retries
         self.tokens = [0, 0]
         self.requests = 0
-        self._say = report or (lambda text: None)
+        self._bar: tqdm | None = None  # of the run under way
 
     # --- one request -----------------------------------------------------------------------------------------------
 
@@ -164,7 +171,10 @@ class Asker:
         return text.replace(self._key, "[key]") if self._key else text
 
     def key(self, q: Question) -> str:
-        """What makes a question the same question: model, prompts, N, temperature, class and frames; not the server's address."""
+        """What makes a question the same question.
+
+        Model, prompts, N, temperature, class and frames; not the server's address.
+        """
         images = [hashlib.sha256(i).hexdigest() for i in q.images]
         return digest(
             self.settings.model,
@@ -179,7 +189,9 @@ class Asker:
     def _pause(self, seconds: float, why: str) -> None:
         with self._lock:
             self._resume_at = max(self._resume_at, time.monotonic() + seconds)
-        self._say(f"waiting {seconds:.0f} s ({why})")
+        bar = self._bar
+        if bar is not None:
+            bar.set_postfix_str(f"waiting {seconds:.0f} s ({why})")
 
     def _hold(self) -> None:
         """Wait until no server has asked for patience; raise if the run is being ended."""
@@ -192,9 +204,12 @@ class Asker:
             self._stop.wait(min(left, 0.5))
 
     def _request(self, q: Question, complaint: str) -> Any:
-        """One answer from the server, waiting out what passes. Raises ``_Unanswered``, ``SfarError`` for what no repetition mends."""
-        s = self.settings
-        extra = {} if s.temperature is None else {"temperature": s.temperature}
+        """One answer from the server, waiting out what passes.
+
+        Raises ``_Unanswered`` after the last retry, ``_Refused`` and ``SfarError`` for what no repetition mends.
+        """
+        s, why = self.settings, ""
+        temperature = openai.omit if s.temperature is None else s.temperature
         said = prompts.messages(q.name, self._questions[q.prompt], q.images, complaint, s.n)
         for attempt in range(s.retries + 1):
             self._hold()
@@ -202,14 +217,16 @@ class Asker:
                 self.requests += 1
             failure: Exception | None = None
             try:
-                return self._client.chat.completions.create(model=s.model, messages=said, **extra)
+                return self._client.chat.completions.create(model=s.model, messages=said, temperature=temperature)
             except (openai.OpenAIError, ValueError) as e:  # ValueError: a body that is no JSON
                 failure = e
-            # Outside the except block: an error raised there would carry this one along, and with it whatever the server quoted.
+            # Outside the except block: an error raised there would carry this one along, and with it whatever the
+            # server quoted.
             why, wanted = self._weigh(failure, q)
             if wanted is not None and wanted > s.longest_wait:
                 raise SfarError(
-                    f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: run again later; answers are kept in {self.journal.path}"
+                    f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: "
+                    f"run again later; answers are kept in {self.journal.path}"
                 )
             if attempt < s.retries:
                 self._pause(wanted if wanted is not None else min(60.0, 2.0**attempt) * random.uniform(0.5, 1.0), why)
@@ -244,7 +261,8 @@ class Asker:
             )
         if code == 429 and getattr(e, "code", None) == "insufficient_quota":
             raise SfarError(
-                f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); answers so far are kept in {self.journal.path}"
+                f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); "
+                f"answers so far are kept in {self.journal.path}"
             )
         if code in RETRIED or code >= 500:
             return f"HTTP {code}" + (f", {detail}" if detail else "")
@@ -255,7 +273,10 @@ class Asker:
     # --- one question ----------------------------------------------------------------------------------------------
 
     def _judge(self, entry: dict[str, Any]) -> tuple[list[str] | None, str]:
-        """The sub-texts in a kept answer, or what is wrong with it. Kept answers are judged anew: a better parser saves a request."""
+        """The sub-texts in a kept answer, or what is wrong with it.
+
+        Kept answers are judged anew: a better parser saves a request.
+        """
         if entry["problem"]:
             return None, entry["problem"]
         try:
@@ -276,14 +297,14 @@ class Asker:
                 return Outcome(q, texts, "", raw)
         for attempt in range(len(kept), self.settings.attempts):
             started = time.monotonic()
-            entry = {
+            entry: dict[str, Any] = {
                 "key": key,
                 "class": q.name,
                 "prompt": q.prompt,
                 "video": q.video,
                 "model": self.settings.model,
                 "attempt": attempt + 1,
-                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
             }
             try:
                 entry |= self._read(self._request(q, problem))
@@ -295,7 +316,8 @@ class Asker:
                     many = self._unanswered >= max(3, self.settings.concurrency)
                 if many:
                     raise SfarError(
-                        f"the server does not answer: {e}. Answers so far are kept in {self.journal.path}; run the same command again"
+                        f"the server does not answer: {e}. "
+                        f"Answers so far are kept in {self.journal.path}; run the same command again"
                     ) from None
                 return Outcome(q, None, str(e), raw)
             entry["seconds"] = round(time.monotonic() - started, 3)
@@ -344,13 +366,13 @@ class Asker:
     def cost(self) -> float | None:
         """Dollars for the tokens of this run, or None where the price is not known."""
         price = self.settings.prices()
-        return None if price is None else sum(t * p for t, p in zip(self.tokens, price)) / 1e6
+        return None if price is None else sum(t * p for t, p in zip(self.tokens, price, strict=True)) / 1e6
 
     def run(self, questions: Sequence[Question]) -> list[Outcome]:
         """The outcome of every question, in order.
 
-        Raises ``SfarError`` when going on is pointless (no access, unknown model, no credit, a dead server). Interrupted, it waits for the
-        answers under way, so that they are kept, and raises ``KeyboardInterrupt``.
+        Raises ``SfarError`` when going on is pointless (no access, unknown model, no credit, a dead server).
+        Interrupted, it waits for the answers under way, so that they are kept, and raises ``KeyboardInterrupt``.
         """
         for q in questions:
             if not q.name.strip() or len(q.name) > LONGEST_NAME:
@@ -380,9 +402,9 @@ class Asker:
         threads = [
             threading.Thread(target=work, daemon=True) for _ in range(min(self.settings.concurrency, len(questions)))
         ]
-        shown, failure = self._say, None
+        failure: BaseException | None = None
         bar = tqdm(total=len(questions), desc=f"asking {self.settings.model}", unit="class", smoothing=0.1)
-        self._say = bar.set_postfix_str
+        self._bar = bar
         try:
             for t in threads:
                 t.start()
@@ -406,7 +428,7 @@ class Asker:
                 self.journal.close()
                 self._client.close()
             finally:
-                self._say = shown
+                self._bar = None
                 bar.close()
         while failure is not None and isinstance(failure, _Ended):
             _, _, failure = done.get_nowait()  # a thread that only stopped waiting; the one with the reason comes too
@@ -448,8 +470,8 @@ def _retry_after(headers: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    return max(0.0, (date - datetime.now(timezone.utc)).total_seconds())
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]:
@@ -460,6 +482,6 @@ def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]
         "prompt": f"Table 6, row {prompt}",
         "n": settings.n,
         "temperature": settings.temperature,
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "journal": journal.name,
     }

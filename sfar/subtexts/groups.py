@@ -1,8 +1,8 @@
-"""Groups of sub-texts for the storyboard world's 25 supervised classes, of really different quality and wording (Fig. 7b, Table 2d).
+"""Groups of sub-texts of really different quality and wording (Fig. 7b, Table 2d) for the 25 supervised classes.
 
-Four were written by hand from the class names alone, one is made from the scripts the videos are drawn from, the others are
-made from these by rule: with half or all of a class's sub-texts taken from another class, with four wordings of one step,
-with phrases that fit any class. All have N = 4. Nothing here was chosen or changed after accuracies were seen.
+Four were written by hand from the class names alone, one is made from the scripts the videos are drawn from, the others
+are made from these by rule: with half or all of a class's sub-texts taken from another class, with four wordings of one
+step, with phrases that fit any class. All have N = 4. Nothing here was chosen or changed after accuracies were seen.
 """
 
 from __future__ import annotations
@@ -69,28 +69,28 @@ def _truth() -> dict[str, list[str]]:
     out = {}
     for c, script in KINETICS.items():
         own = [action_phrases(a) for a, _ in script]
-        rounds = [
-            phrases[k] for k in range(N) for phrases in own
-        ]  # first wording of each action, then the second of each, ...
-        order = sorted(rounds[:N], key=lambda t: next(i for i, p in enumerate(own) if t in p))
-        out[c] = order
+        wordings = [phrases[k] for k in range(N) for phrases in own]  # the first of each action, then the second, ...
+        out[c] = sorted(wordings[:N], key=lambda t: next(i for i, p in enumerate(own) if t in p))
     return out
 
 
 def _other() -> dict[str, str]:
     """Another class for every class: a fixed permutation without fixed points."""
     order = np.random.default_rng(0).permutation(len(CLASSES))
-    return {CLASSES[a]: CLASSES[b] for a, b in zip(order, np.roll(order, 1))}
+    return {CLASSES[a]: CLASSES[b] for a, b in zip(order, np.roll(order, 1), strict=True)}
 
 
 def _unrelated() -> dict[str, list[str]]:
     pool = [t for texts in SubTexts.load("charades").values() for t in texts]
     pick = np.random.default_rng(1).permutation(len(pool))[: N * len(CLASSES)].reshape(len(CLASSES), N)
-    return {c: [pool[i] for i in row] for c, row in zip(CLASSES, pick)}
+    return {c: [pool[i] for i in row] for c, row in zip(CLASSES, pick, strict=True)}
 
 
 def group(name: str) -> SubTexts:
-    """The sub-texts of one of ``GROUPS``, for the 25 supervised classes. Raises ``ConfigError`` for an unknown group."""
+    """The sub-texts of one of ``GROUPS``, for the 25 supervised classes.
+
+    Raises ``ConfigError`` for an unknown group.
+    """
     if name not in GROUPS:
         raise ConfigError(f"unknown group of sub-texts {name!r}: expected one of {', '.join(GROUPS)}")
     if name in ("bank", "terse", "detailed", "scene"):
@@ -113,9 +113,13 @@ def group(name: str) -> SubTexts:
 
 
 def open_group(name: str, n: int | None = None) -> SubTexts:
-    """One of ``GROUPS``, the bundled sub-texts of a label set, or those of a JSON file; see ``SubTexts.load`` for what is raised."""
+    """One of ``GROUPS``, the bundled sub-texts of a label set, or those of a JSON file.
+
+    ``n``: sub-texts of a class; for what is raised see ``SubTexts.load``.
+    """
     if name in GROUPS and n not in (None, N):
         raise ConfigError(
-            f"the group {name!r} has N = {N}, not {n}; the bundled sub-texts of other N are under the label set's name, 'storyboard'"
+            f"the group {name!r} has N = {N}, not {n}; "
+            "the bundled sub-texts of other N are under the label set's name, 'storyboard'"
         )
     return group(name) if name in GROUPS else SubTexts.load(name, n)

@@ -1,7 +1,8 @@
-"""Every answer of an LLM, appended to a file the moment it arrives: nothing paid for is lost, and a killed run goes on from it."""
+"""Every answer of an LLM, kept in a file as it arrives: nothing paid for is lost, and a killed run goes on from it."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -24,8 +25,8 @@ _FIELDS = {
 class Journal:
     """JSON lines, one per answer; each has a ``key`` that says which question it answers.
 
-    A line is on the disk before ``append`` returns. A last line cut off by a kill is kept as it is and skipped (``damaged`` counts such lines).
-    Raises ``SfarError`` when the file cannot be read or written.
+    A line is on the disk before ``append`` returns. A last line cut off by a kill is kept as it is and skipped
+    (``damaged`` counts such lines). Raises ``SfarError`` when the file cannot be read or written.
     """
 
     def __init__(self, path: Path):
@@ -33,7 +34,7 @@ class Journal:
         self.damaged = 0
         self._lock = threading.Lock()
         self._entries: dict[str, list[dict[str, Any]]] = {}
-        self._file = None
+        self._file: io.FileIO | None = None
         if path.exists():
             self._read()
 
@@ -59,16 +60,11 @@ class Journal:
         with self._lock:
             return list(self._entries.get(key, []))
 
-    def entries(self) -> list[dict[str, Any]]:
-        """All answers."""
-        with self._lock:
-            return [e for group in self._entries.values() for e in group]
-
     def open(self) -> None:
         """Make sure that answers can be written, before any is asked for."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            open(self.path, "ab").close()
+            io.FileIO(self.path, "a").close()
         except OSError as e:
             raise SfarError(f"cannot write the journal {self.path}: {e.strerror}. Nothing was asked") from e
 
@@ -79,9 +75,8 @@ class Journal:
             try:
                 if self._file is None:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    self._file = open(
-                        self.path, "ab", buffering=0
-                    )  # unbuffered: after a full disk nothing is left to be written at closing
+                    # Unbuffered: after a full disk nothing is left to be written at closing.
+                    self._file = io.FileIO(self.path, "a")
                     if self._file.tell() and self._cut_off():
                         line = "\n" + line
                 raw = line.encode("ascii")
@@ -90,7 +85,8 @@ class Journal:
                 os.fsync(self._file.fileno())
             except OSError as e:
                 raise SfarError(
-                    f"cannot write the journal {self.path}: {e.strerror}. Answers before this one are kept; make room and run again"
+                    f"cannot write the journal {self.path}: {e.strerror}. "
+                    "Answers before this one are kept; make room and run again"
                 ) from e
             self._entries.setdefault(entry["key"], []).append(entry)
 

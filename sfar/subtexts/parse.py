@@ -1,15 +1,18 @@
-"""From what a language model answers to exactly N sub-texts: lists, "This action is ...", bullets, JSON, with or without preamble and summary.
+"""From what a language model answers to exactly N sub-texts: lists, "This action is ...", bullets, JSON.
 
-An answer that is refused is asked for again; one that is read wrongly is never noticed. So the first kind of list that an answer shows decides, and
-a wrong count, an ambiguous list or prose is refused, not tried as something else.
+With or without preamble and summary. An answer that is refused is asked for again; one that is read wrongly is never
+noticed. So the first kind of list that an answer shows decides, and a wrong count, an ambiguous list or prose is
+refused, not tried as something else.
 """
 
 from __future__ import annotations
 
 import ast
+import collections
+import functools
+import itertools
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,28 +25,36 @@ class ParseError(SfarError):
     """An answer that does not hold exactly N sub-texts; the message says what it holds."""
 
 
-_WORDS = "step|phase|movement|description|action|stage|part|sub-?text|sub-?action|perspective|point|item"
-_COUNT = "one|two|three|four|five|six|seven|eight|nine|ten"
-_ORDINAL = "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
-# A number at the head of a line, in the notations that models use; group "n" is the number where there is a digit.
+_WORDS: str = "step|phase|movement|description|action|stage|part|sub-?text|sub-?action|perspective|point|item"
+_COUNT: str = "one|two|three|four|five|six|seven|eight|nine|ten"
+_ORDINAL: str = "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
+# A number at the head of a line, in the notations that models use: digits in groups a to d, words in e and f.
 _NUMBER = re.compile(
-    rf"(?:\((?P<a>\d{{1,2}})\)|\[(?P<b>\d{{1,2}})\]|(?P<c>\d{{1,2}})(?:[.):](?![\d])|\s+[-–—](?=\s))|(?:{_WORDS})\s*#?\s*(?P<d>\d{{1,2}})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
-    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:](?=\s|$))\s*",
+    rf"(?:\((?P<a>\d{{1,2}})\)|\[(?P<b>\d{{1,2}})\]|(?P<c>\d{{1,2}})(?:[.):](?![\d])|\s+[-–—](?=\s))"
+    rf"|(?:{_WORDS})\s*#?\s*(?P<d>\d{{1,2}})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
+    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
+    rf"|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:](?=\s|$))\s*",
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"\(?(?P<l>[a-j]|[iv]{1,4}|x)[.)](?=\s)\s*", re.IGNORECASE)
 _BULLET = re.compile(r"(?:[-*+](?=\s|$)|[•‣▪◦●–—✅✔☑➤→▶■](?!\w*\d))\s*(?:\[[ xX]\]\s*)?")
 _START = re.compile(r"(?<![\w'])this\s+action\s+is\b", re.IGNORECASE)
+_OPENING = re.compile(r"^\W*this\s+action\s+is\b", re.IGNORECASE)
 _PREFIX = re.compile(r"^(?:the\s+\w+\s+(?:\w+\s+of\s+)?)?['\"‘“]?this\s+action\s+is\b['\"’”]?[\s:,-]*", re.IGNORECASE)
 _SUMMARY = re.compile(
-    r"^(?:in\s+(?:summary|conclusion|short|essence|total|sum|all)\b|to\s+(?:summari[sz]e|conclude|sum\s+up)\b|(?:brief\s+|final\s+|overall\s+)?(?:summary|conclusion|summari[sz]ing\s+statement|note|tips?)\b|overall\b[,:]?"
-    r"|together,|altogether\b|all\s+together\b|together\s+(?:they|these|the)\b|these\s+(?:\w+\s+)?(?:steps?|movements?|phases?|descriptions?|actions?|stages?|parts?|elements?)\b|by\s+combining\b|combined\b|when\s+combined\b|taken\s+together|collectively\b"
+    r"^(?:in\s+(?:summary|conclusion|short|essence|total|sum|all)\b|to\s+(?:summari[sz]e|conclude|sum\s+up)\b"
+    r"|(?:brief\s+|final\s+|overall\s+)?(?:summary|conclusion|summari[sz]ing\s+statement|note|tips?)\b|overall\b[,:]?"
+    r"|together,|altogether\b|all\s+together\b|together\s+(?:they|these|the)\b"
+    r"|these\s+(?:\w+\s+)?(?:steps?|movements?|phases?|descriptions?|actions?|stages?|parts?|elements?)\b"
+    r"|by\s+combining\b|combined\b|when\s+combined\b|taken\s+together|collectively\b"
     r"|i\s+hope\b|let\s+me\s+know\b|each\s+(?:step|phase|movement|of\s+these)\b)",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
-    r"^(?:i['’]?m\s+(?:sorry|afraid|unable|not\s+able|an\s+ai|just\s+an\s+ai)|sorry\b|i\s+(?:can(?:no|['’])t|cannot|apologi[sz]e|won['’]?t|must\s+decline|do(?:\s+not|n['’]t)\s+(?:feel|see)|see\s+no)|as\s+an?\s+(?:\w+\s+)?ai\b|unfortunately\b"
-    r"|it\s+is\s+not\s+appropriate|it['’]s\s+not\s+appropriate|thank\s+you\s+for|could\s+you\b|hello[!,. ]|please\s+(?:provide|describe|upload))",
+    r"^(?:i['’]?m\s+(?:sorry|afraid|unable|not\s+able|an\s+ai|just\s+an\s+ai)|sorry\b"
+    r"|i\s+(?:can(?:no|['’])t|cannot|apologi[sz]e|won['’]?t|must\s+decline|do(?:\s+not|n['’]t)\s+(?:feel|see)|see\s+no)"
+    r"|as\s+an?\s+(?:\w+\s+)?ai\b|unfortunately\b|it\s+is\s+not\s+appropriate|it['’]s\s+not\s+appropriate"
+    r"|thank\s+you\s+for|could\s+you\b|hello[!,. ]|please\s+(?:provide|describe|upload))",
     re.IGNORECASE,
 )
 _PREAMBLE = re.compile(
@@ -68,7 +79,8 @@ _TEXT_KEYS = (
     "title",
 )
 _LIST_KEYS = re.compile(
-    r"^(?:\w*steps|\w*phases|\w*movements|\w*descriptions|\w*actions|\w*stages|\w*parts|sub_?-?\s?texts|sub_?-?\s?actions|perspectives|items|list|result|answer)$",
+    r"^(?:\w*steps|\w*phases|\w*movements|\w*descriptions|\w*actions|\w*stages|\w*parts"
+    r"|sub_?-?\s?texts|sub_?-?\s?actions|perspectives|items|list|result|answer)$",
     re.IGNORECASE,
 )
 _STEP_KEY = re.compile(
@@ -89,7 +101,7 @@ def _plain(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """One sub-text as Figures 4 and 8 show them: without markup, number, "This action is", quotes around it and final stop."""
+    """One sub-text as Figures 4 and 8 show it: no markup, number, "This action is", quotation marks, final stop."""
     t = re.sub(r"^#+\s*", "", _plain(text))
     for _ in range(4):  # "1. Step 1: 'This action is ...'" carries several
         before = t
@@ -142,7 +154,10 @@ def _described(text: str) -> str | None:
 
 @dataclass
 class _Line:
-    """A line: its kind ("number", "letter", "bullet", "heading", "text", "blank"), indentation, text without the mark, and the number it has."""
+    """A line: its kind, indentation in columns, text without the mark, and the number it has.
+
+    ``kind``: "number", "letter", "bullet", "heading", "text" or "blank".
+    """
 
     kind: str
     indent: int
@@ -188,21 +203,22 @@ def _line(raw: str) -> _Line:
 
 def _is_title(head: str) -> bool:
     """A bare title: marked up from end to end, or ending with a colon, or nothing at all."""
-    return (
-        not head.strip("*_# :")
-        or bool(re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head))
-        and not _START.search(head)
+    return not head.strip("*_# :") or bool(
+        re.fullmatch(r"\s*(?:#+\s.*|\*{0,2}[^*]+\*\*\s*:?|.*:\s*\**)\s*", head) and not _START.search(head)
     )
 
 
 def _untitled(head: str) -> str:
-    """The text behind a marked-up title in the same line: "**Draw**: pulling", "**Draw** - pulling", "**Draw** pulling"."""
+    """The text behind a marked-up title in the same line: "**Draw**: pulling", "**Draw** - pulling"."""
     m = re.match(r"^\**[^*]{1,60}?(?::\*\*|\*\*\s*[:–—-]?)\s*(?=\S)(.+)$", head) if "**" in head else None
     return m[1] if m else head
 
 
 def _text_of(item: _Item) -> str:
-    """The sub-text of an item. Raises ``ParseError`` for a title with several points below it: which one is meant is not said."""
+    """The sub-text of an item.
+
+    Raises ``ParseError`` for a title with several points below it: which one is meant is not said.
+    """
     body = [line for line in item.body if line.kind != "blank"]
     texts = []
     for line in body:
@@ -230,6 +246,11 @@ def _text_of(item: _Item) -> str:
     return _without_summary(_untitled(" ".join([item.head, *wrapped])))
 
 
+def _split(lines: list[_Line], at: list[int]) -> list[_Item]:
+    """The items that begin at the lines ``at``; each goes on to the next one."""
+    return [_Item(lines[a].text, lines[a + 1 : b]) for a, b in itertools.pairwise([*at, len(lines)])]
+
+
 def _items(lines: list[_Line], kind: str) -> list[_Item]:
     """The top-level items of one kind with the lines below them.
 
@@ -238,8 +259,8 @@ def _items(lines: list[_Line], kind: str) -> list[_Item]:
     at = [i for i, line in enumerate(lines) if line.kind == kind]
     least = min(lines[i].indent for i in at)
     at = [i for i in at if lines[i].indent <= least + 1]
-    items = [_Item(lines[a].text, lines[a + 1 : b]) for a, b in zip(at, [*at[1:], len(lines)])]
-    numbers = [lines[i].number for i in at]
+    items = _split(lines, at)
+    numbers = [lines[i].number or 0 for i in at]
     if kind == "number" and len(set(numbers)) > 1 and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise ParseError(f"a list with the numbers {', '.join(map(str, numbers[:12]))}")
     if kind != "number":  # a numbered list says itself where it ends
@@ -256,7 +277,8 @@ def _items(lines: list[_Line], kind: str) -> list[_Item]:
             len(item.body),
         )
         item.body = item.body[:end]
-    # What follows a blank line behind the last item is a closing remark, unless the item is a title waiting for its text.
+    # What follows a blank line behind the last item is a closing remark, unless the item is a title waiting for its
+    # text.
     if items and not _is_title(items[-1].head):
         last = items[-1]
         end = next(
@@ -277,6 +299,7 @@ def _is_summary(head: str) -> bool:
 
 
 def _listed(lines: list[_Line], kind: str) -> list[str]:
+    """The texts of a list of one kind; a summary as its last item is left out."""
     items = _items(lines, kind)
     if len(items) > 1 and _is_summary(items[-1].head):
         items.pop()
@@ -286,7 +309,7 @@ def _listed(lines: list[_Line], kind: str) -> list[str]:
 def _headed(lines: list[_Line]) -> list[str]:
     """The texts below headings without numbers; a title on top and a summary are left out."""
     at = [i for i, line in enumerate(lines) if line.kind == "heading"]
-    items = [_Item(lines[a].text, lines[a + 1 : b]) for a, b in zip(at, [*at[1:], len(lines)])]
+    items = _split(lines, at)
     items = [i for i in items if any(line.kind != "blank" for line in i.body) and not _is_summary(i.head)]
     for item in items:
         end = next(
@@ -294,6 +317,16 @@ def _headed(lines: list[_Line]) -> list[str]:
         )
         item.body = item.body[:end]
     return [_text_of(i) for i in items]
+
+
+def _lists(text: str) -> list[str] | None:
+    """The texts of the first kind of list that ``text`` shows; None where it shows none."""
+    lines = [_line(line) for line in text.split("\n")]
+    several = {kind for kind, n in collections.Counter(line.kind for line in lines).items() if n > 1}
+    for kind in ("number", "letter", "bullet"):
+        if kind in several and not (kind == "bullet" and "heading" in several):
+            return _listed(lines, kind)
+    return _headed(lines) if "heading" in several else None
 
 
 # --- other forms ---------------------------------------------------------------------------------------------------
@@ -325,12 +358,18 @@ def _strings(value: Any) -> list[str] | None:
 
 
 def _json(text: str) -> list[str] | None:
-    """The texts of an answer in JSON, or of a Python list; None where it is neither. Raises ``ParseError`` for a broken one."""
+    """The texts of an answer in JSON, or of a Python list; None where it is neither.
+
+    Raises ``ParseError`` for a broken one.
+    """
     fence = re.search(r"```(?:json|python)?\s*([\[{][^`]*)```", text)
     start = re.search(r"^\s*[\[{](?=\s*[\[{\"'\]}]|\s*$)", text, re.MULTILINE)
-    if not fence and not start:
+    if fence:
+        source = fence[1]
+    elif start:
+        source = text[start.start() :]
+    else:
         return None
-    source = fence[1] if fence else text[start.start() :]
     values, at = [], 0
     try:
         while (m := re.compile(r"\s*(?=[\[{])").match(source, at)) and len(values) < 20:
@@ -368,14 +407,13 @@ def _sentences(text: str) -> list[str] | None:
     In paragraphs each paragraph is one piece, in running text each sentence that begins so.
     """
     paragraphs = [" ".join(p.split()) for p in re.split(r"\n\s*\n", text) if p.strip()]
-    begins = lambda p: bool(re.match(r"^\W*this\s+action\s+is\b", p, re.IGNORECASE))  # noqa: E731
-    own = [p for p in paragraphs if begins(p)]
+    own = [p for p in paragraphs if _OPENING.match(p)]
     if len(own) > 1:
         return [_described(p) or "" for p in own]
     starts = [m.start() for m in re.finditer(r"(?:^|(?<=[.!?:])\s|\n)\W*this\s+action\s+is\b", text, re.IGNORECASE)]
     if len(starts) < 2:
         return None
-    pieces = [text[a:b] for a, b in zip(starts, [*starts[1:], len(text)])]
+    pieces = [text[a:b] for a, b in itertools.pairwise([*starts, len(text)])]
     return [_without_summary(" ".join(p.split("\n\n")[0].split())) for p in pieces]
 
 
@@ -386,7 +424,8 @@ def _inline(text: str, n: int) -> list[str] | None:
         return None
     marks = [m for m in re.finditer(r"(?:(?<=\s)|^)\(?(\d{1,2})[.)](?!\d)\s*(?=\S)", lines[0])]
     if len(marks) > 1 and [int(m[1]) for m in marks] == list(range(1, len(marks) + 1)):
-        pieces = [lines[0][a.end() : b] for a, b in zip(marks, [*(m.start() for m in marks[1:]), len(lines[0])])]
+        ends = [*(m.start() for m in marks[1:]), len(lines[0])]
+        pieces = [lines[0][m.end() : end] for m, end in zip(marks, ends, strict=True)]
         return [_without_summary(p.strip()) for p in pieces]
     parts = re.sub(r"^[^:;]{0,80}:\s+", "", lines[0]).split(";")
     short = all(2 <= len(p.split()) <= 12 for p in parts)
@@ -396,7 +435,7 @@ def _inline(text: str, n: int) -> list[str] | None:
 
 def _lines_alone(text: str) -> list[str] | None:
     """Plain lines, all alike: short, without markup, none a sentence to the reader; None for prose."""
-    kept = [line.strip() for line in text.splitlines()]
+    kept = [line.strip() for line in re.sub(r"```\w*", "", text).splitlines()]
     if len(kept) > 1 and (kept[0].endswith(":") or _PREAMBLE.match(kept[0])):
         kept = kept[1:]
     while kept and not kept[-1]:
@@ -435,10 +474,11 @@ def _thoughtless(text: str) -> str:
 
 
 def parse(raw: str, n: int) -> list[str]:
-    """Exactly ``n`` cleaned, non-empty sub-texts out of the answer ``raw``. Raises ``ParseError`` that says what there is instead.
+    """Exactly ``n`` cleaned, non-empty sub-texts out of the answer ``raw``.
 
-    Understands JSON (bare, fenced, lists, objects), tables, numbered, lettered and bulleted lists, headings, "Step 1:", sentences that start with
-    "This action is", plain lines and one line of items; drops preambles and closing summaries. Nothing is cut off or made up to reach ``n``.
+    Understands JSON (bare, fenced, lists, objects), tables, numbered, lettered and bulleted lists, headings, "Step 1:",
+    sentences that start with "This action is", plain lines and one line of items; drops preambles and closing
+    summaries. Nothing is cut off or made up to reach ``n``. Raises ``ParseError`` that says what there is instead.
     """
     if not raw or not raw.strip():
         raise ParseError("an empty answer")
@@ -447,26 +487,11 @@ def parse(raw: str, n: int) -> list[str]:
         raise ParseError(f"an answer of {len(text)} characters is no list of {n} sub-texts")
     if not text or _REFUSAL.match(text.lstrip("*_ ")):
         raise ParseError(f"no list of {n} sub-texts, but {text[:80]!r}")
-    lines = [_line(line) for line in text.split("\n")]
-    kinds = [line.kind for line in lines]
-    found = _json(text)
-    if found is None:
-        found = _table(text)
-    if found is None:
-        few: Callable[[str], bool] = lambda kind: kinds.count(kind) > 1  # noqa: E731
-        for kind in ("number", "letter", "bullet"):
-            if few(kind) and not (kind == "bullet" and few("heading")):
-                found = _listed(lines, kind)
-                break
-        else:
-            if few("heading"):
-                found = _headed(lines)
-    if found is None:
-        found = _sentences(text)
-    if found is None:
-        found = _inline(text, n)
-    if found is None:
-        found = _lines_alone(re.sub(r"```\w*", "", text))
+    found: list[str] | None = None
+    for read in (_json, _table, _lists, _sentences, functools.partial(_inline, n=n), _lines_alone):
+        found = read(text)
+        if found is not None:
+            break
     texts = [clean(t) for t in found or []]
     if not texts or not any(texts):
         raise ParseError(f"no list of {n} sub-texts, but {text[:80]!r}")

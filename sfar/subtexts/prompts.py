@@ -1,12 +1,16 @@
-"""What the LLM is asked: the system prompt (Table 7) and the four question prompts (Table 6), as the paper prints them."""
+"""What the LLM is asked: the system prompt (Table 7) and the four question prompts (Table 6), as printed."""
 
 from __future__ import annotations
 
 import base64
 import json
+from typing import TYPE_CHECKING
 
 from sfar import paper
 from sfar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionMessageParam
 
 _NUMBERS = ("", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -22,9 +26,10 @@ def system() -> str:
 
 
 def questions(n: int = 4) -> dict[int, str]:
-    """The question prompts of Table 6 by their row, 1 to 4; with another ``n`` than 4 that number in the place of "four".
+    """The question prompts of Table 6 by their row, 1 to 4.
 
-    Raises ``ConfigError`` for N below 2: TPP and Eq. 5 are about several sub-texts.
+    Another ``n`` than 4 stands in the place of "four". Raises ``ConfigError`` for N below 2: TPP and Eq. 5 are about
+    several sub-texts.
     """
     if n < 2:
         raise ConfigError(f"N={n}: expected at least 2 sub-texts a class")
@@ -32,29 +37,34 @@ def questions(n: int = 4) -> dict[int, str]:
 
 
 def action_line(name: str) -> str:
-    """The line that names the class, before the question. The prompts of Table 6 have no place for it and the paper does not say where it
-    stands. Written as a JSON string, a class name with quotes, line breaks or an instruction in it stays one quoted name."""
+    """The line that names the class, before the question.
+
+    The prompts of Table 6 have no place for it and the paper does not say where it stands. Written as a JSON string, a
+    class name with quotation marks, line breaks or an instruction in it stays one quoted name.
+    """
     return f"Action: {json.dumps(name, ensure_ascii=False)}"
 
 
-def messages(name: str, question: str, images: tuple[bytes, ...] = (), complaint: str = "", n: int = 4) -> list[dict]:
+def messages(
+    name: str, question: str, images: tuple[bytes, ...] = (), complaint: str = "", n: int = 4
+) -> list[ChatCompletionMessageParam]:
     """The chat messages for one class; with ``images`` (JPEG) the frames of one video follow the text (Table 14).
 
-    ``complaint``: what was wrong with the answer before; the paper's prompts allow answers that have no N parts, so a repeated
-    question says what was missing.
+    ``complaint``: what was wrong with the answer before; the paper's prompts allow answers that have no N parts, so a
+    repeated question says what was missing. ``n``: sub-texts asked for.
     """
     text = f"{action_line(name)}\n{question}"
     if images:
         text += f"\nThe images are {len(images)} frames of one video of this action, in order."
     if complaint:
-        text += f"\nAn earlier answer could not be used: {complaint}. Answer with exactly {number(n)} numbered lines of at most 30 words and nothing else."
-    content: str | list[dict] = text
+        text += (
+            f"\nAn earlier answer could not be used: {complaint}. "
+            f"Answer with exactly {number(n)} numbered lines of at most 30 words and nothing else."
+        )
+    content: str | list[ChatCompletionContentPartParam] = text
     if images:
-        content = [
-            {"type": "text", "text": text},
-            *(
-                {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + base64.b64encode(i).decode()}}
-                for i in images
-            ),
-        ]
+        content = [{"type": "text", "text": text}]
+        for image in images:
+            url = "data:image/jpeg;base64," + base64.b64encode(image).decode()
+            content.append({"type": "image_url", "image_url": {"url": url}})
     return [{"role": "system", "content": system()}, {"role": "user", "content": content}]

@@ -1,6 +1,7 @@
 """Sets of sub-texts: the bundled bank, the groups compared in Fig. 7b, and files of the user's own, in one JSON format.
 
-``{"label_set": str, "version": int, "provenance": ..., "sets": {"4": {class name: [four sub-texts]}}}``; a file may hold sets of several N.
+``{"label_set": str, "version": int, "provenance": ..., "sets": {"4": {class name: [four sub-texts]}}}``; a file may
+hold sets of several N.
 """
 
 from __future__ import annotations
@@ -84,10 +85,11 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
 
     @classmethod
     def load(cls, name: str | Path, n: int | None = None) -> SubTexts:
-        """The bundled sub-texts of a label set ("kinetics400", "ucf101", "hmdb51", "charades", "storyboard"), or those of a JSON file.
+        """The bundled sub-texts of a label set (one of ``bank_names()``), or those of a JSON file.
 
-        ``n``: texts per class where the file has several sets (default: 4, or the only set there is). Raises ``ConfigError``
-        for an unknown label set, a missing or damaged file, an N that is not there, and a class without N distinct texts.
+        ``n``: texts per class where the file has several sets (default: 4, or the only set there is). Raises
+        ``ConfigError`` for an unknown label set, a missing or damaged file, an N that is not there, and a class without
+        N distinct texts.
         """
         name = str(name)
         if name in bank_names():
@@ -103,8 +105,8 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
                 raise ConfigError(f"cannot read sub-texts from {name}: {getattr(e, 'strerror', None) or e}") from e
         else:
             raise ConfigError(
-                f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, the path of a .json file, or one of the storyboard world's "
-                "groups (`sfar subtexts score` lists them)"
+                f"no bundled sub-texts for {name!r}: expected one of {', '.join(bank_names())}, the path of a .json "
+                "file, or one of the storyboard world's groups (`sfar subtexts score` lists them)"
             )
         return cls.parse(raw, source, n)
 

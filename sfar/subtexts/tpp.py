@@ -1,8 +1,8 @@
 """Text prompt perplexity (Eq. 1-3): how related the sub-texts of a class are to it, and how different from one another.
 
-Appendix A.3 gives alpha(x) = 1 - x^2 and beta(x) = x. With that beta, TPP falls as diversity rises, the opposite of what the text
-says of it; the values the paper prints (54 to 61) can only come from the printed form. Both readings are here
-(DEVIATIONS.md): "printed", and "diverse" with beta(x) = 1 - x.
+Appendix A.3 gives alpha(x) = 1 - x^2 and beta(x) = x. With that beta, TPP falls as diversity rises, the opposite of
+what the text says of it; the values the paper prints (54 to 61) can only come from the printed form. Both readings are
+here (DEVIATIONS.md): "printed", and "diverse" with beta(x) = 1 - x.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sfar.errors import ConfigError
 from sfar.model.clip import embed_texts
 from sfar.subtexts.texts import SubTexts
 
-# A sub-text equal to the global text has alpha = 0, identical sub-texts have beta = 0 (printed): their logarithm does not exist.
-# No pair of different texts of a CLIP comes near this floor; it bounds a class's TPP at 10^6.
+# A sub-text equal to the global text has alpha = 0, identical sub-texts have beta = 0 (printed): their logarithm does
+# not exist. No pair of different texts of a CLIP comes near this floor; it bounds a class's TPP at 10^6.
 FLOOR = 1e-6
 
 
@@ -45,12 +45,15 @@ def _double(x: Tensor | np.ndarray) -> np.ndarray:
 
 
 def similarity(classes: Tensor | np.ndarray, subs: Tensor | np.ndarray) -> np.ndarray:
-    """sigma of Eq. 2, [C, N] in [0, 1], from class embeddings [C, d] and sub-text embeddings [C, N, d] of any length."""
+    """Sigma of Eq. 2, [C, N] in [0, 1], from class embeddings [C, d] and sub-text embeddings [C, N, d]."""
     return (_cosine(_double(classes)[:, None], _double(subs)) + 1) / 2
 
 
 def diversity(subs: Tensor | np.ndarray) -> np.ndarray:
-    """delta of Eq. 3, [C, N] in [0, 1], from sub-text embeddings [C, N, d]. Raises ``ConfigError`` for N = 1: there is no other sub-text."""
+    """Delta of Eq. 3, [C, N] in [0, 1], from sub-text embeddings [C, N, d].
+
+    Raises ``ConfigError`` for N = 1: there is no other sub-text.
+    """
     s = _double(subs)
     n = s.shape[1]
     if n < 2:
@@ -60,7 +63,10 @@ def diversity(subs: Tensor | np.ndarray) -> np.ndarray:
 
 
 def perplexity(sigma: np.ndarray, delta: np.ndarray, reading: str = "printed") -> np.ndarray:
-    """TPP_c of Eq. 1, [C], from sigma and delta [C, N]: one over the geometric mean of alpha(sigma) beta(delta). Finite at every edge."""
+    """TPP_c of Eq. 1, [C], from sigma and delta [C, N]: one over the geometric mean of alpha(sigma) beta(delta).
+
+    Finite at every edge. Raises ``ConfigError`` for an unknown reading.
+    """
     if reading not in BETA:
         raise ConfigError(f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}")
     product = np.maximum(alpha(np.asarray(sigma, float)) * BETA[reading](np.asarray(delta, float)), FLOOR)
@@ -68,7 +74,10 @@ def perplexity(sigma: np.ndarray, delta: np.ndarray, reading: str = "printed") -
 
 
 def tpp(classes: Tensor | np.ndarray, subs: Tensor | np.ndarray, reading: str = "printed") -> np.ndarray:
-    """TPP_c, [C], from class embeddings [C, d] and sub-text embeddings [C, N, d]. Raises ``ConfigError`` for N = 1 or an unknown reading."""
+    """TPP_c, [C], from class embeddings [C, d] and sub-text embeddings [C, N, d].
+
+    Raises ``ConfigError`` for N = 1 or an unknown reading.
+    """
     return perplexity(similarity(classes, subs), diversity(subs), reading)
 
 
@@ -87,7 +96,10 @@ class Score:
 
 
 def score(texts: SubTexts | Mapping[str, Sequence[str]], clip: CLIP, prompt: str) -> Score:
-    """TPP of every class of a group under both readings, with the text tower of ``clip`` and the global text ``prompt.format(name)``."""
+    """TPP of every class of a group under both readings, with the text tower of ``clip``.
+
+    The global text of a class is ``prompt.format(name)``.
+    """
     names = tuple(texts)
     n = len(texts[names[0]])
     g = embed_texts(clip, [prompt.format(c) for c in names]).cls
@@ -99,22 +111,21 @@ def score(texts: SubTexts | Mapping[str, Sequence[str]], clip: CLIP, prompt: str
 def select(
     groups: Mapping[str, SubTexts], scores: Mapping[str, Score], reading: str = "printed"
 ) -> tuple[SubTexts, dict[str, str]]:
-    """Of every class the sub-texts of the group where its TPP_c is highest (section 3.1: "the highest text prompt perplexity score").
+    """Of every class the sub-texts of the group where its TPP_c is highest, and which group each class came from.
 
-    Returns them and which group each class came from; of equal scores the first group's. Raises ``ConfigError`` for groups of different N or classes, none at all, and an unknown reading.
+    Section 3.1: those with "the highest text prompt perplexity score". Of equal scores the first group's. Raises
+    ``ConfigError`` for groups of different N or classes, none at all, and an unknown reading.
     """
-    if reading not in BETA or not groups:
-        raise ConfigError(
-            f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}"
-            if groups
-            else "no group of sub-texts to select from"
-        )
+    if not groups:
+        raise ConfigError("no group of sub-texts to select from")
+    if reading not in BETA:
+        raise ConfigError(f"unknown reading {reading!r} of TPP: expected {' or '.join(READINGS)}")
     first = next(iter(groups))
     for name, g in groups.items():
         if g.n != groups[first].n or set(g) != set(groups[first]):
             raise ConfigError(
-                f"{name} (N={g.n}, {len(g)} classes) and {first} (N={groups[first].n}, {len(groups[first])} classes) do not describe "
-                "the same classes with the same N: select among files for one list of classes"
+                f"{name} (N={g.n}, {len(g)} classes) and {first} (N={groups[first].n}, {len(groups[first])} classes) "
+                "do not describe the same classes with the same N: select among files for one list of classes"
             )
     at = {name: {c: i for i, c in enumerate(s.names)} for name, s in scores.items()}
     chosen = {c: max(groups, key=lambda g: scores[g].tpp[reading][at[g][c]]) for c in groups[first]}

@@ -14,7 +14,10 @@ SHORT_SIDE = 256  # pixels: a vision model scales larger pictures down itself, a
 
 
 def frames_of(path: str | Path, count: int = 8) -> tuple[bytes, ...]:
-    """``count`` frames of a video as JPEG, uniformly sampled as for evaluation. Raises ``VideoError`` naming the file."""
+    """``count`` frames of a video as JPEG, uniformly sampled as for evaluation.
+
+    Raises ``VideoError`` naming the file.
+    """
     info = probe(path)
     short = min(SHORT_SIDE, info.width, info.height)
     frames = read_frames(

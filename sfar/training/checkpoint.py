@@ -1,4 +1,7 @@
-"""Trained weights in one safetensors file: what was trained (visual tower, logit scale, head) and, as metadata, its configuration."""
+"""Trained weights in one safetensors file, with their configuration as metadata.
+
+What was trained: visual tower, logit scale, head.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from torch import Tensor
 from sfar.config import Profile, as_dict
 from sfar.errors import ConfigError
 from sfar.model.clip import check_tensors
-from sfar.model.heads import VideoModel
+from sfar.model.video_model import VideoModel
 from sfar.util.paths import write_atomic
 
 
@@ -68,11 +71,13 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
     for key in sorted(set(mine) | set(about["model"])):
         if mine.get(key) != about["model"].get(key):
             raise ConfigError(
-                f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says {mine.get(key)!r}"
+                f"{path} was trained with model.{key}={about['model'].get(key)!r}, the configuration says "
+                f"{mine.get(key)!r}"
             )
     if about["classes"] != list(classes):
         raise ConfigError(
-            f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same number"
+            f"{path} was trained on {len(about['classes'])} classes, the data has {len(classes)} or others of the same "
+            "number"
         )
     own, state = trained_state(model), load_file(path)
     check_tensors(path, own, state)

@@ -1,4 +1,4 @@
-"""Evaluation: views, top-k, and where the importance falls. (Protocol: BIKE test.py, datasets/video.py.)"""
+"""Evaluation: what a model says of each video, from one view or several (protocol: BIKE test.py, datasets/video.py)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from tqdm import tqdm
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
 from sfar.errors import VideoError
-from sfar.model.heads import VideoModel
-from sfar.training.process_group import Alone
+from sfar.model.texts import ClassTexts
+from sfar.model.video_model import VideoModel
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 
 VIEWS = {"1x1": (1, 1), "4x3": (4, 3)}  # temporal clips x spatial crops
 
 
 @dataclass
 class Scores:
-    """What a model says of each video that could be read: class probabilities [V, C], labels [V], numbers of the clips [V], and for the single
-    view the sampled frame indices [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none,
-    and for videos of many labels)."""
+    """What a model says of each video that could be read.
+
+    Class probabilities [V, C], labels [V], numbers of the clips [V], and for the single view the sampled frame indices
+    [V, L] with coarse and fine importance of the true class [V, L] (None where the method has none, and for videos of
+    many labels).
+    """
 
     probabilities: np.ndarray
     labels: np.ndarray
@@ -77,26 +81,27 @@ def score(
     embedded: Tensor | None = None,
     workers: int = 0,
     dtype: torch.dtype | None = None,
-    world: Alone = Alone(),
+    world: SingleProcess = SINGLE_PROCESS,
+    texts: ClassTexts | None = None,
 ) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 
     BIKE's script takes the softmax a second time and leaves the logit scale out; neither is copied (for one view the
-    order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than ``max_bad_share`` of
-    them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single view), in place of the videos. ``workers``:
-    processes that read videos; the result does not depend on them. ``dtype``: of the visual tower under autocast, None: single precision.
-    ``world``: processes that share the batches, each of which is what it would be with one process; all get the whole result.
+    order of classes is the same). A video that cannot be decoded is left out and named in ``clips.bad``; more than
+    ``max_bad_share`` of them raise ``DataError``. ``embedded`` [V, L, d]: frame embeddings of a frozen tower (single
+    view), in place of the videos. ``workers``: processes that read videos; the result does not depend on them.
+    ``dtype``: of the visual tower under autocast, None: single precision. ``world``: processes that share the batches,
+    each of which is what it would be with one process; all get the whole result. ``texts``: of the classes, on the
+    model's device, None: the model's own.
     """
     model.eval()
     device = next(model.parameters()).device
     per_video = VIEWS[views][0] * VIEWS[views][1]
     at_once = max(1, batch // per_video)
-    batches = [list(range(i, min(i + at_once, len(clips)))) for i in range(0, len(clips), at_once)][
-        world.rank :: world.size
-    ]
+    batches = [list(range(i, min(i + at_once, len(clips)))) for i in range(0, len(clips), at_once)]
     loader = DataLoader(
         _Inputs(clips, frames, size, views, embedded),
-        batch_sampler=batches,
+        batch_sampler=batches[world.rank :: world.size],
         num_workers=workers,
         pin_memory=device.type == "cuda",
         collate_fn=list,
@@ -114,7 +119,7 @@ def score(
         kept += rows
         x = torch.stack([x for _, x, _ in items if x is not None]).to(device, non_blocking=True)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            out = model(x.flatten(0, 1)) if embedded is None else model.from_embeddings(x)
+            out = model(x.flatten(0, 1), texts) if embedded is None else model.from_embeddings(x, texts)
         probabilities.append(out.logits.float().softmax(-1).unflatten(0, (len(rows), per_video)).mean(1).cpu().numpy())
         if views == "1x1" and not clips.manifest.multi_label:
             pick = torch.tensor([clips.labels[i] for i in rows], device=device)
@@ -142,24 +147,6 @@ def score(
         rows = [x for part in parts for x in part["rows"][k]]
         return np.concatenate(rows)[order] if rows else None
 
-    return Scores(join(0), np.array(clips.labels)[kept][order], np.array(kept)[order], join(1), join(2), join(3))
-
-
-def ranks(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rank of the true class of each video, 0 = first. A tie counts against the model: equal scores prove nothing."""
-    own = probabilities[np.arange(len(labels)), labels][:, None]
-    return (~(probabilities < own)).sum(1) - 1  # "not smaller": a NaN is no better than a tie
-
-
-def topk(rank: np.ndarray, k: int) -> float:
-    """Top-k accuracy in percent from ranks."""
-    return 100.0 * float((rank < k).mean())
-
-
-def relevant_mass(importance: np.ndarray, indices: np.ndarray, relevance: list[np.ndarray]) -> np.ndarray:
-    """Share of each video's importance [V, L] that falls on frames showing an action of its class, [V], in [0, 1].
-
-    ``relevance``: per video a boolean per frame (the storyboard world's own labels; the model never saw them).
-    """
-    on = np.stack([r[i] for r, i in zip(relevance, indices)])
-    return (importance * on).sum(1) / importance.sum(1)
+    scored = join(0)
+    assert scored is not None  # ``check_bad`` does not let a split without a readable video pass
+    return Scores(scored, np.array(clips.labels)[kept][order], np.array(kept)[order], join(1), join(2), join(3))

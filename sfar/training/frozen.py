@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sfar.config import Profile, as_dict
-from sfar.data.store import VideoClips
+from sfar.data.store import StoredClips, VideoClips
 from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
+from sfar.data.video import reader_key
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD, embed_frames, weights_id
 from sfar.util import cache
@@ -22,15 +23,21 @@ BATCH = 32  # clips in one pass through the tower
 
 
 def _number(clips: VideoClips, i: int) -> int:
-    """What a clip's augmentation is drawn from, besides the version: path and place in the video, not its place in the list, so
-    that a few-shot list and the full list give the same embeddings."""
+    """What a clip's augmentation is drawn from, besides the version.
+
+    Path and place in the video, not its place in the list, so that a few-shot list and the full list give the same
+    embeddings.
+    """
     return int.from_bytes(
         hashlib.sha256(f"{clips.paths[i]}\n{clips.first[i]}\n{clips.lengths[i]}".encode()).digest()[:8], "little"
     )
 
 
 def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) -> Tensor:
-    """One version of every clip through the tower: [clips, L, d]. ``draw`` None: the single test view; else that augmented version."""
+    """One version of every clip through the tower: [clips, L, d].
+
+    ``draw`` None: the single test view; else that augmented version.
+    """
     t, size = profile.train, profile.data.image_size
     device = clip.logit_scale.device
     clip.visual.eval()
@@ -52,10 +59,11 @@ def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) ->
 
 
 def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, training: bool) -> Tensor:
-    """Projected frame embeddings, not normalised: [train.frozen_draws, clips, L, d] for training, [clips, L, d] of the single view else.
+    """Projected frame embeddings, not normalised.
 
-    The augmented versions do not depend on a run's seed: all runs of a sweep share them. Raises ``VideoError`` for a video that cannot
-    be decoded (small sets are decoded before, their bad videos left out), ``ConfigError`` for a tower without weights.
+    [train.frozen_draws, clips, L, d] for training, [clips, L, d] of the single view else. The augmented versions do not
+    depend on a run's seed: all runs of a sweep share them. Raises ``VideoError`` for a video that cannot be decoded
+    (small sets are decoded before, their bad videos left out), ``ConfigError`` for a tower without weights.
     """
     t, d = profile.train, profile.data
     if profile.model.clip != STORYBOARD and not profile.model.pretrained:
@@ -64,13 +72,15 @@ def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprin
         )
     what = {
         "fingerprint": fingerprint,
-        "clips": list(zip(clips.paths, clips.first, clips.lengths)),
+        "clips": list(zip(clips.paths, clips.first, clips.lengths, strict=True)),
         "size": d.image_size,
         "frames": t.frames,
         "clip": weights_id(profile.model.clip, profile.model.pretrained),
         "augment": as_dict(t)["crop_area"] + [t.flip, t.gray] if training else None,
         "draws": t.frozen_draws if training else None,
     }
+    if key := reader_key(d.reader):
+        what["reader"] = key
 
     def build(folder: Path) -> None:
         versions = (
@@ -81,3 +91,18 @@ def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprin
         save_file({"frames": torch.stack(versions) if training else versions[0]}, folder / "frames.safetensors")
 
     return load_file(cache.folder("embeddings", cache.key("embeddings", what), build) / "frames.safetensors")["frames"]
+
+
+def training_embeddings(
+    clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, whole: VideoClips | None = None
+) -> Tensor:
+    """Frame embeddings of the training ``clips`` by a frozen tower, [draws, clips, L, d] (``frame_embeddings``).
+
+    ``whole``: the full list that a few-shot list was chosen from. Where that is decoded anyway its embeddings are made,
+    and the chosen ones taken out of them: all lists of a sweep then cost one pass.
+    """
+    if not isinstance(whole, StoredClips):
+        return frame_embeddings(clip, clips, profile, fingerprint, True)
+    place = {c: i for i, c in enumerate(zip(whole.paths, whole.first, whole.lengths, strict=True))}
+    chosen = [place[c] for c in zip(clips.paths, clips.first, clips.lengths, strict=True)]
+    return frame_embeddings(clip, whole, profile, fingerprint, True)[:, chosen]

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from sfar.data.transforms import CLIP_MEAN, CLIP_STD, scale_size
-from sfar.model import clip as C
+from sfar.model.clip import CLIP, build, embed_texts, encode_words, tokenize, weights_hash
 from sfar.storyboard import captions, scripts, world
 from sfar.storyboard.poses import ACTIONS, figure
 from sfar.storyboard.render import draw, draw_style
@@ -114,10 +114,8 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     would otherwise be pushed away from each other's caption.
     """
     texts: dict[str, tuple[int, int]] = {}  # caption -> (kind, id); kind 0: action, 1: activity
-    for action in (
-        labels[:, 0].unique().tolist()
-    ):  # two wordings of each are as good as one per image, at a fifth of the cost
-        for _ in range(2):
+    for action in labels[:, 0].unique().tolist():
+        for _ in range(2):  # two wordings of each are as good as one per image, at a fifth of the cost
             texts.setdefault(captions.action_caption(ACTION_NAMES[action], rng), (0, action))
     for activity in labels[:, 1].unique().tolist():
         texts.setdefault(captions.activity_caption(ACTIVITY_NAMES[activity], rng), (1, activity))
@@ -130,19 +128,22 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     return list(texts), share
 
 
-def evaluate(model: C.CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+def evaluate(model: CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Per-frame accuracy [%] over all atomic actions (mean of their phrases' embeddings) and activities."""
     g = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         v = torch.cat([model.encode_image(augment(x, g, train=False), normalize=True) for x in images.split(500)])
         a = torch.stack(
             [
-                F.normalize(C.embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0)
+                F.normalize(embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0)
                 for n in ACTION_NAMES
             ]
         )
-        c = C.embed_texts(model, [f"This is a video about {n}" for n in ACTIVITY_NAMES]).cls
-    hit = lambda t, y: 100 * ((v @ F.normalize(t, dim=-1).T).argmax(1) == y).float().mean().item()  # noqa: E731
+        c = embed_texts(model, [f"This is a video about {n}" for n in ACTIVITY_NAMES]).cls
+
+    def hit(texts: torch.Tensor, true: torch.Tensor) -> float:
+        return 100 * ((v @ F.normalize(texts, dim=-1).T).argmax(1) == true).float().mean().item()
+
     return {"action_top1": hit(a, labels[:, 0]), "activity_frame_top1": hit(c, labels[:, 1])}
 
 
@@ -162,7 +163,7 @@ def pretrain(
     rng, g = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     images, labels = draw_pool(pool, seed, workers)
     held_images, held_labels = draw_pool(4000, seed + 1, workers)
-    model = C.build(CONFIG)
+    model = build(CONFIG)
     decay = [p for n, p in model.named_parameters() if p.dim() >= 2 and "embedding" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.dim() >= 2 and "embedding" not in n)]
     optimizer = torch.optim.AdamW(
@@ -184,7 +185,7 @@ def pretrain(
         pick = order[at : at + batch]
         texts, share = caption_batch(labels[pick], rng)
         v = F.normalize(model.encode_image(augment(images[pick], g)), dim=-1)
-        t = F.normalize(C.encode_words(model, C.tokenize(texts)).cls, dim=-1)
+        t = F.normalize(encode_words(model, tokenize(texts)).cls, dim=-1)
         logits = model.logit_scale.exp() * v @ t.T
         back = share.T / share.T.sum(1, keepdim=True)
         loss = -0.5 * ((share * logits.log_softmax(1)).sum(1).mean() + (back * logits.T.log_softmax(1)).sum(1).mean())
@@ -210,7 +211,7 @@ def pretrain(
     return {"curve": curve}
 
 
-def _save(model: C.CLIP, out: Path, record: dict) -> None:
+def _save(model: CLIP, out: Path, record: dict) -> None:
     write_atomic(
         out / "clip.safetensors", save({k: v.detach().half().contiguous() for k, v in model.state_dict().items()})
     )
@@ -219,6 +220,6 @@ def _save(model: C.CLIP, out: Path, record: dict) -> None:
         "hardware": hardware(),
         "torch": torch.__version__,
         "revision": revision(),
-        "sha256": C.weights_hash(out / "clip.safetensors"),
+        "sha256": weights_hash(out / "clip.safetensors"),
     }
     write_json(out / "clip.json", {"model": CONFIG, "record": record})

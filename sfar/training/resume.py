@@ -1,7 +1,9 @@
-"""The state of a training on its way: written whole or not at all, the last two kept, gone on from to the same weights to the bit.
+"""The state of a training on its way, from which it goes on to the same weights to the bit.
 
-A state is a folder ``step-NNNNNNNN`` of two files: ``tensors.safetensors`` (what is trained, AdamW's moments, states of the random number generators)
-and ``state.json`` (place in the schedule and in the order of clips, sums, rates, loss scale, what the training is, checksum of the tensors).
+It is written whole or not at all, and the last two are kept. A state is a folder ``step-NNNNNNNN`` of two files:
+``tensors.safetensors`` (what is trained, AdamW's moments, states of the random number generators) and ``state.json``
+(place in the schedule and in the order of clips, sums, rates, loss scale, what the training is, checksum of the
+tensors).
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ from torch import Tensor
 from sfar.config import digest
 from sfar.errors import ConfigError, SfarError
 from sfar.model.clip import check_tensors
-from sfar.model.heads import VideoModel
+from sfar.model.video_model import VideoModel
 from sfar.training.checkpoint import trained_state
-from sfar.training.process_group import Alone
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.training.train import History, Progress
 from sfar.util import paths
 
@@ -41,7 +43,10 @@ _NAME = re.compile(r"step-(\d{8,})")
 
 
 class Stopped(SfarError):
-    """A training that was asked to stop and has kept its state. ``status``: exit status of the command, 128 + the signal's number."""
+    """A training that was asked to stop and has kept its state.
+
+    ``status``: exit status of the command, 128 + the signal's number.
+    """
 
     def __init__(self, text: str, status: int):
         super().__init__(text)
@@ -51,10 +56,13 @@ class Stopped(SfarError):
 class Keeper:
     """Keeps the state of one training in ``folder``: every ``every`` seconds, and when a signal asks to stop.
 
-    ``about``: what the training follows from (JSON types); a state of another one is refused. ``world``: process 0 writes, all read.
+    ``about``: what the training follows from (JSON types); a state of another one is refused. ``world``: process 0
+    writes, all read.
     """
 
-    def __init__(self, folder: Path, about: dict[str, Any], every: float = 600.0, world: Alone = Alone()):
+    def __init__(
+        self, folder: Path, about: dict[str, Any], every: float = 600.0, world: SingleProcess = SINGLE_PROCESS
+    ):
         self.folder, self.about, self.every, self.world = folder, json.loads(json.dumps(about)), every, world
         self._last, self._signal = time.monotonic(), 0
 
@@ -72,15 +80,18 @@ class Keeper:
         """Raise ``Stopped``, after ``save``."""
         asked = max(self.world.objects(self._signal))
         raise Stopped(
-            f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; the state is kept in {self.folder}: "
-            "the same command goes on from there",
+            f"stopped by {signal.Signals(asked).name} in epoch {at.epoch + 1}, after batch {at.done} of {per_epoch}; "
+            f"the state is kept in {self.folder}: the same command goes on from there",
             128 + asked,
         )
 
     def save(
         self, model: VideoModel, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler, at: Progress
     ) -> None:
-        """Keep the state; nobody goes on before it is written. Raises ``SfarError`` when the disk refuses; earlier states stay."""
+        """Keep the state; nobody goes on before it is written.
+
+        Raises ``SfarError`` when the disk refuses; earlier states stay.
+        """
         tensors = {f"model.{k}": v for k, v in trained_state(model).items()}
         moments = optimizer.state_dict()
         tensors |= {f"optimizer.{i}.{k}": v for i, kept in moments["state"].items() for k, v in kept.items()}
@@ -104,7 +115,8 @@ class Keeper:
     ) -> Progress | None:
         """Put the newest whole state back into all three and the random number generators; None if there is none.
 
-        Raises ``ConfigError`` for a state of another training (naming the first difference), and where all there are are damaged.
+        Raises ``ConfigError`` for a state of another training (naming the first difference), and where all there are
+        are damaged.
         """
         found = self._newest()
         self.world.objects(None)  # nobody removes or writes one while another still reads
@@ -188,7 +200,8 @@ class Keeper:
         a, b = _flat(state["about"]), _flat(self.about)
         first = next((k for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)), "?")
         raise ConfigError(
-            f"{self.folder} keeps the state of another training ({first}: {str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
+            f"{self.folder} keeps the state of another training ({first}: "
+            f"{str(a.get(first))[:60]!r} there, {str(b.get(first))[:60]!r} now): give another --out, "
             "or start over with --restart"
         )
 
@@ -222,9 +235,12 @@ def _sha256(file: Path) -> str:
 
 
 def _generators() -> dict[str, Tensor]:
-    """States of all generators of this process. They are kept for what may draw from them one day; today every draw is made from (seed, epoch, clip)."""
+    """States of all generators of this process.
+
+    They are kept for what may draw from them one day; today every draw is made from (seed, epoch, clip).
+    """
     version, words, gauss = random.getstate()
-    kind, keys, position, has, cached = np.random.get_state()
+    _, keys, position, has, cached = np.random.get_state()
     out = {
         "python": torch.tensor([version, *words], dtype=torch.int64),
         "python_gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),

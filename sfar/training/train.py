@@ -1,4 +1,7 @@
-"""The trainer: section 4.1, Table 5 and what BIKE's released code adds (learning-rate groups, fractional-epoch schedule)."""
+"""The trainer: section 4.1, Table 5 and what BIKE's released code adds.
+
+BIKE adds two groups of learning rates and a schedule on the fractional epoch.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ from sfar.config import Profile
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import ClipAugment, train_indices
 from sfar.errors import ConfigError, SfarError, VideoError
-from sfar.model.heads import VideoModel
 from sfar.model.loss import NotFinite, info_nce
-from sfar.training.process_group import Alone
+from sfar.model.video_model import VideoModel
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 
 
 def seed_everything(seed: int) -> None:
@@ -34,8 +37,9 @@ def seed_everything(seed: int) -> None:
 class TrainingClips(Dataset):
     """Augmented training clips: item i -> (float32 [L, 3, size, size], label).
 
-    What is drawn depends on (seed, epoch, i) alone: not on the order, the worker or their number. ``repeats``: the list so many
-    times in one epoch (few-shot, BIKE train.py). A clip that turns out damaged gives its number and the reason, and no frames.
+    What is drawn depends on (seed, epoch, i) alone: not on the order, the worker or their number. ``repeats``: the list
+    so many times in one epoch (few-shot, BIKE train.py). A clip that turns out damaged gives its number and the reason,
+    and no frames.
     """
 
     def __init__(self, clips: VideoClips, profile: Profile, seed: int, repeats: int = 1):
@@ -58,7 +62,10 @@ class TrainingClips(Dataset):
 
 
 class TrainingEmbeddings(Dataset):
-    """The same for a frozen tower: item i -> (frame embeddings [L, d], label), from ``embedded`` [draws, clips, L, d]."""
+    """The same for a frozen tower: item i -> (frame embeddings [L, d], label).
+
+    ``embedded``: [draws, clips, L, d].
+    """
 
     def __init__(self, embedded: Tensor, labels: list[int], repeats: int = 1):
         self.embedded, self.labels, self.epoch, self.repeats = embedded, labels, 0, repeats
@@ -80,9 +87,10 @@ def _collate(items: list[tuple]) -> tuple[Tensor | None, Tensor, dict[int, str]]
 
 
 def learning_rate(epoch: float, warmup: float, epochs: float) -> float:
-    """Factor on the base rate at fractional ``epoch``: linear from 0 over the warm-up, then cosine to 0 (BIKE utils/lr_scheduler.py).
+    """Factor on the base rate at fractional ``epoch``: linear from 0 over the warm-up, then cosine to 0.
 
-    With ``epochs`` < ``warmup`` the warm-up never ends, as in BIKE's code for the 2-epoch few-shot runs.
+    (BIKE utils/lr_scheduler.py.) With ``epochs`` < ``warmup`` the warm-up never ends, as in BIKE's code for the 2-epoch
+    few-shot runs.
     """
     if epoch < warmup:
         return epoch / warmup
@@ -111,14 +119,18 @@ class History:
 
 @dataclass
 class Progress:
-    """Where a training stands, in JSON types: ``done`` batches of ``epoch``, the sums of their ``counted`` losses, what was left out so far."""
+    """Where a training stands, in JSON types.
+
+    ``done`` batches of ``epoch``, the sums of their ``counted`` losses, what was left out so far (``bad``: number of
+    the clip, as text like every key of JSON -> why).
+    """
 
     epoch: int = 0
     done: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     counted: int = 0
     history: History = field(default_factory=lambda: History([], [], [], 0, 0.0))
-    bad: dict[str, str] = field(default_factory=dict)  # number of the clip (a key of JSON is text) -> why
+    bad: dict[str, str] = field(default_factory=dict)
 
 
 class _Logits(nn.Module):
@@ -126,10 +138,10 @@ class _Logits(nn.Module):
 
     def __init__(self, model: VideoModel, embedded: bool, device: torch.device, dtype: torch.dtype | None):
         super().__init__()
-        self.model, self.embedded, self.type, self.dtype = model, embedded, device.type, dtype
+        self.model, self.embedded, self.device_type, self.dtype = model, embedded, device.type, dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(self.type, self.dtype, enabled=self.dtype is not None):
+        with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
             return (self.model.from_embeddings(x) if self.embedded else self.model(x)).logits.float()
 
 
@@ -141,12 +153,13 @@ def _backward(
     lam: float,
     micro: int,
     scaler: torch.amp.GradScaler,
-    world: Alone,
+    world: SingleProcess,
 ) -> tuple[Tensor, dict[str, float]]:
     """Gradients of the loss over the videos of all processes, of which ``x`` are this one's; returns loss and parts.
 
-    With few clips at a time (``micro``, 0: all): logits of all first, without keeping anything; the loss gives the gradient at every
-    logit; then each part passes through once more and takes its own (the cached gradients of contrastive learning). The contrast of Eq. 12 stays that of all videos.
+    With few clips at a time (``micro``, 0: all): logits of all first, without keeping anything; the loss gives the
+    gradient at every logit; then each part passes through once more and takes its own (the cached gradients of
+    contrastive learning). The contrast of Eq. 12 stays that of all videos.
     """
     own = counts[world.rank]  # 0: x stands in for nothing, so that this process takes part in what all do together
     parts = x.split(micro) if micro else (x,)
@@ -160,9 +173,9 @@ def _backward(
     # The mean over processes that ``wrap`` takes is to be a sum: each has the gradient by way of its own videos alone.
     scaler.scale(loss * world.size).backward()
     if micro:
-        for i, (part, gradient) in enumerate(zip(parts, logits.grad.split(micro))):
-            last = i == len(parts) - 1
-            with nullcontext() if last or world.size == 1 else module.no_sync():
+        assert logits.grad is not None  # a leaf that the backward pass above has reached
+        for i, (part, gradient) in enumerate(zip(parts, logits.grad.split(micro), strict=True)):
+            with nullcontext() if i == len(parts) - 1 else world.no_sync(module):
                 module(part).backward(gradient)
     return loss.detach(), both
 
@@ -176,18 +189,20 @@ def train(
     workers: int = 0,
     repeats: int = 1,
     embedded: Tensor | None = None,
-    world: Alone = Alone(),
+    world: SingleProcess = SINGLE_PROCESS,
     keeper: Any = None,
 ) -> History:
     """Train ``model`` in place on ``clips``; ``on_step(step, steps, loss)`` is called after each.
 
-    ``repeats``: passes through the list in one epoch. ``embedded`` [draws, clips, L, d]: frame embeddings of a frozen tower, in place of
-    the videos. A video that cannot be decoded is left out of its batch and named in ``clips.bad``; too many of them raise ``DataError``.
-    ``world``: the processes that share each batch (``distributed.World``); numbers do not depend on how many, but for the order of sums.
-    ``keeper`` (``resume.Keeper``): where the state is kept on the way; a training that was interrupted goes on from there, to the same weights.
+    ``repeats``: passes through the list in one epoch. ``embedded`` [draws, clips, L, d]: frame embeddings of a frozen
+    tower, in place of the videos. A video that cannot be decoded is left out of its batch and named in ``clips.bad``;
+    too many of them raise ``DataError``. ``world``: the processes that share each batch (``distributed.ProcessGroup``);
+    numbers do not depend on how many, but for the order of sums. ``keeper`` (``resume.Keeper``): where the state is
+    kept on the way; a training that was interrupted goes on from there, to the same weights.
 
     AdamW with two learning-rate groups, warm-up and cosine on the fractional epoch, the last incomplete batch dropped
-    (BIKE train.py). Raises ``SfarError`` when the loss is not finite, naming the batch; ``ConfigError`` for more processes than clips in a batch.
+    (BIKE train.py). Raises ``SfarError`` when the loss is not finite, naming the batch; ``ConfigError`` for more
+    processes than clips in a batch.
     """
     t, start = profile.train, time.perf_counter()
     device = next(model.parameters()).device
@@ -203,13 +218,13 @@ def train(
     ]
     optimizer = torch.optim.AdamW(groups, betas=t.betas, eps=t.eps, weight_decay=t.weight_decay)
     dtype = autocast_dtype(t.precision, device)
-    scaler = torch.amp.GradScaler(
-        device.type, 2.0**16 / world.size, enabled=dtype == torch.float16
-    )  # ``_backward`` multiplies by the number of processes
+    # ``_backward`` multiplies by the number of processes.
+    scaler = torch.amp.GradScaler(device.type, 2.0**16 / world.size, enabled=dtype == torch.float16)
     batch = min(t.batch, len(data))
     if batch < world.size:
         raise ConfigError(
-            f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; start fewer, or raise train.batch"
+            f"train.batch: a batch of {batch} clips cannot be shared by {world.size} processes; "
+            "start fewer, or raise train.batch"
         )
     most = -(-batch // world.size)  # clips of a process in a batch
     micro = t.micro_batch if t.micro_batch < most else 0  # one decision for all processes: they meet in the same order
@@ -258,7 +273,7 @@ def train(
                     raise SfarError(f"{e}. {_batch(clips, batches[at.done], e.videos, at, per_epoch)}") from e
                 scaler.step(optimizer)
                 scaler.update()
-                at.sums = [a + b for a, b in zip(at.sums, (loss.item(), parts["t2v"], parts["v2t"]))]
+                at.sums = [a + b for a, b in zip(at.sums, (loss.item(), parts["t2v"], parts["v2t"]), strict=True)]
                 history.steps, at.counted = history.steps + 1, at.counted + 1
                 if on_step:
                     on_step(history.steps, per_epoch * t.epochs, loss.item())
@@ -268,7 +283,7 @@ def train(
                 keeper.save(model, optimizer, scaler, at)
             if stop:
                 keeper.stopped(at, per_epoch)
-        for name, value in zip(("loss", "t2v", "v2t"), at.sums):
+        for name, value in zip(("loss", "t2v", "v2t"), at.sums, strict=True):
             getattr(history, name).append(round(value / max(1, at.counted), 6))
         at.epoch, at.done, at.sums, at.counted = at.epoch + 1, 0, [0.0, 0.0, 0.0], 0
     history.seconds = round(before + time.perf_counter() - start, 2)
@@ -276,11 +291,15 @@ def train(
 
 
 def _batch(clips: VideoClips, rows: np.ndarray, wrong: list[int], at: Progress, per_epoch: int) -> str:
-    """Which batch it was. ``wrong``: its videos whose own logits are not finite, by place among those that could be read."""
+    """Which batch it was.
+
+    ``wrong``: its videos whose own logits are not finite, by place among those that could be read.
+    """
     good = [k for k in (int(i) % len(clips) for i in rows) if str(k) not in at.bad]
     named = [clips.paths[good[i]] for i in wrong if i < len(good)] or [clips.paths[k] for k in good]
     return (
-        f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; {'logits that are not finite: ' if wrong else 'its videos: '}"
+        f"Epoch {at.epoch + 1}, batch {at.done + 1} of {per_epoch}; "
+        f"{'logits that are not finite: ' if wrong else 'its videos: '}"
         + ", ".join(named[:8])
         + (f" and {len(named) - 8} others" if len(named) > 8 else "")
     )

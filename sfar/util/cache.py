@@ -32,8 +32,10 @@ class Stage:
     by_content: tuple[str, ...] = ()
 
 
-_DRAW = "sfar.runs.run:draw"
-_SUBTEXTS = ("sfar.runs.run:subtexts_of", "sfar.subtexts.texts")
+_DRAW = "sfar.data.source:draw"
+_SUBTEXTS = ("sfar.subtexts.source:subtexts_of", "sfar.subtexts.texts")
+# A run adds the module of its own method: another one's does not make it stale.
+_METHODS = "sfar.model.registry:METHODS"
 _CLIP = "sfar/storyboard/weights/clip.json"
 _SETS = (
     "sfar.storyboard.sets:write_ucf101",
@@ -51,8 +53,8 @@ STAGES: dict[str, Stage] = {
     # Decoded videos, and which videos a list names.
     "frames": Stage(("sfar.data.store:examine", "sfar.data.layouts:read"), _READING),
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
-    "run": Stage(("sfar.runs.run:run_one", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS)),
-    "host_run": Stage(("sfar.runs.hosts:run_host", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS)),
+    "run": Stage(("sfar.runs.run:run_one", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS, _METHODS)),
+    "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS)),
     # Of trained models; the key of the same run, code included, is an input.
     "weights": Stage(("sfar.training.checkpoint",), (*_LEARNING, "safetensors"), (_DRAW, *_SUBTEXTS)),
     # What a study measures from its runs. It adds the function that does (``code.entry``) and the data files it reads.

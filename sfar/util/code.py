@@ -37,6 +37,14 @@ HARMLESS = {
     "sfar.training.resume": "an interrupted training goes on to the same weights to the bit",
     "sfar.training.checkpoint": "trained weights, written and read back as they are",
     "sfar.runs.executor": "how runs are spread over processes changes none of them",
+    "sfar.runs.store": "where runs are kept",
+    "sfar.settings": "what can be said of a configuration field",
+    **dict.fromkeys(
+        ("sfar.config:ModelConfig", "sfar.config:TrainConfig", "sfar.config:DataConfig", "sfar.config:Profile"),
+        "fields with their docs: the values are inputs of every key",
+    ),
+    "sfar.config:PROFILES": "the values are inputs of every key",
+    "sfar.config:SETTINGS": "the docs of the fields, and checks of their values",
 }
 
 _WHOLE, _STATEMENTS = (

@@ -1,4 +1,9 @@
-"""Where things are: the project's folder, its results and its cache. Notebooks run from several folders; paths do not depend on it."""
+"""Where things are: the project's folder, its results and its cache.
+
+In a checkout of the repository all of them lie in it, whatever folder a notebook runs in. A package that was installed
+from a wheel lies among others, where nothing is written: its results go to the folder it is called from, its cache to
+the user's own.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,28 @@ import json
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sfar.errors import SfarError
+import platformdirs
 
-PROJECT = Path(os.environ.get("SFAR_HOME") or Path(__file__).resolve().parents[2])
+from sfar.errors import ConfigError, SfarError
+
+
+def _checkout() -> Path | None:
+    """The repository's folder, if this package lies in one: beside the pyproject.toml of its own name."""
+    folder = Path(__file__).resolve().parents[2]
+    try:
+        about = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return folder if about.get("project", {}).get("name") == "sfar" else None
+
+
+CHECKOUT = _checkout()
+PROJECT = Path(os.environ.get("SFAR_HOME") or CHECKOUT or Path.cwd())  # ``results/`` is in it
 
 
 def results(profile: str) -> Path:
@@ -20,14 +40,30 @@ def results(profile: str) -> Path:
     return PROJECT / "results" / profile
 
 
+def of_repository(name: str) -> Path:
+    """A file or folder that the repository has and a wheel has not: README.md, DEVIATIONS.md, notebooks.
+
+    Raises ``ConfigError`` where it is not there because the package was installed from a wheel.
+    """
+    path = PROJECT / name
+    if CHECKOUT is None and not path.exists():
+        raise ConfigError(
+            f"{path} is not there: {name} comes with the repository and not with an installed package; "
+            "run this in a clone of the repository, or name one with SFAR_HOME"
+        )
+    return path
+
+
 def notebooks() -> Path:
-    """Folder of the notebooks."""
-    return PROJECT / "notebooks"
+    """Folder of the notebooks. Raises ``ConfigError`` as ``of_repository``."""
+    return of_repository("notebooks")
 
 
 def cache() -> Path:
     """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
-    return Path(os.environ.get("SFAR_CACHE") or PROJECT / ".cache")
+    if asked := os.environ.get("SFAR_CACHE"):
+        return Path(asked)
+    return PROJECT / ".cache" if CHECKOUT else platformdirs.user_cache_path("sfar", appauthor=False)
 
 
 def check_output(path: Path) -> Path:
@@ -65,18 +101,19 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         os.replace(temporary, path)
     except OSError as e:
         raise SfarError(
-            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; free some space or check the folder's rights"
+            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; "
+            "free some space or check the folder's rights"
         ) from e
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
 
 
-def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> None:
+def build_folder(final: Path, build: Callable[[Path], object], mark: str = "") -> None:
     """``build(temporary)`` fills a folder that is then renamed to ``final``: it is there whole or not at all.
 
-    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it may be in use.
-    Raises ``SfarError`` when the disk refuses.
+    ``mark``: a file that says ``final`` is whole. If another process has put it there meanwhile, its folder is kept: it
+    may be in use. Raises ``SfarError`` when the disk refuses.
     """
     temporary = None
     try:
@@ -93,7 +130,8 @@ def build_folder(final: Path, build: Callable[[Path], None], mark: str = "") -> 
         if mark and (final / mark).is_file():
             return
         raise SfarError(
-            f"cannot write {final}: {e.strerror or e}. Nothing was left there; free some space or check the folder's rights"
+            f"cannot write {final}: {e.strerror or e}. Nothing was left there; "
+            "free some space or check the folder's rights"
         ) from e
     finally:
         if temporary and temporary.exists():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
+import multiprocessing
 import os
 import signal
 import threading
@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing.context import SpawnContext
 from typing import Any
 
 from sfar.errors import SfarError
@@ -22,8 +23,11 @@ class ProcessDied(SfarError):
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """Processes started inside ignore Ctrl-C from their first instruction, also while they still import: they inherit it."""
+def ignore_sigint() -> Iterator[None]:
+    """Processes started inside ignore Ctrl-C from their first instruction, also while they still import.
+
+    They inherit it from this process, which ignores it as long as the block lasts.
+    """
     if threading.current_thread() is not threading.main_thread():  # only the main thread may say what a signal does
         yield
         return
@@ -44,14 +48,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def context() -> mp.context.BaseContext:
+def context() -> SpawnContext:
     """How the processes are started; a queue that they are to share is made of it."""
-    return mp.get_context("spawn")
+    return multiprocessing.get_context("spawn")
 
 
 def _leave_with_parent() -> None:
-    """End this process when its parent is gone: one that was killed cannot end its workers, and they would work on for nobody."""
-    mp.parent_process().join()
+    """End this process when its parent is gone.
+
+    A parent that was killed cannot end its workers, and they would work on for nobody.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # only started by ``Workers``
+    parent.join()
     os._exit(1)
 
 
@@ -69,7 +78,10 @@ def _each(work: Callable[[Any], Any], items: list) -> list:
 
 
 class Workers:
-    """Fresh processes that call functions of modules. As a context manager it ends them on any exit, at once when that is an exception."""
+    """Fresh processes that call functions of modules.
+
+    As a context manager it ends them on any exit, at once when that is an exception.
+    """
 
     def __init__(self, workers: int | None = None, start: Callable[..., None] = _nothing, args: tuple = ()):
         """``workers``: how many (default: one per core); ``start(*args)`` is called in each before anything else."""
@@ -88,7 +100,7 @@ class Workers:
 
     def submit(self, work: Callable, *args: Any) -> Future:
         """``work(*args)`` when a process is free; ``result`` waits for it."""
-        with deaf():  # submitting starts the processes
+        with ignore_sigint():  # submitting starts the processes
             return self._pool.submit(work, *args)
 
     @staticmethod
@@ -98,8 +110,8 @@ class Workers:
             return future.result()
         except BrokenProcessPool as e:
             raise ProcessDied(
-                "one of the processes that work side by side was killed, most often by the system when memory runs out. Run the same command again, "
-                "with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help"
+                "one of the processes that work side by side was killed, most often by the system when memory runs out. "
+                "Run the same command again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help"
             ) from e
 
     def _submit_all(self, work: Callable[[Any], Any], items: Iterable, chunksize: int) -> list[Future]:
@@ -109,7 +121,10 @@ class Workers:
         return out
 
     def imap(self, work: Callable[[Any], Any], items: Iterable, chunksize: int = 1) -> Iterator:
-        """``work(item)`` of each item, in their order, handed out ``chunksize`` at a time. Raises what ``work`` does, and ``ProcessDied``."""
+        """``work(item)`` of each item, in their order, handed out ``chunksize`` at a time.
+
+        Raises what ``work`` does, and ``ProcessDied``.
+        """
         waiting = deque(self._submit_all(work, items, chunksize))
         while waiting:
             yield from self.result(waiting.popleft())

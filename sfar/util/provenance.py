@@ -13,11 +13,16 @@ from sfar.util import paths
 
 
 def revision() -> str:
-    """The git revision, with "+changes" when the tree has uncommitted ones under ``sfar/``; "unknown" outside git."""
+    """The git revision, with "+changes" when the tree has uncommitted ones under ``sfar/``.
+
+    "unknown" outside git and for a package installed from a wheel.
+    """
+    if paths.CHECKOUT is None:
+        return "unknown"
 
     def git(*args: str) -> str | None:
         try:
-            done = subprocess.run(["git", *args], cwd=paths.PROJECT, capture_output=True, text=True, check=False)
+            done = subprocess.run(["git", *args], cwd=paths.CHECKOUT, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -1,19 +1,21 @@
-"""The benchmark: the literal head is SFAR's, every part writes a record, the page renders. Nothing here depends on how fast a machine is."""
+"""The benchmark: both heads are one, every part writes a record, the page renders. No test depends on speed."""
 
 import argparse
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sfar.bench import head, measure, reader, step, suite
+from sfar.bench import head, measure, pipeline, reader, scaling, suite
 from sfar.bench import page as bench_page
-from sfar.bench.head import Bench, make_pair
-from sfar.bench.literal import LiteralHead, padded, random_texts
+from sfar.bench.head import make_pair
+from sfar.bench.inputs import Bench, random_texts
 from sfar.bench.measure import BenchError
+from sfar.bench.whole_window import WholeWindowHead, padded
 from sfar.cli import bench
 from sfar.errors import ConfigError, SfarError
 
@@ -28,14 +30,14 @@ def clip_file(tmp_path_factory):
     return path
 
 
-# --- the literal head ----------------------------------------------------------------------------------------------
+# --- the head over the whole window ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     "size", [SIZE, SIZE | {"subtexts": 1}, SIZE | {"words": 1, "frames": 1}, SIZE | {"videos": 1, "words": 40}]
 )
-def test_literal_head_gives_the_fast_one_s_logits_and_gradients(size, seed):
+def test_both_heads_give_the_same_logits_and_gradients(size, seed):
     pair = make_pair(size, 24, seed=seed, dtype=torch.float64)
     found = {}
     for which in ("fast", "literal"):
@@ -92,15 +94,15 @@ def test_contenders_that_differ_are_not_timed():
         head.difference(pair.forward("fast"), pair.forward("literal") + 1)
     with pytest.raises(BenchError):
         head.difference(pair.forward("fast"), pair.forward("literal") * math.nan)
-    other = head.build_head("sfar", 24, 0.01, head.ModelConfig(ffn_residual=True))
+    other = head.SFAR(24, 0.01, head.ModelConfig(ffn_residual=True))
     with pytest.raises(ConfigError, match="default configuration"):
-        LiteralHead(other)
+        WholeWindowHead(other)
 
 
 # --- how it measures -----------------------------------------------------------------------------------------------
 
 
-def test_contenders_take_turns():
+def test_contenders_are_interleaved():
     said = []
     times = measure.interleaved({"a": lambda: said.append("a"), "b": lambda: said.append("b")}, 3, CPU)
     assert said == list("ababab") and [len(t) for t in times.values()] == [3, 3]
@@ -127,9 +129,8 @@ def test_peak_is_of_what_is_held_at_one_time():
 
 
 def test_resident_memory_rises_by_what_is_written():
-    rise = measure.resident_peak(
-        lambda: np.ones(100_000_000, np.uint8).sum()
-    )  # more than an allocator keeps for itself
+    size = 100_000_000  # more than an allocator keeps for itself
+    rise = measure.resident_peak(lambda: np.ones(size, np.uint8).sum())
     assert rise is None or 90e6 < rise < 130e6
 
 
@@ -164,17 +165,17 @@ def test_cold_read_walks_again(clip_file, monkeypatch):
 
 
 def test_clips_of_the_pipeline_have_names_of_their_own(clip_file, tmp_path):
-    clips = reader.linked_clips((clip_file,), 5, None, tmp_path / "links")
+    clips = pipeline.linked_clips((clip_file,), 5, None, tmp_path / "links")
     assert len(set(clips.paths)) == len(clips) == 5 and clips.lengths == [20] * 5
     assert clips.read(4, lambda n: np.arange(n)).shape == (20, 96, 128, 3)
 
 
 def test_video_that_cannot_be_read_is_no_quick_one(tmp_path, clip_file):
-    clips = reader.linked_clips((clip_file,), 6, None, tmp_path / "links")
-    assert reader.loading_rate(clips, 64, 0, 4) > 0
+    clips = pipeline.linked_clips((clip_file,), 6, None, tmp_path / "links")
+    assert pipeline.loading_rate(clips, 64, 0, 4) > 0
     (tmp_path / "links" / clips.paths[3]).unlink()
-    with pytest.raises(BenchError, match="could not read a video: .*00003.mp4"):
-        reader.loading_rate(clips, 64, 0, 4)
+    with pytest.raises(BenchError, match=r"could not read a video: .*00003\.mp4"):
+        pipeline.loading_rate(clips, 64, 0, 4)
 
 
 def test_own_videos(clip_file, tmp_path):
@@ -186,17 +187,16 @@ def test_own_videos(clip_file, tmp_path):
 # --- several processes ---------------------------------------------------------------------------------------------
 
 
-def test_rate_is_read_from_the_trainer_s_report(monkeypatch, tmp_path):
+def test_rate_is_of_the_trainers_own_history(monkeypatch, tmp_path):
     seen = []
 
     def run(command, **options):
         seen.append((command, options["env"]["OMP_NUM_THREADS"]))
-        return argparse.Namespace(
-            returncode=0, stdout="Written: x (100 clips, 12 steps in 6.0 s, 2 processes)\n", stderr=""
-        )
+        Path(command[command.index("--history") + 1]).write_text('{"steps": 12, "seconds": 6.0}')
+        return argparse.Namespace(returncode=0, stdout="", stderr="")
 
-    monkeypatch.setattr(step.subprocess, "run", run)
-    assert step.launch(2, {"train.batch": 16, "train.epochs": 2}, tmp_path / "x") == 32.0
+    monkeypatch.setattr(scaling.subprocess, "run", run)
+    assert scaling.launch(2, {"train.batch": 16, "train.epochs": 2}, tmp_path) == 32.0
     command, threads = seen[0]
     assert (
         threads == "1"
@@ -204,25 +204,34 @@ def test_rate_is_read_from_the_trainer_s_report(monkeypatch, tmp_path):
         and "--nproc-per-node=2" in command
         and "train.batch=16" in command
     )
-    step.launch(1, {"train.batch": 16}, tmp_path / "x")
+    scaling.launch(1, {"train.batch": 16}, tmp_path)
     assert "torch.distributed.run" not in seen[1][0]
+
+
+def test_the_history_of_an_earlier_training_is_not_taken(monkeypatch, tmp_path):
+    (tmp_path / "history.json").write_text('{"steps": 12, "seconds": 6.0}')
+    monkeypatch.setattr(
+        scaling.subprocess, "run", lambda *_, **__: argparse.Namespace(returncode=0, stdout="", stderr="")
+    )
+    with pytest.raises(FileNotFoundError):
+        scaling.launch(2, {"train.batch": 16}, tmp_path)
 
 
 def test_failed_training_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(
-        step.subprocess,
+        scaling.subprocess,
         "run",
         lambda *_, **__: argparse.Namespace(returncode=2, stdout="", stderr="warning\nsfar: no room\nmore"),
     )
     with pytest.raises(BenchError, match="2 processes failed: sfar: no room"):
-        step.launch(2, {"train.batch": 16}, tmp_path / "x")
+        scaling.launch(2, {"train.batch": 16}, tmp_path)
 
 
 def test_process_counts(monkeypatch):
-    monkeypatch.setattr(step.torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(scaling.torch.cuda, "device_count", lambda: 0)
     for cores, counts in ((1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])):
-        monkeypatch.setattr(step.parallel, "cores", lambda cores=cores: cores)
-        assert step.process_counts() == counts
+        monkeypatch.setattr(scaling.processes, "cores", lambda cores=cores: cores)
+        assert scaling.process_counts() == counts
 
 
 # --- parts and page ------------------------------------------------------------------------------------------------
@@ -234,10 +243,10 @@ def records(tmp_path_factory, clip_file):
     out = tmp_path_factory.mktemp("bench")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "storyboard_videos", lambda b, n: reader.VideoSet("storyboard", (clip_file,), 73))
-        patch.setattr(reader, "_worker_counts", lambda: [0, 1])
-        patch.setattr(step, "load_clips", lambda *_: None)
-        patch.setattr(step, "dataset", lambda *_: None)
-        patch.setattr(step, "launch", lambda n, overrides, path: 10.0 * n)
+        patch.setattr(pipeline, "_worker_counts", lambda: [0, 1])
+        patch.setattr(scaling, "load_clips", lambda *_: None)
+        patch.setattr(scaling, "dataset", lambda *_: None)
+        patch.setattr(scaling, "launch", lambda n, overrides, path: 10.0 * n)
         files = suite.run(
             [], out, "sfar bench --quick", Bench(quick=True, folder=clip_file.parent, device=CPU), silent=True
         )
@@ -294,7 +303,7 @@ def test_what_the_parts_say(records):
         all(0 < v["share_of_peak"] < 1 for v in r["step"]["settings"][0]["variants"])
         and not r["step"]["settings"][0]["failed"]
     )
-    assert [x["efficiency"] for x in r["scaling"]["rows"]] == [1.0] * len(step.process_counts())
+    assert [x["efficiency"] for x in r["scaling"]["rows"]] == [1.0] * len(scaling.process_counts())
 
 
 def test_page_renders(records, tmp_path):

@@ -241,14 +241,14 @@ def test_help_of_make_lists_every_target():
 def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
     import torch
 
-    from sfar.runs import run
+    from sfar.data import source
 
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 200.00 GiB")
 
-    monkeypatch.setattr(run, "dataset", full)
+    monkeypatch.setattr(source, "dataset", full)
     refused(capsys, ["train", "sfar", "--out", tmp_path / "x"], "out of GPU memory: lower train.batch")
-    monkeypatch.setattr(run, "dataset", lambda *_: [].pop())
+    monkeypatch.setattr(source, "dataset", lambda *_: [].pop())
     with pytest.raises(IndexError):  # a mistake in the code is no user's
         main(["train", "sfar", "--out", str(tmp_path / "x")])
 
@@ -287,9 +287,10 @@ def test_data_sets_and_targets_that_do_not_fit(capsys, argv, parts):
     ],
 )
 def test_the_protocol_follows_the_data_set(argv, epochs, frames):
-    from sfar.cli.main import _profile, parser
+    from sfar.cli import options
+    from sfar.cli.main import parser
 
-    profile, overrides = _profile(parser().parse_args(["reproduce", "table1", "--profile", "paper", *argv]))
+    profile, overrides = options.profile(parser().parse_args(["reproduce", "table1", "--profile", "paper", *argv]))
     assert (profile.train.epochs, profile.train.frames) == (epochs, frames)
     assert overrides.get("train.epochs", 30) == epochs, "the notebook is given the same"
 

@@ -96,6 +96,7 @@ def test_only_the_first_problems_are_printed():
         "examined": 20,
         "kept": 0,
         "deep": True,
+        "reader": "decord",
         "splits": [],
         "undecodable": [],
         "min_frames": 8,
@@ -115,7 +116,7 @@ def test_only_the_first_problems_are_printed():
         and f"v{FIRST:02d}.avi" not in said
         and "... and 5 more" in said
     )
-    assert said.endswith("Wrong: train: 15 of 20") and "every frame decoded" in said
+    assert said.endswith("Wrong: train: 15 of 20") and "every frame decoded, with decord" in said
 
 
 def test_check_refuses(hmdb, tmp_path, capsys):

@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from loopback import Loopback, Reply, asked, forms
 from test_video import write
 
 from sfar.cli.main import main
@@ -11,7 +12,6 @@ from sfar.data.labels import class_names
 from sfar.storyboard.scripts import ACTIVITIES, KINETICS
 from sfar.subtexts import SubTexts, prompts
 from sfar.subtexts.groups import GROUPS, group
-from sfar.subtexts.loopback import Loopback, Reply, asked, forms
 
 STEPS = {
     "jump": ["running up", "taking off", "flying", "landing"],
@@ -241,7 +241,7 @@ def test_options_that_are_a_mistake(server, tmp_path, capsys, argv, parts):
         ["select", "bank"],
         ["select", "bank", "--out", "o", "--by", "video"],
         ["score", "--reading", "both"],
-        ["rehearse"],
+        ["rehearse", "--out", "o"],
         ["check"],
         ["compose"],
         [],
@@ -537,23 +537,3 @@ def test_results_that_cannot_be_written(tmp_path, capsys, argv):
     (tmp_path / "folder").mkdir()
     refused(capsys, argv, "cannot write", argv[-1])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
-
-
-# --- rehearse ---
-
-
-def test_rehearse(tmp_path, capsys):
-    assert run("rehearse", "--out", "r") == 0
-    out = capsys.readouterr().out
-    took = json.loads((tmp_path / "r" / "rehearsal.json").read_text())
-    entries = [json.loads(line) for line in (tmp_path / "r" / "rehearsal.jsonl").read_text().splitlines()]
-    assert (
-        took["classes"] == 25
-        and took["answers"] == len(entries)
-        and took["requests"] > took["answers"] > 25
-        and "no LLM was asked" in out
-    )
-    assert {e["class"] for e in entries} == set(KINETICS)
-    refused(capsys, ["rehearse", "--out", "r"], "r/rehearsal.jsonl is there already", "another folder")
-    (tmp_path / "file").write_text("")
-    refused(capsys, ["rehearse", "--out", "file"], "file")

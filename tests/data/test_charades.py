@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def make(
     test=TEST,
     classes=CLASSES,
     place="Charades",
-    videos="Charades_v1_480",
+    videos: str | None = "Charades_v1_480",
     newline="\r\n",
     bom="",
     header=HEADER,
@@ -137,7 +138,9 @@ def test_places(tmp_path, place, videos):
     "variant", [{"newline": "\n"}, {"bom": "\ufeff"}, {"header": [*HEADER[:-1], "length", "egocentric"]}]
 )
 def test_harmless_variants_of_the_lists(tmp_path, variant):
-    rows = {"train": [[*r, "No"] for r in TRAIN], "test": [[*r, "No"] for r in TEST]} if "header" in variant else {}
+    rows: dict[str, Any] = {}
+    if "header" in variant:
+        rows = {"train": [[*r, "No"] for r in TRAIN], "test": [[*r, "No"] for r in TEST]}
     for split in ("train", "val"):
         assert (
             read_charades(make(tmp_path / "a", **variant, **rows), split).clips
@@ -186,7 +189,8 @@ def test_all_videos_missing_is_a_wrong_layout(tmp_path):
     touch(tmp_path, "videos/STRAY.mp4")
     with pytest.raises(
         DataError,
-        match=r"none of the 3 videos of Charades_v1_test\.csv .*instance videos/ABC01\.mp4\); 1 videos .*layout charades",
+        match=r"none of the 3 videos of Charades_v1_test\.csv .*"
+        r"instance videos/ABC01\.mp4\); 1 videos .*layout charades",
     ):
         read_charades(tmp_path, "val")
     with pytest.raises(
@@ -212,7 +216,8 @@ def test_no_root_no_list_unknown_split(tmp_path):
     (tmp_path / "Charades/Charades_v1_test.csv").unlink()
     with pytest.raises(
         DataError,
-        match=r"no Charades_v1_test\.csv; expected Charades_v1_test\.csv or Charades/Charades_v1_test\.csv or annotations/",
+        match=r"no Charades_v1_test\.csv; "
+        r"expected Charades_v1_test\.csv or Charades/Charades_v1_test\.csv or annotations/",
     ):
         read_charades(tmp_path, "train")
     with pytest.raises(ConfigError, match=r"split 'test'.*train, val, train-videos .*official test list"):
@@ -256,7 +261,8 @@ def test_a_video_in_both_lists(tmp_path):
     make(tmp_path, test=[*TEST, TRAIN[0]])
     with pytest.raises(
         DataError,
-        match=r"Charades_v1_test\.csv line 9, column id: 46GP8 is a training video too \(.*Charades_v1_train\.csv line 3\)",
+        match=r"Charades_v1_test\.csv line 9, column id: 46GP8 is a training video too "
+        r"\(.*Charades_v1_train\.csv line 3\)",
     ):
         read_charades(tmp_path, "val")
 
@@ -295,7 +301,8 @@ def test_lists_that_are_no_csv(tmp_path):
     make(tmp_path, header=["id", "actions"])
     with pytest.raises(
         DataError,
-        match=r"Charades_v1_train\.csv: columns missing in the first line: length; expected id,actions,length among others",
+        match=r"Charades_v1_train\.csv: columns missing in the first line: length; "
+        r"expected id,actions,length among others",
     ):
         read_charades(tmp_path, "train")
     with pytest.raises(DataError, match=r"Charades_v1_test\.csv: has no rows"):

@@ -1,31 +1,33 @@
-"""Damaged videos, by the hundred: an error naming the file within a bounded time, or the frames asked for; never a hang, a crash or another frame.
+"""Damaged videos, by the hundred: an error naming the file within a bounded time, or the frames asked for.
 
-Every frame shows its own number as 24 bright and dark squares, far from the squares of all others. A decoder cannot notice damage that
-still reads as a picture (see ``sfar.data.video``): a frame that is returned may have spots or be all noise. What it may not be is one of
-the other frames. decord does give other frames (there too), so of it is asked that it ends, with an error that names the file or with
-as many frames as were asked for.
+Never a hang, a crash or another frame. Every frame shows its own number as 24 bright and dark squares, far from the
+squares of all others. A decoder cannot notice damage that still reads as a picture (see ``sfar.data.video``): a frame
+that is returned may have spots or be all noise. What it may not be is one of the other frames. decord does give other
+frames (there too), so of it is asked that it ends, with an error that names the file or with as many frames as were
+asked for.
 """
 
 import functools
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 import pytest
-from test_video import BACKENDS, too_long
+from test_video import READERS, too_long
 
 from sfar.data.video import read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import VideoError
 
 FRAMES, ROWS, COLUMNS, SQUARE = 24, 4, 6, 16
-COPIES = 8  # of each kind of damage and each video: with 5 videos and 8 kinds 320 files for each backend
+COPIES = 8  # of each kind of damage and each video: with 5 videos and 8 kinds 320 files for each reader
 SECONDS = 30.0  # for one reading: a sound one takes milliseconds
 
 
 @functools.cache
 def squares():
-    """bool [FRAMES, ROWS, COLUMNS]: at least 6 squares differ between any two frames."""
+    """Bool [FRAMES, ROWS, COLUMNS]: at least 6 squares differ between any two frames."""
     rng = np.random.default_rng(0)
     out = []
     while len(out) < FRAMES:
@@ -134,14 +136,14 @@ def sound(tmp_path_factory):
     return {name: (root / name, read_frames(root / name, range(FRAMES))) for name in VIDEOS}
 
 
-def read(path, wanted, backend):
+def read(path, wanted, reader):
     """The frames, or None where there is an error that names the file, after at most SECONDS."""
     try:
-        frames = guarded(read_frames, str(path), wanted, None, backend, seconds=SECONDS)
+        frames = guarded(read_frames, str(path), wanted, None, reader, seconds=SECONDS)
     except VideoError as error:
         assert str(path) in str(error)
         # decord may end its process or wait for ever (what the watchdog is for); PyAV may not.
-        assert backend == "decord" or not any(word in str(error) for word in ("crashed", "took longer")), error
+        assert reader == "decord" or not any(word in str(error) for word in ("crashed", "took longer")), error
         return None
     assert frames.dtype == np.uint8 and frames.shape == (len(wanted), ROWS * SQUARE, COLUMNS * SQUARE, 3)
     return frames
@@ -150,10 +152,11 @@ def read(path, wanted, backend):
 def held(path):
     """The numbers of the frames that a damaged file still holds.
 
-    Matroska keeps no count: where packets are gone without a trace, its frames are those that are left, and their times say which.
+    Matroska keeps no count: where packets are gone without a trace, its frames are those that are left, and their times
+    say which.
     """
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+        stream: Any = container.streams.video[0]
         times = (
             sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size)
             if container.format.name.startswith("matroska")
@@ -172,8 +175,8 @@ def test_the_frames_of_a_sound_video_show_their_numbers(sound, name):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
 @pytest.mark.parametrize("name", VIDEOS)
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_damage_ends_in_an_error_or_in_the_frames_asked_for(sound, tmp_path, backend, name, kind):
+@pytest.mark.parametrize("reader", READERS)
+def test_damage_ends_in_an_error_or_in_the_frames_asked_for(sound, tmp_path, reader, name, kind):
     path, whole = sound[name]
     rng = np.random.default_rng([list(VIDEOS).index(name), KINDS.index(kind)])
     errors = 0
@@ -181,17 +184,17 @@ def test_damage_ends_in_an_error_or_in_the_frames_asked_for(sound, tmp_path, bac
         damaged = tmp_path / f"{copy}-{name}"
         damaged.write_bytes(kind(path.read_bytes(), rng))
         wanted = np.arange(FRAMES) if copy % 2 else np.sort(rng.choice(FRAMES, 8, replace=False))
-        frames = read(damaged, wanted, backend)
+        frames = read(damaged, wanted, reader)
         if frames is None:
             errors += 1
-        elif backend == "pyav":
+        elif reader == "pyav":
             number, far = held(damaged)[wanted], distances(frames)
             far[np.arange(len(wanted)), np.minimum(number, FRAMES - 1)] = ROWS * COLUMNS  # what it should show
             assert far.min() > 2, f"{damaged}: frames {number} show {far.argmin(1)}"
             if kind in (truncate, wrong_header, wrong_index, lost_piece) and not name.endswith((".mkv", ".webm")):
                 assert np.array_equal(frames, whole[wanted]), "no picture is damaged"
     if (
-        backend == "pyav" and kind is flip_bits and name != "vp9.webm"
+        reader == "pyav" and kind is flip_bits and name != "vp9.webm"
     ):  # H.264 and MPEG-4 notice most flipped bits, VP9 hardly any
         assert errors >= 0.7 * COPIES
     if kind is no_video:
@@ -215,20 +218,20 @@ def claim_more(name, path, target, extra):
 
 @pytest.mark.parametrize("extra", [3, 24, 300])
 @pytest.mark.parametrize("name", VIDEOS)
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_video_that_claims_more_than_it_holds_is_refused(sound, tmp_path, backend, name, extra):
+@pytest.mark.parametrize("reader", READERS)
+def test_a_video_that_claims_more_than_it_holds_is_refused(sound, tmp_path, reader, name, extra):
     path = tmp_path / name
     claim_more(name, sound[name][0], path, extra)
     for wanted in ([0], [FRAMES - 1, 3], range(FRAMES)):  # whatever is asked for
         with pytest.raises(VideoError, match="claims") as e:
-            guarded(read_frames, str(path), wanted, None, backend, seconds=SECONDS)
+            guarded(read_frames, str(path), wanted, None, reader, seconds=SECONDS)
         assert str(path) in str(e.value)
 
 
 @pytest.mark.parametrize("name", VIDEOS)
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_file_without_a_byte_is_refused(tmp_path, backend, name):
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_without_a_byte_is_refused(tmp_path, reader, name):
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(VideoError, match=r"is empty \(0 bytes\)") as e:
-        guarded(read_frames, str(tmp_path / name), [0], None, backend, seconds=SECONDS)
+        guarded(read_frames, str(tmp_path / name), [0], None, reader, seconds=SECONDS)
     assert str(tmp_path / name) in str(e.value)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sfar.data.disk import Shelf, class_folders, csv_rows, data_root, find_list, join, look, stem, text_lines
+from sfar.data.disk import VideoFiles, class_folders, csv_rows, data_root, find_list, join, look, stem, text_lines
 from sfar.errors import DataError
 
 # --- the root and its lists ---
@@ -118,21 +118,21 @@ def test_one_look_at_a_folder(tmp_path):
     assert look(tmp_path / "nowhere") == look(tmp_path / "note.txt") == ([], [])
 
 
-def test_the_first_on_the_shelf_is_read():
-    shelf = Shelf()
+def test_the_first_file_of_a_video_is_read():
+    found = VideoFiles()
     for key, path in (("a", "a.mp4"), ("b", "b.mp4"), ("a", "a.avi"), ("a", "a.webm")):
-        shelf.put(key, path)
-    shelf.put_frames("b", "b/")
-    shelf.put_frames("c", "c/")
-    assert shelf.paths == {"a": "a.mp4", "b": "b.mp4", "c": "c/"} and shelf.twice == [
+        found.add(key, path)
+    found.add_frames("b", "b/")
+    found.add_frames("c", "c/")
+    assert found.paths == {"a": "a.mp4", "b": "b.mp4", "c": "c/"} and found.twice == [
         ("a.mp4", "a.avi"),
         ("a.mp4", "a.webm"),
     ]
     assert (
-        shelf.notes() == ("2 video files are second copies and not read (the first: a.avi; a.mp4 is read)",)
-        and Shelf().notes() == ()
+        found.notes() == ("2 video files are second copies and not read (the first: a.avi; a.mp4 is read)",)
+        and VideoFiles().notes() == ()
     )
-    assert shelf.unnamed(["b"]) == ("a.mp4", "c/") and shelf.unnamed(["a", "b", "c"]) == ()
+    assert found.unnamed(["b"]) == ("a.mp4", "c/") and found.unnamed(["a", "b", "c"]) == ()
 
 
 def test_class_folders(tmp_path):
@@ -149,14 +149,14 @@ def test_class_folders(tmp_path):
     for path in ("videos/HandStand/v_2", "videos/HandStand/v_4", "videos/HandStand/handstand"):
         (tmp_path / path).mkdir()
     number = {"handstand": 0, "wave": 1}
-    shelf, home = class_folders(tmp_path, ("UCF-101", "videos", ""), number, str.casefold)
-    assert shelf.paths == {
+    found, home = class_folders(tmp_path, ("UCF-101", "videos", ""), number, str.casefold)
+    assert found.paths == {
         (0, "v_1"): "videos/HandStand/v_1.mp4",
         (0, "v_2"): "videos/handstand/v_2.avi",
         (0, "v_4"): "videos/HandStand/v_4",
         (1, "v_1"): "Wave/V_1.avi",
     }
-    assert shelf.twice == [("videos/HandStand/v_1.mp4", "videos/HandStand/v_1.avi")] and home == "videos"
+    assert found.twice == [("videos/HandStand/v_1.mp4", "videos/HandStand/v_1.avi")] and home == "videos"
     exact, home = class_folders(tmp_path, ("", "videos"), number, str)
     assert exact.paths[1, "V_1"] == "Wave/V_1.avi" and home == ""
     assert class_folders(tmp_path, ("nowhere", "videos/other"), number, str)[1] == "nowhere"

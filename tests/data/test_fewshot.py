@@ -1,4 +1,4 @@
-"""Few-shot lists: the choice against hashlib, its independence of file order, saved lists and the text lists of the X-CLIP family."""
+"""Few-shot lists: the choice against hashlib, its independence of file order, saved lists and the X-CLIP family's."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,10 @@ CLASSES = ("brush hair", "cartwheel", "ride bike")
 
 
 def make(per_class=20, classes=CLASSES, folder=True, ending=".avi", **fields):
-    """Videos of HMDB-51's layout; the classes alternate, so that the order of the list is not the order of the classes."""
+    """Videos of HMDB-51's layout.
+
+    The classes alternate, so that the order of the list is not the order of the classes.
+    """
     clips = []
     for n in range(per_class):
         for k, name in enumerate(classes):
@@ -156,7 +159,8 @@ def test_a_class_with_too_few_videos():
     )
     with pytest.raises(
         DataError,
-        match=r"hmdb51: class 'cartwheel' has 1 videos in the train split of hmdb51, 2 shots need 2; get the whole data set .*data\.shots",
+        match=r"hmdb51: class 'cartwheel' has 1 videos in the train split of hmdb51, 2 shots need 2; "
+        r"get the whole data set .*data\.shots",
     ):
         choose(few, 2)
     with pytest.raises(DataError, match=r"2 videos of the list are not on disk, get them"):
@@ -167,7 +171,7 @@ def test_a_class_with_too_few_videos():
 
 @pytest.mark.parametrize(("shots", "seed"), [(0, 0), (-2, 0), (True, 0), (2.0, 0), (2, -1), (2, "0"), (2, None)])
 def test_impossible_shots_and_seeds(shots, seed):
-    with pytest.raises(ConfigError, match="(shots|seed) must be a whole number"):
+    with pytest.raises(ConfigError, match=r"(shots|seed) must be a whole number"):
         choose(make(), shots, seed)
 
 
@@ -460,7 +464,8 @@ def test_a_text_list_with_names_as_hmdb51_has_them(tmp_path):
 
 
 def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
-    # The family's UCF-101 lists: 34 Hammering, 35 HammerThrow, 46 JumpingJack, 47 JumpRope; plain sorting would swap some of them.
+    # The family's UCF-101 lists: 34 Hammering, 35 HammerThrow, 46 JumpingJack, 47 JumpRope; plain sorting would swap
+    # some of them.
     names = class_names("ucf101")
     assert [names[k] for k in (34, 35, 46, 47)] == ["hammering", "hammer throw", "jumping jack", "jump rope"]
     folder = lambda k: "".join(w.capitalize() for w in names[k].split())  # noqa: E731
@@ -494,7 +499,8 @@ def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
         ("lost.mp4 1", r"line 3: lost\.mp4 is not on disk"),
         (
             "{first} 1",
-            r"line 3: .* is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\); numbers count from 0",
+            r"line 3: .* is listed as class 1 \('cartwheel'\), the data set says 0 \('brush hair'\); "
+            r"numbers count from 0",
         ),
         ("{first} cartwheel", r"line 3: .* is listed as class 1"),
         ("{first} 3", r"line 3: label 3; hmdb51 has 3 classes, numbered from 0 to 2"),
@@ -509,7 +515,8 @@ def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
         ("../x.avi 0", r"line 3: '\.\./x\.avi' is not a path"),
         (
             "{other} 0",
-            "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; every class needs the same number",
+            "not a few-shot list: class 'cartwheel' has 0 clips and class 'brush hair' 2; "
+            "every class needs the same number",
         ),
     ],
 )

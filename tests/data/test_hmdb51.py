@@ -1,5 +1,7 @@
 """The HMDB-51 reader on small trees with empty video files (it never opens them)."""
 
+from typing import Any
+
 import pytest
 
 from sfar.data.hmdb51 import read_hmdb51
@@ -28,7 +30,13 @@ def touch(root, *paths):
 
 
 def make(
-    root, lists=LISTS, place="testTrainMulti_7030_splits", videos="videos", newline=" \n", bom="", folds=(1, 2, 3)
+    root,
+    lists=LISTS,
+    place="testTrainMulti_7030_splits",
+    videos: str | None = "videos",
+    newline=" \n",
+    bom="",
+    folds=(1, 2, 3),
 ):
     (root / place).mkdir(parents=True, exist_ok=True)
     for name, lines in lists.items():
@@ -135,7 +143,8 @@ def test_all_videos_missing_is_a_wrong_layout(tmp_path):
     make(tmp_path, videos=None)
     with pytest.raises(
         DataError,
-        match=r"none of the 3 listed videos is there \(expected for instance videos/brush_hair/April.*sfar data layout hmdb51",
+        match=r"none of the 3 listed videos is there \(expected for instance videos/brush_hair/April.*"
+        "sfar data layout hmdb51",
     ):
         read_hmdb51(tmp_path, "train")
     make(tmp_path, lists={"wave": LISTS["wave"][:1], "brush_hair": LISTS["brush_hair"][:1]})
@@ -156,7 +165,8 @@ def test_folds(tmp_path):
         folds=(2,),
     )
     assert [len(read_hmdb51(tmp_path, split, 2).clips) for split in ("train", "val", "all")] == [2, 3, 6]
-    for fold in (0, 4, "1"):
+    wrong: tuple[Any, ...] = (0, 4, "1")
+    for fold in wrong:
         with pytest.raises(ConfigError, match=r"fold .*1, 2 or 3"):
             read_hmdb51(tmp_path, "train", fold)
     with pytest.raises(ConfigError, match=r"split 'test'.*train, val, all"):

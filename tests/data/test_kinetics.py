@@ -185,7 +185,7 @@ def test_the_val_list_may_say_validate(tmp_path, name):
 
 def test_a_long_list_is_read_quickly(tmp_path):
     """A tenth of Kinetics: 24,000 rows with 8 videos on disk. Takes about 0.15 s; the limit is for loaded machines."""
-    rows = [f"{'abseiling zumba'.split()[k % 2]},{k:011d},{k % 300},{k % 300 + 10},train,0" for k in range(24_000)]
+    rows = [f"{('abseiling', 'zumba')[k % 2]},{k:011d},{k % 300},{k % 300 + 10},train,0" for k in range(24_000)]
     make(tmp_path, train=rows, videos=False)
     touch(tmp_path, *(f"train/{stem(row)}.mp4" for row in rows[:8]))
     began = time.monotonic()
@@ -210,18 +210,18 @@ def test_all_videos_missing_is_a_wrong_layout(tmp_path):
 
 
 def test_no_root_empty_root_no_list(tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such folder.*sfar data layout kinetics400"):
+    with pytest.raises(DataError, match=r"nowhere: no such folder.*sfar data layout kinetics400"):
         read_kinetics(tmp_path / "nowhere", "train")
-    with pytest.raises(DataError, match="is empty; expected annotations/train.csv"):
+    with pytest.raises(DataError, match=r"is empty; expected annotations/train.csv"):
         read_kinetics(tmp_path, "train")
     make(tmp_path)
     (tmp_path / "annotations" / "val.csv").unlink()
     assert read_kinetics(tmp_path, "train").clips
     with pytest.raises(DataError, match="no list of the val split"):
         read_kinetics(tmp_path, "val")
-    with pytest.raises(ConfigError, match="'test' has no labels.*train, val"):
+    with pytest.raises(ConfigError, match=r"'test' has no labels.*train, val"):
         read_kinetics(tmp_path, "test")
-    with pytest.raises(ConfigError, match="'dev' is unknown.*train, val"):
+    with pytest.raises(ConfigError, match=r"'dev' is unknown.*train, val"):
         read_kinetics(tmp_path, "dev")
 
 

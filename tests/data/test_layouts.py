@@ -56,7 +56,7 @@ def test_unknown_names_folds_and_roots(tmp_path):
             DataError, match=rf"nowhere: no such folder; give the folder that holds .*`sfar data layout {name}`"
         ):
             read(name, tmp_path / "nowhere", "train")
-        with pytest.raises(ConfigError, match="'dev'.*train, val"):
+        with pytest.raises(ConfigError, match=r"'dev'.*train, val"):
             read(name, tmp_path, "dev")
         with pytest.raises(
             ConfigError, match="fold 2 is for ucf101, hmdb51" if not LAYOUTS[name].folds else "unknown fold 4"
@@ -167,9 +167,9 @@ def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(disk.os, "scandir", refuse)
-    with pytest.raises(DataError, match="cannot be read .Permission denied.; check its permissions"):
+    with pytest.raises(DataError, match=r"cannot be read .Permission denied.; check its permissions"):
         read_kinetics(tmp_path, "train")
-    with pytest.raises(DataError, match="train: cannot be read .Permission denied."):
+    with pytest.raises(DataError, match=r"train: cannot be read .Permission denied."):
         disk.look(tmp_path / "train")
 
 

@@ -1,10 +1,14 @@
-"""Clips of a small data set on disk, read on demand and decoded once: the same frames; what cannot be used is named, counted and left out."""
+"""Clips of a small data set on disk, read on demand and decoded once: the same frames.
+
+What cannot be used is named, counted and left out.
+"""
 
 import csv
 import json
 import shutil
 from fractions import Fraction
 from multiprocessing.pool import ThreadPool
+from typing import Any
 
 import av
 import numpy as np
@@ -94,7 +98,7 @@ def tree(written, tmp_path):
 @pytest.fixture
 def threads(monkeypatch):
     """Threads instead of fresh processes, which take seconds to import torch. One test below has the real ones."""
-    monkeypatch.setattr(store.parallel, "pool", lambda workers=None: ThreadPool(workers or 2))
+    monkeypatch.setattr(store.processes, "pool", lambda workers=None: ThreadPool(workers or 2))
 
 
 def looked_at(manifest, folder, decode):
@@ -103,7 +107,7 @@ def looked_at(manifest, folder, decode):
     return folder
 
 
-def both(manifest, tmp_path, share=0.0):
+def both(manifest, tmp_path, share=0.0) -> list[Any]:
     """The clips read on demand, and the clips decoded once."""
     return [
         clips_of(manifest, SHORT, looked_at(manifest, tmp_path / f"{manifest.split}-{decode}", decode), share)
@@ -241,7 +245,7 @@ def test_a_damaged_video_is_named_and_left_out(tree, threads, tmp_path, how):
 def test_several_damaged_videos(tree, threads, tmp_path):
     root, names = tree
     lost = files(root, names, "train")[::2]
-    for path, how in zip(lost, DAMAGES):
+    for path, how in zip(lost, DAMAGES, strict=False):
         damage(path, how)
     for clips in both(read_kinetics(root, "train"), tmp_path, share=0.5):
         assert set(clips.bad) == {p.relative_to(root).as_posix() for p in lost} and clips.labels == [0, 1, 2]
@@ -307,7 +311,8 @@ def test_a_class_without_a_validation_video_does_not(tree, threads, tmp_path):
 # --- parts of videos, and videos of many classes ---
 
 
-ACTIONS = {  # of 20 frames at 10 per second, and 30 at 15: class, start and end in seconds -> first frame and number of frames
+# Of 20 frames at 10 per second, and 30 at 15: class, start and end in seconds -> first frame and number of frames.
+ACTIONS = {
     "AAAAA": [
         ("c000", "0.00", "2.00", 0, 20),
         ("c001", "0.70", "1.20", 7, 5),
@@ -345,7 +350,7 @@ def test_parts_are_found_by_their_seconds(charades, threads, tmp_path):
         if n
     ]
     for clips in both(manifest, tmp_path):
-        assert list(zip(clips.paths, clips.labels, clips.first, clips.lengths)) == usable
+        assert list(zip(clips.paths, clips.labels, clips.first, clips.lengths, strict=True)) == usable
         assert clips.sets == [(label,) for label in clips.labels]
         # It starts behind the last frame: left out and named with its time, and its video still counts as usable.
         assert list(clips.bad) == ["Charades_v1_480/AAAAA.mp4 from 2 s"]
@@ -396,11 +401,11 @@ def extracted(tmp_path):
 def test_parts_of_a_folder_of_frames_need_its_rate(extracted, threads, tmp_path):
     for clips in both(extracted(100.0), tmp_path / "a"):
         # 0.29 * 100 is 28.999999999999996
-        assert list(zip(clips.first, clips.lengths)) == [(29, 6), (0, 40), (0, 40)] and list(clips.bad) == [
-            "AAAAA from 0.4 s"
-        ]
+        assert list(zip(clips.first, clips.lengths, strict=True)) == [(29, 6), (0, 40), (0, 40)] and list(
+            clips.bad
+        ) == ["AAAAA from 0.4 s"]
     for clips in both(extracted(0.0), tmp_path / "b"):
-        assert list(zip(clips.first, clips.lengths)) == [(0, 40)], "the whole folder needs no rate"
+        assert list(zip(clips.first, clips.lengths, strict=True)) == [(0, 40)], "the whole folder needs no rate"
         assert set(clips.bad) == {"AAAAA from 0.29 s", "AAAAA from 0 s", "AAAAA from 0.4 s"}
         assert all("its frame rate is not known" in why for why in clips.bad.values())
 
@@ -471,6 +476,7 @@ def test_evaluation_leaves_out_what_it_cannot_read(later, views, batch):
         str(clips.manifest.root / p) in why for p, why in clips.bad.items()
     )
     if views == "1x1":
+        assert s.indices is not None and whole.indices is not None and whole.fine is not None
         assert s.indices.tolist() == whole.indices[kept].tolist() and s.fine == pytest.approx(
             whole.fine[kept], abs=1e-4
         )
@@ -513,7 +519,7 @@ def test_a_batch_takes_a_step_with_what_could_be_read_of_it(later):
     """One damaged video in a batch of six: the loss of the other five, each augmented as ever."""
     sound = TrainingClips(later("train"), profile(0.0), 0)
     rows = [i for i in np.random.default_rng([0, 0]).permutation(6).tolist() if i != 5]
-    x, y = zip(*(sound[i] for i in rows))
+    x, y = zip(*(sound[i] for i in rows), strict=True)
     loss, _ = info_nce(
         tiny.model("clip").train()(torch.stack(x)).logits, torch.tensor(y), profile(0.0).train.loss_lambda
     )

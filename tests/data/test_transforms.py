@@ -44,7 +44,7 @@ def seeded(seed=0):
 
 def test_train_ranges_are_inclusive_at_both_ends():
     draws = np.stack([train_indices(300, 8, np.random.default_rng(seed)) for seed in range(2000)])
-    assert list(zip((draws.min(0) + 1).tolist(), (draws.max(0) + 1).tolist())) == RANGES_300
+    assert list(zip((draws.min(0) + 1).tolist(), (draws.max(0) + 1).tolist(), strict=True)) == RANGES_300
 
 
 def test_train_bounds_round_half_to_even():
@@ -178,7 +178,7 @@ def test_crop_resize_matches_pil():
     # A crop of the whole frame: the only thing left is the resize.
     noise = torch.randint(256, (1, 40, 40, 3), generator=seeded(), dtype=torch.uint8)
     out = denormalise(ClipAugment(24, area=(1, 1), aspect=(1, 1), flip=0, gray=0)(noise, seeded()))[0]
-    reference = np.asarray(Image.fromarray(noise[0].numpy()).resize((24, 24), Image.BILINEAR), np.float32)
+    reference = np.asarray(Image.fromarray(noise[0].numpy()).resize((24, 24), Image.Resampling.BILINEAR), np.float32)
     assert np.abs(out.permute(1, 2, 0).numpy() - reference).max() <= 1.01
 
 

@@ -1,6 +1,7 @@
 """The UCF-101 reader on small trees with empty video files (it never opens them)."""
 
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,15 @@ def touch(root, *paths):
 
 
 def make(
-    root, index=INDEX, train=TRAIN, test=TEST, lists="ucfTrainTestlist", videos="UCF-101", newline="\n", bom="", fold=1
+    root,
+    index=INDEX,
+    train=TRAIN,
+    test=TEST,
+    lists="ucfTrainTestlist",
+    videos: str | None = "UCF-101",
+    newline="\n",
+    bom="",
+    fold=1,
 ):
     (root / lists).mkdir(parents=True, exist_ok=True)
     for name, lines in (("classInd", index), (f"trainlist0{fold}", train), (f"testlist0{fold}", test)):
@@ -160,10 +169,12 @@ def test_folds(tmp_path):
     assert len(read_ucf101(tmp_path, "train", 2).clips) == 1 and len(read_ucf101(tmp_path, "train").clips) == 3
     with pytest.raises(
         DataError,
-        match=r"no trainlist03\.txt; expected trainlist03\.txt or ucfTrainTestlist/trainlist03\.txt or .*sfar data layout ucf101",
+        match=r"no trainlist03\.txt; expected trainlist03\.txt or ucfTrainTestlist/trainlist03\.txt or .*"
+        "sfar data layout ucf101",
     ):
         read_ucf101(tmp_path, "train", fold=3)
-    for fold in (0, 4, "1"):
+    wrong: tuple[Any, ...] = (0, 4, "1")
+    for fold in wrong:
         with pytest.raises(ConfigError, match=r"fold .*1, 2 or 3"):
             read_ucf101(tmp_path, "train", fold)
     with pytest.raises(ConfigError, match=r"split 'test'.*train, val, all .*official test list"):

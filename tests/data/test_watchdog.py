@@ -1,6 +1,9 @@
-"""The helper process that reads videos: what hangs or crashes in it costs one error, whoever calls it and however the caller ends."""
+"""The helper process that reads videos: what hangs or crashes in it costs one error.
 
-import multiprocessing as mp
+Whoever calls it, and however the caller ends.
+"""
+
+import multiprocessing
 import os
 import re
 import signal
@@ -9,6 +12,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FunctionType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,7 +113,7 @@ def test_the_answer_is_that_of_the_function(video):
     assert guarded(probe, video) == probe(video)
     frames = guarded(read_frames, video, [7, 3], 96)
     assert np.array_equal(frames, read_frames(video, [7, 3], 96)) and numbers(frames) == [7, 3]
-    assert guarded(read_frames, Path(video), indices=np.array([2]), backend="pyav").shape == (1, 128, 192, 3)
+    assert guarded(read_frames, Path(video), indices=np.array([2]), reader="pyav").shape == (1, 128, 192, 3)
 
 
 def test_arrays_survive_both_ways(dog):
@@ -152,7 +157,7 @@ def test_errors_travel_with_the_same_text(dog, kind):
 
 
 def test_an_error_that_cannot_travel_comes_as_its_text(dog):
-    with pytest.raises(RuntimeError, match="(?s)in awkward.*salt and pepper"):
+    with pytest.raises(RuntimeError, match=r"(?s)in awkward.*salt and pepper"):
         dog.call(awkward, "x")
 
 
@@ -178,10 +183,10 @@ def test_too_little_memory_is_an_error_of_the_video(dog):
 
 def test_functions_the_helper_cannot_import(dog, monkeypatch):
     monkeypatch.setattr(
-        sys.modules["test_watchdog"], "made_up", type(sleep)(sleep.__code__, globals(), "made_up"), raising=False
+        sys.modules["test_watchdog"], "made_up", FunctionType(sleep.__code__, globals(), "made_up"), raising=False
     )
     sys.modules["test_watchdog"].made_up.__qualname__ = "made_up"
-    with pytest.raises(ConfigError, match="cannot take this call.*made_up.*function of a module"):
+    with pytest.raises(ConfigError, match=r"cannot take this call.*made_up.*function of a module"):
         dog.call(sys.modules["test_watchdog"].made_up, "x")
     assert dog.call(echo, "y")[0] == "y"
 
@@ -325,7 +330,7 @@ def work(job):
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_in_the_workers_of_a_pool(video, method):
     guarded(probe, video)  # the parent has a helper already
-    with mp.get_context(method).Pool(2) as pool:
+    with multiprocessing.get_context(method).Pool(2) as pool:
         answers = pool.map(work, [(video, k) for k in range(8)], chunksize=1)
     assert [numbers(a[0]) for a in answers] == [[k] for k in range(8)]
     helpers = {a[1] for a in answers}
@@ -333,7 +338,7 @@ def test_in_the_workers_of_a_pool(video, method):
 
 
 class Frames:
-    """A data set."""
+    """Frame i of a video, and the helper that read it."""
 
     def __init__(self, path):
         self.path = path
@@ -349,10 +354,11 @@ class Frames:
 
 
 def test_in_the_workers_of_a_data_loader(video):
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader  # not above: the helpers import this file
 
     guarded(probe, video)
-    batches = list(DataLoader(Frames(video), 2, num_workers=2))
+    frames: Any = Frames(video)
+    batches = list(DataLoader(frames, 2, num_workers=2))
     assert [numbers(x.numpy()) for x, _ in batches] == [[0, 1], [2, 3], [4, 5]]
     helpers = {int(pid) for _, pids in batches for pid in pids}
     assert len(helpers) >= 3 and all(gone(pid) for pid in helpers)
@@ -390,7 +396,15 @@ def test_ctrl_c_leaves_no_answer_behind(dog, ctrl_c):
 
 def program(body):
     """A fresh Python process that has the functions above: its first line on standard output, and the process."""
-    code = f"import os, signal, sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom sfar.data.watchdog import guarded\nfrom test_watchdog import *\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{body}"
+    lines = (
+        "import os, signal, sys",
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})",
+        "from sfar.data.watchdog import guarded",
+        "from test_watchdog import *",
+        "signal.signal(signal.SIGINT, signal.default_int_handler)",
+        body,
+    )
+    code = "\n".join(lines)
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -411,8 +425,10 @@ def test_the_helper_ends_with_its_parent(end):
 def test_ctrl_c_on_the_terminal_meets_the_caller_alone():
     """It goes to the whole group of processes: the helper neither ends nor prints."""
     parent = program(
-        "print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    print(guarded(echo, 'again')[0], flush=True)"
+        "print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(sleep, 'x', 60)\nexcept KeyboardInterrupt:\n    "
+        "print(guarded(echo, 'again')[0], flush=True)"
     )
+    assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     time.sleep(0.3)
     os.killpg(parent.pid, signal.SIGINT)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from sfar.config import ModelConfig
-from sfar.model import embedding as E
-from sfar.model import literal
-from sfar.model.heads import ClassTexts, build_head
+from sfar.model import embedding, literal
+from sfar.model.embedding import unit
 from sfar.model.kernels import fused, matmul
+from sfar.model.sfar import SFAR
+from sfar.model.texts import ClassTexts
 
 SEEDS = range(24)
 PRECISION = [(torch.float64, 1e-10), (torch.float32, 1e-5)]
@@ -53,10 +54,10 @@ class Case:
         return ClassTexts(self.cls.to(dtype), self.words.to(dtype), self.mask, self.subs.to(dtype), self.sub_mask)
 
     def word_lists(self):
-        return [w[m] for w, m in zip(self.words, self.mask)]
+        return [w[m] for w, m in zip(self.words, self.mask, strict=True)]
 
     def sub_lists(self):
-        return [[s[m] for s, m in zip(ss, mm)] for ss, mm in zip(self.subs, self.sub_mask)]
+        return [[s[m] for s, m in zip(ss, mm, strict=True)] for ss, mm in zip(self.subs, self.sub_mask, strict=False)]
 
 
 def random_mask(g, *shape, scattered):
@@ -71,9 +72,14 @@ def random_mask(g, *shape, scattered):
 
 def make(seed):
     g = torch.Generator().manual_seed(seed)
-    pick = lambda low, high: int(torch.randint(low, high + 1, (), generator=g))  # noqa: E731
+
+    def pick(low, high):
+        return int(torch.randint(low, high + 1, (), generator=g))
+
+    def normal(*shape):
+        return torch.randn(shape, generator=g, dtype=torch.float64)
+
     b, c, n, w, ws, length, d = pick(1, 3), pick(1, 4), pick(1, 4), pick(1, 5), pick(1, 6), pick(1, 8), 2 * pick(1, 6)
-    normal = lambda *shape: torch.randn(shape, generator=g, dtype=torch.float64)  # noqa: E731
     tau = 10 ** float(torch.empty(()).uniform_(-1, 0.3, generator=g))
     return Case(
         normal(b, length, d),
@@ -111,7 +117,7 @@ def leaves(tensors, dtype=torch.float64):
 
 
 def compare(fast, slow, inputs, names, tolerance, dtype, seed):
-    """``fast`` in ``dtype`` and ``slow`` in float64, both called with leaves made of ``inputs``: outputs and gradients."""
+    """``fast`` in ``dtype``, ``slow`` in float64, both called with leaves made of ``inputs``: outputs and gradients."""
     ours, theirs = leaves(inputs, dtype), leaves(inputs)
     got, want = fast(*ours), slow(*theirs)
     for i, (a, b) in enumerate(zip(got, want, strict=True)):
@@ -140,12 +146,12 @@ def test_attention(seed, dtype, tolerance):
     d = k.words.shape[-1]
 
     def fast(words, subs, wq, wk, wv):
-        return [E.attend(words, subs, k.sub_mask, wq, wk, wv)]
+        return [embedding.attend(words, subs, k.sub_mask, wq, wk, wv)]
 
     def slow(words, subs, wq, wk, wv):
         rows = []
         for c in range(len(words)):
-            lists = [s[m] for s, m in zip(subs[c], k.sub_mask[c])]
+            lists = [s[m] for s, m in zip(subs[c], k.sub_mask[c], strict=True)]
             rows.append(torch.stack(literal.augmented_words(words[c], lists, wq, wk, wv)))
         return [torch.stack(rows)]
 
@@ -159,13 +165,13 @@ def test_coarse_importance(seed, dtype, tolerance):
     k, reduce = make(seed), ("mean", "sum")[seed // 2 % 2]
 
     def fast(words, frames):
-        return [E.coarse_importance(words, k.mask, frames, k.tau, reduce)]
+        return [embedding.coarse_importance(words, k.mask, frames, k.tau, reduce)]
 
     def slow(words, frames):
         return [
             grid(
                 lambda t, v: literal.coarse_importance(t, v, k.tau, reduce),
-                [list(w[m]) for w, m in zip(words, k.mask)],
+                [list(w[m]) for w, m in zip(words, k.mask, strict=True)],
                 frames,
             )
         ]
@@ -179,13 +185,13 @@ def test_fine_importance_and_aggregation(seed, dtype, tolerance):
     k = make(seed)
 
     def fast(subs, frames):
-        a = E.fine_importance(E.mean_unit_words(subs, k.sub_mask), frames, k.tau)
-        return [a, E.aggregate(frames, a)]
+        a = embedding.fine_importance(embedding.mean_unit_words(subs, k.sub_mask), frames, k.tau)
+        return [a, embedding.aggregate(frames, a)]
 
     def slow(subs, frames):
-        lists = [[s[m] for s, m in zip(ss, mm)] for ss, mm in zip(subs, k.sub_mask)]
+        lists = [[s[m] for s, m in zip(ss, mm, strict=True)] for ss, mm in zip(subs, k.sub_mask, strict=False)]
         a = grid(lambda t, v: literal.fine_importance(t, v, k.tau), lists, frames)
-        o = [torch.stack([literal.video_embedding(v, row) for row in rows]) for v, rows in zip(frames, a)]
+        o = [torch.stack([literal.video_embedding(v, row) for row in rows]) for v, rows in zip(frames, a, strict=True)]
         return [a, torch.stack(o)]
 
     compare(fast, slow, [k.subs, k.frames], ["sub words", "frames"], tolerance, dtype, seed)
@@ -196,8 +202,11 @@ def test_a_learned_temperature_gets_the_literal_gradient(seed):
     k = make(seed)
 
     def fast(tau):
-        means = E.mean_unit_words(k.subs, k.sub_mask)
-        return [E.coarse_importance(k.words, k.mask, k.frames, tau), E.fine_importance(means, k.frames, tau)]
+        means = embedding.mean_unit_words(k.subs, k.sub_mask)
+        return [
+            embedding.coarse_importance(k.words, k.mask, k.frames, tau),
+            embedding.fine_importance(means, k.frames, tau),
+        ]
 
     def slow(tau):
         return [
@@ -214,10 +223,10 @@ def test_a_learned_temperature_gets_the_literal_gradient(seed):
 def head_of(k, cfg):
     """The SFAR head of ``cfg`` with weights large enough that every part matters (0.02 would leave T^ close to T)."""
     d = k.frames.shape[-1]
-    head = build_head("sfar", d, k.tau, cfg).double()
+    head = SFAR(d, k.tau, cfg).double()
     shapes = [p.shape for p in head.parameters()]
     with torch.no_grad():
-        for p, w in zip(head.parameters(), weights(k.seed, *shapes)):
+        for p, w in zip(head.parameters(), weights(k.seed, *shapes), strict=True):
             p.copy_(w)
     return head
 
@@ -241,8 +250,8 @@ def literal_head(head, k, frames, cls, words, subs, cfg):
         )
         return lambda x: literal.feed_forward(x, *parts, cfg.ffn_residual)
 
-    word_lists = [w[m] for w, m in zip(words, k.mask)]
-    sub_lists = [[s[m] for s, m in zip(ss, mm)] for ss, mm in zip(subs, k.sub_mask)]
+    word_lists = [w[m] for w, m in zip(words, k.mask, strict=True)]
+    sub_lists = [[s[m] for s, m in zip(ss, mm, strict=True)] for ss, mm in zip(subs, k.sub_mask, strict=False)]
     out = literal.head(
         frames,
         cls,
@@ -307,8 +316,8 @@ def test_the_random_cases_meet_every_reading_and_both_kinds_of_shape():
 # --- properties ---
 
 
-def run(k, cfg=ModelConfig(), head=None, frames=None, texts=None):
-    head = head or head_of(k, cfg)
+def run(k, cfg=None, head=None, frames=None, texts=None):
+    head = head or head_of(k, cfg or ModelConfig())
     frames, texts = k.frames if frames is None else frames, texts or k.texts()
     with torch.no_grad():
         out = head(frames, texts, torch.tensor(SCALE, dtype=torch.float64))
@@ -326,8 +335,13 @@ def same(a, b, tolerance=1e-12):
 def test_padding_a_text_longer_changes_nothing(seed, attention):
     k, cfg = make(seed), ModelConfig(attention=attention, attention_heads=2)
     g = torch.Generator().manual_seed(seed)
-    longer = lambda x, n: torch.cat([x, torch.randn(*x.shape[:-2], n, x.shape[-1], generator=g, dtype=x.dtype)], -2)  # noqa: E731
-    shut = lambda m, n: torch.nn.functional.pad(m, (0, n))  # noqa: E731
+
+    def longer(x, n):
+        return torch.cat([x, torch.randn(*x.shape[:-2], n, x.shape[-1], generator=g, dtype=x.dtype)], -2)
+
+    def shut(m, n):
+        return torch.nn.functional.pad(m, (0, n))
+
     padded = ClassTexts(k.cls, longer(k.words, 3), shut(k.mask, 3), longer(k.subs, 5), shut(k.sub_mask, 5))
     head = head_of(k, cfg)
     same(run(k, head=head), run(k, head=head, texts=padded))
@@ -382,10 +396,10 @@ def test_importance_adds_up(seed):
 @some
 def test_the_length_of_vectors_does_not_matter_to_the_importance(seed):
     k = make(seed)
-    fine = E.fine_importance(E.mean_unit_words(k.subs * 40, k.sub_mask), k.frames * 0.01, k.tau)
+    fine = embedding.fine_importance(embedding.mean_unit_words(k.subs * 40, k.sub_mask), k.frames * 0.01, k.tau)
     close(fine, run(k).fine, 1e-12)
-    coarse = E.coarse_importance(k.words * 40, k.mask, k.frames * 0.01, k.tau)
-    close(coarse, E.coarse_importance(k.words, k.mask, k.frames, k.tau), 1e-12)
+    coarse = embedding.coarse_importance(k.words * 40, k.mask, k.frames * 0.01, k.tau)
+    close(coarse, embedding.coarse_importance(k.words, k.mask, k.frames, k.tau), 1e-12)
 
 
 @some
@@ -401,7 +415,9 @@ def test_a_high_temperature_is_mean_pooling(seed):
 @some
 def test_a_low_temperature_takes_the_best_frame(seed):
     k = make(seed)
-    best = torch.einsum("cnd,bld->bcnl", E.mean_unit_words(k.subs, k.sub_mask), E.unit(k.frames)).amax(2).argmax(-1)
+    best = (
+        torch.einsum("cnd,bld->bcnl", embedding.mean_unit_words(k.subs, k.sub_mask), unit(k.frames)).amax(2).argmax(-1)
+    )
     k.tau = 1e-9  # also: the large exponents this gives must not overflow
     want = torch.nn.functional.one_hot(best, k.frames.shape[1]).double()
     close(run(k).fine, want, 1e-12)
@@ -427,11 +443,11 @@ def test_one_word_and_one_subtext(seed):
     out = run(k, head=head, texts=texts)
     # One key: its weight is one whatever the query, so T^ = S W^v + T.
     augmented = texts.sub_words[:, 0] @ head.attention.wv + texts.words
-    cosine = torch.einsum("cwd,bld->bcl", E.unit(augmented), E.unit(k.frames))
+    cosine = torch.einsum("cwd,bld->bcl", unit(augmented), unit(k.frames))
     close(out.coarse, (cosine / k.tau).softmax(-1), 1e-12)
     close(
         out.fine,
-        (torch.einsum("cd,bld->bcl", E.unit(texts.sub_words[:, 0, 0]), E.unit(k.frames)) / k.tau).softmax(-1),
+        (torch.einsum("cd,bld->bcl", unit(texts.sub_words[:, 0, 0]), unit(k.frames)) / k.tau).softmax(-1),
         1e-12,
     )
 
@@ -444,13 +460,13 @@ def test_one_frame_is_the_video(seed):
     one = torch.ones_like(out.coarse)
     close(out.coarse, one, 1e-12)
     close(out.fine, one, 1e-12)
-    close(out.video, (2 * E.unit(frames)).expand_as(out.video), 1e-12)
+    close(out.video, (2 * unit(frames)).expand_as(out.video), 1e-12)
 
 
 def test_a_zero_vector_stays_zero_and_gives_a_finite_gradient():
     x = torch.zeros(2, 3, requires_grad=True)
-    E.unit(x).sum().backward()
-    assert (E.unit(x) == 0).all() and x.grad.isfinite().all()
+    unit(x).sum().backward()
+    assert (unit(x) == 0).all() and x.grad.isfinite().all()
 
 
 def test_padding_of_zeros_gets_no_gradient():
@@ -467,11 +483,14 @@ def test_padding_of_zeros_gets_no_gradient():
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("parts", [1, 2])
 def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
-    """Against the plain order of operations, however many pairs are worked on at a time; first derivatives against finite differences."""
+    """Against the plain order of operations, however large a chunk is; gradients against finite differences too."""
     monkeypatch.setitem(fused.ROWS, "cpu", rows)
     b, length, c, d = 5, 3, 4, 6
     g = torch.Generator().manual_seed(parts)
-    draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64).requires_grad_()  # noqa: E731
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=g, dtype=torch.float64).requires_grad_()
+
     leaves = [draw(b, length, d), draw(c, d)] + [
         x for _ in range(parts) for x in (draw(b, c, length), draw(d, d), draw(d), draw(d, d), draw(d))
     ]
@@ -480,12 +499,12 @@ def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
         return [(x[i], fused.Layers(*x[i + 1 : i + 5])) for i in range(0, len(x), 5)]
 
     def quick(frames, cls, *x):
-        return fused.cosines(frames, E.unit(cls), split(x), residual)
+        return fused.cosines(frames, unit(cls), split(x), residual)
 
     def plain(frames, cls, *x):
         o = 0.0
         for a, f in split(x):
-            y = E.aggregate(frames, a)
+            y = embedding.aggregate(frames, a)
             o = o + (y @ f.w1.T + f.b1).relu() @ f.w2.T + f.b2 + (y if residual else 0)
         return torch.cosine_similarity(o, cls, dim=-1)
 
@@ -500,7 +519,7 @@ def test_the_fused_cosine_and_its_gradients(parts, residual, rows, monkeypatch):
 
 def test_a_zero_embedding_has_cosine_zero_and_finite_gradients():
     zeros = [torch.zeros(*shape, requires_grad=True) for shape in ((3, 3), (3,), (3, 3), (3,))]
-    frames, cls, a = torch.ones(2, 1, 3, requires_grad=True), E.unit(torch.ones(2, 3)), torch.ones(2, 2, 1)
+    frames, cls, a = torch.ones(2, 1, 3, requires_grad=True), unit(torch.ones(2, 3)), torch.ones(2, 2, 1)
     out = fused.cosines(frames, cls, [(a, fused.Layers(*zeros))])
     out.sum().backward()
     assert torch.equal(out, torch.zeros(2, 2)) and all(torch.isfinite(x.grad).all() for x in (frames, *zeros))
@@ -508,7 +527,7 @@ def test_a_zero_embedding_has_cosine_zero_and_finite_gradients():
 
 @pytest.mark.parametrize("method", ["backward", "forward"])
 def test_nothing_with_a_row_for_each_word_is_kept(method):
-    """Of the size B x C x words x L, nor anything of B x C x d but the video embedding: what autograd saves is looked at."""
+    """Nothing of B x C x words x L, nor of B x C x d but the video embedding: what autograd saves is looked at."""
     b, length, c, n, w, d = 7, 5, 31, 3, 9, 16
     g = torch.Generator().manual_seed(0)
     texts = ClassTexts(
@@ -518,7 +537,7 @@ def test_nothing_with_a_row_for_each_word_is_kept(method):
         torch.randn(c, n, w, d, generator=g),
         torch.ones(c, n, w, dtype=torch.bool),
     )
-    head = build_head("sfar", d, 0.1, ModelConfig(n_subtexts=n))
+    head = SFAR(d, 0.1, ModelConfig(n_subtexts=n))
     kept = {}
 
     def pack(x):

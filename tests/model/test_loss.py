@@ -92,12 +92,12 @@ def test_large_logits_do_not_overflow():
 def test_logits_that_are_not_finite(bad, place):
     y = torch.zeros(2, 3)
     y[place] = bad
-    with pytest.raises(SfarError, match="not finite.*lower train.lr"):
+    with pytest.raises(SfarError, match=r"not finite.*lower train.lr"):
         info_nce(y, torch.tensor([0, 1]))
 
 
 def test_a_true_class_at_minus_infinity():
     y = torch.zeros(2, 3)
     y[0, 0] = -float("inf")
-    with pytest.raises(SfarError, match="not finite"):
+    with pytest.raises(SfarError, match=r"not finite"):
         info_nce(y, torch.tensor([0, 1]))

@@ -1,4 +1,4 @@
-"""Products of tall matrices: the same numbers by convolution as in double precision, and by convolution where they should be."""
+"""Tall matrices: the same numbers by convolution as in double precision, and by convolution where they should be."""
 
 import pytest
 import torch
@@ -26,11 +26,12 @@ def operations(call):
 def test_values_and_gradients(n, k, m, large, monkeypatch):
     monkeypatch.setattr(matmul, "LARGE", large)
     x, w, g = draw(n, k, m)
-    near = lambda got, want: torch.testing.assert_close(
-        got.double(), want, rtol=0, atol=1e-5 * max(1.0, want.abs().max().item())
-    )  # noqa: E731
+
+    def near(got, want):
+        torch.testing.assert_close(got.double(), want, rtol=0, atol=1e-5 * max(1.0, want.abs().max().item()))
+
     want, want_x, want_w = x.double() @ w.double().T, g.double() @ w.double(), g.double().T @ x.double()
-    near(matmul.product(x, w), want)
+    near(matmul.matmul_t(x, w), want)
     near(matmul.weight_gradient(x, g), want_w)
     x.requires_grad_(), w.requires_grad_()
     out = matmul.linear(x.view(1, n, k), w)
@@ -45,7 +46,7 @@ def test_any_layout_will_do(large, monkeypatch):
     """Transposed, every second row, expanded: as a convolution's images they are copied, not misread."""
     monkeypatch.setattr(matmul, "LARGE", large)
     x, w, g = draw(40, 24, 10, torch.float64)
-    for f, (a, b) in ((matmul.product, (x, w)), (matmul.weight_gradient, (x, g))):
+    for f, (a, b) in ((matmul.matmul_t, (x, w)), (matmul.weight_gradient, (x, g))):
         want = f(a, b)
         for change in (lambda t: t.T.contiguous().T, lambda t: torch.stack([t, t], 1).flatten(0, 1)[::2]):
             torch.testing.assert_close(f(change(a.float()), change(b.float())).double(), want, rtol=0, atol=1e-4)
@@ -65,9 +66,9 @@ def test_only_the_gradients_that_are_asked_for():
 
 
 @needs_onednn
-def test_large_products_are_convolutions_and_no_others():
+def test_large_multiplications_are_convolutions_and_no_others():
     large, small = draw(1024, 256, 128), draw(1024, 8, 8)
-    for f, i in ((matmul.product, 1), (matmul.weight_gradient, 2)):
+    for f, i in ((matmul.matmul_t, 1), (matmul.weight_gradient, 2)):
         convolution = {"aten::convolution", "aten::convolution_backward"}
         assert operations(lambda f=f, i=i: f(large[0], large[i])) & convolution
         assert not operations(lambda f=f, i=i: f(small[0], small[i])) & convolution

@@ -19,7 +19,7 @@ ALL = sorted(paths.notebooks().glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_executed_and_filled(path):
-    """nbval compares nothing in a cell that was never executed: so each must have been, and marked ones must have output."""
+    """Nbval compares nothing in a cell that was never executed: so each must have been, and marked ones must have output."""
     cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     marked = [c for c in cells if notebooks.CHECK in c.source]

@@ -6,26 +6,33 @@ import pytest
 
 from sfar.errors import SfarError
 from sfar.reproduce import numbers
+from sfar.settings import Measured
 from sfar.util import paths
 
-SPECS = sorted(
-    {m[2] for name in numbers.FILES for m in numbers._MARK.finditer((paths.PROJECT / name).read_text(encoding="utf-8"))}
+README = (paths.PROJECT / "README.md").read_text(encoding="utf-8")
+SPECS = sorted({m[2] for m in numbers._MARK.finditer(README)})
+
+
+def test_the_text_is_up_to_date():
+    """`make summary` writes it; DEVIATIONS.md has a test of its own."""
+    assert numbers.refreshed(README) == README
+    assert README.count("<!--= ") == len(numbers._MARK.findall(README)) > 1  # each is closed
+
+
+@pytest.mark.parametrize(
+    "name, was", [("README.md", "<!--= ablations: both - clip -->"), ("DEVIATIONS.md", "with a residual: ")]
 )
-
-
-@pytest.mark.parametrize("name", numbers.FILES)
-def test_the_text_is_up_to_date(name):
-    """`make summary` writes it."""
+def test_an_old_number_is_seen_and_mended(name, was, tmp_path, monkeypatch):
+    for file in ("README.md", "DEVIATIONS.md", "results/storyboard"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).symlink_to(paths.PROJECT / file)
     text = (paths.PROJECT / name).read_text(encoding="utf-8")
-    assert numbers.refreshed(text, name) == text
-    assert text.count("<!--= ") == len(numbers._MARK.findall(text)) > 1  # each is closed
-
-
-def test_an_old_number_is_seen_and_mended():
-    for name, was in (("README.md", "<!--= ablations: both - clip -->"), ("DEVIATIONS.md", "with a residual: ")):
-        text = (paths.PROJECT / name).read_text(encoding="utf-8")
-        old = re.sub(re.escape(was) + r"[+-]\d+\.\d", was + "+99.9", text, count=1)
-        assert old != text and numbers.refreshed(old, name) == text
+    old = re.sub(re.escape(was) + r"[+-]\d+\.\d", was + "+99.9", text, count=1)
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_text(old, encoding="utf-8")
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    assert old != text and numbers.write() == [tmp_path / name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == text and numbers.write() == []
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -46,3 +53,25 @@ def test_a_mark_stands_for_something(spec):
 def test_a_mark_that_means_nothing(spec, message):
     with pytest.raises(SfarError, match=message):
         numbers.value(spec)
+
+
+def test_a_measured_effect():
+    assert re.fullmatch(
+        r"sum, as printed: [+-]\d+\.\d \(.* to .*\)", numbers.effect_of(Measured("ablations", "model.coarse_reduce"))
+    )
+    assert numbers.effect_of(Measured("ablations", "model.frame_temperature")).count("; ") == 4
+    pair = Measured("ablations", pair=("both", "clip"))
+    assert numbers.effect_of(pair) == numbers.value("ablations: both - clip")
+
+
+@pytest.mark.parametrize(
+    "effect, message",
+    [
+        (Measured("ablations", "model.coarse"), "ablations.json: no reading changes model.coarse"),
+        (Measured("ablations", pair=("both", "nobody")), "ablations: both - nobody: 0 entries"),
+        (Measured("nothing", "model.ffn"), "no record .*nothing.json"),
+    ],
+)
+def test_an_effect_that_is_nowhere(effect, message):
+    with pytest.raises(SfarError, match=message):
+        numbers.effect_of(effect)

@@ -11,10 +11,10 @@ import pytest
 
 from sfar.cli.main import main
 from sfar.config import METHODS, get_profile
+from sfar.data.source import by_name, dataset, root_of
 from sfar.errors import ConfigError, DataError
 from sfar.reproduce import plan
-from sfar.runs import executor
-from sfar.runs.run import by_name, dataset, root_of, run_one, subtexts_of
+from sfar.runs import executor, store
 from sfar.storyboard.scripts import HMDB, UCF
 from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
@@ -39,7 +39,8 @@ from sfar.studies import (
 )
 from sfar.studies.core import study
 from sfar.subtexts import SubTexts
-from sfar.util import cache, paths, processes
+from sfar.subtexts.source import subtexts_of
+from sfar.util import paths, processes
 
 CLASSES = {
     "kinetics400": ("long jump", "making pizza"),
@@ -92,13 +93,7 @@ class Pool(contextlib.nullcontext):
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, home):
     """Runs and videos one after another in this process: starting others takes longer than all of them. What is kept is kept for this module."""
-
-    def one_by_one(jobs, keys, todo, found, *_):
-        for i in todo:
-            found[i] = run_one(jobs[i])
-            cache.save_json("run", keys[i], found[i])
-
-    monkeypatch.setattr(executor, "_in_parallel", one_by_one)
+    monkeypatch.setattr(executor, "side_by_side", lambda todo, bar, workers: executor.one_after_another(todo, bar))
     monkeypatch.setattr(processes, "pool", lambda *_: Pool())
     monkeypatch.setenv("SFAR_CACHE", str(home / "cache"))
 
@@ -179,7 +174,7 @@ def test_zero_shot_by_the_command_and_its_notebook(home, tmp_path, monkeypatch, 
     )
     assert zero_shot_page.rows_markdown(record, "hmdb51") in printed and "PROFILE=paper" in printed
     profile = paper(home)
-    assert all(executor.kept(j) for j in table1.jobs(profile, dataset(profile))), "Table 1 trains nothing again"
+    assert all(store.kept(j) for j in table1.jobs(profile, dataset(profile))), "Table 1 trains nothing again"
 
 
 @pytest.mark.slow

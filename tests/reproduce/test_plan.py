@@ -1,6 +1,10 @@
-"""The plan of a run: it says what is there and what is missing, every field has a source, estimates follow from shapes. Nothing is written."""
+"""The plan of a run: it says what is there and what is missing, sources follow values, estimates follow from shapes.
+
+Nothing is written.
+"""
 
 import shutil
+from pathlib import Path
 
 import huggingface_hub
 import open_clip
@@ -10,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from sfar.cli.main import main
-from sfar.config import PROFILES, get_profile
+from sfar.config import PROFILES, get_profile, values
 from sfar.data import layouts
 from sfar.model import cost
 from sfar.reproduce import plan
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import write_kinetics
-from sfar.studies.core import record as R
+from sfar.studies.core import record
 from sfar.util import paths
 
 B16, L14 = cost.ARCHS
@@ -33,6 +37,12 @@ def root(tmp_path_factory):
 
 def made(root, **overrides):
     return plan.plan("table1", get_profile("paper", {"data.root": str(root), **RANDOM, **overrides}))
+
+
+def config_of(arch):
+    config = open_clip.get_model_config(arch)
+    assert config is not None
+    return config
 
 
 def paper(pretrained, clip=B16):
@@ -164,10 +174,8 @@ def test_dry_run(root, tmp_path, capsys, monkeypatch):
 def test_weights_offline_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("SFAR_CLIP_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        plan.ConfigError,
-        match=f"'openai' of {B16} are not in {tmp_path}, and HF_HUB_OFFLINE forbids.*SFAR_CLIP_CACHE.*model.pretrained=",
-    ):
+    message = f"'openai' of {B16} are not in {tmp_path}, and HF_HUB_OFFLINE forbids.*SFAR_CLIP_CACHE.*model.pretrained="
+    with pytest.raises(plan.ConfigError, match=message):
         plan._weights(paper("openai"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("socket.socket", None)  # asked of nobody
@@ -197,7 +205,7 @@ def test_weights_kept_in_the_cache_folder(tmp_path, monkeypatch, small):
         small("openai")
     )
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(plan.ConfigError, match="open_clip_model.safetensors does not hold the weights"):
+    with pytest.raises(plan.ConfigError, match=r"open_clip_model\.safetensors does not hold the weights"):
         plan._weights(small("openai"))
 
 
@@ -205,7 +213,7 @@ def test_weights_from_a_file(tmp_path, small):
     save_file(tiny.clip().state_dict(), tmp_path / "own.safetensors")
     assert "own.safetensors" in plan._weights(small(str(tmp_path / "own.safetensors")))
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(plan.ConfigError, match="other.pt does not hold the weights"):
+    with pytest.raises(plan.ConfigError, match=r"other\.pt does not hold the weights"):
         plan._weights(small(str(tmp_path / "other.pt")))
 
 
@@ -226,14 +234,10 @@ def test_weights_that_do_not_fit(changes, words):
 # --- configuration -------------------------------------------------------------------------------------------------
 
 
-def test_every_field_has_a_source():
-    assert set(plan.SOURCES) == set(plan.fields(PROFILES["paper"])) and all(plan.SOURCES.values())
-
-
 def test_sources_follow_the_value():
-    say = lambda key, name="paper", **o: plan.source(
-        get_profile(name, {k.replace("__", "."): v for k, v in o.items()}), key
-    )  # noqa: E731
+    def say(key, name="paper", **o):
+        return plan.source(get_profile(name, {k.replace("__", "."): v for k, v in o.items()}), key)
+
     assert say("train.epochs") == "section 4.1; Table 5, row 7"
     assert say("train.epochs", train__epochs=3) == "set here; paper profile: 30 (section 4.1; Table 5, row 7)"
     assert say("train.epochs", "storyboard") == "the storyboard world; paper profile: 30 (section 4.1; Table 5, row 7)"
@@ -245,20 +249,20 @@ def test_sources_follow_the_value():
 
 def test_the_table_can_be_given_back(root):
     """The values are written as --set takes them."""
-    from sfar.cli.main import _value
+    from sfar.cli.options import json_or_text
 
     text = plan._configuration(PROFILES["paper"])
     rows = dict(line.split("|")[1:3] for line in text.splitlines()[2:])
     shown = {k.strip(): v.strip() for k, v in rows.items()}
     for key in ("train.lr_clip", "train.precision", "model.frame_temperature", "train.epochs", "model.attention"):
-        assert _value(shown[key]) == plan.fields(PROFILES["paper"])[key]
+        assert json_or_text(shown[key]) == values(PROFILES["paper"])[key]
 
 
 def test_where_it_is_written(root):
     p = get_profile("paper", {"data.root": str(root)})
     assert "results/paper" in plan._written(p) and "not the standard" not in plan._written(p)
     other = get_profile("paper", {"data.root": str(root), "train.epochs": 1})
-    assert R.folder(other).name in plan._written(other) and "not the standard" in plan._written(other)
+    assert record.folder(other).name in plan._written(other) and "not the standard" in plan._written(other)
 
 
 # --- estimates -----------------------------------------------------------------------------------------------------
@@ -266,11 +270,9 @@ def test_where_it_is_written(root):
 
 def test_macs_are_those_of_the_cost_columns():
     for arch in cost.ARCHS:
-        assert cost.clip_macs(open_clip.get_model_config(arch), 8, 224) == pytest.approx(
-            1e9 * cost.macs(arch)["totals"][cost.COMPLETE]
-        )
+        assert cost.clip_macs(config_of(arch), 8, 224) == pytest.approx(1e9 * cost.macs(arch)["totals"][cost.COMPLETE])
     with pytest.raises(plan.ConfigError, match="vision transformers"):
-        cost.clip_macs(open_clip.get_model_config("RN50"), 8, 224)
+        cost.clip_macs(config_of("RN50"), 8, 224)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -297,7 +299,7 @@ def test_activations_are_those_that_autograd_keeps(layers):
 
 
 def test_memory_grows_with_what_it_is_of():
-    b16 = open_clip.get_model_config(B16)
+    b16 = config_of(B16)
     full = cost.training_memory(b16, 256, 8, 224, 400)
     assert 150e9 < full["activations"] < 200e9 and full["weights"] > 4 * 149_620_737
     assert cost.training_memory(b16, 32, 8, 224, 400)["activations"] == pytest.approx(full["activations"] / 8)
@@ -307,15 +309,13 @@ def test_memory_grows_with_what_it_is_of():
     }
     frozen = cost.training_memory(b16, 256, 8, 224, 400, train_visual=False)
     assert frozen["activations"] == 0 and frozen["gradients and Adam"] < 0.05 * full["gradients and Adam"]
-    assert (
-        cost.training_memory(open_clip.get_model_config(L14), 256, 8, 224, 400)["activations"] > 3 * full["activations"]
-    )
+    assert cost.training_memory(config_of(L14), 256, 8, 224, 400)["activations"] > 3 * full["activations"]
 
 
 def test_the_paper_at_its_own_size():
     """Kinetics-400 as published, one H100: hours by hand from the assumptions that are printed."""
     p = PROFILES["paper"]
-    sizes = plan._Sizes(plan.Dataset("kinetics400", None, "", tuple(KINETICS), False), 240_258, 1, 19_881)
+    sizes = plan._Sizes(plan.Dataset("kinetics400", Path(), "", tuple(KINETICS), False), 240_258, 1, 19_881)
     jobs = plan.table1.jobs(p, sizes.data)
     train, test, read_train, read_test = plan._work(p, sizes, jobs)
     clip = 2 * 140.508e9

@@ -5,15 +5,11 @@ import copy
 import pytest
 import tiny
 import torch
-import torch.nn.functional as F
 
-from sfar.config import get_profile
 from sfar.errors import ConfigError
 from sfar.model import literal
 from sfar.model.clip import encode_words, token_ids, tokenize
-from sfar.model.loss import info_nce
 from sfar.runs import hosts as H
-from sfar.runs.run import Dataset, Job
 from sfar.training.train import seed_everything, train
 
 L = 5
@@ -267,41 +263,3 @@ def test_only_the_head_and_bikes_scale_are_trained(host, plug):
     assert changed == ({"logit_scale"} if host == "bike" else set())
     still = {n for n, p in model.head.state_dict().items() if p.equal(head[n])}
     assert not still - {"ids", "real"}, "a parameter that is never trained"
-
-
-def test_lambda_makes_the_loss_cross_entropy():
-    g = torch.Generator().manual_seed(0)
-    logits, labels = (5 * torch.randn(8, 4, generator=g)).requires_grad_(), torch.tensor([0, 1, 2, 3, 0, 1, 1, 3])
-    (got,) = torch.autograd.grad(info_nce(logits, labels, H.CROSS_ENTROPY)[0] / H.CROSS_ENTROPY, logits)
-    (expected,) = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
-    assert (got - expected).norm() < 1e-5 * expected.norm()
-
-
-def test_the_key_of_a_run(tmp_path):
-    data = Dataset("kinetics400", tmp_path, "fingerprint", ("long jump", "pole vault"), False)
-
-    def run(host, plug, seed=0, **changes):
-        return H.HostJob(
-            Job(
-                get_profile(
-                    "storyboard", {"train.train_visual": False, **{k.replace("__", "."): v for k, v in changes.items()}}
-                ),
-                data,
-                "sfar",
-                seed,
-            ),
-            host,
-            plug,
-        )
-
-    runs = [
-        run("bike", "none"),
-        run("bike", "fine"),
-        run("bike", "mean"),
-        run("atm", "none"),
-        run("bike", "none", 1),
-        run("bike", "none", train__epochs=9),
-        run("bike", "none", model__temporal_layers=2),
-    ]
-    keys = [r.key() for r in runs]
-    assert len(set(keys)) == len(keys) and run("bike", "none").key() == keys[0]

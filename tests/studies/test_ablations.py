@@ -12,9 +12,9 @@ import pytest
 
 from sfar import paper
 from sfar.config import get_profile
+from sfar.data.source import Dataset
 from sfar.errors import ConfigError, SfarError
 from sfar.render import tables
-from sfar.runs.run import Dataset
 from sfar.storyboard.scripts import KINETICS
 from sfar.studies import ablations, table1
 from sfar.studies import ablations_page as page
@@ -478,7 +478,7 @@ def test_paper_profile_needs_sub_texts_of_every_n(monkeypatch):
     """Said before anything is trained."""
     classes = tuple(SubTexts.load("kinetics400"))
     monkeypatch.setattr(study, "_dataset", lambda *_: Dataset("kinetics400", Path("nowhere"), "0" * 16, classes, False))
-    monkeypatch.setattr("sfar.runs.run.weights_id", lambda *_: "of OpenAI")
+    monkeypatch.setattr("sfar.runs.job.weights_id", lambda *_: "of OpenAI")
     with pytest.raises(ConfigError, match="has N = 4, not 2.*model.n_subtexts"):
         study.run(get_profile("paper"), ablations.FIG7A, [0])
 

@@ -11,10 +11,10 @@ import torch
 
 from sfar import paper
 from sfar.config import get_profile
+from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import center_crop, val_indices
 from sfar.model.clip import embed_texts, load_clip
 from sfar.render import tables
-from sfar.runs.run import dataset, load_clips
 from sfar.storyboard import scripts
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import truth, write_kinetics
@@ -373,7 +373,7 @@ def test_claims_follow_their_intervals(record):
     tower = copy.deepcopy(record["towers"]["fine-tuned"])
     said = lambda start: next(
         c for c in [*ambiguity._claims(tower), *ambiguity._dose_claims(tower)] if c["claim"].startswith(start)
-    )  # noqa: E731
+    )
     gains = [g for g in tower["gains8"] if (g["type"], g["name"]) == ("Ambi", "fusion")]
     for g in gains:
         g.update(mean=3.0, low=1.0, high=5.0, verdict="holds")

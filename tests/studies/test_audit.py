@@ -112,7 +112,7 @@ def test_class_sizes_against_every_count(pair):
     rounded = [
         n
         for n in range(1, 121)
-        if all(fits(n, t, (ROUND_HALF_UP, ROUND_HALF_EVEN)) or fits(n, t, (ROUND_DOWN,)) and _tie(n, t) for t in pair)
+        if all(fits(n, t, (ROUND_HALF_UP, ROUND_HALF_EVEN)) or (fits(n, t, (ROUND_DOWN,)) and _tie(n, t)) for t in pair)
     ]
     assert audit.class_sizes([cell(t) for t in pair], 120) == rounded
     assert audit.class_sizes([cell(t) for t in pair], 120, cut=True) == [

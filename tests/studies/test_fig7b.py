@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from sfar.config import get_profile
+from sfar.data.source import dataset
 from sfar.errors import ConfigError, SfarError
 from sfar.runs.executor import run_all
-from sfar.runs.run import Job, dataset
+from sfar.runs.job import Job
 from sfar.studies import fig7b, fig7b_page, table13
 from sfar.studies import subtexts_page as page
 from sfar.studies.core import statistics
 from sfar.subtexts.groups import GROUPS
-from sfar.subtexts.journal import Journal
 from sfar.util import paths
 
 FOLDER = paths.results("storyboard")
@@ -151,24 +151,16 @@ def test_verdicts_follow_the_intervals():
         assert c["verdict"] == statistics.verdict(c["low"], c["high"])
 
 
-def test_rehearsal_record_and_journal_agree():
-    journal = Journal(FOLDER / "rehearsal.jsonl")
-    took = TABLE13["rehearsal"]
-    of_classes = [e for e in journal.entries() if not e["video"]]
-    assert (
-        not journal.damaged
-        and len(of_classes) == took["answers"]
-        and took["requests"] == took["answers"] + took["unanswered"]
-    )
-    assert sum(took["unusable"].values()) == took["answers"] - took["classes"]
-    assert len(TABLE13["visual"]["descriptions"]) == 3 and TABLE13["visual"]["pictures"] == 24
-
-
-def test_rehearsal_again(tmp_path):
-    """The same requests, answers and tokens; only seconds may differ."""
-    again = table13.rehearse(tmp_path / "journal.jsonl")
-    timeless = lambda r: {k: v for k, v in r.items() if k != "seconds_per_class"}  # noqa: E731
-    assert timeless(again) == timeless(TABLE13["rehearsal"])
+def test_table13_shows_the_accuracies_of_figure_7b():
+    groups = {g["name"]: g for g in RECORD["groups"]}
+    rows = {r["group"]: r for r in TABLE13["rows"]}
+    assert set(rows) == {name for name, g in groups.items() if g["kind"] != "derived"} and "scene" in rows
+    for name, row in rows.items():
+        assert row == {"group": name, **{k: groups[name][k] for k in ("title", "kind", "top1")}}
+    _, shown = page.table13(TABLE13)
+    assert [r[:2] for r in shown] == [[r["title"], r["top1"]["mean"]] for r in TABLE13["rows"]]
+    _, visual = page.table14(TABLE13)
+    assert [r[:2] for r in visual] == [[rows[g]["title"], rows[g]["top1"]["mean"]] for g in ("bank", "scene")]
 
 
 @pytest.mark.slow

@@ -7,11 +7,13 @@ import json
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sfar.runs.hosts import HOSTS, PLUGS
 
 from sfar import paper
 from sfar.config import get_profile
-from sfar.runs.hosts import HOSTS, PLUGS, HostJob, run_hosts
-from sfar.runs.run import Dataset, Job
+from sfar.data.source import Dataset
+from sfar.runs.job import Job
+from sfar.runs.other_methods import OtherMethodJob, run_other_methods
 from sfar.storyboard.write import write_kinetics
 from sfar.studies import generalization as G
 from sfar.studies import generalization_page as page
@@ -48,7 +50,7 @@ def made_up(monkeypatch, gain):
             )
         return out
 
-    monkeypatch.setattr(G, "run_hosts", runs)
+    monkeypatch.setattr(G, "run_other_methods", runs)
     record = G._runs(get_profile("storyboard"), None)
     return {
         "profile": "storyboard",
@@ -171,9 +173,9 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
     }
     extra = {(r["host"], r["plug"]): r["parameters"] for r in record["rows"]}
     assert all(extra[h, p] - extra[h, "none"] == 2 * (128 * 128 + 128) for h in HOSTS for p in ("mean", "fine"))
-    assert "training hosts" in capfd.readouterr().err
+    assert "training other methods" in capfd.readouterr().err
     again = G.STUDY.get(source="measure", overrides=options)
-    assert "training hosts" not in capfd.readouterr().err, "kept runs were made again"
+    assert "training other methods" not in capfd.readouterr().err, "kept runs were made again"
     assert {k: v for k, v in again.items() if k != "provenance"} == {
         k: v for k, v in record.items() if k != "provenance"
     }
@@ -185,7 +187,7 @@ def test_a_seed_of_the_record_again(drawn):
     drawn("storyboard-kinetics")
     record, base = G.STUDY.get(), get_profile("storyboard")
     job = study.job(base, Variant("sfar", "", "sfar", FROZEN), base.seeds[0])
-    jobs = [HostJob(job, h, p) for h in HOSTS for p in PLUGS]
-    for j, r in zip(jobs, run_hosts(jobs)):
+    jobs = [OtherMethodJob(job, h, p) for h in HOSTS for p in PLUGS]
+    for j, r in zip(jobs, run_other_methods(jobs)):
         (row,) = (x for x in record["rows"] if (x["schedule"], x["host"], x["plug"]) == ("profile", j.host, j.plug))
         assert r["views"]["1x1"]["top1"] == pytest.approx(row["top1"]["per_seed"][0], abs=2)

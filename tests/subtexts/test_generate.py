@@ -16,10 +16,11 @@ import threading
 import time
 import traceback
 import zlib
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from loopback import Loopback, Reply, asked, forms, images
 from PIL import Image
 from test_video import write
 
@@ -28,7 +29,6 @@ from sfar.errors import ConfigError, SfarError, VideoError
 from sfar.subtexts import SubTexts, prompts
 from sfar.subtexts.generate import PRICES, Asker, Question, Settings, read_key
 from sfar.subtexts.journal import Journal
-from sfar.subtexts.loopback import Loopback, Reply, asked, forms, images
 from sfar.subtexts.visual import frames_of
 
 SECRET = "sk-proj-Zq7kPz0wLw8Xy41_b9TmVh-Rf6"
@@ -485,7 +485,7 @@ def test_no_server_at_all(journal):
 
 
 def in_seconds(s):
-    return email.utils.format_datetime(datetime.now(timezone.utc) + timedelta(seconds=s), usegmt=True)
+    return email.utils.format_datetime(datetime.now(UTC) + timedelta(seconds=s), usegmt=True)
 
 
 @pytest.mark.parametrize(
@@ -627,7 +627,7 @@ def test_a_cut_last_line_costs_one_request_at_most(server, journal, cut):
     last = whole.rstrip(b"\n").rfind(b"\n") + 1
     size = (
         len(whole) + (cut or 0)
-        if cut is None or isinstance(cut, int) and cut < 0
+        if cut is None or (isinstance(cut, int) and cut < 0)
         else last + int(cut * (len(whole) - last) if isinstance(cut, float) else cut)
     )
     journal.write_bytes(whole[:size])

@@ -7,10 +7,10 @@ import signal
 import string
 
 import pytest
+from loopback import forms
 
 from sfar.errors import SfarError
 from sfar.subtexts import SubTexts
-from sfar.subtexts.loopback import forms
 from sfar.subtexts.parse import ParseError, clean, parse
 from sfar.subtexts.texts import bank_names
 
@@ -830,7 +830,8 @@ def test_preambles_and_closings_are_left_out(before, after):
     assert found == dict.fromkeys(NOTATIONS, JUMP)
 
 
-# What could be taken for another list than it is: (answer, N, the list in it or None). It may be refused; another list than that is wrong.
+# What could be taken for another list than it is: (answer, N, the list in it or None). It may be refused; another list
+# than that is wrong.
 TRAPS = {
     "two headings with two bullets each": (
         "**Approach**\n- running up\n- building speed\n\n**Takeoff**\n- planting the foot\n- pushing off",

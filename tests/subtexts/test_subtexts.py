@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from sfar.model.heads import VideoModel, class_texts
 
 from sfar.config import METHODS, ModelConfig, get_profile
 from sfar.data.labels import LABEL_SETS, class_names, words
+from sfar.data.source import Dataset
 from sfar.errors import ConfigError, SfarError
-from sfar.model.heads import VideoModel, class_texts
-from sfar.runs.run import READS, Dataset, Job, run_inputs, subtexts_of
+from sfar.runs.job import READS, Job
 from sfar.storyboard.captions import action_phrases
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
 from sfar.subtexts import SubTexts
 from sfar.subtexts.check import WINDOW, label_set_names, meaning, problems, validate
 from sfar.subtexts.groups import GROUPS, group
+from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.texts import bank_names
 from sfar.training.train import seed_everything
 from sfar.util import paths
@@ -888,7 +890,7 @@ def test_where_the_data_lie_does_not(method):
 
 @every_method
 def test_the_inputs_are_json(method):
-    inputs = run_inputs(get_profile("storyboard"), DATA, method, 0, "1x1")
+    inputs = Job(get_profile("storyboard"), DATA, method, 0).inputs()
     assert json.loads(json.dumps(inputs)) == inputs
 
 

@@ -63,7 +63,7 @@ def test_tensors_are_taken_at_their_own_precision(shape, reading, dtype):
 def test_sigma_and_delta_lie_between_zero_and_one(shape):
     classes, subs = make(shape)
     for got in (tpp.similarity(classes, subs), tpp.diversity(subs)):
-        assert got.shape == shape[:2] and (0 <= got).all() and (got <= 1).all()
+        assert got.shape == shape[:2] and (got >= 0).all() and (got <= 1).all()
 
 
 def test_printed_is_the_default():
@@ -93,7 +93,8 @@ def test_all_cosines_at_eight_tenths():
         ([[0, 1, 0], [0, 0, 1]], 1 / 0.375, 1 / 0.375),
         # opposite each other: delta = 1, which only the printed reading rewards
         ([[0, 1, 0], [0, -1, 0]], 1 / 0.75, 1e6),
-        # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and .324
+        # sigma .5 and .8, so alpha .75 and .36; delta .1 for both: the geometric mean of .075 and .036, of .675 and
+        # .324
         ([[0, 1, 0], [0.6, 0.8, 0]], 0.0027**-0.5, 0.2187**-0.5),
     ],
 )
@@ -191,7 +192,7 @@ def edge(kind, dtype):
 def test_edges_are_finite(kind, dtype, reading):
     classes, subs = edge(kind, dtype)
     for got in (tpp.similarity(classes, subs), tpp.diversity(subs)):
-        assert (0 <= got).all() and (got <= 1).all()
+        assert (got >= 0).all() and (got <= 1).all()
     got = tpp.tpp(classes, subs, reading)
     assert np.isfinite(got).all() and (got >= 1 - 1e-12).all() and (got <= 1e6 * (1 + 1e-9)).all()
 

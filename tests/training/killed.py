@@ -15,7 +15,10 @@ PROFILE = {"epochs": 4, "batch": 4, "gray": 0.5}
 
 
 def run(folder, out, fsync_seconds=0.0, step_seconds=0.0, every=0.0):
-    """Train to the end, keeping the state each step, and write the weights to ``out``. The disk takes ``fsync_seconds`` for each file, a step at least ``step_seconds``."""
+    """Train to the end, keeping the state each step, and write the weights to ``out``.
+
+    The disk takes ``fsync_seconds`` for each file, a step at least ``step_seconds``.
+    """
     torch.set_num_threads(1)
     if fsync_seconds:
         fsync = os.fsync

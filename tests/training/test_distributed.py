@@ -1,4 +1,7 @@
-"""Two processes (gloo) give what one gives: losses, weights, metrics; and a job whose process dies ends, says so once and goes on later."""
+"""Two processes (gloo) give what one gives: losses, weights, metrics.
+
+A job whose process dies ends, says so once and goes on later.
+"""
 
 import os
 import re
@@ -40,11 +43,15 @@ def both(tmp_path_factory):
 
 @pytest.mark.parametrize("case", two.CASES)
 def test_a_training_on_two_processes_is_that_of_one(both, case):
-    """The same global batch: losses and weights to 1e-5 (in half precision losses to its rounding), and both processes have the same weights to the bit."""
+    """The same global batch: losses and weights to 1e-5, in half precision losses to its rounding.
+
+    Both processes have the same weights to the bit.
+    """
     one, first, second = two.trained(case), *(load_file(both / f"{case}.{rank}.safetensors") for rank in (0, 1))
     assert all(torch.equal(first[k], second[k]) for k in first)
     assert one.keys() == first.keys() and one["steps"] == first["steps"] > 0 and one["bad"] == first["bad"]
-    # bf16 rounds; fp16 may overflow in one process's share where it does not in the whole, and then a step is left out and the scale halved.
+    # bf16 rounds; fp16 may overflow in one process's share where it does not in the whole, and then a step is left out
+    # and the scale halved.
     within = {"bf16": 1e-2, "fp16": 0.2}.get(case, 1e-5)
     for name, value in one.items() if within == 1e-5 else [("losses", one["losses"])]:
         assert torch.allclose(value, first[name], rtol=1e-5, atol=within), name
@@ -90,7 +97,8 @@ def children(pid):
 
 
 def rank_of(pid):
-    return int(re.search(rb"(?:^|\0)RANK=(\d+)", Path(f"/proc/{pid}/environ").read_bytes())[1])
+    environment = dict(v.split(b"=", 1) for v in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") if b"=" in v)
+    return int(environment[b"RANK"])
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +140,10 @@ def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, dat
 
 
 def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
-    """As a batch system ends a job: torchrun hands the signal on, all processes stop after the same batch, one writes."""
+    """As a batch system ends a job.
+
+    torchrun hands the signal on, all processes stop after the same batch, one writes.
+    """
     out = tmp_path / "x.safetensors"
     job = subprocess.Popen(
         sfar("train", "sfar", *SMALL, "--out", out, "--keep-every", 0), stderr=subprocess.PIPE, text=True
@@ -172,7 +183,7 @@ def test_a_mistake_is_reported_once(args, message, tmp_path, data):
 
 def test_metrics_of_two_processes_are_those_of_one(tmp_path, data):
     files = [tmp_path / f"{n}.json" for n in (1, 2)]
-    for file, launch in zip(files, ([], LAUNCH)):
+    for file, launch in zip(files, ([], LAUNCH), strict=True):
         done = subprocess.run(
             sfar("evaluate", data, *SMALL, "--scores", file, launch=launch),
             timeout=240,

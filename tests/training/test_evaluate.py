@@ -6,7 +6,8 @@ import tiny
 import torch
 
 from sfar.data.transforms import CLIP_MEAN, CLIP_STD, multi_clip_indices, val_indices
-from sfar.training.evaluate import VIEWS, ranks, relevant_mass, score, topk
+from sfar.training.evaluate import VIEWS, score
+from sfar.training.metrics import ranks, relevant_mass, topk
 
 FRAMES = 3
 
@@ -39,7 +40,7 @@ def test_scores_that_are_no_numbers_are_never_right(place):
 def test_ranks_against_sorting():
     rng = np.random.default_rng(0)
     p, labels = rng.random((50, 12)), rng.integers(12, size=50)
-    want = [np.argsort(-row).tolist().index(k) for row, k in zip(p, labels)]
+    want = [np.argsort(-row).tolist().index(k) for row, k in zip(p, labels, strict=True)]
     assert ranks(p, labels).tolist() == want
 
 
@@ -106,7 +107,7 @@ def test_the_single_view_is_the_middle_of_the_first_frames(model, clips):
         index = val_indices(len(pixels), FRAMES)
         view = crop(pixels[index], round((h - tiny.SIZE) / 2), round((w - tiny.SIZE) / 2))
         assert s.probabilities[i] == pytest.approx(probabilities(model, view), abs=1e-5)
-        assert s.indices[i].tolist() == index.tolist()
+        assert s.indices is not None and s.indices[i].tolist() == index.tolist()
 
 
 def test_4x3_is_the_mean_over_four_combs_and_three_crops(model, clips):
@@ -142,9 +143,9 @@ def test_importance_is_that_of_the_true_class(clips):
         with torch.no_grad():
             out = model(view[None])
         for got, a in ((s.coarse, out.coarse), (s.fine, out.fine)):
-            assert got[i] == pytest.approx(a[0, clips.labels[i]].numpy(), abs=1e-5)
+            assert got is not None and got[i] == pytest.approx(a[0, clips.labels[i]].numpy(), abs=1e-5)
             assert not np.allclose(got[i], a[0, clips.labels[i] - 1].numpy(), atol=1e-4)
-    assert s.coarse.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
+    assert s.coarse is not None and s.coarse.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
 
 
 @pytest.mark.parametrize(

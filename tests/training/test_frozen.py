@@ -1,6 +1,10 @@
-"""Frame embeddings of a frozen tower: what the tower itself says of the same frames, made once, and the same training as on frames."""
+"""Frame embeddings of a frozen tower: what the tower itself says of the same frames, made once.
+
+They give the same training as the frames.
+"""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +33,7 @@ class Clips(tiny.Clips):
     first: list[int] = dataclasses.field(default_factory=list)
 
 
-def clips(n=6):
+def clips(n=6) -> Any:
     plain = tiny.clips(n)
     return Clips(plain.pixels, plain.labels, [f"{i}.mp4" for i in range(n)], first=[0] * n)
 
@@ -104,13 +108,13 @@ def test_the_weights_are_in_the_key(tower, monkeypatch):
 
 def test_a_tower_without_weights(tower):
     p = dataclasses.replace(tiny.profile(), model=dataclasses.replace(tiny.MODEL, clip="ViT-B-16-quickgelu"))
-    with pytest.raises(ConfigError, match="train.train_visual.*needs weights"):
+    with pytest.raises(ConfigError, match=r"train.train_visual.*needs weights"):
         frozen.frame_embeddings(tower, clips(), p, "data", False)
 
 
 @pytest.mark.parametrize("method", ["clip", "single", "sfar"])
 def test_training_on_embeddings_is_training_on_frames(method):
-    """Frozen tower, each clip of one colour, so that every frame and every crop of it are the same: the same losses and logits."""
+    """Each clip of one colour, so that every frame and every crop of it are the same: the same losses and logits."""
     data = clips()
     rng = np.random.default_rng(0)
     data.pixels = [np.broadcast_to(rng.integers(0, 256, 3, dtype=np.uint8), p.shape).copy() for p in data.pixels]

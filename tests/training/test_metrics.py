@@ -1,11 +1,13 @@
-"""Mean average precision against scikit-learn, against loops that follow the definition, and against numbers worked out by hand."""
+"""Mean average precision against scikit-learn, loops that follow the definition, and numbers worked out by hand."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
 from sfar.errors import ConfigError, DataError
-from sfar.training.metrics import VARIANTS, average_precision, mean_ap, per_class
+from sfar.training.metrics import VARIANTS, mean_ap, per_class
 
 
 def world(seed, videos=60, classes=9, levels=0, rate=0.25):
@@ -28,6 +30,11 @@ def by_loop(scores, positive):
 
 
 # --- one class ---
+
+
+def average_precision(scores, positive):
+    """Of one class: ``scores`` [V], ``positive`` [V]."""
+    return float(per_class(scores[:, None], positive[:, None])[0])
 
 
 def test_worked_out_by_hand():
@@ -114,7 +121,8 @@ def test_present_leaves_empty_classes_out():
 
 
 def test_labelled_is_the_same_as_scores_of_minus_infinity():
-    # Videos at minus infinity come last: they are never hits, and no positive comes after them, whose precision they could lower.
+    # Videos at minus infinity come last: they are never hits, and no positive comes after them, whose precision they
+    # could lower.
     scores, positive = world(6, videos=80, rate=0.1)
     bare = ~positive.any(1)
     assert 5 < bare.sum() < 60
@@ -183,15 +191,14 @@ def test_shapes_that_do_not_fit(scores, positive):
         mean_ap(scores, positive)
 
 
-def test_one_class_needs_one_axis():
-    with pytest.raises(ConfigError, match=r"scores \[V\].*\(2, 2\)"):
-        average_precision(np.ones((2, 2)), np.ones((2, 2)))
-    with pytest.raises(ConfigError, match="one shape"):
-        average_precision(np.ones(2), np.ones(3))
+def test_every_class_needs_its_axis():
+    for scores, positive in ((np.ones(2), np.ones(2)), (np.ones((2, 1)), np.ones((3, 1)))):
+        with pytest.raises(ConfigError, match="one shape"):
+            per_class(scores, positive)
 
 
 def test_class_numbers_are_not_positives():
-    with pytest.raises(ConfigError, match="0 or 1.*got .*5"):
+    with pytest.raises(ConfigError, match=r"0 or 1.*got .*5"):
         mean_ap(np.ones((2, 2)), np.array([[0, 1], [5, 0]]))
 
 
@@ -201,8 +208,9 @@ def test_variants_and_batches():
         ConfigError, match="'exact' of mean average precision: expected one of official, present, labelled, bike"
     ):
         mean_ap(scores, positive, "exact")
-    for batch in (0, -1, 2.0, True):
-        with pytest.raises(ConfigError, match="'bike': batch=.*at least 1"):
+    wrong: tuple[Any, ...] = (0, -1, 2.0, True)
+    for batch in wrong:
+        with pytest.raises(ConfigError, match=r"'bike': batch=.*at least 1"):
             mean_ap(scores, positive, "bike", batch=batch)
     with pytest.raises(ConfigError, match="only 'bike' has batches"):
         mean_ap(scores, positive, "official", batch=16)

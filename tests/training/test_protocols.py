@@ -21,8 +21,10 @@ def softmax(logits):
 
 
 def by_loop(scores, labels, classes, k):
-    """Percent of the videos of ``classes`` whose class is among the k with the highest scores of these classes alone."""
-    right = [y in sorted(classes, key=lambda c: -row[c])[:k] for row, y in zip(scores, labels) if y in classes]
+    """Percent of the videos of ``classes`` whose class is among the k with the highest scores of these alone."""
+    right = [
+        y in sorted(classes, key=lambda c: -row[c])[:k] for row, y in zip(scores, labels, strict=True) if y in classes
+    ]
     return 100 * sum(right) / len(right)
 
 
@@ -103,7 +105,7 @@ def test_mean_and_std_are_not_made_of_rounded_numbers():
     out = half10(scores, labels)
     values = [100 * np.mean(np.array(d["ranks"]) < 1) for d in out["draws"]]
     assert out["top1"] == {"mean": round(float(np.mean(values)), 4), "std": round(float(np.std(values)), 4)}
-    assert all(d["top1"] == round(v, 4) for d, v in zip(out["draws"], values))
+    assert all(d["top1"] == round(v, 4) for d, v in zip(out["draws"], values, strict=True))
 
 
 def test_results_are_plain_json():

@@ -1,7 +1,10 @@
-"""A training that is killed, stopped, or whose disk is full loses nothing that was kept, and goes on to the same weights to the bit."""
+"""A training that is killed, stopped, or whose disk is full goes on to the same weights to the bit.
+
+Nothing that was kept is lost.
+"""
 
 import json
-import multiprocessing as mp
+import multiprocessing
 import os
 import random
 import shutil
@@ -23,6 +26,7 @@ from sfar.training.resume import Keeper, Stopped
 from sfar.training.train import Progress, train
 
 KILLS = 20
+PROFILE = tiny.profile(**killed.PROFILE)
 
 
 def equal(a, b):
@@ -32,7 +36,7 @@ def equal(a, b):
 @pytest.fixture(scope="module")
 def start():
     """Start ``killed.run`` in a process that has its imports done."""
-    context = mp.get_context("forkserver")
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["killed"])
 
     def begin(*args, **kwargs):
@@ -55,7 +59,7 @@ def whole(tmp_path_factory, start):
 
 
 def test_killed_at_twenty_random_moments(tmp_path, start, whole):
-    """SIGKILL, also while a state is being written: the weights at the end are those of the uninterrupted training to the bit."""
+    """SIGKILL, also while a state is being written: the weights at the end are those of the uninterrupted training."""
     want, seconds = whole
     rng, states, out = random.Random(0), tmp_path / "states", tmp_path / "out.safetensors"
     while_writing, steps = 0, []
@@ -97,7 +101,7 @@ def test_a_signal_keeps_the_state_and_stops(tmp_path, start, whole, number):
     assert again.exitcode == 0 and equal(load_file(out), whole[0])
 
 
-def stopped_after(folder, step, profile=tiny.profile(**killed.PROFILE), **kwargs):
+def stopped_after(folder, step, profile=PROFILE, **kwargs):
     """Train until a signal comes after ``step`` steps; the keeper and what it raised."""
     keeper = Keeper(folder, killed.ABOUT, **kwargs)
 
@@ -178,7 +182,7 @@ def test_a_damaged_state_is_left_for_the_one_before(tmp_path, capsys):
     assert newest.name in capsys.readouterr().err and equal(model.state_dict(), want.state_dict())
     (newest / "state.json").write_text("{")
     shutil.rmtree(before)
-    with pytest.raises(ConfigError, match="every kept state of this training is damaged.*--restart"):
+    with pytest.raises(ConfigError, match=r"every kept state of this training is damaged.*--restart"):
         train(tiny.model(), tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(tmp_path, killed.ABOUT))
 
 

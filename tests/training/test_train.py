@@ -4,18 +4,23 @@ import copy
 import math
 import os
 import shutil
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from torch._inductor import config as inductor
 from torch.utils.data import DataLoader
 
-from sfar.cli.main import _compiling
+from sfar.cli.train import compiling
 from sfar.errors import ConfigError, SfarError
 from sfar.model.loss import info_nce
 from sfar.runs import run
-from sfar.training.evaluate import ranks, score, topk
+from sfar.subtexts.source import subtexts_of
+from sfar.training.evaluate import score
+from sfar.training.metrics import ranks, topk
 from sfar.training.train import TrainingClips, autocast_dtype, learning_rate, seed_everything, train
 
 
@@ -64,7 +69,7 @@ def test_the_rate_rises_then_falls_without_a_jump():
     rates = [learning_rate(e / 100, 5, 30) for e in range(3001)]
     top = rates.index(max(rates))
     assert top == 500 and rates[:501] == sorted(rates[:501]) and rates[500:] == sorted(rates[500:], reverse=True)
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:])) < 0.01
+    assert max(abs(a - b) for a, b in pairwise(rates)) < 0.01
 
 
 # --- clips ---
@@ -74,25 +79,30 @@ def same(a, b):
     return torch.equal(a[0], b[0]) and a[1] == b[1]
 
 
+def items_of(*args) -> Any:
+    """The items of sound clips: (frames, label)."""
+    return TrainingClips(*args)
+
+
 def test_an_item_depends_on_seed_epoch_and_number_alone():
     clips, profile = tiny.clips(6), tiny.profile()
-    first, second = TrainingClips(clips, profile, 3), TrainingClips(clips, profile, 3)
+    first, second = items_of(clips, profile, 3), items_of(clips, profile, 3)
     forward = [first[i] for i in range(6)]
     seed_everything(99)  # nor on the global generators
     backward = [second[i] for i in reversed(range(6))][::-1]
-    assert all(same(a, b) for a, b in zip(forward, backward))
+    assert all(same(a, b) for a, b in zip(forward, backward, strict=True))
     assert same(first[2], first[2])
     second.epoch = 1
     assert not any(torch.equal(forward[i][0], second[i][0]) for i in range(6))
     second.epoch = 0
     assert same(forward[4], second[4])
-    other = TrainingClips(clips, profile, 4)
+    other = items_of(clips, profile, 4)
     assert not any(torch.equal(forward[i][0], other[i][0]) for i in range(6))
 
 
 def test_items_have_the_shape_the_model_takes():
     clips = tiny.clips(4)
-    data = TrainingClips(clips, tiny.profile(frames=5), 0)
+    data = items_of(clips, tiny.profile(frames=5), 0)
     x, y = data[1]
     assert (
         len(data) == 4 and x.shape == (5, 3, tiny.SIZE, tiny.SIZE) and x.dtype == torch.float32 and y == clips.labels[1]
@@ -113,7 +123,7 @@ def test_the_same_seed_gives_the_same_weights():
     clips, profile = tiny.clips(8), tiny.profile()
     models = [tiny.model() for _ in range(3)]
     histories = []
-    for model, seed in zip(models, (5, 5, 6)):
+    for model, seed in zip(models, (5, 5, 6), strict=True):
         torch.rand(seed)  # the state of the global generator is no input
         histories.append(train(model, clips, profile, seed))
     a, b, c = (weights(m) for m in models)
@@ -170,12 +180,12 @@ def test_the_recipe_step_by_step():
     optimizer = torch.optim.AdamW(
         [{"params": groups["clip"]}, {"params": groups["head"]}], betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3
     )
-    data = TrainingClips(clips, profile, seed)
+    data = items_of(clips, profile, seed)
     for epoch in range(3):
         data.epoch = epoch  # every epoch draws other crops
         order = np.random.default_rng([seed, epoch]).permutation(9)
         for i, rows in enumerate((order[:4], order[4:8])):  # the ninth is left over
-            for group, base in zip(optimizer.param_groups, (2e-3, 3e-3)):
+            for group, base in zip(optimizer.param_groups, (2e-3, 3e-3), strict=True):
                 group["lr"] = base * rates[2 * epoch + i]
             items = [data[int(k)] for k in rows]
             logits = model(torch.stack([x for x, _ in items])).logits
@@ -194,7 +204,7 @@ def test_steps_history_and_the_last_incomplete_batch():
     assert len(history.loss) == len(history.t2v) == len(history.v2t) == 3 and history.seconds >= 0
     losses = [s[2] for s in seen]
     assert history.loss == pytest.approx([sum(losses[i : i + 2]) / 2 for i in (0, 2, 4)], abs=1e-5)
-    assert history.loss == pytest.approx([a + b for a, b in zip(history.t2v, history.v2t)], abs=1e-5)
+    assert history.loss == pytest.approx([a + b for a, b in zip(history.t2v, history.v2t, strict=True)], abs=1e-5)
 
 
 def test_fewer_clips_than_a_batch_are_one_batch():
@@ -203,7 +213,7 @@ def test_fewer_clips_than_a_batch_are_one_batch():
 
 def test_lambda_reaches_the_loss():
     history = train(tiny.model(), tiny.clips(8), tiny.profile(loss_lambda=2.0), 0)
-    assert history.loss == pytest.approx([a + 2 * b for a, b in zip(history.t2v, history.v2t)], abs=1e-5)
+    assert history.loss == pytest.approx([a + 2 * b for a, b in zip(history.t2v, history.v2t, strict=True)], abs=1e-5)
 
 
 @pytest.mark.parametrize("method", ["sfar", "clip"])
@@ -218,12 +228,13 @@ def test_a_separable_toy_is_learned(method):
 
 
 def test_weights_that_blow_up_stop_the_run():
-    model = tiny.model()
+    model: Any = tiny.model()
     with torch.no_grad():
         model.head.ffn_fine.layers[0].weight.fill_(float("nan"))
     with pytest.raises(
         SfarError,
-        match=r"the loss is not finite .* Epoch 1, batch 1 of 1; logits that are not finite: clip\d.mp4, clip\d.mp4, clip\d.mp4, clip\d.mp4$",
+        match=r"the loss is not finite .* Epoch 1, batch 1 of 1; logits that are not finite: "
+        r"clip\d.mp4, clip\d.mp4, clip\d.mp4, clip\d.mp4$",
     ):
         train(model, tiny.clips(4), tiny.profile(), 0)
 
@@ -248,7 +259,7 @@ def test_the_video_behind_a_loss_that_is_not_finite_is_named(micro):
 
 @pytest.mark.parametrize("micro", [1, 3, 4, 7])
 def test_a_batch_in_parts_has_the_loss_of_the_whole(micro):
-    """Cached gradients, not the mean of small losses: exact to rounding (at learning rates at which AdamW does not magnify it)."""
+    """Cached gradients, not the mean of small losses: exact to rounding, where AdamW does not magnify it."""
     profile = {"batch": 7, "epochs": 2, "lr_head": 5e-5, "lr_clip": 5e-6}
     whole, parts = tiny.model(), tiny.model()
     histories = [
@@ -268,7 +279,8 @@ def test_a_batch_in_parts_has_the_loss_of_the_whole(micro):
 def test_precision(precision, dtype):
     """Half precision reaches the visual tower, and the head stays in single."""
     assert autocast_dtype(precision, torch.device("cpu")) == dtype
-    model, seen = tiny.model(), []
+    model: Any = tiny.model()
+    seen = []
     model.clip.visual.transformer.resblocks[0].mlp.c_fc.register_forward_hook(
         lambda _, inputs, output: seen.append(output.dtype)
     )
@@ -301,7 +313,7 @@ def test_activations_computed_again_change_no_number(method):
     frames = torch.randn(4, 3, 3, tiny.SIZE, tiny.SIZE, generator=torch.Generator().manual_seed(0))
     labels, found = torch.tensor([0, 1, 2, 0]), []
     for again in (False, True):
-        model = tiny.model(method).train()
+        model: Any = tiny.model(method).train()
         model.clip.visual.set_grad_checkpointing(again)
         assert model.clip.visual.transformer.grad_checkpointing is again
         logits = model(frames).logits
@@ -313,13 +325,13 @@ def test_activations_computed_again_change_no_number(method):
 @pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_tower_changes_no_number(monkeypatch):
     """``train.compile``: the tower really runs compiled, in training and in evaluation; weights keep their names."""
-    clips = [tiny.clip(), tiny.clip()]
+    clips, texts = [tiny.clip(), tiny.clip()], subtexts_of(tiny.profile(), tuple(tiny.CLASSES))
     monkeypatch.setattr(run, "load_clip", lambda *_: clips.pop())
     found = []
     for compiled in (False, True):
         torch._dynamo.utils.counters.clear()
         profile = tiny.profile(compile=compiled, epochs=1, lr_head=5e-5, lr_clip=5e-6)
-        model = run.build_model(profile, None, tuple(tiny.CLASSES), "sfar", 0)
+        model = run.build_model(profile, tiny.CLASSES, texts, "sfar", 0)
         history = train(model, tiny.clips(8), profile, 0)
         scores = score(model, tiny.clips(5), 3, tiny.SIZE).probabilities
         assert (torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0) is compiled
@@ -331,8 +343,8 @@ def test_a_compiled_tower_changes_no_number(monkeypatch):
 
 def test_a_missing_compiler_is_one_message():
     with (
-        torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}),
+        inductor.patch({"cpp.cxx": ("no-such-compiler",)}),
         pytest.raises(ConfigError, match=r"train\.compile=true: .*C\+\+ compiler"),
-        _compiling(True),
+        compiling(True),
     ):
         torch.compile(lambda x: x.sin() + 1)(torch.ones(3))

@@ -1,9 +1,13 @@
-"""What test_distributed.py runs under torchrun, and alone for comparison: one training of the tiny model per case, one evaluation."""
+"""What test_distributed.py runs under torchrun, and in one process for comparison.
+
+One training of the tiny model per case, one evaluation.
+"""
 
 import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import tiny
@@ -13,12 +17,12 @@ from safetensors.torch import save_file
 from sfar.config import changed
 from sfar.errors import VideoError
 from sfar.training.evaluate import score
-from sfar.training.process_group import Alone
+from sfar.training.process_group import SINGLE_PROCESS
 from sfar.training.resume import Keeper
 from sfar.training.train import train
 
-# The paper's learning rates, so that a step moves no weight by more than rounding may: AdamW divides a gradient by its own size, and the
-# gradient of the key biases is zero but for rounding (they shift all scores of a softmax alike).
+# The paper's learning rates, so that a step moves no weight by more than rounding may: AdamW divides a gradient by its
+# own size, and the gradient of the key biases is zero but for rounding (they shift all scores of a softmax alike).
 RATES = {"lr_head": 5e-5, "lr_clip": 5e-6, "epochs": 3}
 CASES = {
     "even": {"batch": 4},
@@ -38,7 +42,10 @@ CASES = {
 
 
 class Damaged(tiny.Clips):
-    """The same clips, most of which cannot be read: some process of a batch has none left, and one batch has none at all."""
+    """The same clips, most of which cannot be read.
+
+    Some process of a batch has none left, and one batch has none at all.
+    """
 
     def __init__(self, clips):
         super().__init__(clips.pixels, clips.labels, clips.paths)
@@ -53,14 +60,14 @@ class Damaged(tiny.Clips):
         return super().read(i, sampler)
 
 
-def trained(case, world=Alone(), keeper=None):
+def trained(case, world=SINGLE_PROCESS, keeper=None):
     """Weights and losses of a case."""
     method = case if case in ("clip", "temporal", "single") else "sfar"
     model = tiny.model(method, train_visual=case != "frozen")
     profile = tiny.profile(**RATES | CASES[case])
     if profile.train.checkpoint_activations:
         model.clip.visual.set_grad_checkpointing(True)
-    clips = tiny.clips(13)
+    clips: Any = tiny.clips(13)
     embedded = torch.randn(2, 13, 3, 16, generator=torch.Generator().manual_seed(0)) if case == "frozen" else None
     if case.startswith("bad"):
         clips = Damaged(clips)
@@ -74,7 +81,7 @@ def trained(case, world=Alone(), keeper=None):
     }
 
 
-def evaluated(views, world=Alone()):
+def evaluated(views, world=SINGLE_PROCESS):
     """Everything ``score`` says of 13 clips of the untrained model."""
     s = score(tiny.model(), tiny.clips(13), 3, tiny.SIZE, views, batch=4, world=world)
     return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in vars(s).items() if v is not None}

@@ -149,7 +149,7 @@ MODEL = {"weights", *RUNS}  # which are a model's
         ("training/train.py", "_backward", RUNS),
         ("training/evaluate.py", "score", RUNS),
         ("training/metrics.py", "mean_ap", RUNS),
-        ("training/process_group.py", "Alone", RUNS),
+        ("training/process_group.py", "SingleProcess", RUNS),
         ("training/frozen.py", "frame_embeddings", {"embeddings", *RUNS}),
         ("data/fewshot.py", "choose", RUNS),
         ("data/transforms.py", "ClipAugment", {"embeddings", *RUNS}),
@@ -284,11 +284,13 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
     import torch
 
     from sfar.config import get_profile
-    from sfar.runs import executor, run
+    from sfar.data.source import Dataset
+    from sfar.runs import executor
+    from sfar.runs.job import Job
 
-    job = run.Job(
+    job = Job(
         get_profile("storyboard"),
-        run.Dataset("kinetics400", own_cache, "fingerprint", ("long jump", "pole vault"), False),
+        Dataset("kinetics400", own_cache, "fingerprint", ("long jump", "pole vault"), False),
         "sfar",
         0,
     )
@@ -299,7 +301,7 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
         return {"method": job.method}
 
     monkeypatch.setattr(executor, "run_one", run_one)
-    monkeypatch.setattr(executor, "load_clips", lambda *_: [0])
+    monkeypatch.setattr(executor, "prepare", lambda job: (1, 1))
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))  # one after another, in this process
     assert executor.run_all([job]) == [{"method": "sfar"}]
     assert job.key() != before and listing(own_cache / "run") == [f"{before}.json"]

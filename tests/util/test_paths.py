@@ -80,7 +80,7 @@ def test_interruption_keeps_the_earlier_file(tmp_path, monkeypatch, interruption
 
 def test_a_file_where_a_folder_should_be(tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(SfarError, match="cannot write .*table1.json"):
+    with pytest.raises(SfarError, match=r"cannot write .*table1.json"):
         paths.write_atomic(tmp_path / "results" / "table1.json", "x")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sfar.data import store
+from sfar.data.manifest import Clip, Manifest
 from sfar.errors import DataError
 from sfar.util import processes
 
@@ -73,7 +74,7 @@ def test_an_error_is_the_caller_s(method):
 
 @pytest.mark.parametrize("method", ["imap", "imap_unordered"])
 def test_a_killed_process_is_one_message(method):
-    with pytest.raises(processes.ProcessDied, match="was killed.*JOBS=1"), processes.pool(2) as pool:
+    with pytest.raises(processes.ProcessDied, match=r"was killed.*JOBS=1"), processes.pool(2) as pool:
         list(getattr(pool, method)(die, range(200), 2))
 
 
@@ -94,7 +95,7 @@ def until(condition, seconds=60):
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_they_end_with_a_parent_that_is_killed(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_parallel as t; t.hold({str(tmp_path)!r})"
+    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_processes as t; t.hold({str(tmp_path)!r})"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: len(list(tmp_path.glob("works-*"))) == 2)
     parent.kill()
@@ -110,11 +111,7 @@ def hold(folder):
 def test_decoding_that_loses_a_process_says_so(tmp_path, monkeypatch):
     """What decodes a data set would otherwise wait for a result that nobody works on."""
     monkeypatch.setattr(store, "_try", lose)
-    manifest = type(
-        "Manifest",
-        (),
-        {"clips": [type("Clip", (), {"path": "a.mp4"})], "root": tmp_path, "name": "made up", "split": "train"},
-    )
+    manifest = Manifest("made up", "train", tmp_path, ("x",), (Clip("a.mp4", 0, "a"),))
     with pytest.raises(processes.ProcessDied, match="most often by the system"):
         store.examine(manifest, 8, tmp_path, True, 1)
 

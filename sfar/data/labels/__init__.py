@@ -1,7 +1,7 @@
 """Class names of the four data sets, as their own files spell them, in label order (facts).
 
-Kinetics-400: the 400 labels sorted alphabetically. UCF-101: ``classInd.txt``. HMDB-51: folder names, underscores read as
-spaces. Charades: ``Charades_v1_classes.txt``.
+Kinetics-400: the 400 labels sorted alphabetically. UCF-101: ``classInd.txt``. HMDB-51: folder names, underscores read
+as spaces. Charades: ``Charades_v1_classes.txt``.
 """
 
 from __future__ import annotations

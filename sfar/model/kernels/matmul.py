@@ -1,8 +1,9 @@
-"""Products of tall matrices, by the quicker of the two libraries that PyTorch has for them on a CPU.
+"""Multiplication of tall matrices, by the quicker of the two libraries that PyTorch has for it on a CPU.
 
-``torch.mm`` is MKL there, which leaves the AVX-512 units of AMD's processors idle; a convolution is oneDNN, which does not: on an EPYC a large
-product takes half the time as the 1 x 1 convolution of an image that is one pixel wide, without a copy. On a GPU, in double precision and
-for small products it is ``torch.mm``, and so it is where oneDNN is switched off (``torch.backends.mkldnn.set_flags``).
+``torch.mm`` is MKL there, which leaves the AVX-512 units of AMD's processors idle; a convolution is oneDNN, which does
+not: on an EPYC a large multiplication takes half the time as the 1 x 1 convolution of an image that is one pixel wide,
+without a copy. On a GPU, in double precision and for small matrices it is ``torch.mm``, and so it is where oneDNN is
+switched off (``torch.backends.mkldnn.set_flags``).
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_weight
 
 LARGE = 2**24  # multiplications; for fewer, to call a convolution takes longer than it saves
 
 
-def _convolved(x: Tensor, width: int) -> bool:
+def _by_convolution(x: Tensor, width: int) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.numel() * width >= LARGE
         and torch.backends.mkldnn.is_available()
-        and torch.backends.mkldnn.enabled
+        and bool(torch.backends.mkldnn.enabled)
     )
 
 
@@ -32,38 +34,43 @@ def _image(x: Tensor) -> Tensor:
     return x.contiguous()[None, :, None].permute(0, 3, 1, 2)
 
 
-def product(x: Tensor, w: Tensor) -> Tensor:
-    """x w^T [n, m] of x [n, k] and w [m, k], as of a linear layer; not differentiable (``linear`` is)."""
-    if not _convolved(x, len(w)):
+def matmul_t(x: Tensor, w: Tensor) -> Tensor:
+    """Multiply: x w^T [n, m] of x [n, k] and w [m, k], as of a linear layer; not differentiable (``linear`` is)."""
+    if not _by_convolution(x, len(w)):
         return x @ w.T
     return F.conv2d(_image(x), w[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(x), len(w))
 
 
 def weight_gradient(x: Tensor, g: Tensor) -> Tensor:
-    """g^T x [m, k] of x [n, k] and g [n, m]: the gradient of w in ``product`` where g is that of its result."""
+    """g^T x [m, k] of x [n, k] and g [n, m]: the gradient of w in ``matmul_t`` where g is that of its result."""
     width = g.shape[1]
-    if not _convolved(x, width):
+    if not _by_convolution(x, width):
         return g.T @ x
-    return torch.nn.grad.conv2d_weight(_image(x), (width, x.shape[1], 1, 1), _image(g)).view(width, -1)
+    return conv2d_weight(_image(x), (width, x.shape[1], 1, 1), _image(g)).view(width, -1)
 
 
 class _Linear(torch.autograd.Function):
-    """``product`` with gradients. A convolution's own gradient for its input is slower than its forward pass, which does the same here."""
+    """``matmul_t`` with gradients.
+
+    A convolution's own gradient for its input is slower than its forward pass, which does the same here.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
         ctx.save_for_backward(x, w)
-        return product(x, w)
+        return matmul_t(x, w)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameters' names
+        ctx: Any, g: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
         x, w = ctx.saved_tensors
-        return (product(g, w.T) if ctx.needs_input_grad[0] else None), (
-            weight_gradient(x, g) if ctx.needs_input_grad[1] else None
-        )
+        d_x = matmul_t(g, w.T) if ctx.needs_input_grad[0] else None
+        d_w = weight_gradient(x, g) if ctx.needs_input_grad[1] else None
+        return d_x, d_w
 
 
 def linear(x: Tensor, w: Tensor) -> Tensor:
-    """x w^T of x [..., k] and w [m, k]: [..., m], with gradients of first order."""
+    """Multiply: x w^T of x [..., k] and w [m, k]: [..., m], with gradients of first order."""
     return _Linear.apply(x.reshape(-1, x.shape[-1]), w).view(*x.shape[:-1], len(w))

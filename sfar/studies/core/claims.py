@@ -1,80 +1,109 @@
-"""The paper's qualitative claims as functions over a record: holds, does not hold, or undecided, with size and interval."""
+"""The paper's claims as data: each has an id and is decided by contrasts of a record, never by its words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from sfar.studies.core.record import Contrast, Record, Verdict
 from sfar.studies.core.statistics import verdict
 
-# As tables and figures call the methods.
-NAMES = {
-    "vanilla": "Vanilla CLIP (zero-shot)",
-    "clip": "Baseline (CLIP)",
-    "temporal": "Baseline (Temporal)",
-    "single": "Single granularity (BIKE)",
-    "sfar": "SFAR",
-}
+
+@dataclass(frozen=True)
+class Decision:
+    """What decided a claim: the verdict, and the number, interval and rival that show it."""
+
+    verdict: str
+    against: str
+    mean: float
+    low: float
+    high: float
+    unit: str = "points"
 
 
-def row(
-    claim: str, source: str, against: str, mean: float, low: float, high: float, unit: str = "points", decided: str = ""
-) -> dict[str, Any]:
-    """A claim with its verdict: of "the value is above zero" from the interval, unless ``decided`` says otherwise."""
-    return {
-        "claim": claim,
-        "source": source,
-        "verdict": decided or verdict(low, high),
-        "against": against,
-        "unit": unit,
-        "mean": round(mean, 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-    }
+Decide = Callable[[Record], Decision | None]  # None: it cannot be decided from this record
 
 
-def best(claim: str, source: str, rivals: Sequence[tuple[str, dict[str, Any]]], unit: str = "points") -> dict[str, Any]:
-    """A claim "higher than every rival": ``rivals`` are (name, difference to it with ``mean``, ``low``, ``high``).
+@dataclass(frozen=True)
+class Claim:
+    """A statement that can hold or not.
 
-    Holds if every difference's interval lies above zero, does not hold if one lies below, else undecided. ``against`` is, of the
-    rivals with that verdict, the one with the smallest difference: its interval shows what decided.
+    ``item``: the table or figure that it stands under; ``text``: a function of the record where it names what was
+    found; ``printed``: the paper's number for it, where it prints one; ``own``: this repository's, not the paper's.
     """
-    each = [verdict(d["low"], d["high"]) for _, d in rivals]
-    overall = "does not hold" if "does not hold" in each else "undecided" if "undecided" in each else "holds"
-    name, d = min((r for r, v in zip(rivals, each) if v == overall), key=lambda r: r[1]["mean"])
-    return row(claim, source, name, d["mean"], d["low"], d["high"], unit, decided=overall)
+
+    id: str
+    item: str
+    text: str | Callable[[Record], str]
+    source: str
+    decide: Decide
+    printed: str | Callable[[], str] = ""
+    own: bool = False
+
+    def decided(self, record: Record) -> Verdict | None:
+        """The verdict from a record; None where the record does not have what decides it."""
+        d = self.decide(record)
+        if d is None:
+            return None
+        return Verdict(
+            id=self.id,
+            item=self.item,
+            claim=self.text if isinstance(self.text, str) else self.text(record),
+            source=self.source,
+            printed=self.printed if isinstance(self.printed, str) else self.printed(),
+            of_paper=not self.own,
+            verdict=d.verdict,
+            against=d.against,
+            unit=d.unit,
+            mean=round(d.mean, 4),
+            low=round(d.low, 4),
+            high=round(d.high, 4),
+        )
 
 
-def highest(record: dict[str, Any]) -> dict[str, Any]:
-    """Table 1: "the highest top-1 accuracy". Against each other method measured, SFAR's paired difference in one single view (``best``)."""
-    return best(
-        "SFAR has the highest top-1 accuracy",
-        "Table 1, section 4.2",
-        [(d["against"], d) for d in record["differences"] if d["views"] == "1x1" and d["metric"] == "top1"],
-    )
+def _decision(record: Record, c: Contrast, sign: int, against: str) -> Decision:
+    low, high = (c.low, c.high) if sign > 0 else (-c.high, -c.low)
+    return Decision(verdict(low, high), against or record.title(c.against), sign * c.mean, low, high, c.unit)
 
 
-def finds_frames(record: dict[str, Any], which: str) -> dict[str, Any]:
-    """Sections 3.2, 3.3: coarse or fine importance falls on frames that show the action more than equal weights would."""
-    r = record["importance"][which]
-    return row(
-        f"a_{which} puts more weight than equal weights on frames that show an action of the class",
-        "sections 3.2, 3.3, Fig. 6",
-        "equal weights",
-        r["gain"],
-        r["gain_low"],
-        r["gain_high"],
-    )
+def above(row: str, against: str, *, title: str = "", sign: int = 1, **where: Any) -> Decide:
+    """Decided by one contrast: it holds if ``row`` minus ``against`` lies above zero (``sign`` = -1: below).
+
+    ``title``: what the other side is called where it is no row; ``where``: as for ``Record.contrast``. Undecidable
+    where the record has no such contrast.
+    """
+
+    def decide(record: Record) -> Decision | None:
+        if not record.contrasts_of(row=row, against=against, **where):
+            return None
+        return _decision(record, record.contrast(row, against, **where), sign, title)
+
+    return decide
 
 
-def fine_sharper(record: dict[str, Any]) -> dict[str, Any]:
-    """Section 3.3: a_fine allocates larger scores than a_coarse to prominent frames."""
-    r = record["importance"]["fine_minus_coarse"]
-    return row(
-        "a_fine puts more weight on those frames than a_coarse",
-        "section 3.3, Fig. 6",
-        "a_coarse",
-        r["mean"],
-        r["low"],
-        r["high"],
-    )
+def highest(
+    select: Callable[[Record], Sequence[Contrast]], title: Callable[[Record, Contrast], str] | None = None
+) -> Decide:
+    """Decided by several contrasts, "higher than every rival".
+
+    It holds if every one lies above zero, does not hold if one lies below, else it is undecided. What is shown is, of
+    the rivals with that verdict, the one with the smallest difference: its interval is what decided.
+    """
+
+    def decide(record: Record) -> Decision | None:
+        rivals = select(record)
+        if not rivals:
+            return None
+        each = [verdict(c.low, c.high) for c in rivals]
+        overall = next((v for v in ("does not hold", "undecided") if v in each), "holds")
+        c = min((c for c, v in zip(rivals, each, strict=True) if v == overall), key=lambda c: c.mean)
+        against = title(record, c) if title else record.title(c.against)
+        return Decision(overall, against, c.mean, c.low, c.high, c.unit)
+
+    return decide
+
+
+def decide_all(claims: Sequence[Claim], record: Record) -> list[Verdict]:
+    """All claims that this record can decide, in their order."""
+    return [v for v in (c.decided(record) for c in claims) if v is not None]

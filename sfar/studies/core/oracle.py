@@ -13,15 +13,16 @@ from sfar.storyboard.write import truth
 
 
 def true_set_classifier(root: Path, frames: int, decay: float = 1e-3) -> dict[str, float]:
-    """Accuracy [%] on the validation videos of logistic regression on which true actions the ``frames`` sampled frames show.
+    """Accuracy [%] on the validation videos of logistic regression on the true actions that the sampled frames show.
 
+    ``frames``: how many are sampled, as for evaluation; ``decay``: weight of the squared coefficients in the loss.
     It sees the irrelevant actions too and is not told which they are. A reference for how much there is to win, not a
     bound: it knows no order and no durations.
     """
     names, data = list(ACTIONS), truth(root)
     classes = sorted({r["label"] for r in data.values()})
-    x = {s: [] for s in ("train", "val")}
-    y = {s: [] for s in ("train", "val")}
+    x: dict[str, list[np.ndarray]] = {s: [] for s in ("train", "val")}
+    y: dict[str, list[int]] = {s: [] for s in ("train", "val")}
     for r in data.values():
         labels = [a for a, n, _ in r["segments"] for _ in range(n)]
         row = np.zeros(len(names), np.float32)

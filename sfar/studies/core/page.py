@@ -1,103 +1,129 @@
-"""What the pages of all studies share: verdicts, differences, tables in three forms, provenance, files written whole or not at all."""
+"""The one renderer: a study's blocks as Markdown page, CSV, LaTeX, text for a terminal, and objects for a notebook."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from sfar.config import DRAWN
 from sfar.data.layouts import LAYOUTS
+from sfar.errors import SfarError
 from sfar.render import style, tables
+from sfar.render.style import verdict_word
+from sfar.render.tables import Table, interval
+from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
+from sfar.studies.core.record import Contrast, Record, Row, Verdict
+from sfar.studies.core.study import Study
 from sfar.util import paths
 
-# Of "above zero", as a comparison: told apart by colour and by marker.
-VERDICTS = {
-    "holds": ("#0072B2", "^", "higher"),
-    "does not hold": ("#D55E00", "v", "lower"),
-    "undecided": ("#777777", "o", "undecided"),
-}
-COLUMNS = ["Method", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"]
-SUMMARY = ["metric", "mean", "std", "low", "high", "seeds", "videos", "trained"]
+INTERVALS = "Intervals resample seeds and videos; differences are paired over both."
+MULTIPLE = (
+    "Each interval is of 95 % by itself: of {n} differences that are truly zero, about {luck:.0f} would still lie off "
+    "zero by chance."
+)
 
 
-def interval(value: dict[str, Any], digits: int = 1, sign: bool = False) -> str:
-    """ "69.4 to 71.0" of something with ``low`` and ``high``."""
-    s = "+" if sign else ""
-    return f"{value['low']:{s}z.{digits}f} to {value['high']:{s}z.{digits}f}"
+# --- tables that many studies have -----------------------------------------------------------------------------------
+
+ROW_COLUMNS = ["Method", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"]
 
 
-def claims_markdown(record: dict[str, Any]) -> str:
-    """The verdicts."""
-    if not record["claims"]:
-        return "None can be measured here."
-    rows = []
-    for c in record["claims"]:
-        digits = 1 if c["unit"] else 2
-        rows.append(
-            [
-                c["claim"],
-                c["source"],
-                c["verdict"],
-                style.NAMES.get(c["against"], c["against"]),
-                f"{c['mean']:+z.{digits}f} {c['unit']}".strip(),
-                interval(c, digits, True),
-            ]
-        )
-    return tables.markdown(["Claim", "Source", "Verdict here", "Against", "Value", "95 % interval"], rows)
+def rows_table(record: Record, part: str, caption: str = "", **setting: Any) -> Table:
+    """The measured rows of a part: top-1 with its interval, top-5, seeds, what was trained."""
+    top1 = record.select(part, metric="top1", **setting)
+    top5 = {(r.row, *r.setting.items()): r for r in record.select(part, metric="top5", **setting)}
+    pairs = [(r, top5[(r.row, *r.setting.items())]) for r in top1]
+    body = [[a.title, a.mean, a.std, interval(a), b.mean, b.std, a.seeds_text, a.trained_text] for a, b in pairs]
+    bare = [[a.title, a.mean, a.std, a.low, a.high, b.mean] for a, b in pairs]
+    return Table(
+        ROW_COLUMNS,
+        body,
+        caption=caption,
+        latex=Table(["", "Top-1 [%]", "std", "low", "high", "Top-5 [%]"], bare),
+    )
 
 
-def words(verdict: str) -> str:
-    """The verdict on "above zero" as a comparison."""
-    return VERDICTS[verdict][2]
+def rows_of(part: str, caption: str = "") -> Callable[[Record], Table]:
+    """``rows_table`` of a part as what a block takes; the caption of its LaTeX form gets the profile and the counts."""
+
+    def make(record: Record) -> Table:
+        return rows_table(record, part, f"{caption} {counted(record)}" if caption else "")
+
+    return make
 
 
-def differences_markdown(rows: list[dict[str, Any]], titles: dict[str, str], unit: str = "points") -> str:
-    """Paired differences: name − against, with interval and verdict."""
+def contrasts_table(
+    contrasts: Sequence[Contrast],
+    title: Callable[[str], str],
+    unit: str = "points",
+    lead: Callable[[Contrast], str] | None = None,
+) -> Table:
+    """Paired differences, row − against, with interval and verdict in words. ``lead``: words before the names."""
     body = [
         [
-            f"{titles[d['name']]} − {titles[d['against']]}",
-            f"{d['mean']:+z.1f}",
-            interval(d, 1, True),
-            words(d["verdict"]),
+            f"{lead(c) if lead else ''}{title(c.row)} − {title(c.against)}",
+            f"{c.mean:+z.1f}",
+            interval(c, 1, True),
+            verdict_word(c.verdict),
         ]
-        for d in rows
+        for c in contrasts
     ]
-    return tables.markdown(["Difference", f"Mean [{unit}]", "95 % interval", "The first is"], body)
+    return Table(["Difference", f"Mean [{unit}]", "95 % interval", "The first is"], body)
 
 
-def printed_row(row: dict[str, Any], title: str = "") -> list[Any]:
-    """A row of a study under ``COLUMNS``."""
-    return [
-        title or row["title"],
-        row["top1"]["mean"],
-        row["top1"]["std"],
-        interval(row["top1"]),
-        row["top5"]["mean"],
-        row["top5"]["std"],
-        row["top1"]["seeds"] if row["trained"] else "none",
-        ", ".join(row["trained"]) or "nothing",
-    ]
-
-
-def csv_rows(row: dict[str, Any], *lead: Any) -> list[list[Any]]:
-    """A row of a study for a CSV file: ``lead`` and ``SUMMARY``, a line for each metric."""
-    return [
+def verdicts_table(record: Record) -> Table | str:
+    """The claims as they were decided."""
+    if not record.claims:
+        return "None can be measured here."
+    return Table(
+        ["Claim", "Source", "Printed", "Verdict here", "Against", "Value", "95 % interval"],
         [
-            *lead,
-            k,
-            row[k]["mean"],
-            row[k]["std"],
-            row[k]["low"],
-            row[k]["high"],
-            row[k]["seeds"] if row["trained"] else None,
-            row[k]["videos"],
-            " ".join(row["trained"]),
-        ]
-        for k in ("top1", "top5")
+            [
+                c.claim,
+                c.source,
+                c.printed or tables.NOTHING,
+                c.verdict,
+                c.against,
+                value(c),
+                interval(c, digits(c), True),
+            ]
+            for c in record.claims
+        ],
+    )
+
+
+def digits(c: Verdict | Contrast) -> int:
+    """Decimals of a claim's or contrast's number: one of points, two of a pure number."""
+    return 1 if c.unit else 2
+
+
+def value(c: Verdict | Contrast) -> str:
+    """A number as text, "+4.6 points" or "+0.39"."""
+    return f"{c.mean:+z.{digits(c)}f} {c.unit}".strip()
+
+
+def provenance_table(record: Record) -> Table:
+    """Where the numbers come from, a row each."""
+    rows = [
+        [k, ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, dict) else str(v)]
+        for k, v in record.provenance.items()
+        if k != "config"
     ]
+    return Table(["What", "Value"], [*rows, ["inputs", record.inputs]])
+
+
+def provenance_text(record: Record) -> str:
+    """The same with the whole configuration."""
+    config = record.provenance["config"]
+    fields = [f"{group}.{k} = {v}" for group in ("model", "train", "data") for k, v in config[group].items()]
+    return f"{provenance_table(record)}\n\nConfiguration:\n\n" + "\n".join(f"- `{f}`" for f in fields)
+
+
+# --- words that many studies need ------------------------------------------------------------------------------------
 
 
 def set_title(dataset: str) -> str:
@@ -105,129 +131,150 @@ def set_title(dataset: str) -> str:
     return LAYOUTS[DRAWN.get(dataset, dataset)].title
 
 
-def videos(record: dict[str, Any]) -> str:
+def seeds(record: Record) -> str:
+    """Text such as "5 seeds"."""
+    n = len(record.seeds)
+    return f"{n} seed{'s' * (n != 1)}"
+
+
+def count(record: Record) -> str:
+    """Text such as "5 seeds, 400 videos"."""
+    return f"{seeds(record)}, {record.data['val_videos']} videos"
+
+
+def counted(record: Record) -> str:
+    """The end of a LaTeX caption."""
+    return f"{record.profile} profile, {count(record)}; low, high: 95 % interval over seeds and videos."
+
+
+def videos(record: Record) -> str:
     """What was measured on, and what had to be left out."""
-    d = record["data"]
+    d = record.data
     text = f"{d['train_clips']} training and {d['val_videos']} validation videos of {d['classes']} classes."
-    return text + (
-        f" Undecodable videos: {len(d['undecodable'])}; missing: {len(d['missing'])}; they are named in the record."
-        if d["undecodable"] or d["missing"]
-        else ""
-    )
+    if d["undecodable"] or d["missing"]:
+        lost = f"Undecodable videos: {len(d['undecodable'])}; missing: {len(d['missing'])}"
+        text += f" {lost}; they are named in the record."
+    return text
 
 
-def count(record: dict[str, Any]) -> str:
-    """ "5 seeds, 400 videos"."""
-    n = len(record["seeds"])
-    return f"{n} seed{'s' * (n != 1)}, {record['data']['val_videos']} videos"
+# --- the page --------------------------------------------------------------------------------------------------------
 
 
-def dots(
-    ax: plt.Axes, y: float, value: dict[str, Any], colour: str, marker: str = "o", hollow: bool = False, size: float = 6
-) -> None:
-    """A summary as a horizontal interval, its mean with the number behind it, and a tick above for each seed."""
-    ax.plot([value["low"], value["high"]], [y, y], color=colour, lw=1.6, solid_capstyle="butt", zorder=2)
-    if len(value["per_seed"]) > 1:
-        ax.plot(value["per_seed"], [y + 0.13] * len(value["per_seed"]), "|", color=colour, ms=4, alpha=0.6)
-    ax.plot(
-        value["mean"],
-        y,
-        marker,
-        color=colour,
-        ms=size,
-        mfc="white" if hollow else colour,
-        mec=colour if hollow else "white",
-        mew=1.1 if hollow else 0.6,
-        zorder=3,
-    )
-    ax.annotate(
-        f"{value['mean']:.1f}",
-        (max(value["high"], *value["per_seed"]), y),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=7,
-    )
-
-
-def forest(ax: plt.Axes, rows: list[tuple[float, dict[str, Any]]], unit: str = "points") -> None:
-    """Differences (y, difference) with intervals around a line at zero, coloured by verdict; mean and interval in figures at the right edge."""
-    ax.axvline(0, color="#555555", lw=0.8, zorder=1)
-    for y, d in rows:
-        colour, marker, _ = VERDICTS[d["verdict"]]
-        ax.plot([d["low"], d["high"]], [y, y], color=colour, lw=1.4, solid_capstyle="butt", zorder=2)
-        ax.plot(d["mean"], y, marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
-        text = f"{d['mean']:+z.1f} ({interval(d, 1, True)})".replace("-", "−")
-        ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.5, color="#333333")
-    ax.set_xlabel(f"Difference [{unit}]")
-    ax.grid(axis="y", visible=False)
-
-
-def verdict_legend(ax: plt.Axes, shown: Sequence[str], **place: Any) -> None:
-    """A legend of the verdicts that occur."""
-    for verdict, (colour, marker, title) in VERDICTS.items():
-        if verdict in shown:
-            ax.plot([], [], marker, color=colour, ms=5, label=f"{title} (95 %)" if verdict != "undecided" else title)
-    ax.legend(handletextpad=0.2, **place)
-
-
-def head(record: dict[str, Any], title: str, what: str) -> str:
+def head(study: Study, record: Record) -> str:
     """Title and provenance of a page."""
-    p = record["provenance"]
+    p = record.provenance
+    more = study.describe(record) if study.describe else ""
+    seeds = f"; seeds {', '.join(map(str, record.seeds))}" if record.seeds else ""
     return (
-        f"# {title}\n\nMeasured with `{p['command']}` ({record['profile']} profile) at revision {p['revision']} on {p['hardware']}, {p['date']}; "
-        f"seeds {', '.join(map(str, record['seeds']))}. {what}"
+        f"# {study.title}\n\nMeasured with `{p['command']}` ({record.profile} profile) at revision {p['revision']} "
+        f"on {p['hardware']}, {p['date']}{seeds}. {more}".rstrip()
     )
 
 
-def provenance_text(record: dict[str, Any]) -> str:
-    """Where the numbers come from, a line each."""
-    return "\n".join(f"{k}: {v}" for k, v in record["provenance"].items() if k != "config")
+def _part(block: Text | Shown | Drawn | Printed | Verdicts | Provenance, record: Record) -> str:
+    """A block in Markdown, "" where the record has nothing for it."""
+    if isinstance(block, Drawn):
+        return f"![{block.alt or block.stem}]({block.stem}.png)"
+    if isinstance(block, Verdicts):
+        return str(verdicts_table(record))
+    if isinstance(block, Provenance):
+        return provenance_text(record)
+    made = block.make(record)
+    return "" if made is None else str(made)
 
 
-def provenance_markdown(record: dict[str, Any]) -> str:
-    """Where the numbers come from, a row each, and the whole configuration."""
-    p = record["provenance"]
-    rows = [
-        [k, ", ".join(f"{a} {b}" for a, b in v.items()) if isinstance(v, dict) else str(v)]
-        for k, v in p.items()
-        if k != "config"
-    ]
-    fields = [f"{group}.{k} = {v}" for group in ("model", "train", "data") for k, v in p["config"][group].items()]
-    return (
-        tables.markdown(["What", "Value"], [*rows, ["inputs", record["inputs"]]])
-        + "\n\nConfiguration:\n\n"
-        + "\n".join(f"- `{f}`" for f in fields)
-    )
+def markdown(study: Study, record: Record, left_out: Sequence[str] = ()) -> str:
+    """The page. ``left_out``: figures that the record has nothing for."""
+    parts = [head(study, record)]
+    for block in study.blocks:
+        if isinstance(block, Drawn) and block.id in left_out:
+            continue
+        text = _part(block, record)
+        if text:
+            parts += ([f"## {block.heading}"] if block.heading else []) + [text]
+    return "\n\n".join(parts) + "\n"
 
 
-def write(
-    out: Path,
-    name: str,
-    record: dict[str, Any],
-    page: str,
-    table: tuple[list[str], list[list[Any]]],
-    figures: dict[str, plt.Figure],
-    caption: str,
-    printed: Sequence[tuple[list[str], list[list[Any]], str]] = (),
-) -> list[Path]:
-    """Write ``name``.{csv,md,tex,json} and every figure as .png and .svg into ``out``; the record last: it stands only when all drawn from it does.
+def terminal(study: Study, record: Record) -> str:
+    """For the terminal: the tables marked for it, and the verdicts."""
+    made = [b.make(record) for b in study.blocks if isinstance(b, Shown) and b.terminal]
+    return "\n\n".join(str(m) for m in [*made, verdicts_table(record)] if m is not None)
 
-    ``printed``: the tables (columns, rows, caption) of the LaTeX file where they are not ``table`` itself.
+
+def latex(study: Study, record: Record) -> str:
+    """The tables marked for it; of a study without one "" (no file is written then)."""
+    made = [b.make(record) for b in study.blocks if isinstance(b, Shown) and b.latex]
+    return "\n".join(t.to_latex() for t in made if t is not None)
+
+
+CSV = ["kind", "part", "row", "against", "title", "metric"]
+CSV_NUMBERS = ["mean", "std", "low", "high", "seeds", "videos", "trained", "verdict"]
+
+
+def to_csv(study: Study, record: Record) -> str:
+    """Every row, contrast and claim, a number a cell; one column for each key of a setting.
+
+    A study whose findings are no such numbers has a table of its own (``Study.csv``).
     """
-    files = []
-    latex = "\n".join(tables.latex(*t) for t in printed or [(*table, caption)])
-    for file, text in (
-        (f"{name}.csv", tables.to_csv(*table)),
-        (f"{name}.md", page.rstrip() + "\n"),
-        (f"{name}.tex", latex),
-    ):
-        paths.write_atomic(out / file, text)
-        files.append(out / file)
-    for stem, figure in figures.items():
-        for ending in (".png", ".svg"):
-            style.save(figure, out / f"{stem}{ending}")
-            files.append(out / f"{stem}{ending}")
+    if study.csv:
+        own = study.csv(record)
+        return tables.to_csv(own.columns, own.rows)
+    keys = list(dict.fromkeys(k for e in [*record.rows, *record.contrasts] for k in e.setting))
+    body: list[list[Any]] = []
+
+    def line(kind: str, e: Row | Contrast, tail: list[Any], against: str | None, title: str | None) -> None:
+        body.append([kind, e.part, e.row, against, title, e.metric, *(e.setting.get(k) for k in keys), *tail])
+
+    for r in record.rows:
+        n = r.seeds if r.trained else None
+        line("row", r, [r.mean, r.std, r.low, r.high, n, r.videos, " ".join(r.trained), None], None, r.title)
+    for c in record.contrasts:
+        line("contrast", c, [c.mean, None, c.low, c.high, None, None, None, c.verdict], c.against, None)
+    empty: list[Any] = [None] * len(keys)
+    for v in record.claims:
+        numbers = [v.mean, None, v.low, v.high, None, None, None, v.verdict]
+        body.append(["claim", v.item, v.id, v.against, v.claim, v.unit, *empty, *numbers])
+    return tables.to_csv([*CSV, *keys, *CSV_NUMBERS], body)
+
+
+def block(study: Study, which: str) -> Text | Shown | Drawn | Printed | Verdicts | Provenance:
+    """The block of this id. Raises ``SfarError`` naming those that there are."""
+    found = {b.id or getattr(b, "name", ""): b for b in study.blocks}
+    if which not in found or not which:
+        raise SfarError(f"study {study.id} shows no {which!r}: it has {', '.join(k for k in found if k)}")
+    return found[which]
+
+
+def show(study: Study, record: Record, which: str) -> Table | Figure | str | None:
+    """One block for a notebook: a table, a figure or a text."""
+    b = block(study, which)
+    if isinstance(b, Verdicts):
+        return verdicts_table(record)
+    if isinstance(b, Provenance):
+        return provenance_table(record)
+    return b.make(record)
+
+
+def write(study: Study, record: Record, out: Path) -> list[Path]:
+    """Write ``<id>.csv``, ``.md``, ``.tex``, every figure and ``<id>.json`` into ``out``; returns their paths.
+
+    Each is written whole or not at all, the record last: it stands only when everything drawn from it does.
+    """
+    files: list[Path] = []
+    empty: list[str] = []
+    for b in study.blocks:
+        if not isinstance(b, Drawn):
+            continue
+        figure = b.make(record)
+        if figure is None:
+            empty.append(b.id)
+            continue
+        files += style.save(figure, out / f"{b.stem}.png")
         plt.close(figure)
-    paths.write_json(out / f"{name}.json", record)
-    return [*files, out / f"{name}.json"]
+    texts = {"csv": to_csv(study, record), "md": markdown(study, record, empty), "tex": latex(study, record)}
+    for ending, text in texts.items():
+        if text:
+            paths.write_atomic(out / f"{study.id}.{ending}", text)
+            files.append(out / f"{study.id}.{ending}")
+    paths.write_json(out / f"{study.id}.json", record.to_json())
+    return [*files, out / f"{study.id}.json"]

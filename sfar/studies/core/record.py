@@ -1,30 +1,211 @@
-"""Where a measured number comes from: command, configuration, code revision, hardware, versions, time."""
+"""A record: what a study measured, in tidy rows, with where it comes from. Written as JSON, read back whole."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import platform
-from collections.abc import Callable
-from datetime import datetime, timezone
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sfar.config import DRAWN, Profile, as_dict, digest, get_profile
-from sfar.errors import ConfigError, SfarError
+from sfar.errors import SfarError
 from sfar.model.clip import STORYBOARD
 from sfar.subtexts import SubTexts
 from sfar.util import cache, paths
 from sfar.util.provenance import hardware, revision
 
 
+@dataclass(frozen=True)
+class Row:
+    """One measured number: the ``metric`` of ``row`` in a ``part`` of the study under a ``setting``.
+
+    ``mean`` with its 95 % interval ``low``, ``high`` over ``seeds`` and ``videos``, ``std`` over seeds, the value of
+    each seed. ``trained``: what was fitted on the training videos. ``more``: numbers that belong to it alone.
+    """
+
+    part: str
+    row: str
+    title: str
+    metric: str
+    mean: float
+    low: float
+    high: float
+    std: float | None = None
+    seeds: int = 0
+    videos: int = 0
+    per_seed: list[float] = field(default_factory=list)
+    trained: list[str] = field(default_factory=list)
+    setting: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds_text(self) -> int | str:
+        """How many seeds, or "none" where nothing was trained."""
+        return self.seeds if self.trained else "none"
+
+    @property
+    def trained_text(self) -> str:
+        """What was trained, in words."""
+        return ", ".join(self.trained) or "nothing"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """``row`` minus ``against``, paired over seeds and videos; or another number whose sign decides (a slope, a rho).
+
+    ``mean`` with its 95 % interval; ``verdict`` on "above zero"; ``unit``: "points" of per cent, "" for a pure number.
+    """
+
+    row: str
+    against: str
+    mean: float
+    low: float
+    high: float
+    verdict: str
+    part: str = ""
+    metric: str = "top1"
+    unit: str = "points"
+    setting: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim as it was decided (``claims.Claim``): of the paper, or of this repository's own."""
+
+    id: str
+    item: str
+    claim: str
+    source: str
+    printed: str
+    of_paper: bool
+    verdict: str
+    against: str
+    unit: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass
+class Record:
+    """Everything that a study measured. ``extra``: what only this study has, in JSON types."""
+
+    study: str
+    profile: str
+    inputs: str
+    seeds: list[int]
+    data: dict[str, Any]
+    rows: list[Row]
+    contrasts: list[Contrast]
+    claims: list[Verdict]
+    extra: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def select(
+        self, part: str | None = None, row: str | None = None, metric: str | None = None, **setting: Any
+    ) -> list[Row]:
+        """The rows that fit, in their order."""
+        return [
+            r
+            for r in self.rows
+            if (part is None or r.part == part)
+            and (row is None or r.row == row)
+            and (metric is None or r.metric == metric)
+            and _fits(r.setting, setting)
+        ]
+
+    def find(self, part: str, row: str, metric: str = "top1", **setting: Any) -> Row:
+        """The one row that fits. Raises ``SfarError`` where there is none or several."""
+        return _one(self.select(part, row, metric, **setting), f"row {part}/{row}, {metric}", setting, self.study)
+
+    def names(self, part: str) -> list[str]:
+        """Names of the rows of a part, in their order."""
+        return list(dict.fromkeys(r.row for r in self.rows if r.part == part))
+
+    def title(self, row: str) -> str:
+        """What a row is called; a name that is no row stands for itself."""
+        return next((r.title for r in self.rows if r.row == row), row)
+
+    def contrasts_of(
+        self,
+        part: str | None = None,
+        row: str | None = None,
+        against: str | None = None,
+        metric: str | None = None,
+        **setting: Any,
+    ) -> list[Contrast]:
+        """The contrasts that fit, in their order."""
+        return [
+            c
+            for c in self.contrasts
+            if (part is None or c.part == part)
+            and (row is None or c.row == row)
+            and (against is None or c.against == against)
+            and (metric is None or c.metric == metric)
+            and _fits(c.setting, setting)
+        ]
+
+    def contrast(
+        self, row: str, against: str, part: str | None = None, metric: str | None = None, **setting: Any
+    ) -> Contrast:
+        """The one contrast that fits. Raises ``SfarError`` where there is none or several."""
+        found = self.contrasts_of(part, row, against, metric, **setting)
+        return _one(found, f"contrast {row} - {against}", setting, self.study)
+
+    def claim(self, which: str) -> Verdict:
+        """The claim of this id. Raises ``SfarError`` where there is none."""
+        return _one([c for c in self.claims if c.id == which], f"claim {which!r}", {}, self.study)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types; fields that are empty in a row or contrast are left out."""
+        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return out | {
+            "rows": list(_plain(self.rows)),
+            "contrasts": list(_plain(self.contrasts)),
+            "claims": list(_plain(self.claims)),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Record:
+        """The record of what ``to_json`` gave. Raises ``TypeError`` or ``KeyError`` for something else."""
+        parts = {"rows": [Row(**r) for r in data["rows"]], "contrasts": [Contrast(**c) for c in data["contrasts"]]}
+        return cls(**{**data, **parts, "claims": [Verdict(**c) for c in data["claims"]]})
+
+
+T = TypeVar("T")
+
+
+def _one(found: list[T], what: str, setting: dict[str, Any], study: str) -> T:
+    if len(found) != 1:
+        where = "".join(f", {k} = {v}" for k, v in setting.items())
+        raise SfarError(f"record {study}: {len(found)} entries are {what}{where}, expected one")
+    return found[0]
+
+
+def _fits(have: dict[str, Any], want: dict[str, Any]) -> bool:
+    return all(k in have and have[k] == v for k, v in want.items())
+
+
+def _plain(entries: list[Any]) -> Iterator[dict[str, Any]]:
+    for e in entries:
+        yield {k: v for k, v in dataclasses.asdict(e).items() if v not in ({}, [], None)}
+
+
+# --- where it comes from ---------------------------------------------------------------------------------------------
+
+
 def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]:
-    """What stands beside every record."""
+    """What stands in every record. ``seconds``: training and evaluation of all its runs, one after another."""
     return {
         "command": command,
         "revision": revision(),
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "hardware": hardware(),
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("torch", "open_clip_torch", "av", "numpy")},
@@ -33,49 +214,35 @@ def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]
     }
 
 
-def read(path: Path, make: str) -> dict[str, Any]:
-    """A record. Raises ``SfarError`` naming the target that makes it when it is not there or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as e:
-        raise SfarError(f"{path} is not there: run `{make}` first") from e
-    except ValueError as e:
-        raise SfarError(f"{path} is not valid JSON ({e}): run `{make}` again") from e
-
-
 def _config(profile: Profile) -> list[Any]:
-    return [
-        as_dict(profile.model),
-        as_dict(profile.train),
-        {k: v for k, v in as_dict(profile.data).items() if k != "root"},
-    ]
+    data = {k: v for k, v in as_dict(profile.data).items() if k != "root"}
+    return [as_dict(profile.model), as_dict(profile.train), data]
 
 
-def inputs(profile: Profile, *entries: str, extra: Any = None) -> str:
+def inputs(profile: Profile, code: Sequence[str], extra: Any = None) -> str:
     """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
 
-    ``entries``: the function that measures it (``code.entry``) and the data files of the package that it reads;
-    ``extra``: inputs that are not in the profile.
+    ``code``: the function that measures it ("module:name") and data files that it reads; ``extra``: inputs that are not
+    in the profile.
     """
-    names = {"profile": profile.name, "seeds": list(profile.seeds)} | (
-        {"root": profile.data.root} if profile.data.root else {}
-    )
-    return digest([names, _config(profile), extra, cache.code_version("record", *entries)])
+    names: dict[str, Any] = {"profile": profile.name, "seeds": list(profile.seeds)}
+    if profile.data.root:
+        names["root"] = profile.data.root
+    return digest([names, _config(profile), extra, cache.code_version("record", *code)])
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:
-    """Where this profile's records are written: ``results/<profile>/``, or ``results/runs/`` for a changed configuration or other ``extra`` inputs."""
+    """Where this profile's records are written.
+
+    ``results/<profile>/``, or ``results/runs/`` for a changed configuration or other ``extra`` inputs.
+    """
     standard = get_profile(profile.name)
     if standard.data.dataset != "storyboard-kinetics":  # a real data set has to be somewhere
         standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
     if profile == standard and not extra:
         return paths.results(profile.name)
-    return (
-        paths.PROJECT
-        / "results"
-        / "runs"
-        / f"{profile.name}-{digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]}"
-    )
+    which = digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]
+    return paths.PROJECT / "results" / "runs" / f"{profile.name}-{which}"
 
 
 def suffix(profile: Profile) -> str:
@@ -84,24 +251,30 @@ def suffix(profile: Profile) -> str:
 
 
 def texts_version(profile: Profile) -> str | None:
-    """Hash of the bundled sub-texts of the drawn world, which its records follow from; None for a real data set."""
+    """Hash of the drawn world's bundled sub-texts, which its records follow from; None for a real data set."""
     if profile.data.root or profile.data.dataset not in DRAWN:
         return None
     return digest([dict(SubTexts.load(STORYBOARD, n)) for n in (2, 3, 4, 5)])
 
 
-def obtain(source: str, load: Callable[[], dict[str, Any]], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The written record (``source`` "record") or one measured now ("measure"). Raises ``ConfigError`` for another source."""
-    if source not in ("record", "measure"):
-        raise ConfigError(
-            f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' (run now; finished runs are kept)"
-        )
-    return load() if source == "record" else measure()
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
-def current(path: Path, version: str, make: str) -> dict[str, Any]:
-    """The record at ``path``. Raises ``SfarError`` naming the command ``make`` if there is none or if its inputs are not ``version``."""
+def read(path: Path, make: str) -> Record:
+    """A record. Raises ``SfarError`` naming the command ``make`` when it is not there, damaged or no record."""
+    try:
+        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as e:
+        raise SfarError(f"{path} is not there: run `{make}` first") from e
+    except ValueError as e:
+        raise SfarError(f"{path} is not valid JSON ({e}): run `{make}` again") from e
+    except (KeyError, TypeError) as e:
+        raise SfarError(f"{path} is no record as this version writes them: run `{make}` again") from e
+
+
+def current(path: Path, version: str, make: str) -> Record:
+    """The record at ``path``. Raises ``SfarError`` naming the command where there is none or its inputs are others."""
     record = read(path, make)
-    if record.get("inputs") != version:
+    if record.inputs != version:
         raise SfarError(f"{path} was measured with another configuration or other code: run `{make}` again")
     return record

@@ -38,7 +38,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
 
 def bootstrap_strata(values: Sequence[np.ndarray], seed: int = 0, draws: int = DRAWS) -> tuple[float, float, float]:
     """Mean over strata (data sets, which share no video) of the mean of each [seeds, videos of it], with its 95 % interval: the seeds are
-    drawn once for all strata, the videos within each. All have the same number of seeds."""
+    drawn once for all strata, the videos within each. All have the same number of seeds.
+    """
     rng = np.random.default_rng(seed)
     v = [np.asarray(x, float) for x in values]
     total = np.zeros(draws)

@@ -1,33 +1,46 @@
-"""A study: variants of a configuration, each run on the same seeds, and what can be said of them with intervals.
+"""A study: variants of a configuration, each run on the same seeds, what is claimed of them and what is shown.
 
-Every accuracy table of the paper but Table 1 is one. Differences are paired: the same seeds, the same videos.
+Every table and figure of the paper that needs a measurement belongs to one. A study is declared in one file and
+registered by its name in ``sfar.studies.ORDER``. Differences are paired: the same seeds, the same videos.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfar.config import Profile, as_dict, by_dataset, changed, get_profile
+from sfar.config import DataConfig, Profile, as_dict, by_dataset, changed, get_profile, layout
+from sfar.data.source import Dataset, dataset, sets_in
+from sfar.errors import ConfigError
+from sfar.model import registry
+from sfar.render.tables import Table
 from sfar.runs.executor import run_all
-from sfar.runs.run import Dataset, Job, dataset
-from sfar.studies.core import record as R
+from sfar.runs.job import Job
+from sfar.studies.core import record as records
 from sfar.studies.core import statistics
-from sfar.studies.table1 import unseen
+from sfar.studies.core.blocks import Block
+from sfar.studies.core.claims import Claim, decide_all
+from sfar.studies.core.record import Contrast, Record, Row
 from sfar.util import code
 
 FROZEN = (("train.train_visual", False),)
 
 
+# --- what is compared ------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One row: a method with fields changed. ``zero_shot``: tested on Table 1's unseen data sets too (``table1.unseen``), so that it is the same run.
-    ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both."""
+    """One row: a method with fields changed.
+
+    ``zero_shot``: tested on the unseen data sets of Table 2b too (``unseen``), so that it is the same run as Table 1's.
+    ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both.
+    """
 
     name: str
     title: str
@@ -44,23 +57,39 @@ class Variant:
 
 
 def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[str, Any], ...]:
-    """Changes that make ``base`` one of the data set ``dataset``: what its protocol says (``config.by_dataset``), but for fields that the user has set."""
+    """Changes that make ``base`` one of the data set ``dataset``: what its protocol says (``config.by_dataset``).
+
+    Fields that the user has set stay as they are.
+    """
     standard = as_dict(get_profile(base.name))
     given = {
-        f"{g}.{k}"
-        for g, fields in as_dict(base).items()
+        f"{group}.{k}"
+        for group, fields in as_dict(base).items()
         if isinstance(fields, dict)
         for k, v in fields.items()
-        if v != standard[g][k]
+        if v != standard[group][k]
     }
-    return tuple(
-        (k, v) for k, v in by_dataset(base.name, dataset, shots).items() if k == "data.dataset" or k not in given
-    )
+    new = by_dataset(base.name, dataset, shots)
+    return tuple((k, v) for k, v in new.items() if k == "data.dataset" or k not in given)
 
 
 @lru_cache(maxsize=64)
-def _dataset(data, profile: Profile) -> Dataset:
+def _dataset(data: DataConfig, profile: Profile) -> Dataset:
     return dataset(profile)
+
+
+def seeds_of(variant: Variant, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that a variant is run on: of a method that is not trained the first alone."""
+    return seeds if registry.get(variant.method).trained else seeds[:1]
+
+
+def one_label(profile: Profile) -> None:
+    """Raise ``ConfigError`` for a multi-label data set, where top-1 accuracy has no meaning."""
+    if layout(profile) == "charades":
+        raise ConfigError(
+            f"top-1 accuracy is asked for, and the videos of {profile.data.dataset} have several labels: use "
+            "`sfar reproduce table2a`, or `sfar train` and `sfar evaluate`"
+        )
 
 
 def job(base: Profile, variant: Variant, seed: int) -> Job:
@@ -69,22 +98,47 @@ def job(base: Profile, variant: Variant, seed: int) -> Job:
     # Few-shot fields choose from a data set; they do not make it another one.
     plain = changed(profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": ""})
     data = _dataset(plain.data, changed(base, {"data.dataset": plain.data.dataset, "data.fold": plain.data.fold}))
-    return Job(
-        profile, data, variant.method, seed, variant.views, unseen(profile, data) if variant.zero_shot else ()
-    )  # as Table 1's runs
+    tested = unseen(profile, data) if variant.zero_shot else ()
+    return Job(profile, data, variant.method, seed, variant.views, tested)
+
+
+UNSEEN = ("storyboard-ucf101", "storyboard-hmdb51")  # zero-shot tests of Table 1's runs (Table 2b)
+UNSEEN_REAL = ("ucf101", "hmdb51")
+
+
+def unseen(profile: Profile, data: Dataset) -> tuple[str, ...]:
+    """Data sets of other classes that the same runs are tested on: drawn ones, or real ones beside Kinetics-400.
+
+    A file of sub-texts without ``{dataset}`` in its path is of the training classes alone: then none.
+    """
+    if data.drawn:
+        return UNSEEN
+    beside = sets_in(profile.data.root)[1] if data.layout == "kinetics400" else ()
+    own = profile.model.subtexts == "bank" or "{dataset}" in profile.model.subtexts
+    return tuple(n for n in UNSEEN_REAL if n in beside and own)
+
+
+Runs = dict[str, list[dict[str, Any]]]  # by variant name, the results of its runs in the order of the seeds
 
 
 def run(
-    base: Profile, variants: Sequence[Variant], seeds: Sequence[int], workers: int | None = None, desc: str = "training"
-) -> dict[str, list[dict[str, Any]]]:
-    """The records of every variant on every seed, by variant name. The zero-shot method is run once: it has no seed."""
-    jobs = {(v.name, s): job(base, v, s) for v in variants for s in (seeds if v.method != "vanilla" else seeds[:1])}
+    base: Profile,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    workers: int | None = None,
+    desc: str = "training",
+) -> Runs:
+    """The results of every variant on every seed, by variant name. A method that is not trained is run once."""
+    jobs = {(v.name, s): job(base, v, s) for v in variants for s in seeds_of(v, seeds)}
     unique: dict[str, Job] = {}
     keys = {where: j.key() for where, j in jobs.items()}
     for where, j in jobs.items():
         unique.setdefault(keys[where], j)  # two rows may ask for one run
-    found = dict(zip(unique, run_all(list(unique.values()), workers, desc)))
+    found = dict(zip(unique, run_all(list(unique.values()), workers, desc), strict=True))
     return {v.name: [found[keys[v.name, s]] for s in seeds if (v.name, s) in keys] for v in variants}
+
+
+# --- what is made of the runs ----------------------------------------------------------------------------------------
 
 
 def hits(runs: Sequence[dict[str, Any]], k: int = 1, views: str = "1x1") -> np.ndarray:
@@ -92,38 +146,57 @@ def hits(runs: Sequence[dict[str, Any]], k: int = 1, views: str = "1x1") -> np.n
     return 100.0 * (np.array([r["views"][views]["ranks"] for r in runs]) < k)
 
 
-def row(variant: Variant, runs: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A table row: top-1 and top-5 with their intervals, and what was trained."""
-    return {
-        "name": variant.name,
-        "title": variant.title,
-        "method": variant.method,
-        "trained": runs[0]["trained"],
-        **more,
-        "top1": statistics.summary(hits(runs, 1)),
-        "top5": statistics.summary(hits(runs, 5)),
-    }
+def measured(
+    part: str,
+    row: str,
+    title: str,
+    values: np.ndarray,
+    metric: str = "top1",
+    trained: Sequence[str] = (),
+    more: dict[str, Any] | None = None,
+    **setting: Any,
+) -> Row:
+    """A row of the record from values [seeds, videos]."""
+    s = statistics.summary(values)
+    return Row(part, row, title, metric, **s, trained=list(trained), setting=setting, more=more or {})
 
 
-def _paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a - b per seed and video; a side without seeds (zero-shot) is held against every seed of the other."""
+def rows(part: str, variant: Variant, runs: Sequence[dict[str, Any]], view: str = "1x1", **setting: Any) -> list[Row]:
+    """Top-1 and top-5 of a variant under a ``view`` of the evaluation, with their intervals and what was trained."""
+    return [
+        measured(part, variant.name, variant.title, hits(runs, k, view), f"top{k}", runs[0]["trained"], **setting)
+        for k in (1, 5)
+    ]
+
+
+def paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Differences a - b per seed and video; a side without seeds (zero-shot) is held against each seed of the other."""
     n = max(len(a), len(b))
     return (np.repeat(a, n // len(a), 0) if len(a) < n else a) - (np.repeat(b, n // len(b), 0) if len(b) < n else b)
 
 
-def difference(name: str, against: str, a: np.ndarray, b: np.ndarray, **more: Any) -> dict[str, Any]:
-    """a - b of paired values [seeds, videos], with interval and verdict on "above zero"."""
+def contrast(
+    row: str,
+    against: str,
+    mean: float,
+    low: float,
+    high: float,
+    part: str = "",
+    metric: str = "top1",
+    unit: str = "points",
+    more: dict[str, Any] | None = None,
+    **setting: Any,
+) -> Contrast:
+    """A contrast from its number and interval, with the verdict on "above zero"."""
     # Rounded first, and no negative zero: a bound of exactly zero must not be decided by the last bit of a sum.
-    mean, low, high = (round(x, 4) + 0.0 for x in statistics.bootstrap_mean(_paired(a, b)))
-    return {
-        "name": name,
-        "against": against,
-        **more,
-        "mean": mean,
-        "low": low,
-        "high": high,
-        "verdict": statistics.verdict(low, high),
-    }
+    mean, low, high = (round(float(x), 4) + 0.0 for x in (mean, low, high))
+    decided = statistics.verdict(low, high)
+    return Contrast(row, against, mean, low, high, decided, part, metric, unit, setting, more or {})
+
+
+def difference(row: str, against: str, a: np.ndarray, b: np.ndarray, part: str = "", **setting: Any) -> Contrast:
+    """The contrast a - b of paired values [seeds, videos]; ``metric`` and ``unit`` may be among ``setting``."""
+    return contrast(row, against, *statistics.bootstrap_mean(paired(a, b)), part=part, **setting)
 
 
 def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -139,47 +212,140 @@ def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def seconds(by: dict[str, list[dict[str, Any]]]) -> float:
+def seconds(by: Runs) -> float:
     """Training and evaluation seconds of all runs, each counted once."""
     return sum({id(r): r["seconds"] for runs in by.values() for r in runs}.values())
 
 
+# --- the study -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that a table or figure is about, as printed and as measured here.
+
+    ``measured``: a row or contrast of the record, or a bare number (a recomputed one, without interval).
+    """
+
+    title: str
+    printed: Callable[[], str] | None = None
+    measured: Callable[[Record], Row | Contrast | float] | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A table or figure of the paper: ``key`` is its target (``make reproduce-KEY``) and the stem of its picture."""
+
+    key: str
+    title: str
+    quantities: tuple[Quantity, ...] = ()
+
+
+@dataclass
+class Content:
+    """What a study's measuring function returns. ``seconds``: of all its runs."""
+
+    data: dict[str, Any]
+    rows: list[Row] = field(default_factory=list)
+    contrasts: list[Contrast] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+Measure = Callable[..., Content]
+
+
 @dataclass(frozen=True)
 class Study:
-    """A record and how it is had. ``name``: of its file; ``make``: the command that measures it;
-    ``runs(profile, workers)``: its content, stale when the code that this function reaches changes;
-    ``files``: data files of the package that it reads ("sfar/paper/table2c.csv")."""
+    """A study, declared in one file.
 
-    name: str
-    make: str
-    runs: Callable[[Profile, int | None], dict[str, Any]]
+    ``id``: the name of its record and page; ``title``: of the page; ``covers``: the items, of which the first is the
+    target that makes it; ``measure(profile, workers)``: its content (with ``groups`` where ``groups`` is true);
+    ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose records it takes up;
+    ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
+    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
+
+    What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
+    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
+    ``texts(profile, classes)``, the configurations whose sub-texts it takes.
+    """
+
+    id: str
+    title: str
+    notebook: str
+    covers: tuple[Item, ...]
+    measure_content: Measure
+    claims: tuple[Claim, ...]
+    blocks: tuple[Block, ...]
+    describe: Callable[[Record], str] | None = None
+    needs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    groups: bool = False
+    inputs_of: Callable[..., Any] | None = None
+    check: Callable[[Profile], None] | None = None
+    sets: Callable[[Profile], tuple[str, ...]] | None = None
+    tested_on_unseen: bool = False
+    csv: Callable[[Record], Table] | None = None
+    planned: Callable[[Profile], Sequence[tuple[Variant, Sequence[int]]]] | None = None
+    texts: Callable[[Profile, tuple[str, ...]], Sequence[Profile]] | None = None
 
-    def inputs(self, profile: Profile) -> str:
+    @property
+    def target(self) -> str:
+        """What ``make reproduce-`` is called with."""
+        return self.covers[0].key
+
+    def command(self, profile: Profile) -> str:
+        """The command that measures it."""
+        return f"make reproduce-{self.target}{records.suffix(profile)}"
+
+    def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
         """Hash of all that the record follows from."""
-        return R.inputs(profile, code.entry(self.runs), *self.files, extra=R.texts_version(profile))
+        more = self.inputs_of(profile, *([groups] if self.groups else [])) if self.inputs_of else None
+        return records.inputs(
+            profile, [code.entry(self.measure_content), *self.files], [records.texts_version(profile), more]
+        )
 
-    def path(self, profile: Profile) -> Path:
+    def folder(self, profile: Profile, groups: Sequence[str] = ()) -> Path:
+        """Where its files are written."""
+        return records.folder(profile, list(groups) or None)
+
+    def path(self, profile: Profile, groups: Sequence[str] = ()) -> Path:
         """Where the record is written."""
-        return R.folder(profile) / f"{self.name}.json"
+        return self.folder(profile, groups) / f"{self.id}.json"
 
-    def measure(self, profile: Profile, workers: int | None = None) -> dict[str, Any]:
-        """Train every variant on every seed (or find the kept runs) and return the record."""
-        version = self.inputs(profile)  # now: of the code that is about to run
-        content = self.runs(profile, workers)
-        spent = content.pop("seconds")
-        return {
-            "table": self.name,
-            "profile": profile.name,
-            "inputs": version,
-            "seeds": list(profile.seeds),
-            **content,
-            "provenance": R.provenance(self.make + R.suffix(profile), profile, spent),
-        }
+    def measure(self, profile: Profile, workers: int | None = None, groups: Sequence[str] = ()) -> Record:
+        """Train every variant on every seed (or find the kept runs) and return the record.
 
-    def load(self, profile: Profile) -> dict[str, Any]:
-        """The written record of this profile. Raises ``SfarError`` naming the command if there is none or if it is stale."""
-        return R.current(self.path(profile), self.inputs(profile), self.make)
+        Raises ``ConfigError`` for ``groups`` where there are none to choose.
+        """
+        if groups and not self.groups:
+            raise ConfigError(f"groups of sub-texts can be chosen for fig7b and table2d, not for {self.target}")
+        version = self.inputs(profile, groups)  # now: of the code that is about to run
+        content = self.measure_content(profile, workers, *([groups] if self.groups else []))
+        made = records.provenance(self.command(profile), profile, content.seconds)
+        record = Record(
+            study=self.id,
+            profile=profile.name,
+            inputs=version,
+            seeds=list(profile.seeds),
+            data=content.data,
+            rows=content.rows,
+            contrasts=content.contrasts,
+            claims=[],
+            extra=content.extra,
+            provenance=made,
+        )
+        return self.decided(record)
+
+    def decided(self, record: Record) -> Record:
+        """The record with its claims as they are declared now."""
+        record.claims = decide_all(self.claims, record)
+        return record
+
+    def load(self, profile: Profile, groups: Sequence[str] = ()) -> Record:
+        """The written record of this profile. Raises ``SfarError`` naming the command if it is missing or stale."""
+        found = records.current(self.path(profile, groups), self.inputs(profile, groups), self.command(profile))
+        return self.decided(found)
 
     def get(
         self,
@@ -188,11 +354,17 @@ class Study:
         source: str = "record",
         overrides: dict[str, Any] | None = None,
         workers: int | None = None,
-    ) -> dict[str, Any]:
+        groups: Sequence[str] = (),
+    ) -> Record:
         """The record: the written one (``source`` "record") or measured now ("measure"; kept runs are found again).
 
         Raises ``ConfigError`` for an unknown profile, field or source, ``SfarError`` for a missing or stale record.
         """
         if not isinstance(profile, Profile):
             profile = get_profile(profile, {**(overrides or {}), **({"seeds": list(seeds)} if seeds else {})})
-        return R.obtain(source, lambda: self.load(profile), lambda: self.measure(profile, workers))
+        if source not in ("record", "measure"):
+            raise ConfigError(
+                f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' "
+                "(run now; finished runs are kept)"
+            )
+        return self.load(profile, groups) if source == "record" else self.measure(profile, workers, groups)

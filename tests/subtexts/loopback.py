@@ -1,6 +1,7 @@
-"""A server on this machine that speaks the chat API, from sub-texts at hand: to rehearse generation without a key, a network or a bill.
+"""A server on this machine that speaks the chat API, from sub-texts at hand: no key, no network, no bill.
 
-It answers in the many forms of real models, and badly on purpose: busy, broken, stalling, refusing, with three items instead of four.
+It answers in the many forms of real models, and badly on purpose: busy, broken, stalling, refusing, with three items
+instead of four.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from sfar.subtexts.texts import SubTexts
 
 @dataclass
 class Reply:
-    """One HTTP answer: ``text`` as a chat completion, or ``body`` as it is; ``delay`` seconds before, ``cut`` ends the connection half way."""
+    """One HTTP answer: ``text`` as a chat completion, or ``body`` as it is.
+
+    ``delay``: seconds before it is sent; ``cut`` ends the connection half way.
+    """
 
     text: str | None = None
     body: Any = None
@@ -56,14 +60,13 @@ def _tokens(value: Any) -> int:
 class Loopback:
     """The server, as a context manager: ``url`` for ``--base-url``, ``requests`` all bodies received, in order.
 
-    ``answer(request, count)`` gives the ``Reply``; ``count`` says how often this class was asked before. Tokens are counted by CLIP's tokenizer.
+    ``answer(request, count)`` gives the ``Reply``; ``count`` says how often this class was asked before. Tokens are
+    counted by CLIP's tokenizer.
     """
 
     def __init__(self, answer: Callable[[dict[str, Any], int], Reply]):
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        self.most_at_once = 0
-        self._now = 0
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._gone = threading.Event()
@@ -72,10 +75,10 @@ class Loopback:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 pass  # a server in the background has no place on the terminal
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 outer._serve(self, answer)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -99,8 +102,6 @@ class Loopback:
             self.headers.append(dict(handler.headers))
             count = self._counts.get(name, 0)
             self._counts[name] = count + 1
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
         try:
             reply = answer(request, count)
             if reply.delay:
@@ -108,9 +109,6 @@ class Loopback:
             self._send(handler, request, reply)
         except OSError:
             handler.close_connection = True  # the client has gone
-        finally:
-            with self._lock:
-                self._now -= 1
 
     def _send(self, handler: BaseHTTPRequestHandler, request: dict[str, Any], reply: Reply) -> None:
         body = reply.body
@@ -142,9 +140,8 @@ class Loopback:
         if reply.cut:
             handler.wfile.write(raw[: len(raw) // 2])
             handler.wfile.flush()
-            handler.connection.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )  # a reset, not a polite end
+            # A reset, not a polite end.
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.close_connection = True
             handler.connection.close()
             return
@@ -171,11 +168,18 @@ def forms(texts: list[str]) -> dict[str, str]:
     }
 
 
-def rehearsal(texts: SubTexts) -> Callable[[dict[str, Any], int], Reply]:
-    """Answers from ``texts``, a form per class in turn; every few classes the first request meets one of the ways a server fails."""
+def error(code: str, message: str) -> dict[str, Any]:
+    """The body of an answer that refuses."""
+    return {"error": {"message": message, "type": "error", "code": code}}
+
+
+def unreliable(texts: SubTexts) -> Callable[[dict[str, Any], int], Reply]:
+    """Answers from ``texts``, each class in another of the ``forms``, from a server that fails now and then.
+
+    The first request for every third class meets one of the ways to fail.
+    """
     order = {name: i for i, name in enumerate(texts)}
     style = list(forms(["a", "b"]))
-    error = lambda code, message: {"error": {"message": message, "type": "error", "code": code}}  # noqa: E731
     trouble = [
         Reply(status=429, body=error("rate_limit_exceeded", "too many requests"), headers={"Retry-After": "0.3"}),
         Reply(status=500, body=error("server_error", "something broke")),

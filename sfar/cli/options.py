@@ -1,0 +1,78 @@
+"""What the commands share: how values of options are read, and the options that make up a configuration."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from sfar.config import DATASETS, Profile, by_dataset, get_profile
+from sfar.errors import ConfigError
+
+
+def json_or_text(text: str) -> Any:
+    """A value as JSON, or else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)  # argparse turns a ValueError into its own message
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected at least 0, got {value}")
+    return value
+
+
+def pairs(items: list[str]) -> dict[str, Any]:
+    """The items ``KEY=VALUE``; a value is JSON, or else the text itself. Raises ``ConfigError`` for another form."""
+    out = {}
+    for item in items:
+        if "=" not in item:
+            raise ConfigError(f"{item!r}: expected key=value")
+        key, value = item.split("=", 1)
+        out[key] = json_or_text(value)
+    return out
+
+
+def configured(p: argparse.ArgumentParser) -> None:
+    """Add the options that ``profile`` reads."""
+    p.add_argument("--profile", default="storyboard", help="storyboard (default) or paper")
+    p.add_argument("--dataset", default="", metavar="NAME", help=f"{', '.join(DATASETS)} (default: the profile's)")
+    p.add_argument(
+        "--data",
+        default="",
+        metavar="DIR",
+        help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one",
+    )
+    p.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2"
+    )
+
+
+def profile(a: argparse.Namespace) -> tuple[Profile, dict[str, Any]]:
+    """The configuration that the options ask for, and what it changes in the named profile. Raises ``ConfigError``."""
+    given = pairs(a.set)
+    base = get_profile(a.profile).data.dataset
+    dataset = a.dataset or given.get("data.dataset") or base
+    shots = bool(given.get("data.shots") or given.get("data.shot_list"))
+    overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
+    if a.data:
+        overrides["data.root"] = str(Path(a.data).expanduser().resolve())  # the notebook is executed in another folder
+    if getattr(a, "seeds", None):
+        try:
+            overrides["seeds"] = [int(s) for s in a.seeds.split(",")]
+        except ValueError as e:
+            raise ConfigError(f"--seeds {a.seeds!r}: expected integers separated by commas, such as 0,1,2") from e
+    return get_profile(a.profile, overrides), overrides

@@ -1,0 +1,143 @@
+"""``sfar reproduce``, ``pending``, ``summary``, ``notebook``, ``clean-cache``: the paper's tables and figures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sfar.cli import options
+from sfar.errors import ConfigError, SfarError
+
+
+def _reproduce(a: argparse.Namespace) -> int:
+    from sfar import studies
+    from sfar.reproduce import notebooks, targets
+    from sfar.util import paths
+
+    started = time.time()
+    profile, overrides = options.profile(a)
+    study = studies.of_item(a.what)
+    if study.check:
+        study.check(profile)
+    if a.dry_run or profile.name == "paper":
+        from sfar.model.clip import load_clip
+        from sfar.reproduce.plan import plan
+
+        planned = plan(a.what, profile)
+        print(planned.text + "\n", flush=True)
+        if a.dry_run:
+            return int(bool(planned.wrong))
+        if planned.wrong:
+            raise SfarError(planned.wrong[0])
+        # Now: weights that cannot be fetched are no news for after a look into every video.
+        load_clip(profile.model.clip, profile.model.pretrained)
+    paths.notebooks()  # now: that there are none is no news for after the measurement
+    print(
+        f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in "
+        f"{paths.cache()}",
+        flush=True,
+    )
+    made = targets.make(a.what, profile, a.jobs, a.groups)
+    source = notebooks.find(study.notebook)
+    executed = notebooks.run(
+        source,
+        paths.PROJECT / "results" / "runs" / source.name,
+        {"profile": profile.name, **made.parameters(profile, overrides, a.groups)},
+    )
+    if made.standard:
+        notebooks.refresh(source, executed)
+    targets.finish(made, profile)
+    print("\n" + made.text + "\n")
+    print("Written: " + ", ".join(os.path.relpath(f) for f in made.files))
+    print(f"Executed notebook: {os.path.relpath(executed)}")
+    print(f"Took {(time.time() - started) / 60:.1f} min")
+    return 0
+
+
+def _pending(a: argparse.Namespace) -> None:
+    from sfar.reproduce import targets
+
+    print(" ".join(targets.pending(options.profile(a)[0])))
+
+
+def _summary(a: argparse.Namespace) -> None:
+    from sfar.reproduce import numbers, summary
+    from sfar.util import paths
+
+    profile = options.profile(a)[0]
+    files = [summary.write(profile)]
+    if files[0].parent == paths.results("storyboard"):  # the standard results, which README.md and DEVIATIONS.md quote
+        files += numbers.write()
+    print("Written: " + ", ".join(map(os.path.relpath, files)))
+
+
+def _notebook(a: argparse.Namespace) -> None:
+    from sfar.reproduce import notebooks
+    from sfar.util import paths
+
+    source = notebooks.find(a.name)
+    if a.refresh and a.parameter:
+        raise ConfigError("--refresh keeps the outputs of the default parameters: leave out -p")
+    out = Path(a.out) if a.out else paths.PROJECT / "results" / "runs" / source.name
+    out = notebooks.run(source, out, options.pairs(a.parameter))
+    if a.refresh:
+        notebooks.refresh(source, out)
+    print(f"Executed notebook: {out}")
+
+
+def _clean(a: argparse.Namespace) -> None:
+    from sfar.util import cache, paths
+
+    print(f"Removed from {paths.cache()}: {', '.join(cache.clean()) or 'nothing, it was empty'}")
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
+    p = command(
+        "reproduce", _reproduce, "Measure a table or figure of the paper, write results/ and execute its notebook."
+    )
+    p.add_argument(
+        "what", metavar="ITEM", help="a table or figure of the paper: table1, fig7b ... (`make help` lists them)"
+    )
+    options.configured(p)
+    p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
+    p.add_argument("--jobs", type=options.positive, default=None, help="runs side by side (default: one per core)")
+    p.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check data, weights and sub-texts and print the plan; nothing is trained or written",
+    )
+    p.add_argument(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="fig7b, table2d: groups of sub-texts instead of the storyboard world's",
+    )
+    for name, run, text in (
+        (
+            "pending",
+            _pending,
+            "Targets of `sfar reproduce` that are not finished, in the order to make them (what `make reproduce` "
+            "runs).",
+        ),
+        (
+            "summary",
+            _summary,
+            "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md.",
+        ),
+    ):
+        p = command(name, run, text)
+        options.configured(p)
+        p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
+
+    p = command("notebook", _notebook, "Execute a notebook headlessly.")
+    p.add_argument("name", help="a path, or the start of its name such as 03")
+    p.add_argument("-p", "--parameter", action="append", default=[], metavar="KEY=VALUE")
+    p.add_argument("--out", default="", metavar="FILE")
+    p.add_argument("--refresh", action="store_true", help="keep the outputs in the notebook itself")
+
+    command("clean-cache", _clean, "Remove all kept work: drawn videos, decoded frames, runs.")

@@ -1,0 +1,57 @@
+"""``sfar storyboard ...`` and ``sfar pretrain``: the embedded world and its CLIP."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sfar.cli import options
+from sfar.config import LAYOUT_NAMES
+from sfar.errors import ConfigError
+
+
+def _draw(a: argparse.Namespace) -> None:
+    from sfar.data.source import draw
+    from sfar.util.paths import build_folder
+
+    out = Path(a.out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is there already and not an empty folder: give a new one")
+    build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class))
+    print(f"Layout of {a.dataset} written to {out}")
+
+
+def _preview(a: argparse.Namespace) -> None:
+    from sfar.render.preview import preview
+
+    print("Written: " + ", ".join(map(str, preview(Path(a.out)))))
+
+
+def _pretrain(a: argparse.Namespace) -> None:
+    from sfar.model.clip import WEIGHTS
+    from sfar.training.pretrain import pretrain
+
+    row = pretrain(Path(a.out) if a.out else WEIGHTS, steps=a.steps, pool=a.pool)["curve"][-1]
+    print(f"Atomic actions {row['action_top1']:.1f} % per frame; written to {a.out or WEIGHTS}")
+
+
+def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
+    world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
+    p.add_argument("--dataset", default="kinetics400", choices=LAYOUT_NAMES)
+    p.add_argument("--out", required=True, metavar="DIR")
+    p.add_argument("--seed", type=options.seed, default=2025)
+    p.add_argument("--train-per-class", type=options.positive, default=24)
+    p.add_argument("--val-per-class", type=options.positive, default=16)
+    p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
+    p.add_argument("--out", default="preview", metavar="DIR")
+
+    p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
+    p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")
+    p.add_argument("--steps", type=options.positive, default=3000)
+    p.add_argument("--pool", type=options.positive, default=120_000, help="frames drawn for it")

@@ -1,0 +1,230 @@
+"""``sfar train`` and ``sfar evaluate``: one model, in one process or in those that torchrun has started."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sfar.cli import options
+from sfar.errors import ConfigError
+from sfar.util import processes
+
+if TYPE_CHECKING:
+    from sfar.config import Profile
+    from sfar.training.process_group import SingleProcess
+
+    First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
+
+
+@contextmanager
+def _world() -> Iterator[tuple[SingleProcess, First]]:
+    """The processes of this job: one, or those that torchrun has started."""
+    if not processes.launched():
+        from sfar.training.process_group import SingleProcess
+
+        yield SingleProcess(), nullcontext
+        return
+    from sfar.training import distributed
+
+    with distributed.joined() as world:
+        yield world, world.first
+
+
+@contextmanager
+def compiling(wanted: bool) -> Iterator[None]:
+    """What torch.compile cannot do, most often for want of a compiler, as one message."""
+    if not wanted:
+        yield
+        return
+    from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+
+    try:
+        yield
+    except TorchDynamoException as e:
+        why = str(e).strip().splitlines()[0]
+        raise ConfigError(
+            f"train.compile=true: torch.compile could not compile the visual tower ({why}). It needs a C++ compiler "
+            "such as g++, found by the variable CXX or by its name: install one, or set train.compile=false"
+        ) from e
+
+
+def _train(a: argparse.Namespace) -> None:
+    with _world() as (world, first):
+        _train_in(a, world, first)
+
+
+def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
+    from dataclasses import asdict, replace
+
+    from tqdm import tqdm
+
+    from sfar.config import changed
+    from sfar.data.source import dataset
+    from sfar.model import registry
+    from sfar.runs.job import Job
+    from sfar.runs.run import build, embed_training, fit, resolve
+    from sfar.training import checkpoint, resume
+    from sfar.util.paths import check_output, write_json
+
+    registry.get_trained(a.method)
+    out = check_output(Path(a.out))
+    if a.history:
+        check_output(Path(a.history))
+    profile, _ = options.profile(a)
+    t = profile.train
+    with first():  # its others find drawn, decoded and embedded videos in the cache
+        job = Job(profile, dataset(profile), a.method, a.seed)
+        inputs = resolve(job, testing=False)
+        model = build(inputs)
+        embedded = embed_training(model.clip, inputs)
+    assert inputs.training is not None, "a method that is trained"
+    clips, repeats = inputs.training.clips, inputs.training.repeats
+    # How the work is laid out may change on the way: it changes no number but by rounding.
+    same = changed(profile, {"train.compile": False, "train.micro_batch": 0, "train.checkpoint_activations": False})
+    states = out.with_name(out.name + ".states")
+    keeper = resume.Keeper(states, replace(job, profile=same).inputs(), a.keep_every, world)
+    if a.restart:
+        keeper.discard()
+        world.objects(None)
+    n = len(clips) * repeats
+    per_epoch = n // min(t.batch, n)
+    with (
+        tqdm(total=per_epoch * t.epochs, desc=f"training {a.method}", unit="step", disable=world.rank > 0) as bar,
+        resume.listening(keeper),
+        compiling(t.compile),
+    ):
+
+        def step(i: int, n: int, loss: float) -> None:
+            bar.set_postfix_str(
+                f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False
+            )
+            bar.update(i - bar.n)  # from where it went on
+
+        history = fit(model, inputs, step, keeper, world, embedded)
+    assert history is not None
+    if world.rank:
+        return
+    checkpoint.save(out, model, profile, job.data.classes, a.seed)
+    if a.history:
+        write_json(Path(a.history), asdict(history))
+    keeper.discard()
+    for path, why in clips.bad.items():
+        print(f"left out: {path}: {why}")
+    shared = f", {world.size} processes" if world.size > 1 else ""
+    print(
+        f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, "
+        f"{history.steps} steps in {history.seconds:.1f} s{shared})"
+    )
+
+
+def _evaluate(a: argparse.Namespace) -> None:
+    with _world() as (world, first):
+        _evaluate_in(a, world, first)
+
+
+def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
+    from sfar.data.source import dataset, load_clips
+    from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
+    from sfar.subtexts.source import subtexts_of
+    from sfar.training import checkpoint
+
+    if a.zero_shot and world.size > 1:
+        raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
+    profile, _ = options.profile(a)
+    about = checkpoint.read_about(Path(a.checkpoint))
+    who = f"{about['method']}, seed {about['seed']}"
+    if a.zero_shot:
+        _zero_shot(a, profile, about, who)
+        return
+    with first():
+        data = dataset(profile)
+        texts = subtexts_of(profile, data.classes)
+        tested = EvaluationSet(profile, data, load_clips(profile, data, "val"), texts)
+    model = build_model(profile, data.classes, texts, about["method"], about["seed"])
+    checkpoint.load(Path(a.checkpoint), model, profile, data.classes).to(device())
+    desc = f"evaluating {a.views}" if world.rank == 0 else ""
+    s = score_set(model, tested, a.views, desc=desc, world=world)
+    if world.rank:
+        return
+    clips = tested.clips
+    r = result(s, clips)
+    for path, why in clips.bad.items():
+        print(f"left out: {path}: {why}")
+    what = (
+        f"top-1 {r['top1']:.2f} %, top-5 {r['top5']:.2f} %"
+        if "top1" in r
+        else ", ".join(f"mAP ({v}) {x:.2f} %" for v, x in r["map"].items())
+    )
+    print(f"{who}, {a.views}: {what} of {len(s.clips)} videos")
+    if a.scores:
+        from sfar.util.paths import write_json
+
+        paths = [clips.paths[i] for i in s.clips]
+        write_json(Path(a.scores), {"about": who, "views": a.views, **r, "labels": s.labels.tolist(), "paths": paths})
+
+
+def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -> None:
+    """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
+    from sfar.config import layout
+    from sfar.runs.run import build_model, device, score_set, unseen_result, unseen_set
+    from sfar.training import checkpoint
+    from sfar.training.protocols import half10, of_folds, split3
+
+    if layout(profile) not in ("ucf101", "hmdb51"):
+        raise ConfigError(
+            f"--zero-shot is for UCF-101 and HMDB-51 and what has their layout, not for {profile.data.dataset}"
+        )
+    import numpy as np
+
+    tested = unseen_set(profile)
+    data, classes = tested.data, tuple(about["classes"])
+    model = build_model(profile, data.classes, tested.texts, about["method"], about["seed"])
+    checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
+    # Kept embeddings are those of CLIP's own tower; a checkpoint's may have been trained.
+    found = unseen_result(score_set(model, tested), tested)
+    scores, labels = np.array(found["scores"]), np.array(found["labels"])
+    half = half10(scores, labels)
+    folds = [{c.path for c in data.manifest("val", f).clips} for f in (1, 2, 3)]
+    split = split3(of_folds(scores, labels, found["paths"], folds))
+    print(
+        f"{who}, zero-shot on {len(labels)} videos of {len(data.classes)} classes: "
+        f"half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
+        f"split3 {split['top1']['mean']:.2f} +- {split['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %"
+    )
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
+    p = command("train", _train, "Train one method and write a checkpoint.")
+    p.add_argument("method", help="clip, temporal, single or sfar")
+    options.configured(p)
+    p.add_argument("--seed", type=options.seed, default=0)
+    p.add_argument(
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="the checkpoint; states on the way lie beside it, in FILE.states, until it is written",
+    )
+    p.add_argument(
+        "--keep-every",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how often the state is kept; the same command goes on from the last one (default: 600)",
+    )
+    p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
+    p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")
+
+    p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
+    p.add_argument("checkpoint", metavar="FILE")
+    options.configured(p)
+    p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
+    p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
+    p.add_argument(
+        "--zero-shot",
+        action="store_true",
+        help="the data set has other classes than the checkpoint: half10 and split3 (Tables 2b, 10)",
+    )

@@ -1,0 +1,167 @@
+"""Which data set a profile means: fingerprints, lists, few-shot lists, what is read again and what is not."""
+
+import os
+import pickle
+import shutil
+
+import pytest
+from small_sets import SOLE, at
+
+from sfar.config import LAYOUT_NAMES, get_profile
+from sfar.data import layouts, source
+from sfar.data.fewshot import choose
+from sfar.errors import ConfigError, DataError
+
+# --- data sets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOLE)
+def test_a_folder(roots, name):
+    data = source.dataset(at(roots, name))
+    assert (data.layout, data.root, data.drawn) == (name, roots[name].resolve(), False)
+    assert sorted(data.classes) == sorted(SOLE[name]) and len(data.fingerprint) == 16
+    assert source.dataset(at(roots, name)) == data
+
+
+def test_a_real_data_set_has_to_be_somewhere(tmp_path):
+    for name in LAYOUT_NAMES:
+        with pytest.raises(DataError, match=f"needs the data set {name} on disk.*sfar data layout {name}"):
+            source.dataset(get_profile("storyboard", {"data.dataset": name}))
+    with pytest.raises(DataError, match="no such folder"):
+        source.dataset(get_profile("storyboard", {"data.root": str(tmp_path / "none")}))
+
+
+def test_the_fingerprint_is_of_the_videos(roots, tmp_path):
+    copy = tmp_path / "k400"
+    shutil.copytree(roots["kinetics400"], copy)  # times of change are kept
+    p = get_profile("storyboard", {"data.root": str(copy)})
+    first = source.dataset(p).fingerprint
+    assert first == source.dataset(at(roots)).fingerprint, "where a copy lies does not matter"
+    video = next((copy / "train").rglob("*.mp4"))
+    state = video.stat()
+    os.utime(video, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
+    later = source.dataset(p).fingerprint
+    video.unlink()
+    assert len({first, later, source.dataset(p).fingerprint}) == 3
+
+
+def edited(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_changed_list_is_another_data_set(roots, tmp_path):
+    """Of the same videos: a training video of HMDB-51 that a list no longer names."""
+    copy = tmp_path / "hmdb51"
+    shutil.copytree(roots["hmdb51"], copy)
+    p = at({"hmdb51": copy}, "hmdb51")
+    first = source.dataset(p)
+    before = first.manifest("train")
+    list_ = sorted((copy / "testTrainMulti_7030_splits").glob("*_split1.txt"))[0]
+    edited(list_, ".avi 1 ", ".avi 0 ")
+    second = source.dataset(p)
+    assert second.fingerprint == first.fingerprint and second != first
+    assert first.manifest("train") is before and len(second.manifest("train").clips) < len(before.clips)
+    edited(list_, ".avi 0 ", ".avi 1 ")
+    (copy / before.clips[0].path).rename(tmp_path / "elsewhere.avi")
+    assert source.dataset(p).manifest("train").missing, "what is missing on disk is seen too"
+
+
+def test_lists_are_read_once(roots, monkeypatch):
+    read, calls = layouts.read, []
+    monkeypatch.setattr(layouts, "read", lambda *a: calls.append(a[2:]) or read(*a))
+    p = at(roots, "ucf101", **{"data.shots": 1})
+    data = source.dataset(p)
+    assert sorted(calls) == [("all", 1), ("train", 1), ("val", 1)]
+    for again in (data, pickle.loads(pickle.dumps(data)), source.Dataset(**vars(data))):
+        assert again == data and hash(again) == hash(data)
+        for split in ("train", "val", "all"):
+            source.load_clips(p, again, split)
+        assert source.epoch_repeats(p, again, 2) == 4
+    assert len(calls) == 3
+    assert (
+        data.manifest("val", 2) == read("ucf101", data.root, "val", 2) and data.manifest("val", 2) and len(calls) == 4
+    )
+    source.dataset(p)
+    assert len(calls) == 7, "a folder that is looked up again is read again"
+
+
+def test_nothing_is_kept_of_a_folder_whose_content_is_not_known(roots, monkeypatch):
+    """As a plan has it: only lists and names were looked at."""
+    read, calls = layouts.read, []
+    monkeypatch.setattr(layouts, "read", lambda *a: calls.append(a[2:]) or read(*a))
+    data = source.Dataset("hmdb51", roots["hmdb51"], "", SOLE["hmdb51"], False)
+    assert data.manifest("train") == data.manifest("train") and len(calls) == 2
+
+
+def test_a_drawn_set_is_drawn_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
+    calls = []
+
+    def draw(folder, which, seed, train, val):
+        from sfar.storyboard.sets import write_hmdb51
+
+        calls.append((which, seed, train, val))
+        write_hmdb51(folder, seed, train, val, classes=SOLE["hmdb51"], workers=1)
+
+    monkeypatch.setattr(source, "draw", draw)
+    p = get_profile(
+        "storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 2, "data.val_per_class": 1}
+    )
+    data = source.dataset(p)
+    assert data.drawn and data.layout == "hmdb51" and source.dataset(p) == data and calls == [("hmdb51", 2025, 2, 1)]
+    assert (
+        source.dataset(
+            get_profile(
+                "storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 1, "data.val_per_class": 1}
+            )
+        ).fingerprint
+        != data.fingerprint
+    )
+
+
+def test_by_name():
+    p = get_profile("storyboard", {"data.shots": 2, "data.shot_seed": 3, "data.shot_draws": 2, "train.epochs": 9})
+    other = source.by_name(p, "storyboard-ucf101")
+    assert (other.data.dataset, other.data.root, other.data.fold, other.data.shots, other.data.shot_draws) == (
+        "storyboard-ucf101",
+        "",
+        1,
+        0,
+        1,
+    )
+    assert other.train == p.train and other.model == p.model and other.data.seed == p.data.seed
+    with pytest.raises(ConfigError, match="data.dataset"):
+        source.by_name(p, "storyboard-kinetics600")
+
+
+# --- few-shot ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOLE)
+def test_few_shot_manifest(roots, name):
+    p = at(roots, name)
+    data = source.dataset(p)
+    full = source.few_shot_manifest(p, data)
+    assert full == layouts.read(name, data.root, "train") and len(full.clips) == 8
+    two = source.few_shot_manifest(at(roots, name, **{"data.shots": 2}), data)
+    assert two == choose(full, 2, 0) and sorted(c.label for c in two.clips) == [0, 0, 1, 1]
+    assert source.few_shot_manifest(at(roots, name, **{"data.shots": 2, "data.shot_seed": 1}), data) == choose(
+        full, 2, 1
+    )
+    united = source.few_shot_manifest(at(roots, name, **{"data.shots": 2, "data.shot_draws": 8}), data)
+    assert {c.path for c in two.clips} <= {c.path for c in united.clips} and len(united.clips) > 4
+    with pytest.raises(DataError, match="5"):
+        source.few_shot_manifest(at(roots, name, **{"data.shots": 5}), data)
+
+
+def test_epoch_repeats(roots):
+    p = at(roots)
+    data = source.dataset(p)
+    assert source.epoch_repeats(p, data, 8) == 1
+    assert (
+        source.epoch_repeats(at(roots, **{"data.shots": 1}), data, 2) == 4
+        and source.epoch_repeats(at(roots, **{"data.shots": 2}), data, 3) == 2
+    )  # floor
+    assert source.epoch_repeats(at(roots, **{"data.shots": 1, "train.few_shot_epoch": "once"}), data, 2) == 1

@@ -1,0 +1,51 @@
+"""The registry: its names and order, and what a wrong name gets."""
+
+import dataclasses
+import re
+
+import pytest
+
+from sfar.config import ModelConfig
+from sfar.errors import ConfigError
+from sfar.model.registry import METHODS, get, get_trained, rivals
+
+
+def test_the_order_is_the_tables():
+    assert list(METHODS) == ["vanilla", "clip", "temporal", "single", "sfar"]
+    assert all(get(name) is m and m.name == name for name, m in METHODS.items())
+
+
+def test_one_is_the_papers_and_the_others_are_its_rivals():
+    assert [m.name for m in METHODS.values() if m.own] == ["sfar"]
+    assert [m.name for m in rivals()] == ["vanilla", "clip", "temporal", "single"]
+    assert [m.name for m in METHODS.values() if not m.trained] == ["vanilla"]
+    assert [m.name for m in METHODS.values() if m.sub_texts] == ["sfar"]
+
+
+def test_each_can_be_told_apart_in_a_figure():
+    for part in ("title", "colour", "marker"):
+        assert len({getattr(m, part) for m in METHODS.values()}) == len(METHODS)
+    assert all(re.fullmatch("#[0-9A-F]{6}", m.colour) for m in METHODS.values())
+
+
+def test_what_they_read_are_fields():
+    fields = {f.name for f in dataclasses.fields(ModelConfig)}
+    assert all(m.reads <= fields for m in METHODS.values())
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [("sfarr", "; did you mean 'sfar'?"), ("tempral", "; did you mean 'temporal'?"), ("x", r"\."), ("", r"\.")],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(name, hint):
+    for find in (get, get_trained):
+        with pytest.raises(
+            ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS)}$"
+        ):
+            find(name)
+
+
+def test_a_method_that_is_not_trained():
+    assert get_trained("clip") is METHODS["clip"]
+    with pytest.raises(ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single or sfar$"):
+        get_trained("vanilla")

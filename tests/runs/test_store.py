@@ -1,0 +1,72 @@
+"""What is kept of runs: records under their keys, states that go when the record is there, trained weights."""
+
+import numpy as np
+import pytest
+import torch
+from small_sets import at
+
+from sfar.data.source import dataset
+from sfar.errors import SfarError
+from sfar.runs import run, store
+from sfar.runs.job import Job
+from sfar.training.checkpoint import trained_state
+from sfar.util import cache, paths
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_record_is_kept_and_its_states_go(own_cache):
+    def make(keeper):
+        assert keeper.folder == own_cache / "run" / "k.states" and keeper.about == {"run": "k"}
+        keeper.folder.mkdir(parents=True)
+        (keeper.folder / "step-00000001").mkdir()
+        return {"top1": 50.0}
+
+    assert store.keep("run", "k", make) == {"top1": 50.0} == cache.load_json("run", "k")
+    assert [p.name for p in (own_cache / "run").iterdir()] == ["k.json"]
+
+
+def test_the_states_of_a_run_that_fails_stay(own_cache):
+    def make(keeper):
+        (keeper.folder / "step-00000001").mkdir(parents=True)
+        raise SfarError("no memory")
+
+    with pytest.raises(SfarError, match="no memory"):
+        store.keep("run", "k", make)
+    assert (own_cache / "run" / "k.states" / "step-00000001").is_dir() and cache.load_json("run", "k") is None
+
+
+def test_a_run_is_kept_under_its_job(roots):
+    p = at(roots)
+    job = Job(p, dataset(p), "clip", 0)
+    assert store.kept(job) is None
+    cache.save_json("run", job.key(), {"method": "clip"})
+    assert store.kept(job) == {"method": "clip"}
+
+
+def test_kept_weights_are_those_of_the_run(roots):
+    """Trained as the run is: the model that is found again says the same of every video."""
+    p = at(roots, **{"train.epochs": 1, "data.shots": 2})
+    job = Job(p, dataset(p), "sfar", 1)
+    key = store.weights_key(job.key())
+    assert store.find_weights(key) is None
+    ticks = []
+    folder = store.keep_weights(job, key, ticks.append)
+    assert folder == store.find_weights(key) == paths.cache() / "weights" / key and ticks
+    assert store.keep_weights(job, key) == folder and store.training_seconds(folder) > 0
+    model = store.load_model(job, folder)
+    again = run.score_set(model, run.resolve(job, training=False).validation)
+    assert np.array_equal(run.result(again, run.resolve(job).validation.clips)["scores"], scores(job))
+    assert not all(torch.equal(v, trained_state(fresh(job))[k]) for k, v in trained_state(model).items())
+
+
+def scores(job):
+    return run.run_one(job)["views"]["1x1"]["scores"]
+
+
+def fresh(job):
+    return run.build(run.resolve(job, training=False))

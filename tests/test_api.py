@@ -1,0 +1,39 @@
+"""The names of ``import sfar``: they resolve, editors see the same ones, and nothing heavy is loaded before one is asked for."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sfar
+
+
+@pytest.mark.parametrize("name", sfar.__all__)
+def test_a_name_resolves(name):
+    module, there = sfar._PLACES[name]
+    assert getattr(sfar, name) is getattr(importlib.import_module(module), there)
+
+
+def test_what_editors_see_is_what_is_there():
+    tree = ast.parse(Path(sfar.__file__).read_text(encoding="utf-8"))
+    (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    seen = {a.asname or a.name: (n.module, a.name) for n in block.body for a in n.names}
+    assert seen == sfar._PLACES and sorted(seen) == sorted(sfar.__all__)
+    assert set(sfar.__all__) <= set(dir(sfar)) and "__version__" in dir(sfar)
+
+
+def test_an_unknown_name():
+    with pytest.raises(AttributeError, match="module 'sfar' has no attribute 'SFRA'"):
+        sfar.SFRA  # noqa: B018
+
+
+@pytest.mark.parametrize("what", ["import sfar", "import sfar.cli.main; sfar.cli.main.parser()"])
+def test_nothing_heavy_is_loaded(what):
+    code = (
+        f"import sys; {what}; print(sorted({{'torch', 'numpy', 'av', 'open_clip', 'matplotlib'}} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
