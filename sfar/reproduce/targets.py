@@ -12,7 +12,7 @@ from sfar import studies
 from sfar.config import Profile, as_dict, digest
 from sfar.studies.core import page
 from sfar.studies.core.study import Study
-from sfar.util import cache, paths
+from sfar.util import cache, code, paths
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ def make(what: str, profile: Profile, workers: int | None = None, groups: list[s
 def _sources() -> str:
     """Hash of everything a target is made from: the package's files, the notebooks without outputs, libraries."""
     h = hashlib.sha256()
-    for path in sorted(p for p in cache.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+    for path in sorted(p for p in code.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
         content = hashlib.sha256(path.read_bytes()).digest()
-        h.update(path.relative_to(cache.PACKAGE).as_posix().encode() + b"\0" + content)
+        h.update(path.relative_to(code.PACKAGE).as_posix().encode() + b"\0" + content)
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         h.update(json.dumps([path.name, [(c["cell_type"], c["source"]) for c in cells]]).encode())
