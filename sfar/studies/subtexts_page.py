@@ -299,11 +299,9 @@ def figure8() -> plt.Figure:
 
 
 def write_figure(name: str, out: Path) -> list[Path]:
-    """Write ``fig4`` or ``fig8`` as PNG and SVG into ``out``."""
+    """Write ``fig4`` or ``fig8`` as PNG into ``out``."""
     fig = {"fig4": figure4, "fig8": figure8}[name]()
-    files = [out / f"{name}.{e}" for e in ("png", "svg")]
-    for file in files:
-        style.save(fig, file)
+    files = style.save(fig, out / f"{name}.png")
     plt.close(fig)
     return files
 
