@@ -234,7 +234,7 @@ def test_a_missing_extra_is_one_message(monkeypatch, hidden, module, message):
 
 
 def test_a_missing_module_of_ours_is_no_missing_extra():
-    with pytest.raises(ModuleNotFoundError, match="sfar.nosuch"), extra("llm", "nothing"):
+    with pytest.raises(ModuleNotFoundError, match=r"sfar\.nosuch"), extra("llm", "nothing"):
         import sfar.nosuch  # noqa: F401 - that it is not there is the point
 
 

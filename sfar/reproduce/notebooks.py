@@ -36,8 +36,8 @@ def find(name: str) -> Path:
 def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int = 7200) -> Path:
     """Execute ``notebook`` with ``parameters`` into ``output``; progress by cell on the terminal.
 
-    Papermill only warns about a parameter that the notebook does not have; here it is a ``ConfigError``. A failing cell is
-    an ``SfarError`` with the cell's own message; the partly executed copy stays at ``output`` for reading.
+    Papermill only warns about a parameter that the notebook does not have; here it is a ``ConfigError``. A failing cell
+    is an ``SfarError`` with the cell's own message; the partly executed copy stays at ``output`` for reading.
     """
     declared = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(parameters) - set(declared))
@@ -78,7 +78,7 @@ def refresh(notebook: Path, executed: Path) -> None:
     if [c.source for c in cells] != [c.source for c in nb.cells]:
         raise SfarError(f"{executed} was not executed from {notebook}")
     count = 0
-    for mine, theirs in zip(nb.cells, cells):
+    for mine, theirs in zip(nb.cells, cells, strict=True):
         if mine.cell_type == "code":
             count += 1
             # Progress bars and warnings of this machine are no results.
