@@ -7,6 +7,7 @@ SEEDS   ?=
 DATA    ?=
 JOBS    ?=
 FOLDER  ?=
+SVG     ?=
 WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)")
 OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS))
 # Files of checks side by side, the longest first (tests/conftest.py); without it they run one after another.
@@ -14,15 +15,19 @@ WORKERS  = -n $(or $(JOBS),2) --dist loadfile
 
 # One measurement after another: each spreads its own runs over the cores (JOBS), and some take up what another has measured.
 .NOTPARALLEL:
+# SVG=1: the figures that are drawn are written as .svg too, beside the .png (sfar/render/style.py).
+export SFAR_SVG = $(SVG)
+# Pyright asks no server whether there is a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 .DEFAULT_GOAL := help
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce summary $(RESULTS) test test-fast notebooks bench lab preview pretrain clean-cache clean
+.PHONY: help env reproduce summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n'
+	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  SVG=1 (figures as .svg too)\n'
 
 ## Start here
 env: $(VENV)/.ready  ## create .venv from the lock file (names, versions, hashes)
@@ -79,12 +84,24 @@ $(RESULTS):
 	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)
 
 ## Checks and work
-test: env  ## the whole suite: pytest, then nbval on the notebooks
+test: lint  ## the whole suite: form and types, pytest, then nbval on the notebooks
 	@$(BIN)/python -m pytest tests $(WORKERS) --no-loadscope-reorder
 	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 300 --nbval-kernel-name python3 -p no:cacheprovider $(WORKERS) notebooks
 
 test-fast: env  ## the suite without the runs that train a full seed of every method
 	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
+
+lint: env  ## form and types: ruff and pyright
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+
+format: env  ## bring the form into order: imports, layout, what ruff can mend by itself
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+hooks: env  ## have git check form and types before each commit
+	@$(BIN)/pre-commit install
 
 notebooks: env  ## execute the notebooks with their default parameters and keep the outputs
 	@for n in notebooks/[0-9]*.ipynb; do $(BIN)/sfar notebook $$n --refresh || exit 1; done

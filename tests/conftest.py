@@ -1,4 +1,7 @@
-"""Shared by all tests: nothing reads or writes the user's cache; the workers of a run (``-n``) share one and begin with the longest files."""
+"""Shared by all tests: nothing reads or writes the user's cache.
+
+The workers of a run (``-n``) share one cache and begin with the longest files.
+"""
 
 import fcntl
 import os
@@ -8,14 +11,13 @@ import torch
 
 from sfar.util import paths
 
-# The others follow in the order of their names: none of them is long enough that a worker would be left alone with it at the end.
+# The others follow in the order of their names: none is so long that a worker would be left alone with it at the end.
 LONGEST = ("test_end_to_end", "test_studies_end_to_end")
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(
-        key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
-    )  # stable: files stay whole
+    # A stable sort: files stay whole.
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,7 +37,10 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drawn(own_cache):
-    """``drawn(name, ...)``: these sets of the storyboard world are drawn and decoded by the worker that asks first; the others wait instead of doing it again."""
+    """``drawn(name, ...)``: these sets of the storyboard world are drawn and decoded by the worker that asks first.
+
+    The others wait instead of doing it again.
+    """
 
     def draw(*names):
         from sfar.config import by_dataset, get_profile

@@ -1,72 +1,25 @@
-"""What is installed and how the package hangs together: pins, lock file, direction of imports, code behind keys."""
+"""What is installed: bounds, extras, pins and the lock file agree, and every import has a package that brings it."""
 
-import ast
+import importlib
 import re
+import subprocess
+import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
 import yaml
+from import_graph import imported
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sfar.util import cache, code
+from sfar.errors import ConfigError
+from sfar.util import cache
+from sfar.util.extras import extra
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "sfar"
-FILES = ("pyproject.toml", "environment.yml", "requirements.lock")
-
-# A module imports only from layers before its own, or from its own.
-LAYERS = (
-    "errors",
-    "parallel",
-    "config",
-    "paths",
-    "provenance",
-    "cache",
-    "paper",
-    "data",
-    "clip",
-    "storyboard",
-    "subtexts",
-    "products",
-    "embedding",
-    "fusion",
-    "model",
-    "loss",
-    "mean_ap",
-    "processes",
-    "evaluate",
-    "protocols",
-    "frozen",
-    "train",
-    "checkpoint",
-    "experiment",
-    "resume",
-    "distributed",
-    "runs",
-    "hosts",
-    "ambiguity",
-    "cost",
-    "report",
-    "notebooks",
-    "reproduce",
-    "plan",
-    "summary",
-    "quotes",
-    "bench_measure",
-    "bench_literal",
-    "bench_head",
-    "bench_step",
-    "bench_reader",
-    "bench",
-    "cli_subtexts",
-    "cli_data",
-    "cli_bench",
-    "cli",
-    "__main__",
-)
+FILES = ("pyproject.toml", "environment.yml", "requirements.lock", "Makefile", ".pre-commit-config.yaml")
 
 MACHINES = [
     {"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
@@ -78,17 +31,38 @@ MACHINES = [
         ("win32", "AMD64"),
     )
 ]
+PYTHONS = ("3.11.4", "3.11.9", "3.12.1", "3.13.0")
 
 
-# --- pins ----------------------------------------------------------------------------------------------------------
+# --- bounds and pins -----------------------------------------------------------------------------------------------
 
 
 def text(name):
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def pyproject():
-    return [Requirement(line) for line in tomllib.loads(text("pyproject.toml"))["project"]["dependencies"]]
+PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
+
+
+def extras():
+    """Extra ("" for what everyone gets) -> its requirements, those of other extras of this package in their place."""
+    lists = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
+
+    def of(name):
+        for line in lists[name]:
+            requirement = Requirement(line)
+            if requirement.name == PROJECT["name"]:
+                for other in sorted(requirement.extras):
+                    yield from of(other)
+            else:
+                yield requirement
+
+    return {name: list(of(name)) for name in lists}
+
+
+def direct():
+    """Every direct requirement, once."""
+    return list({str(r): r for rs in extras().values() for r in rs}.values())
 
 
 def conda():
@@ -116,16 +90,44 @@ def wanted(requirement, machine):
     return requirement.marker is None or requirement.marker.evaluate(machine)
 
 
+def environments():
+    """Every machine with every Python, as markers see them."""
+    for machine in MACHINES:
+        for minor in PYTHONS:
+            yield {**machine, "python_full_version": minor, "python_version": minor.rsplit(".", 1)[0]}
+
+
 def by_name(requirements):
     out = {canonicalize_name(r.name): r for r in requirements}
-    assert len(out) == len(requirements), "a package is pinned twice"
+    assert len(out) == len(requirements), "a package is named twice"
     return out
 
 
-def test_conda_pins_are_those_of_pyproject():
-    ours, theirs = by_name(pyproject()), by_name(conda_pins())
-    assert {n: pin(r) for n, r in ours.items()} == {n: pin(r) for n, r in theirs.items()}
+@pytest.mark.parametrize("requirement", direct(), ids=lambda r: r.name)
+def test_bounds_are_lower_bounds(requirement):
+    """Exact or upper bounds would stand in the way of the user's other work."""
+    (spec,) = requirement.specifier
+    assert spec.operator == ">="
+
+
+@pytest.mark.parametrize("requirement", direct(), ids=lambda r: r.name)
+def test_lock_meets_the_bounds(requirement):
+    entries = [r for r, _ in lock() if canonicalize_name(r.name) == canonicalize_name(requirement.name)]
+    for where in environments():
+        chosen = [pin(r) for r in entries if wanted(r, where)]
+        assert len(chosen) == wanted(requirement, where), where
+        assert all(requirement.specifier.contains(v) for v in chosen), where
+
+
+def test_conda_pins_are_those_of_the_lock():
+    """The same packages as in pyproject.toml, all extras, at the versions of the lock file."""
+    ours, theirs = by_name(direct()), by_name(conda_pins())
+    locked = {}
+    for r, _ in lock():
+        locked.setdefault(canonicalize_name(r.name), set()).add(pin(r))
+    assert {n: {pin(r)} for n, r in theirs.items()} == {n: locked[n] for n in ours}
     for name in ours:
+        assert ours[name].extras == theirs[name].extras, name
         assert [wanted(ours[name], m) for m in MACHINES] == [wanted(theirs[name], m) for m in MACHINES], name
 
 
@@ -133,15 +135,7 @@ def test_conda_environment_is_minimal():
     env = conda()
     assert env["name"] == "sfar" and env["channels"] == ["conda-forge"]
     assert [p for p in env["dependencies"] if isinstance(p, str)] == ["python=3.11", "pip"]
-    assert "3.11" in tomllib.loads(text("pyproject.toml"))["project"]["requires-python"]
-
-
-@pytest.mark.parametrize("requirement", pyproject(), ids=lambda r: r.name)
-def test_lock_pins_what_pyproject_pins(requirement):
-    entries = [r for r, _ in lock() if canonicalize_name(r.name) == canonicalize_name(requirement.name)]
-    for machine in MACHINES:
-        chosen = [pin(r) for r in entries if wanted(r, machine)]
-        assert chosen == ([pin(requirement)] if wanted(requirement, machine) else []), machine
+    assert "3.11" in PROJECT["requires-python"]
 
 
 def test_every_lock_entry_is_exact_and_hashed():
@@ -154,11 +148,9 @@ def test_every_lock_entry_is_exact_and_hashed():
 
 
 def test_no_machine_gets_two_versions_of_a_package():
-    for machine in MACHINES:
-        for minor in ("3.11.4", "3.11.9", "3.12.1", "3.13.0"):
-            where = {**machine, "python_full_version": minor, "python_version": minor.rsplit(".", 1)[0]}
-            names = [canonicalize_name(r.name) for r, _ in lock() if wanted(r, where)]
-            assert len(names) == len(set(names)), where
+    for where in environments():
+        names = [canonicalize_name(r.name) for r, _ in lock() if wanted(r, where)]
+        assert len(names) == len(set(names)), where
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -169,164 +161,116 @@ def test_no_addresses(name):
     )
 
 
-@pytest.mark.parametrize("requirement", [r for r in pyproject() if wanted(r, {})], ids=lambda r: r.name)
-def test_installed_is_what_is_pinned(requirement):
-    assert version(requirement.name).split("+")[0] == pin(requirement)
+@pytest.mark.parametrize("requirement", [r for r in direct() if wanted(r, {})], ids=lambda r: r.name)
+def test_installed_is_what_is_locked(requirement):
+    (locked,) = (
+        pin(r) for r, _ in lock() if canonicalize_name(r.name) == canonicalize_name(requirement.name) and wanted(r, {})
+    )
+    assert version(requirement.name).split("+")[0] == locked
 
 
-# --- imports -------------------------------------------------------------------------------------------------------
-
-
-def modules():
-    """Dotted name -> file of every module of the package."""
-    out = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        out[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return out
-
-
-MODULES = modules()
-
-
-def imported(path):
-    """Every module a file imports, at its top or inside a function, as dotted names; of the package to the module.
-
-    But for what is imported for editors and type checkers alone.
-    """
-    out, tree = set(), ast.parse(path.read_bytes())
-    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
-    unseen = {id(n) for block in blocks for n in ast.walk(block)}
-    for node in ast.walk(tree):
-        if id(node) in unseen:
-            continue
-        if isinstance(node, ast.Import):
-            out |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports inside the package are written out"
-            out |= {
-                f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names
-            }
-    return out
-
-
-def ours(path):
-    return {name for name in imported(path) if name.split(".")[0] == "sfar"}
-
-
-def layer(name):
-    return name.split(".")[1] if "." in name else None  # the package itself belongs to none
-
-
-def test_every_module_has_a_layer():
-    assert {layer(m) for m in MODULES if m != "sfar"} <= set(LAYERS)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name):
-    if name == "sfar":
-        assert not ours(MODULES[name])
-        return
-    mine = LAYERS.index(layer(name))
-    unknown = ours(MODULES[name]) - set(MODULES)
-    assert not unknown
-    wrong = [m for m in ours(MODULES[name]) if layer(m) and LAYERS.index(layer(m)) > mine]
-    assert not wrong, f"{name} stands above {', '.join(wrong)} and must not import it"
-
-
-def test_no_module_imports_itself_in_a_ring():
-    """Inside a layer too."""
-    seen = {}
-
-    def visit(name, above):
-        assert name not in above, " -> ".join([*above, name])
-        if name not in seen:
-            for m in sorted(ours(MODULES[name])):
-                visit(m, (*above, name))
-            seen[name] = True
-
-    for name in MODULES:
-        visit(name, ())
-
-
-def test_decord_is_imported_in_one_place():
-    users = [n for n, path in MODULES.items() if any(m.split(".")[0] == "decord" for m in imported(path))]
-    assert users == ["sfar.data.video"]
-
-
-# --- the code behind the cache keys --------------------------------------------------------------------------------
-# What it is, is worked out (tests/util/test_code.py); here: that the lists of cuts and files name what is there.
-
-CUTS = sorted({*code.HARMLESS, *(c for stage in cache.STAGES.values() for c in stage.by_content)})
-MEASURED = {s.id: (code.entry(s.measure_content), *s.files) for s in studies.studies()}
-ENTRIES = {(stage, ()) for stage in cache.STAGES} | {("record", entries) for entries in MEASURED.values()}
-
-
-def reached(stage, entries):
-    s = cache.STAGES[stage]
-    return code.reached(*s.entries, *entries, cut=s.by_content)
-
-
-def tops(module):
-    """Name -> the statements at the top of a module of the package that define it."""
-    out = {}
-    for s in ast.parse(MODULES[module].read_bytes()).body:
-        stored = [n.id for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-        for name in [s.name] if isinstance(s, ast.FunctionDef | ast.ClassDef) else stored:
-            out.setdefault(name, []).append(s)
-    return out
-
-
-@pytest.mark.parametrize("cut", CUTS)
-def test_what_is_cut_is_there(cut):
-    """A cut that names nothing would cut nothing."""
-    module, _, definition = cut.removesuffix(".*").partition(":")
-    assert module in MODULES and (not definition or definition in tops(module))
-
-
-@pytest.mark.parametrize(("stage", "entries"), sorted(ENTRIES))
-def test_the_code_of_a_stage_holds_no_page_and_no_command(stage, entries):
-    found = reached(stage, entries)
-    assert len(found) > 20, "an entry from which nothing is reached"
-    shown = ("sfar.render", "sfar.reproduce", "sfar.bench", "sfar.cli", "sfar.studies.core.page")
-    assert not [name for name in found if name.startswith(shown) or name.split(":")[0].endswith("_page")]
-    if not entries:
-        assert not [name for name in found if name.startswith("sfar.studies")]
-
-
-@pytest.mark.parametrize(("stage", "entries"), sorted(ENTRIES))
-def test_no_code_behind_a_key_imports_a_computed_name(stage, entries):
-    """It could not be followed (``sfar.util.code``)."""
-    for module in {name.split(":")[0] for name in reached(stage, entries) if ":" in name}:
-        tree = ast.parse(MODULES[module].read_bytes())
-        called = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
-        names = {f.id for f in called if isinstance(f, ast.Name)}
-        assert not names & {"__import__", "eval", "exec", "globals"}, module
-        assert "import_module" not in names | {f.attr for f in called if isinstance(f, ast.Attribute)}, module
-
-
-@pytest.mark.parametrize("study", MEASURED)
-def test_a_record_follows_from_the_printed_tables_that_it_quotes(study):
-    quoted = set()
-    for name in reached("record", MEASURED[study]):
-        module, _, definition = name.partition(":")
-        for s in tops(module).get(definition, ()) if definition else ():
-            for n in ast.walk(s):
-                if isinstance(n, ast.Call) and ast.unparse(n.func) == "paper.load":
-                    (table,) = n.args
-                    assert isinstance(table, ast.Constant), "a name that is not computed"
-                    quoted.add(f"sfar/paper/{table.value}.csv")
-    assert quoted == {e for e in MEASURED[study] if "/" in e}
-
-
-def test_cache_keys_cover_the_data_in_the_package():
-    """The record of the CLIP weights holds their hash; sub-texts are an input of each run (tests/test_subtexts.py)."""
-    for stage in ("embeddings", "run", "host_run", "record"):
-        assert "sfar/storyboard/weights/clip.json" in cache.STAGES[stage].entries
-
-
-def test_cache_keys_name_libraries_that_are_pinned():
-    pins = by_name(pyproject())
+def test_cache_keys_name_libraries_that_are_locked():
+    pins = {canonicalize_name(r.name): r for r, _ in lock()}
     for stage in cache.STAGES:
         found = {canonicalize_name(n): v.split("+")[0] for n, v in cache.libraries(stage).items()}
         assert found and found == {n: pin(pins[n]) for n in found}
+
+
+# --- who brings what -----------------------------------------------------------------------------------------------
+
+# The modules of the package that need an extra, and which.
+OPTIONAL = {"sfar/subtexts/generate.py": "llm", "sfar/reproduce/notebooks.py": "notebooks"}
+
+
+def brought(*names):
+    """Top modules that the requirements of these extras ("": of everyone) bring themselves."""
+    packages = {canonicalize_name(r.name) for name in names for r in extras()[name]}
+    return {m for m, ds in packages_distributions().items() if packages & {canonicalize_name(d) for d in ds}}
+
+
+def foreign(folder):
+    """Every module of somebody else that a file below ``folder`` imports -> the files."""
+    ours = {p.stem for p in (ROOT / "tests").rglob("*.py")} | {"sfar"}
+    out = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for module in {m.split(".")[0] for m in imported(path)} - ours - set(sys.stdlib_module_names):
+            out.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
+    return out
+
+
+def test_the_package_imports_what_it_requires():
+    for module, files in foreign("sfar").items():
+        for file in files:
+            names = ("", OPTIONAL[file]) if file in OPTIONAL else ("",)
+            # decord has no wheel for every machine: where there is none its reader is not used
+            assert module in brought(*names) or module == "decord", f"{file} imports {module}: in no list of its own"
+
+
+def test_the_package_requires_what_it_imports():
+    modules = set(foreign("sfar"))
+    found = packages_distributions()
+    used = {canonicalize_name(d) for m in modules for d in found.get(m, ())}
+    assert {canonicalize_name(r.name) for r in extras()[""] if wanted(r, {})} - used == set()
+
+
+def test_tests_import_what_the_extra_for_them_brings():
+    missing = set(foreign("tests")) - brought("", "dev") - {"decord"}
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("hidden", "module", "message"),
+    [
+        ("openai", "sfar.subtexts.generate", r"sub-texts needs the package openai: pip install 'sfar\[llm\]'"),
+        ("papermill", "sfar.reproduce.notebooks", r"notebook needs the package papermill: .* 'sfar\[notebooks\]'"),
+        ("nbformat", "sfar.reproduce.notebooks", r"notebook needs the package nbformat: .* 'sfar\[notebooks\]'"),
+    ],
+)
+def test_a_missing_extra_is_one_message(monkeypatch, hidden, module, message):
+    monkeypatch.setitem(sys.modules, hidden, None)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with pytest.raises(ConfigError, match=message):
+        importlib.import_module(module)
+
+
+def test_a_missing_module_of_ours_is_no_missing_extra():
+    with pytest.raises(ModuleNotFoundError, match=r"sfar\.nosuch"), extra("llm", "nothing"):
+        import sfar.nosuch  # noqa: F401 - that it is not there is the point
+
+
+WITHOUT_EXTRAS = """
+import sys
+sys.modules.update(dict.fromkeys("openai papermill nbformat nbval IPython sklearn pytest".split()))
+from sfar.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["notebook", "03"], "sfar: running a notebook needs the package nbformat: pip install 'sfar[notebooks]'"),
+        (
+            ["subtexts", "generate", "--classes", "hmdb51", "--model", "m", "--base-url", "x", "--out", "x.json"],
+            "sfar: asking a language model for sub-texts needs the package openai: pip install 'sfar[llm]'",
+        ),
+    ],
+)
+def test_a_command_without_its_extra_is_one_message(command, message):
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS, *command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", message)
+
+
+def test_the_other_commands_need_no_extra():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: sfar" in done.stdout
+
+
+# --- tools ---------------------------------------------------------------------------------------------------------
+
+
+def test_hooks_need_no_network():
+    (repository,) = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"]
+    assert repository["repo"] == "local"
+    assert [h["id"] for h in repository["hooks"]] == ["ruff-format", "ruff-check", "pyright"]
+    assert {h["language"] for h in repository["hooks"]} == {"system"}

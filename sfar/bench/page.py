@@ -1,4 +1,4 @@
-"""The benchmark, drawn from its records: ``bench.png``, ``bench.svg`` and ``README.md`` beside them."""
+"""The benchmark, drawn from its records: ``bench.png`` and ``README.md`` beside them."""
 
 from __future__ import annotations
 
@@ -431,12 +431,11 @@ def as_markdown(records: dict[str, dict[str, Any]]) -> str:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write ``bench.png``, ``bench.svg`` and ``README.md`` from the records in ``folder``; returns their paths."""
+    """Write ``bench.png`` and ``README.md`` into ``folder`` from the records there; returns their paths."""
     records = load(folder)
-    files = [folder / "bench.png", folder / "bench.svg", folder / "README.md"]
+    files = [folder / "bench.png", folder / "README.md"]
     fig = figure(records)
     style.save(fig, files[0])
-    style.save(fig, files[1])
     plt.close(fig)
-    paths.write_atomic(files[2], as_markdown(records))
+    paths.write_atomic(files[1], as_markdown(records))
     return files

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import seaborn as sns
 from matplotlib.figure import Figure
+from PIL import Image
 
+from sfar.render import picture
 from sfar.util.paths import write_atomic
 
 # Methods have their colours in the registry; these are of everything else.
@@ -63,14 +65,17 @@ def use() -> None:
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` (.png) whole or not at all, without dates in it: the same figure gives the same bytes.
+    """Write ``path`` (.png), and the same as .svg beside it if the variable SFAR_SVG is set; returns what was written.
 
-    With the variable SFAR_SVG set, an .svg stands beside it. Returns what was written.
+    Each is written whole or not at all, without dates in it: the same figure gives the same bytes.
     """
-    files = [path, *([path.with_suffix(".svg")] if os.environ.get("SFAR_SVG") else [])]
-    for file in files:
-        out = io.BytesIO()
-        about = {"Software": None} if file.suffix == ".png" else {"Date": None}
-        figure.savefig(out, format=file.suffix[1:], bbox_inches="tight", metadata=about)
-        write_atomic(file, out.getvalue())
-    return files
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 0})
+    with Image.open(drawn) as image:
+        write_atomic(path, picture.png(image))
+    if not os.environ.get("SFAR_SVG"):
+        return [path]
+    vector = io.BytesIO()
+    figure.savefig(vector, format="svg", bbox_inches="tight", metadata={"Date": None})
+    write_atomic(path.with_suffix(".svg"), vector.getvalue())
+    return [path, path.with_suffix(".svg")]

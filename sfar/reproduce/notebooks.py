@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-from papermill.exceptions import PapermillExecutionError
+from PIL import Image
 
 from sfar.errors import ConfigError, SfarError
+from sfar.render import picture
 from sfar.util import paths
+from sfar.util.extras import extra
+
+with extra("notebooks", "running a notebook"):
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
 
 CHECK = "# NBVAL_CHECK_OUTPUT"
 
@@ -29,8 +36,8 @@ def find(name: str) -> Path:
 def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int = 7200) -> Path:
     """Execute ``notebook`` with ``parameters`` into ``output``; progress by cell on the terminal.
 
-    Papermill only warns about a parameter that the notebook does not have; here it is a ``ConfigError``. A failing cell is
-    an ``SfarError`` with the cell's own message; the partly executed copy stays at ``output`` for reading.
+    Papermill only warns about a parameter that the notebook does not have; here it is a ``ConfigError``. A failing cell
+    is an ``SfarError`` with the cell's own message; the partly executed copy stays at ``output`` for reading.
     """
     declared = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(parameters) - set(declared))
@@ -53,14 +60,25 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
     return output
 
 
+def _shrink(output: nbformat.NotebookNode) -> None:
+    """A picture in few bytes (``picture.embedded``); anything else stays as it is."""
+    png = output.get("data", {}).pop("image/png", None)
+    if png is not None:
+        kind, data = picture.embedded(Image.open(io.BytesIO(base64.b64decode(png))))
+        output.data[kind] = base64.b64encode(data).decode()
+
+
 def refresh(notebook: Path, executed: Path) -> None:
-    """Take the outputs of an executed copy into ``notebook``: no injected parameters, no progress bars, no paths of this machine."""
+    """Take the outputs of an executed copy into ``notebook``.
+
+    No injected parameters, no progress bars, no paths of this machine; pictures in few bytes.
+    """
     nb = nbformat.read(notebook, 4)
     cells = [c for c in nbformat.read(executed, 4).cells if "injected-parameters" not in c.metadata.get("tags", [])]
     if [c.source for c in cells] != [c.source for c in nb.cells]:
         raise SfarError(f"{executed} was not executed from {notebook}")
     count = 0
-    for mine, theirs in zip(nb.cells, cells):
+    for mine, theirs in zip(nb.cells, cells, strict=True):
         if mine.cell_type == "code":
             count += 1
             # Progress bars and warnings of this machine are no results.
@@ -69,6 +87,7 @@ def refresh(notebook: Path, executed: Path) -> None:
             for out in mine.outputs:
                 if "execution_count" in out:
                     out["execution_count"] = count
+                _shrink(out)
         mine.metadata = nbformat.NotebookNode({k: v for k, v in mine.metadata.items() if k == "tags"})
     nb.metadata = nbformat.NotebookNode(
         {

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import openai
 from tqdm import tqdm
 
 from sfar.config import digest
@@ -30,6 +29,10 @@ from sfar.subtexts import prompts
 from sfar.subtexts.check import problems
 from sfar.subtexts.journal import Journal
 from sfar.subtexts.parse import ParseError, parse
+from sfar.util.extras import extra
+
+with extra("llm", "asking a language model for sub-texts"):
+    import openai
 
 # US dollars per million tokens, read and written: OpenAI's list prices as of May 2026. --price gives others.
 PRICES = {"gpt-4o": (2.50, 10.00), "gpt-4o-mini": (0.15, 0.60), "gpt-3.5-turbo": (0.50, 1.50)}

@@ -69,6 +69,27 @@ def test_run_and_refresh(tmp_path):
     assert "papermill" not in nb.metadata and all("papermill" not in c.metadata for c in nb.cells)
 
 
+def test_refresh_keeps_pictures_small(tmp_path):
+    """A plot stays a PNG, with a palette; frames of videos become a JPEG. The executed copy keeps what was drawn."""
+    source = tmp_path / "tiny.ipynb"
+    plot = "fig, ax = plt.subplots()\nax.plot([0, 1])"
+    photograph = "fig, ax = plt.subplots()\nax.imshow(np.random.default_rng(0).random((240, 320, 3)))"
+    _tiny(source, "import matplotlib.pyplot as plt\nimport numpy as np", f"{plot};", f"{photograph};")
+    out = notebooks.run(source, tmp_path / "out.ipynb", {})
+    before = [c.outputs[0].data for c in nbformat.read(out, 4).cells[1:]]
+    notebooks.refresh(source, out)
+    after = [c.outputs[0].data for c in nbformat.read(source, 4).cells[1:]]
+    assert [set(d) for d in before] == [{"image/png", "text/plain"}] * 2
+    assert [set(d) for d in after] == [{"image/png", "text/plain"}, {"image/jpeg", "text/plain"}]
+    assert len(after[0]["image/png"]) < len(before[0]["image/png"]) / 1.5
+    assert len(after[1]["image/jpeg"]) < len(before[1]["image/png"]) / 1.5
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
+def test_small_enough_to_be_shown(path):
+    assert path.stat().st_size < 1_500_000
+
+
 def test_failing_cell_is_one_message(tmp_path):
     source = tmp_path / "tiny.ipynb"
     _tiny(source, "x = 1", "raise ValueError('the reason')")
