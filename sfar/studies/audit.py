@@ -22,7 +22,7 @@ from sfar.render.tables import NOTHING, Interval, Table, interval, with_interval
 from sfar.studies import ablations, few_shot, fig7b, multi_label, sub_actions, zero_shot
 from sfar.studies.core import page
 from sfar.studies.core import record as records
-from sfar.studies.core.blocks import Block, Drawn, Shown, Text
+from sfar.studies.core.blocks import Block, Drawn, Provenance, Shown, Text
 from sfar.studies.core.record import Record
 from sfar.studies.core.study import Content, Item, Study
 from sfar.subtexts import tpp
@@ -478,6 +478,7 @@ BLOCKS: tuple[Block, ...] = (
         terminal=True,
     ),
     *(_part(part) for part in audit.PARTS),
+    Provenance(),
 )
 
 STUDY = Study(
