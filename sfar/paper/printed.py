@@ -7,7 +7,7 @@ from typing import Any
 from sfar import paper
 from sfar.errors import SfarError
 
-OURS = {"method": "SFAR (ours)"}
+OURS: dict[str, Any] = {"method": "SFAR (ours)"}
 
 
 def signed(value: float, digits: int = 1) -> str:
