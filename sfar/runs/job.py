@@ -14,7 +14,7 @@ from sfar.model import registry
 from sfar.model.clip import weights_id
 from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
-from sfar.util import cache
+from sfar.util import cache, code
 
 _SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
 
@@ -82,8 +82,8 @@ class Job:
 
     def key(self, find: Callable[[Profile], Dataset] = dataset) -> str:
         """Under what the run is kept."""
-        method = registry.get(self.method).build.__module__
-        return cache.key("run", self.inputs(find), entries=(method,))
+        head = code.entry(registry.get(self.method).build)
+        return cache.key("run", self.inputs(find), entries=(head,))
 
     def name(self) -> str:
         """For messages and the progress bar."""

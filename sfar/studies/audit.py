@@ -494,6 +494,7 @@ STUDY = Study(
     blocks=BLOCKS,
     describe=lambda record: INTRO,
     needs=tuple(QUOTED),
+    files=tuple(f"sfar/paper/{table}.csv" for table in paper.TABLES),
     inputs_of=quoted_inputs,
     csv=csv_table,
 )

@@ -34,8 +34,8 @@ class Stage:
 
 _DRAW = "sfar.data.source:draw"
 _SUBTEXTS = ("sfar.subtexts.source:subtexts_of", "sfar.subtexts.texts")
-# A run adds the module of its own method: another one's does not make it stale.
-_METHODS = "sfar.model.registry:METHODS"
+# Where the code of a method is had by its name. A key adds the heads that it is of: another one makes nothing stale.
+_BY_NAME = ("sfar.model.registry:get", "sfar.model.registry:get_trained")
 _CLIP = "sfar/storyboard/weights/clip.json"
 _SETS = (
     "sfar.storyboard.sets:write_ucf101",
@@ -44,6 +44,7 @@ _SETS = (
 )
 _READING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
+_GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 STAGES: dict[str, Stage] = {
     # The drawn world: its training set, and the sets of other classes. Later stages have them in their fingerprints.
     "world": Stage((_DRAW,), ("av", "numpy", "pillow"), _SETS),
@@ -53,19 +54,22 @@ STAGES: dict[str, Stage] = {
     # Decoded videos, and which videos a list names.
     "frames": Stage(("sfar.data.store:examine", "sfar.data.layouts:read"), _READING),
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
-    "run": Stage(("sfar.runs.run:run_one", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS, _METHODS)),
-    "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, (_DRAW, *_SUBTEXTS)),
+    "run": Stage(("sfar.runs.run:run_one", _CLIP), _LEARNING, _GIVEN),
+    "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, _GIVEN),
     # Of trained models; the key of the same run, code included, is an input.
-    "weights": Stage(("sfar.training.checkpoint",), (*_LEARNING, "safetensors"), (_DRAW, *_SUBTEXTS)),
+    "weights": Stage(("sfar.runs.store:keep_weights", "sfar.training.checkpoint"), (*_LEARNING, "safetensors"), _GIVEN),
     # What a study measures from its runs. It adds the function that does (``code.entry``) and the data files it reads.
-    "record": Stage(("sfar.runs.run:run_one", _CLIP), (*_LEARNING, "pillow", "openai"), _SUBTEXTS),
+    "record": Stage(("sfar.runs.run:run_one", _CLIP), (*_LEARNING, "pillow", "openai"), (*_SUBTEXTS, *_BY_NAME)),
 }
 
 
-def code_version(stage: str, *entries: str) -> str:
-    """Hash of the code of a stage: what its own entries and those given reach (``code.version``)."""
+def code_version(stage: str, *entries: str, by_content: tuple[str, ...] = ()) -> str:
+    """Hash of the code of a stage: what its own entries and those given reach (``code.version``).
+
+    ``by_content``: further code that is not followed.
+    """
     s = STAGES[stage]
-    return code.version(*s.entries, *entries, cut=s.by_content)
+    return code.version(*s.entries, *entries, cut=(*s.by_content, *by_content))
 
 
 def _version(name: str) -> str:

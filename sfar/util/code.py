@@ -47,10 +47,8 @@ HARMLESS = {
     "sfar.config:SETTINGS": "the docs of the fields, and checks of their values",
 }
 
-_WHOLE, _STATEMENTS = (
-    "*",
-    "<statements>",
-)  # in place of a definition's name: all of a module; what it does when imported
+# In place of a definition's name: all of a module; what it does when it is imported.
+_WHOLE, _STATEMENTS = "*", "<statements>"
 
 
 class _Import(NamedTuple):
@@ -98,12 +96,18 @@ def reached(*entries: str, cut: Iterable[str] = ()) -> list[str]:
     return _closure(entries, cut).names
 
 
+def texts(*entries: str, cut: Iterable[str] = ()) -> frozenset[str]:
+    """The texts that stand in the code of ``version``, docstrings aside: such as the names of methods that it runs."""
+    return _closure(entries, cut).texts
+
+
 @dataclass
 class _Found:
     """What ``_Closure`` found, and the state of the files that it read."""
 
     version: str
     names: list[str]
+    texts: frozenset[str]
     files: dict[Path, tuple[int, int]]
 
 
@@ -147,7 +151,9 @@ class _Closure:
     def found(self) -> _Found:
         """The version does not depend on the order in which all was found, nor on where the definitions stand."""
         names = [str(n) for n in self.edges if n.name != _STATEMENTS or self._module(n.module).statements]
-        return _Found(digest(sorted(set(self._marks().values())), self.data), sorted([*names, *self.data]), self.files)
+        texts = frozenset[str]().union(*(self._module(n.module).texts(n.name) for n in self.edges))
+        version = digest(sorted(set(self._marks().values())), self.data)
+        return _Found(version, sorted([*names, *self.data]), texts, self.files)
 
     def _marks(self) -> dict[_Node, str]:
         """A hash of each definition with all that it reaches.
@@ -289,7 +295,7 @@ class _Module:
     bindings: dict[str, list[ast.stmt | _Import]] = field(default_factory=dict)
     statements: list[ast.stmt] = field(default_factory=list)
     _texts: dict[str, str] = field(default_factory=dict)
-    _references: dict[str, frozenset[_Reference]] = field(default_factory=dict)
+    _used: dict[str, _References] = field(default_factory=dict)
 
     def read(self, body: Iterable[ast.stmt], whole: ast.stmt | None = None) -> None:
         """Sort the statements of the file.
@@ -370,14 +376,20 @@ class _Module:
             self._texts[name] = _sha(repr([name in (_WHOLE, _STATEMENTS), *map(_plain, self._meaning(name))]))
         return self._texts[name]
 
-    def references(self, name: str) -> frozenset[_Reference]:
+    def references(self, name: str) -> set[_Reference]:
         """What a definition names that is not its own."""
-        if name not in self._references:
-            visitor = _References(self)
+        return self._visited(name).found
+
+    def texts(self, name: str) -> set[str]:
+        """The texts in a definition, docstrings aside."""
+        return self._visited(name).texts
+
+    def _visited(self, name: str) -> _References:
+        if name not in self._used:
+            self._used[name] = visitor = _References(self)
             for s in self._meaning(name):
                 visitor.visit(s)
-            self._references[name] = frozenset(visitor.found)
-        return self._references[name]
+        return self._used[name]
 
 
 def _of_types(test: ast.expr) -> bool:
@@ -450,6 +462,7 @@ class _References(ast.NodeVisitor):
     def __init__(self, module: _Module):
         self.module = module
         self.found: set[_Reference] = set()
+        self.texts: set[str] = set()
         self._scopes: list[tuple[bool, dict[str, list[_Import] | None]]] = []  # (of a class, names)
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -538,6 +551,7 @@ class _References(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         """A text may be a module's name, or code that imports it (for a process that is started with it)."""
         if isinstance(node.value, str):
+            self.texts.add(node.value)
             module = rf"{PACKAGE.name}(?:\.\w+)+"
             for name in re.findall(rf"(?:^(?={module}$)|\b(?:from|import) )({module})", node.value):
                 self.found.add(_Reference((name,), _Import(PACKAGE.name, tuple(name.split(".")[1:]))))

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from sfar.config import DRAWN, Profile, as_dict, digest, get_profile
 from sfar.errors import SfarError
+from sfar.model import registry
 from sfar.model.clip import STORYBOARD
 from sfar.subtexts import SubTexts
-from sfar.util import cache, paths
+from sfar.util import cache, code, paths
 from sfar.util.provenance import hardware, revision
 
 
@@ -219,16 +220,20 @@ def _config(profile: Profile) -> list[Any]:
     return [as_dict(profile.model), as_dict(profile.train), data]
 
 
-def inputs(profile: Profile, code: Sequence[str], extra: Any = None) -> str:
+def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_content: Sequence[str] = ()) -> str:
     """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
 
-    ``code``: the function that measures it ("module:name") and data files that it reads; ``extra``: inputs that are not
-    in the profile.
+    ``entries``: the function that measures it (``code.entry``) and data files that it reads; ``extra``: inputs that are
+    not in the profile; ``by_content``: definitions that are not followed, as what they give is in ``extra``.
     """
     names: dict[str, Any] = {"profile": profile.name, "seeds": list(profile.seeds)}
     if profile.data.root:
         names["root"] = profile.data.root
-    return digest([names, _config(profile), extra, cache.code_version("record", *code)])
+    # A study says by name which methods it runs, or goes through all of them, which then count by themselves.
+    named = code.texts(*entries, cut=(*cache.STAGES["record"].by_content, *by_content))
+    heads = [code.entry(m.build) for m in registry.METHODS.values() if m.name in named]
+    version = cache.code_version("record", *entries, *heads, by_content=tuple(by_content))
+    return digest([names, _config(profile), extra, version])
 
 
 def folder(profile: Profile, extra: Any = None) -> Path:

@@ -261,13 +261,15 @@ class Study:
 
     ``id``: the name of its record and page; ``title``: of the page; ``covers``: the items, of which the first is the
     target that makes it; ``measure(profile, workers)``: its content (with ``groups`` where ``groups`` is true);
-    ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose records it takes up;
+    ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose runs or records it takes
+    up; a record that it reads has to be in ``inputs_of``;
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
-    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
+    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow
+    from; ``check(profile)`` raises for what cannot be measured.
 
     What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
-    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
-    ``texts(profile, classes)``, the configurations whose sub-texts it takes.
+    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no
+    record; ``texts(profile, classes)``, the configurations whose sub-texts it takes.
     """
 
     id: str
@@ -301,9 +303,9 @@ class Study:
     def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
         """Hash of all that the record follows from."""
         more = self.inputs_of(profile, *([groups] if self.groups else [])) if self.inputs_of else None
-        return records.inputs(
-            profile, [code.entry(self.measure_content), *self.files], [records.texts_version(profile), more]
-        )
+        entries = [code.entry(self.measure_content), *self.files]
+        taken_up = [f"sfar.studies.{name}:STUDY" for name in self.needs]  # their own inputs are in ``inputs_of``
+        return records.inputs(profile, entries, [records.texts_version(profile), more], taken_up)
 
     def folder(self, profile: Profile, groups: Sequence[str] = ()) -> Path:
         """Where its files are written."""
