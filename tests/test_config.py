@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sfar.config import METHODS, PROFILES, ModelConfig, as_dict, check_method, digest, get_profile
+from sfar.config import PROFILES, ModelConfig, as_dict, digest, get_profile
 from sfar.errors import ConfigError
 from sfar.util import paths
 
@@ -209,12 +209,6 @@ def test_wrong_type_inside(key, value):
 )
 def test_what_would_fail_or_mislead_much_later(key, value):
     refused({key: value}, key)
-
-
-def test_methods():
-    assert [check_method(m) for m in METHODS] == list(METHODS)
-    with pytest.raises(ConfigError, match="'bike'.*sfar"):
-        check_method("bike")
 
 
 # --- the paper and DEVIATIONS.md -----------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.data import layouts
+from sfar.model.registry import METHODS
 from sfar.runs.executor import kept, run_all
 from sfar.runs.run import Job, by_name, dataset, load_clips, run_one
 from sfar.studies import table1, zero_shot

@@ -3,10 +3,10 @@
 import argparse
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from sfar.bench import head, measure, reader, step, suite
@@ -64,7 +64,7 @@ def test_evaluation_gives_the_same_logits_as_training():
 def test_padding_of_the_window_counts_for_nothing():
     pair = make_pair(SIZE, 24, dtype=torch.float64)
     noise = pair.whole
-    noise = replace(
+    noise = tiny.replaced(
         noise,
         words=noise.words + 5.0 * ~noise.mask[..., None],
         sub_words=noise.sub_words + 5.0 * ~noise.sub_mask[..., None],

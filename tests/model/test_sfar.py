@@ -59,6 +59,18 @@ def test_the_fused_form_changes_no_number_but_by_rounding(ffn, branches):
         assert b.abs().max() > 0 and (a - b).abs().max() < 1e-12 * max(1, b.abs().max())
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_gradients_add_up(fused):
+    """Two backward passes, as with few clips at a time, give every parameter twice its gradient."""
+    head, frames, texts = SFAR(D, 0.3, PRINTED), tiny.random_frames(), tiny.random_texts()
+    head.fused = fused
+    once = torch.autograd.grad(head(frames, texts, torch.tensor(7.0)).logits.sum(), list(head.parameters()))
+    for _ in range(2):
+        head(frames, texts, torch.tensor(7.0)).logits.sum().backward()
+    for p, g in zip(head.parameters(), once, strict=True):
+        assert torch.allclose(p.grad, 2 * g, rtol=1e-4, atol=1e-4 * g.abs().max())
+
+
 def test_the_switch_is_one_and_it_switches(monkeypatch):
     calls = []
     monkeypatch.setattr("sfar.model.sfar.cosines", lambda *_: calls.append(1) or torch.zeros(tiny.B, C))

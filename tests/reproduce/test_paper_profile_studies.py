@@ -10,8 +10,9 @@ import shutil
 import pytest
 
 from sfar.cli.main import main
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.errors import ConfigError, DataError
+from sfar.model.registry import METHODS
 from sfar.reproduce import plan
 from sfar.runs import executor
 from sfar.runs.run import by_name, dataset, root_of, run_one, subtexts_of

@@ -299,14 +299,13 @@ def test_result_of_many_labels():
 # --- zero-shot -----------------------------------------------------------------------------------------------------
 
 
-def test_zero_shot_scores_restores_the_classes(roots, monkeypatch):
+def test_zero_shot_scores_leaves_the_model_its_classes(roots):
     p = at(roots, "ucf101")
     data = X.dataset(p)
     model = X.build_model(
         p, X.Dataset("kinetics400", Path(), "", SOLE["kinetics400"], False), SOLE["kinetics400"], "sfar", 0
     ).eval()
-    own = model.texts
-    frames = torch.randn(2, 8, own.cls.shape[1], generator=torch.Generator().manual_seed(0))
+    frames = torch.randn(2, 8, model.texts.cls.shape[1], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         before = model.from_embeddings(frames).logits
     found = X.zero_shot_scores(model, p, data, "sfar")
@@ -315,7 +314,6 @@ def test_zero_shot_scores_restores_the_classes(roots, monkeypatch):
         and found["classes"] == list(data.classes)
         and len(set(found["paths"])) == 12
     ), "all folds' videos"
-    assert all(torch.equal(getattr(model.texts, f.name), getattr(own, f.name)) for f in dataclasses.fields(own))
     with torch.no_grad():
         assert torch.equal(model.from_embeddings(frames).logits, before)
     other = X.build_model(p, data, data.classes, "sfar", 0)
@@ -324,15 +322,6 @@ def test_zero_shot_scores_restores_the_classes(roots, monkeypatch):
     assert np.allclose(X.score(other, clips, 8, 64).probabilities, found["scores"], atol=1e-6), (
         "the same as a model of those classes"
     )
-
-    def fail(*args, **kwargs):
-        raise DataError("damaged")
-
-    monkeypatch.setattr(X, "score", fail)
-    with pytest.raises(DataError):
-        X.zero_shot_scores(model, p, data, "sfar")
-    with torch.no_grad():
-        assert torch.equal(model.from_embeddings(frames).logits, before), "also when it fails"
 
 
 def test_a_model_of_another_input_size(roots):

@@ -14,11 +14,13 @@ import pytest
 import tiny
 import torch
 
-from sfar.config import METHODS, ModelConfig, get_profile
+from sfar.config import ModelConfig, get_profile
 from sfar.data.labels import LABEL_SETS, class_names, words
 from sfar.errors import ConfigError, SfarError
-from sfar.model.heads import VideoModel, class_texts
-from sfar.runs.run import READS, Dataset, Job, run_inputs, subtexts_of
+from sfar.model.registry import METHODS
+from sfar.model.texts import class_texts
+from sfar.model.video_model import VideoModel
+from sfar.runs.run import Dataset, Job, run_inputs, subtexts_of
 from sfar.storyboard.captions import action_phrases
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
 from sfar.subtexts import SubTexts
@@ -834,14 +836,14 @@ def key(method, profile=get_profile("storyboard"), data=DATA, seed=1, views="1x1
 
 def test_no_field_and_no_method_is_forgotten():
     fields = {f.name for f in dataclasses.fields(ModelConfig)}
-    assert set(CHANGES) == fields and set(READS) == set(METHODS) and set().union(*READS.values()) <= fields
+    assert set(CHANGES) == fields and set().union(*(m.reads for m in METHODS.values())) <= fields
     assert all(getattr(ModelConfig(), k) != v and getattr(tiny.MODEL, k) != v for k, v in CHANGES.items())
 
 
 @every_method
 @every_field
 def test_a_field_is_in_the_key_where_it_is_read(method, field):
-    changed = field in READS[method] or (method == "sfar" and field == "subtexts")
+    changed = field in METHODS[method].reads or (method == "sfar" and field == "subtexts")
     assert (key(method, profile(**{field: CHANGES[field]})) != key(method)) is changed
 
 
@@ -921,7 +923,7 @@ FEASIBLE = [
 @pytest.mark.parametrize("field", FEASIBLE)
 def test_a_method_reads_what_its_key_has_and_nothing_else(method, field):
     got = difference(method, **{field: CHANGES[field]})
-    if field not in READS[method]:
+    if field not in METHODS[method].reads:
         # "all" computes the class embedding on the whole window: the same up to rounding.
         assert got <= (1e-5 if field == "word_mask" else 0)
     elif field != "attention_heads":  # printed attention has no heads

@@ -10,6 +10,7 @@ costs L multiplications a value, not d.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,8 @@ def cosines(frames: Tensor, cls: Tensor, parts: list[tuple[Tensor, Layers]], res
         first[:, i * length : (i + 1) * length, i * d : (i + 1) * d] = frames @ f.w1.T
     b1 = torch.cat([f.b1 for _, f in parts])
     w2 = torch.cat([f.w2 for _, f in parts], 1)
-    b2 = torch.stack([f.b2 for _, f in parts]).sum(0)
+    # Not stacked and summed: both would get the same memory as their gradient, and autograd adds to it in place.
+    b2 = functools.reduce(torch.add, [f.b2 for _, f in parts])
     skip = frames.repeat(1, k, 1) if residual else None
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in (importance, first, b1, w2, b2, cls))
     return _Cosines.apply(keep, importance, first, b1, w2, b2, skip, cls)
