@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sfar.cli.main import main
-from sfar.config import METHODS
+from sfar.model.registry import METHODS
 from sfar.storyboard.write import write_kinetics
 from sfar.util import paths
 

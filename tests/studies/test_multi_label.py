@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sfar import paper
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.errors import SfarError
+from sfar.model.registry import METHODS
 from sfar.runs.run import MAP_BATCH
 from sfar.studies import multi_label, multi_label_page
 from sfar.studies.core import statistics, study

@@ -9,9 +9,10 @@ import matplotlib.pyplot as plt
 import pytest
 
 from sfar import paper
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.data.kinetics import read_kinetics
 from sfar.errors import ConfigError, SfarError
+from sfar.model.registry import METHODS
 from sfar.storyboard.write import write_kinetics
 from sfar.studies import table1, table1_page
 from sfar.studies.core import claims

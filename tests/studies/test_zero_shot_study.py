@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from sfar import paper
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.errors import SfarError
+from sfar.model.registry import METHODS
 from sfar.studies import zero_shot, zero_shot_page
 from sfar.studies.core import statistics
 from sfar.studies.core.statistics import bootstrap_mean, overlapping
