@@ -31,7 +31,10 @@ def allowed(videos):
 
 
 def jobs():
-    """Table 1's runs of the first seed, with their zero-shot tests but in the single view alone: 4x3 views would cost as much as the training."""
+    """Table 1's runs of the first seed, with their zero-shot tests but in the single view alone.
+
+    4x3 views would cost as much as the training.
+    """
     profile = get_profile("storyboard")
     return [Job(profile, dataset(profile), m, profile.seeds[0], "1x1", table1.UNSEEN) for m in METHODS]
 
@@ -41,7 +44,7 @@ def runs(drawn):
     drawn("storyboard-kinetics", *table1.UNSEEN)
     todo = jobs()
     assert not any(kept(j) for j in todo), "the cache must be empty"
-    return todo[0].data, dict(zip(METHODS, run_all(todo)))
+    return todo[0].data, dict(zip(METHODS, run_all(todo), strict=True))
 
 
 def test_record_fits_the_code():
@@ -77,7 +80,7 @@ def test_importance_again(runs):
 
 @pytest.mark.slow
 def test_there_is_something_to_win(runs):
-    """Plain mean pooling of the zero-shot CLIP between 30 and 70 %, the true set of actions at least 15 points better."""
+    """Mean pooling of the zero-shot CLIP between 30 and 70 %, the true set of actions at least 15 points better."""
     zero_shot = runs[1]["vanilla"]["views"]["1x1"]["top1"]
     assert 30 <= zero_shot <= 70
     reference = true_set_classifier(runs[0].root, 8)["accuracy"]
