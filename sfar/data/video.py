@@ -102,7 +102,7 @@ def read_frames(
     ``short_side``: scale so that the shorter side has this many pixels, aspect kept to the nearest pixel; None: as
     stored. Scaling is FFmpeg's bilinear one, decord's only choice (BIKE datasets/video.py resizes bicubically).
     The decoders agree to the frame: as stored, to within 2 grey levels (FFmpeg's versions may round differently);
-    scaled, to within 1.5 on average, with up to 16 in single pixels along sharp edges of colour.
+    scaled, to within 2 on average, with more than 16 in one value of 200 at most, along sharp edges of colour.
 
     "auto" is PyAV: decord returned other frames than asked for on one in ten damaged files, without an error, and is
     not quicker. "decord" is decord where its numbers and its rows are right and its length is that of the packets'
