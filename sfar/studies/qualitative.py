@@ -767,7 +767,7 @@ BLOCKS = (
     _picture("fig5", fig5),
     Shown("fig5-probabilities", probabilities_table),
     Shown("fig5-compared", compared_table, terminal=True),
-    Text(INTERVALS),
+    Text(INTERVALS, id="fig5-intervals"),
     Text(_rule("fig6", NO_CLASS), "Figure 6", "fig6-rule"),
     _picture("fig6", fig6),
     Shown("fig6-importance", importance_table, latex=True, terminal=True),
