@@ -18,7 +18,7 @@ from sfar.config import get_profile
 from sfar.data import transforms
 from sfar.errors import SfarError
 from sfar.paper import audit
-from sfar.paper.audit import Cell, Tables
+from sfar.paper.audit import Cell, Tables, rows
 from sfar.studies import ablations, few_shot
 from sfar.studies import audit as page
 from sfar.training import train
@@ -57,7 +57,7 @@ def test_a_difference_against_all_that_could_be_printed_so(seed):
     rng = random.Random(seed)
     a, b = (f"{rng.randint(300, 999) / 10:.1f}" for _ in range(2))
     p = Decimal(a) - Decimal(b) + Decimal(rng.choice(("0", "0.1", "-0.1", "0.2", "-0.2", "5.6")))
-    verdict = audit.judge(cell(str(p)), *audit.linear([(1, cell(a)), (-1, cell(b))]))
+    verdict = rows.judge(cell(str(p)), *rows.linear([(1, cell(a)), (-1, cell(b))]))
     reachable = any(rounds_to(Decimal(a) + x - Decimal(b) - y, str(p)) for x, y in itertools.product(OFFSETS, OFFSETS))
     assert (verdict == "right") == rounds_to(Decimal(a) - Decimal(b), str(p))
     assert (verdict != "wrong") == reachable
@@ -69,7 +69,7 @@ def test_an_average_against_all_that_could_be_printed_so(seed):
     cells = [f"{rng.randint(300, 999) / 10:.1f}" for _ in range(3)]
     mean = sum(map(Decimal, cells)) / 3
     p = mean.quantize(Decimal("0.1")) + Decimal(rng.choice(("0", "0.1", "-0.1", "0.2", "-0.2")))
-    verdict = audit.judge(cell(str(p)), *audit.linear([(Fraction(1, 3), cell(c)) for c in cells]))
+    verdict = rows.judge(cell(str(p)), *rows.linear([(Fraction(1, 3), cell(c)) for c in cells]))
     reachable = any(
         rounds_to(sum(Decimal(c) + x for c, x in zip(cells, xs)) / 3, str(p))
         for xs in itertools.product(OFFSETS, repeat=3)
@@ -79,8 +79,8 @@ def test_an_average_against_all_that_could_be_printed_so(seed):
 
 
 def test_a_tie_may_be_rounded_either_way():
-    terms = audit.linear([(Fraction(1, 2), cell("84.4")), (Fraction(1, 2), cell("84.5"))])
-    assert [audit.judge(cell(p), *terms) for p in ("84.4", "84.5", "84.3", "84.6", "84.2")] == [
+    terms = rows.linear([(Fraction(1, 2), cell("84.4")), (Fraction(1, 2), cell("84.5"))])
+    assert [rows.judge(cell(p), *terms) for p in ("84.4", "84.5", "84.3", "84.6", "84.2")] == [
         "right",
         "right",
         "wrong",
@@ -114,8 +114,8 @@ def test_class_sizes_against_every_count(pair):
         for n in range(1, 121)
         if all(fits(n, t, (ROUND_HALF_UP, ROUND_HALF_EVEN)) or (fits(n, t, (ROUND_DOWN,)) and _tie(n, t)) for t in pair)
     ]
-    assert audit.class_sizes([cell(t) for t in pair], 120) == rounded
-    assert audit.class_sizes([cell(t) for t in pair], 120, cut=True) == [
+    assert rows.class_sizes([cell(t) for t in pair], 120) == rounded
+    assert rows.class_sizes([cell(t) for t in pair], 120, cut=True) == [
         n for n in range(1, 121) if all(fits(n, t, (ROUND_DOWN,)) for t in pair)
     ]
 
@@ -171,7 +171,7 @@ def others(c):
     return [f"{value + d:.{digits}f}" for d in (-2 * value, 7, -7, 0.7, -0.7, 2, -2, -3, 13, 60, -60, 500, -6000)]
 
 
-BUILDER = {r.id: build for build in audit.BUILDERS for r in build(Tables(), COUNTED)}
+BUILDER = {r.id: build for build in (m.build for m in audit.MODULES) for r in build(Tables(), COUNTED)}
 
 
 @pytest.mark.parametrize("name", [n for n, r in ROWS.items() if r.cells and n not in GIVEN | SEVERAL])
