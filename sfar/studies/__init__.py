@@ -23,6 +23,7 @@ ORDER = (
     "multi_label",
     "generalization",
     "sub_actions",
+    "ambiguity",
 )
 
 
