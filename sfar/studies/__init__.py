@@ -25,6 +25,7 @@ ORDER = (
     "multi_label",
     "generalization",
     "sub_actions",
+    "ambiguity",
     "qualitative",
     "audit",
 )
