@@ -102,7 +102,8 @@ def look(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Importance [L] and heat [L, g, g] of one video for its true class ``label``, by granularity.
 
-    ``frames``: normalised, [L, 3, H, W]; ``texts``: as for ``directions``. Raises ``ConfigError`` as ``patch_tokens`` and ``directions``.
+    ``frames``: normalised, [L, 3, H, W]; ``texts``: as for ``directions``. Raises ``ConfigError`` as
+    ``patch_tokens`` and ``directions``.
     """
     model.eval()
     v, patches = patch_tokens(model.clip, frames)

@@ -264,11 +264,12 @@ class Study:
     target that makes it; ``measure(profile, workers)``: its content (with ``groups`` where ``groups`` is true);
     ``describe(record)``: a sentence behind the page's title; ``needs``: ids of studies whose records it takes up;
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
-    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow from; ``check(profile)`` raises for what cannot be measured.
+    ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow
+    from; ``check(profile)`` raises for what cannot be measured.
 
     What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
-    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no record;
-    ``texts(profile, classes)``, the configurations whose sub-texts it takes.
+    and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no
+    record; ``texts(profile, classes)``, the configurations whose sub-texts it takes.
     """
 
     id: str
