@@ -134,14 +134,9 @@ def read_frames(
     return frames if np.array_equal(unique, wanted) else frames[inverse]  # no second copy of a whole video
 
 
-def read_all(
-    path: str | os.PathLike, short_side: int | None = None, reader: str = "auto", max_frames: int | None = None
-) -> np.ndarray:
-    """All frames in order, or the first ``max_frames``: uint8 RGB [N, H, W, 3]; the rest as ``read_frames``."""
-    if max_frames is not None and max_frames < 1:
-        raise ConfigError(f"max_frames must be at least 1, got {max_frames}")
-    frames = probe(path, reader).frames
-    return read_frames(path, range(frames if max_frames is None else min(frames, max_frames)), short_side, reader)
+def read_all(path: str | os.PathLike, short_side: int | None = None, reader: str = "auto") -> np.ndarray:
+    """All frames in order: uint8 RGB [N, H, W, 3]; the rest as ``read_frames``."""
+    return read_frames(path, range(probe(path, reader).frames), short_side, reader)
 
 
 def decord_available() -> bool:
