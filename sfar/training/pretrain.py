@@ -45,6 +45,7 @@ CONFIG = {
     "quick_gelu": False,
 }
 ACTION_NAMES, ACTIVITY_NAMES = tuple(ACTIONS), tuple(scripts.ACTIVITIES)
+CHUNK = 1000  # frames that are drawn from one generator
 ACTION_SHARE = 0.65  # share of captions that name the atomic action; the others name the activity
 
 
@@ -78,14 +79,15 @@ def _chunk(args: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([r[0] for r in rows]), np.array([r[1:] for r in rows])
 
 
-def draw_pool(n: int, seed: int, workers: int | None = None, size: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_pool(n: int, seed: int, workers: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """``n`` frames, uint8 [n, 73, 97, 3], with (action, activity) ids [n, 2]; independent of ``workers``."""
     images = np.empty((n, SHORT, round(SHORT * 4 / 3), 3), np.uint8)
     labels = np.empty((n, 2), np.int64)
-    jobs = [(seed, k, min(size, n - k * size)) for k in range(math.ceil(n / size))]
+    jobs = [(seed, k, min(CHUNK, n - k * CHUNK)) for k in range(math.ceil(n / CHUNK))]
     with processes.pool(workers) as pool:
         for k, (x, y) in enumerate(tqdm(pool.imap(_chunk, jobs), total=len(jobs), desc="drawing frames", unit="k")):
-            images[k * size : k * size + len(x)], labels[k * size : k * size + len(y)] = x, y
+            at = k * CHUNK
+            images[at : at + len(x)], labels[at : at + len(y)] = x, y
     return torch.from_numpy(images), torch.from_numpy(labels)
 
 
