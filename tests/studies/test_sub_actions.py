@@ -147,7 +147,7 @@ def test_class_aware_choice_is_blind_to_the_tested_videos():
 
 
 def test_class_aware_does_not_win_by_luck():
-    """Models that differ by chance alone: choosing on the tested videos would gain points, on the others it does not."""
+    """Models that differ by chance alone: choosing on the tested videos gains points, on the others it does not."""
     scores, labels, half = _scores(np.random.default_rng(1), seeds=1, classes=20, per_class=40, skill=1.5)
     hits, _ = sub_actions._class_aware(scores, labels, half)
     fixed = 100.0 * (scores[5].argmax(-1) == labels)
