@@ -61,9 +61,9 @@ def overlapping(parts: Sequence[np.ndarray], members: Sequence[np.ndarray]) -> n
     """One value per seed and video, [seeds, videos], whose mean is that over parts that share videos.
 
     Each part's own mean counts alike. ``parts``: values [seeds, videos of the part]; ``members``: bool [videos], which
-    videos those are. A video's value is the mean of all, plus its deviation from the mean of each part it is
-    in, weighed by how few that part has: resampling videos then moves all parts that share one together, which resampling each part
-    by itself would not.
+    videos those are. A video's value is the mean of all, plus its deviation from the mean of each part it is in,
+    weighed by how few that part has: resampling videos then moves all parts that share one together, which resampling
+    each part by itself would not.
     """
     out = np.zeros((len(parts[0]), len(members[0])))
     for values, member in zip(parts, members, strict=True):
