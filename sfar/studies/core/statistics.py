@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -99,15 +99,28 @@ def bootstrap_metric(
             drawn[name].append(float(measure(s[used], keep) @ count / n))
     value = {name: float(measure(s, np.arange(videos)).mean()) for name, s in scores.items()}
 
-    def around(v: float, d: np.ndarray) -> tuple[float, ...]:
-        return v, *(np.percentile(d, [50 - LEVEL / 2, 50 + LEVEL / 2]) - np.mean(d) + v)
+    def around(v: float, d: np.ndarray) -> tuple[float, float, float]:
+        low, high = np.percentile(d, [50 - LEVEL / 2, 50 + LEVEL / 2]) - np.mean(d) + v
+        return round(v, 4), round(float(low), 4), round(float(high), 4)
 
-    out: dict[Any, tuple] = {name: around(value[name], np.array(d)) for name, d in drawn.items()}
+    out: dict[Any, tuple[float, float, float]] = {n: around(value[n], np.array(d)) for n, d in drawn.items()}
     out |= {(a, b): around(value[a] - value[b], np.array(drawn[a]) - np.array(drawn[b])) for a, b in pairs}
-    return {k: tuple(round(float(x), 4) for x in v) for k, v in out.items()}
+    return out
 
 
-def summary(values: np.ndarray) -> dict[str, float | int | list[float]]:
+class Summary(TypedDict):
+    """The numbers of a row of a record."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    seeds: int
+    videos: int
+    per_seed: list[float]
+
+
+def summary(values: np.ndarray) -> Summary:
     """Of per-video values [seeds, videos] in percent: mean, deviation over seeds, interval, value of each seed."""
     v = np.asarray(values, float)
     mean, low, high = bootstrap_mean(v)
