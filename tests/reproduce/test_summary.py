@@ -129,7 +129,7 @@ def test_another_profile_names_its_own_commands(elsewhere):
     assert "`make reproduce-table1 PROFILE=paper` (missing)" in text and "`make summary PROFILE=paper`" in text
 
 
-# --- the paper's column ------------------------------------------------------------------------------------------------
+# --- the paper's column ----------------------------------------------------------------------------------------------
 
 CLAIMS = {c.id: c for s in STUDIES for c in s.claims}
 

@@ -225,7 +225,7 @@ def test_what_no_cell_decides():
 
 def test_a_missing_row_is_named():
     rows = Tables().rows
-    with pytest.raises(SfarError, match="table9.csv: expected one cell .* found 0"):
+    with pytest.raises(SfarError, match=r"table9.csv: expected one cell .* found 0"):
         audit.statements(Tables({**rows, "table9": [r for r in rows["table9"] if r["method"] != "BIKE"]}), COUNTED)
 
 
@@ -349,7 +349,7 @@ def test_the_gain_over_all_videos_is_a_mean_of_the_degrees():
     ]
     for _ in range(200):
         weights = [rng.random() ** 4 for _ in gains]
-        assert min(gains) - 1e-9 <= sum(w * g for w, g in zip(weights, gains)) / sum(weights) <= max(gains) + 1e-9
+        assert min(gains) - 1e-9 <= sum(w * g for w, g in zip(weights, gains, strict=True)) / sum(weights) <= max(gains) + 1e-9
     assert min(gains) > 84.5 - 83.2 + 0.2
 
 
