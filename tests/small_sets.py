@@ -1,4 +1,6 @@
-"""Two classes in three layouts, 4 + 2 videos each: what the tests of data sets and runs share (the fixture ``roots``)."""
+"""Two classes in three layouts, 4 + 2 videos each, which the tests of data sets and runs share (``roots``)."""
+
+from typing import Any
 
 from sfar.config import get_profile
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
@@ -16,6 +18,6 @@ def write(base):
     return {name: base / name for name in SOLE}
 
 
-def at(roots, name="kinetics400", **overrides):
+def at(roots, name: str = "kinetics400", /, **overrides: Any):
     """The storyboard profile on one of the folders."""
     return get_profile("storyboard", {"data.dataset": name, "data.root": str(roots[name]), **overrides})

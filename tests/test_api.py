@@ -1,4 +1,4 @@
-"""The names of ``import sfar``: they resolve, editors see the same ones, and nothing heavy is loaded before one is asked for."""
+"""The names of ``import sfar``: they resolve, editors see the same, nothing heavy is loaded before one is asked for."""
 
 import ast
 import importlib
@@ -20,7 +20,8 @@ def test_a_name_resolves(name):
 def test_what_editors_see_is_what_is_there():
     tree = ast.parse(Path(sfar.__file__).read_text(encoding="utf-8"))
     (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
-    seen = {a.asname or a.name: (n.module, a.name) for n in block.body for a in n.names}
+    imports = [n for n in block.body if isinstance(n, ast.ImportFrom)]
+    seen = {a.asname or a.name: (n.module, a.name) for n in imports for a in n.names}
     assert seen == sfar._PLACES and sorted(seen) == sorted(sfar.__all__)
     assert set(sfar.__all__) <= set(dir(sfar)) and "__version__" in dir(sfar)
 

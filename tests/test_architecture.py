@@ -35,12 +35,6 @@ def test_few_files_at_the_root():
     assert 3 <= len(files) <= 8, files
 
 
-def test_decord_is_imported_in_one_place():
-    """Where it has no wheel, PyAV does its work."""
-    files = {p for p in import_graph.PACKAGE.rglob("*.py") if any(m == "decord" for m in import_graph.imported(p))}
-    assert files == {import_graph.PACKAGE / "data" / "video.py"}
-
-
 # --- the check can fail --------------------------------------------------------------------------------------------
 
 

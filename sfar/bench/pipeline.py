@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader
@@ -42,9 +42,10 @@ class _Once:
 def linked_clips(files: tuple[Path, ...], number: int, short_side: int | None, folder: Path) -> VideoClips:
     """``number`` clips read on demand, each a link of its own to one of ``files``.
 
-    So no walk over the packets is ever kept from another clip.
+    So no walk over the packets is ever kept from another clip. ``short_side`` None: as stored, which a benchmark alone
+    asks for.
     """
-    out = VideoClips(Manifest("bench", "train", folder, ("one",), ()), short_side)
+    out = VideoClips(Manifest("bench", "train", folder, ("one",), ()), cast(int, short_side))
     lengths = {f: video.probe(f).frames for f in files}
     folder.mkdir()
     for i in range(number):

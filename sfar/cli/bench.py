@@ -11,9 +11,8 @@ from typing import Any
 
 
 def _bench(a: argparse.Namespace) -> None:
-    os.environ.setdefault(
-        "KINETO_LOG_LEVEL", "99"
-    )  # torch's profiler reports its own start and end, read when torch is imported
+    # Else torch's profiler reports its own start and end; read when torch is imported.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from sfar.bench import page, suite
     from sfar.util.paths import check_output
 

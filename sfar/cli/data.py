@@ -1,4 +1,4 @@
-"""``sfar data ...``: check a copy of a real data set, print how its tree looks, draw a few-shot list (sections 4.1, A.1)."""
+"""``sfar data ...``: check a copy of a real data set, print its layout, draw a few-shot list (sections 4.1, A.1)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from typing import Any
 FIRST = 10  # problems of a kind that are printed; the report has all of them
 # What to do about each kind of problem.
 ADVICE = {
-    "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any more nothing can be done",
+    "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any "
+    "more nothing can be done",
     "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
     "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
     "train_and_val": "take both lists from the same release, or remove the rows from one of them",
-    "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the right file",
-    "beyond_end": "the video is cut off or another version of it, or the list is wrong; parts that start behind the end are left out",
+    "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the "
+    "right file",
+    "beyond_end": "the video is cut off or another version of it, or the list is wrong; parts that start behind the "
+    "end are left out",
     "extra": "on disk and in no list: nothing reads them",
 }
 
 
-def text(report: dict[str, Any], status: bool = True) -> str:
-    """A report of ``sfar.data.check.check`` for a terminal: counts, the first of each kind of problem with what to do, and the verdict."""
+def text(report: dict[str, Any], written: bool = False) -> str:
+    """A report of ``sfar.data.check.check`` for a terminal.
+
+    Counts, the first problems of each kind with what to do, and the verdict. ``written``: the whole report is in a
+    file, which a list that is cut short refers to.
+    """
     from sfar.data.check import EXPLAINED
     from sfar.render.tables import markdown
 
@@ -40,8 +47,8 @@ def text(report: dict[str, Any], status: bool = True) -> str:
             ]
         )
     out = [
-        f"{report['title']} in {report['root']}: {report['videos']:,} videos, {report['examined']:,} looked at now, {report['kept']:,} earlier and unchanged since"
-        f"{', every frame decoded' if report['deep'] else ''}"
+        f"{report['title']} in {report['root']}: {report['videos']:,} videos, {report['examined']:,} looked at now, "
+        f"{report['kept']:,} earlier and unchanged since{', every frame decoded' if report['deep'] else ''}"
         f"{', with decord' if report['reader'] == 'decord' else ''}",
         "",
         markdown(["Split", "Listed", "On disk", "Missing", "Extra", "Clips", "Lost", "Published"], rows),
@@ -51,7 +58,7 @@ def text(report: dict[str, Any], status: bool = True) -> str:
         if items:
             out.extend(["", f"{title}: {len(items):,} ({ADVICE[what]})", *(f"  {i}" for i in items[:FIRST])])
             if len(items) > FIRST:
-                out.append(f"  ... and {len(items) - FIRST:,} more" + ("" if status else " in the report"))
+                out.append(f"  ... and {len(items) - FIRST:,} more" + (" in the report" if written else ""))
 
     section("Missing", [f"{m['path']} ({', '.join(m['splits'])})" for m in report["missing"]], "missing")
     for kind, explained in EXPLAINED.items():
@@ -81,7 +88,8 @@ def text(report: dict[str, Any], status: bool = True) -> str:
     section(
         "Parts beyond the end of their video",
         [
-            f"{b['path']}: {b['class']!r} from {b['start']:g} to {b['end']:g} s of {b['video_seconds']:g} s{' (left out)' if b['lost'] else ''}"
+            f"{b['path']}: {b['class']!r} from {b['start']:g} to {b['end']:g} s of {b['video_seconds']:g} s"
+            f"{' (left out)' if b['lost'] else ''}"
             for b in report["beyond_end"]
         ],
         "beyond_end",
@@ -115,7 +123,7 @@ def _check(a: argparse.Namespace) -> int:
     report = check(a.dataset, a.root, a.fold, a.workers, a.deep, a.min_frames, reader=a.reader)
     if out:
         write_json(out, report)
-    print(text(report, out is None))
+    print(text(report, out is not None))
     if out:
         print(f"Written: {out}")
     return report["status"]
@@ -153,7 +161,8 @@ def _few_shot(a: argparse.Namespace) -> None:
     save_list(out, chosen, a.shots, a.seed)
     digest = json.loads(out.read_text(encoding="utf-8"))["sha256"]
     print(
-        f"{a.dataset}{f', fold {a.fold}' if a.fold != 1 else ''}: {len(chosen.clips):,} clips, {a.shots} of each of {len(chosen.classes)} classes, seed {a.seed}\n"
+        f"{a.dataset}{f', fold {a.fold}' if a.fold != 1 else ''}: {len(chosen.clips):,} clips, {a.shots} of each of "
+        f"{len(chosen.classes)} classes, seed {a.seed}\n"
         f"SHA-256 {digest}\nWritten: {out}; train with it: --set data.shot_list={out}"
     )
 
@@ -164,7 +173,10 @@ def add(
     positive: Callable[[str], int],
     seed: Callable[[str], int],
 ) -> None:
-    """Add the ``data`` commands to the ``sfar`` parser; ``command``, ``positive`` and ``seed`` are the parser's own helpers."""
+    """Add the ``data`` commands to the ``sfar`` parser.
+
+    ``command``, ``positive`` and ``seed`` are the parser's own helpers.
+    """
     what = sub.add_parser(
         "data", help="Real data sets: check a copy, print the layout, draw few-shot lists."
     ).add_subparsers(dest="what", required=True, metavar="WHAT")
@@ -177,7 +189,8 @@ def add(
     p = command(
         "check",
         _check,
-        "Compare a copy with its lists and the published numbers, and look into every video. Status 1: something is wrong.",
+        "Compare a copy with its lists and the published numbers, and look into every video. "
+        "Status 1: something is wrong.",
         what,
     )
     dataset(p)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 from sfar.errors import ConfigError, SfarError
 
 if TYPE_CHECKING:
-    from sfar.subtexts.generate import Outcome, Settings
+    from sfar.subtexts.generate import Asker, Outcome, Settings
     from sfar.subtexts.texts import SubTexts
     from sfar.subtexts.tpp import Score
 
 
 def read_classes(given: str) -> tuple[str, list[str]]:
-    """Label set and class names from ``--classes``: a label set's name, a text file with a name a line, or names separated by commas.
+    """Label set and class names from ``--classes``.
 
-    Raises ``ConfigError`` for an empty list or a name that stands there twice.
+    A label set's name, a text file with a name a line, or names separated by commas. Raises ``ConfigError`` for an
+    empty list or a name that stands there twice.
     """
     from sfar.subtexts.check import label_set_names
 
@@ -41,16 +42,16 @@ def read_classes(given: str) -> tuple[str, list[str]]:
         label_set = path.stem
     elif ("/" in given and "," not in given) or given.endswith((".txt", ".csv", ".json")):
         raise ConfigError(
-            f"--classes {given}: no such file; expected a text file with one class name a line, a label set, or names separated by commas"
+            f"--classes {given}: no such file; expected a text file with one class name a line, a label set, or names "
+            "separated by commas"
         )
     else:
         names, label_set = [n.strip() for n in given.split(",") if n.strip()], "classes"
     twice = sorted({n for n in names if names.count(n) > 1})
-    if twice or not names:
-        raise ConfigError(
-            f"--classes {given}: "
-            + (f"{', '.join(map(repr, twice))} stands there more than once" if twice else "no class name in it")
-        )
+    if twice:
+        raise ConfigError(f"--classes {given}: {', '.join(map(repr, twice))} stands there more than once")
+    if not names:
+        raise ConfigError(f"--classes {given}: no class name in it")
     return label_set, names
 
 
@@ -60,9 +61,10 @@ def _settings(a: argparse.Namespace) -> Settings:
     price = None
     if a.price:
         try:
-            price = tuple(float(p) for p in a.price.split(","))
+            read, written = (float(p) for p in a.price.split(","))
         except ValueError as e:
             raise ConfigError(f"--price {a.price!r}: expected two numbers separated by a comma, such as 2.5,10") from e
+        price = read, written
     # OpenAI's key goes to OpenAI; to another server only the one that is named for it.
     key = a.key_env if a.key_env is not None else "" if a.base_url else "OPENAI_API_KEY"
     return Settings(
@@ -80,7 +82,8 @@ def _settings(a: argparse.Namespace) -> Settings:
     ).check()
 
 
-def _spent(asker: Any) -> str:
+def _spent(asker: Asker) -> str:
+    """What a run has asked and used."""
     cost = asker.cost()
     return f"{asker.requests} requests, {asker.tokens[0]:,} tokens read and {asker.tokens[1]:,} written" + (
         f", about ${cost:.3f}" if cost is not None else ", price not known (--price)"
@@ -99,8 +102,8 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
             file=sys.stderr,
         )
     raise SfarError(
-        f"{len(failed)} of {len(outcomes)} have no usable answer; {what} was not written. Every answer is kept in {journal}: the same command asks only what is "
-        "missing, --attempts N allows more answers for those above"
+        f"{len(failed)} of {len(outcomes)} have no usable answer; {what} was not written. Every answer is kept in "
+        f"{journal}: the same command asks only what is missing, --attempts N allows more answers for those above"
     )
 
 
@@ -163,7 +166,8 @@ def _describe(a: argparse.Namespace) -> None:
         },
     )
     print(
-        f"Written: {out} ({len(outcomes)} videos of {a.action!r}, {a.frames} frames each)\nThis run: {_spent(asker)}. Journal: {journal}"
+        f"Written: {out} ({len(outcomes)} videos of {a.action!r}, {a.frames} frames each)\n"
+        f"This run: {_spent(asker)}. Journal: {journal}"
     )
 
 
@@ -200,7 +204,8 @@ def _scored(a: argparse.Namespace) -> tuple[dict[str, SubTexts], dict[str, Score
     others = sorted({g.label_set for g in groups.values()} - {"storyboard"})
     if m.clip == STORYBOARD and others:
         print(
-            f"note: the storyboard CLIP has not learned the words of {', '.join(others)}; --profile paper scores with OpenAI's ViT-B/16",
+            f"note: the storyboard CLIP has not learned the words of {', '.join(others)}; "
+            "--profile paper scores with OpenAI's ViT-B/16",
             file=sys.stderr,
         )
     clip = load_clip(m.clip, m.pretrained)
@@ -235,7 +240,10 @@ def _score(a: argparse.Namespace) -> None:
     if a.out:
         write_json(
             Path(a.out),
-            {g: {r: dict(zip(s.names, s.tpp[r].round(6).tolist())) for r in s.tpp} for g, s in scores.items()},
+            {
+                g: {r: dict(zip(s.names, s.tpp[r].round(6).tolist(), strict=True)) for r in s.tpp}
+                for g, s in scores.items()
+            },
         )
         print(f"Written: {a.out} (TPP of every class)")
 
@@ -263,7 +271,10 @@ def add(
     positive: Callable[[str], int],
     pairs: Callable[[list[str]], dict[str, Any]],
 ) -> None:
-    """Add the ``subtexts`` commands to the ``sfar`` parser; ``command``, ``positive`` and ``pairs`` are the parser's own helpers."""
+    """Add the ``subtexts`` commands to the ``sfar`` parser.
+
+    ``command``, ``positive`` and ``pairs`` are the parser's own helpers.
+    """
     what = sub.add_parser(
         "subtexts", help="Sub-texts: generate with an LLM, check, score and select by TPP."
     ).add_subparsers(dest="what", required=True, metavar="WHAT")

@@ -212,15 +212,12 @@ def expected(name: str, split: str, fold: int = 1) -> tuple[Expected, ...]:
     return found.counts.get((split, fold) if found.folds else (split,), ())
 
 
-def count(manifest: Manifest, unit: str = "") -> int:
-    """What a copy has of ``unit``; without one, of the unit of the split's main number.
+def count(manifest: Manifest, unit: str) -> int:
+    """What a copy has of ``unit`` (LISTED, FOUND, ACTIONS). Raises ``ConfigError`` for one that it cannot have.
 
     The list is counted whole, with what is missing on disk and with what no clip is made of; Charades' csv is read
     again for it.
     """
-    if not unit:
-        main = expected(manifest.name, manifest.split)
-        unit = main[0].unit if main else LISTED
     if unit not in (LISTED, FOUND, ACTIONS) or (unit == ACTIONS and manifest.name != "charades"):
         raise ConfigError(f"cannot count {unit!r} of {manifest.name}")
     if unit == FOUND:

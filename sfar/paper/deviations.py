@@ -191,8 +191,8 @@ WITHOUT_FIELD: tuple[Row, ...] = (
         where="Table 13",
         says="GLOPs, seconds and accuracy of LLMs.",
         taken=(
-            "No LLM can be had offline. Accuracies are of the groups at hand; calls, tokens and seconds are "
-            "of a rehearsal on this machine and marked so."
+            "No LLM can be had offline. Accuracies are of the groups at hand; what an answer costs in calls, tokens "
+            "and seconds is not shown."
         ),
         effect="not a choice",
     ),

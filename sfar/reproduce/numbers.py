@@ -38,6 +38,7 @@ def _read(path: Path, stamp: int, study: str) -> Record:
 
 def _record(study: str) -> Record:
     """The record of the standard results, whether or not it fits the code: the numbers are those on disk."""
+    studies.load(study)  # says which there are
     path = paths.results("storyboard") / f"{study}.json"
     if not path.is_file():
         raise SfarError(f"no record {path}: `make reproduce` makes it")

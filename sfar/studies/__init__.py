@@ -25,6 +25,8 @@ ORDER = (
     "multi_label",
     "generalization",
     "sub_actions",
+    "ambiguity",
+    "qualitative",
     "audit",
 )
 

@@ -1,48 +1,82 @@
-"""The record of Tables 8 and 9, Figure 2f, and the dose-response test of the paper's explanation.
+"""Tables 8 and 9, Figure 2f, and the dose-response test of the paper's explanation.
 
-The runs are those of Table 2e, found again. In the storyboard world it is known how ambiguous a class is, how non-uniform a video, and how many of
-its frames show none of the class's actions: so there the gains can be held against their supposed cause. Everything that could be
-chosen (definitions, bins, contrasts, what is a claim) was fixed before a result was seen.
+The runs are those of Table 2e, found again. In the storyboard world it is known how ambiguous a class is, how
+non-uniform a video, and how many of its frames show none of the class's actions: so there the gains can be held against
+their supposed cause. Everything that could be chosen (definitions, bins, contrasts, what is a claim) was fixed before a
+result was seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from sfar import paper
 from sfar.config import Profile
 from sfar.data.source import Dataset, load_clips
+from sfar.model import registry
 from sfar.model.clip import embed_texts, load_clip
+from sfar.paper import printed
+from sfar.render import plots, style
+from sfar.render.tables import Interval, Table, interval, with_interval
 from sfar.runs.run import device
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies import ablations
-from sfar.studies.core import claims, statistics, study
-from sfar.studies.core import degrees as A
-from sfar.studies.core.study import Variant
+from sfar.studies.core import degrees, page, statistics, study
+from sfar.studies.core.blocks import Block, Drawn, Printed, Provenance, Shown, Text, Verdicts
+from sfar.studies.core.claims import Claim, Decide, above, decide_all, highest
+from sfar.studies.core.degrees import DEGREES, MOMENTARY
+from sfar.studies.core.record import Contrast, Record, Row
+from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
 from sfar.training.frozen import frame_embeddings
 
-# Roles of the methods: mean pooling, and the four rows of Table 8. "flat" is SFAR's own head with nearly equal weights on the frames (temperature
-# 1, which the paper prints): what is left of the gain against it is not the head's, but the weights'. Only the frozen sweep has it.
+# --- what is compared ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a method is here: its title in Table 8, and how it is drawn."""
+
+    title: str
+    colour: str
+    marker: str
+
+
+# Mean pooling, and the four rows of Table 8. "flat" is SFAR's own head with nearly equal weights on the frames
+# (temperature 1, which the paper prints): what is left of the gain against it is not the head's, but the weights'. Only
+# the frozen sweep has it.
+ROLES = {
+    "mean": Role("Mean pooling", registry.get("clip").colour, "v"),
+    "flat": Role("SFAR, nearly equal weights", style.UNIFORM, "x"),
+    "single": Role("Single", registry.get("single").colour, "s"),
+    "coarse": Role("Coarse", style.COARSE, "o"),
+    "fine": Role("Fine", style.FINE, "^"),
+    "fusion": Role("Fusion", registry.get("sfar").colour, "D"),
+}
 _VARIANTS = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
 _FLAT = next(
-    Variant("frozen/flat", title, "sfar", (*study.FROZEN, *changes))
-    for _, title, changes in ablations.READINGS
-    if ("model.frame_temperature", 1.0) in changes
+    Variant("frozen/flat", title, "sfar", (*FROZEN, (field, value)))
+    for _, title, field, value in ablations.READINGS
+    if (field, value) == ("model.frame_temperature", 1.0)
 )
 TOWERS: dict[str, dict[str, Variant]] = {
     "fine-tuned": {
-        role: _VARIANTS[name]
-        for role, name in (
-            ("mean", "clip"),
-            ("single", "single"),
-            ("coarse", "coarse"),
-            ("fine", "fine"),
-            ("fusion", "both"),
-        )
+        "mean": _VARIANTS["clip"],
+        "single": _VARIANTS["single"],
+        "coarse": _VARIANTS["coarse"],
+        "fine": _VARIANTS["fine"],
+        "fusion": _VARIANTS["both"],
     },
     "frozen": {
         "mean": _VARIANTS["frozen/vanilla"],
@@ -53,45 +87,67 @@ TOWERS: dict[str, dict[str, Variant]] = {
         "fusion": _VARIANTS["frozen/both"],
     },
 }
-TITLES = {
-    "mean": "Mean pooling",
-    "flat": "SFAR, nearly equal weights",
-    "single": "Single",
-    "coarse": "Coarse",
-    "fine": "Fine",
-    "fusion": "Fusion",
-}
+HEADLINE = "fine-tuned"  # as in the paper; the other tower is a second view
 ROWS = ("single", "coarse", "fine", "fusion")  # Table 8
 OURS = ROWS[1:]
-TYPES = {"Ambi": "ambiguous", "Non": "non_uniform"}  # as Table 8 calls the scores -> key of a class in the record
-CONTRASTS = (*((m, "mean") for m in (*OURS, "single")), *((m, "single") for m in OURS), ("fusion", "flat"))
+TYPES = {"Ambi": "ambiguous", "Non": "non-uniform"}  # as Table 8 calls the scores -> the score's name
+SETS = (*TYPES, "average")  # Table 9
+PAIRS = (*((m, "mean") for m in (*OURS, "single")), *((m, "single") for m in OURS), ("fusion", "flat"))
 
 DRAWS = 2000
+PER = 0.1  # slopes over a dose are of a tenth
 
 
 @dataclass(frozen=True)
 class Dose:
-    """A supposed cause: ``edges`` of its bins, whether it belongs to a class (whole classes are resampled then), what it is."""
+    """A supposed cause.
+
+    ``edges`` of its bins; ``by_class``: it belongs to a class (whole classes are resampled then); ``title``: what it
+    is; ``label``: the same on an axis.
+    """
 
     edges: tuple[float, ...]
     by_class: bool
     title: str
+    label: str
+
+    def bins(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Masks of ``x`` [V] by bin: from an edge up to, without, the next one; the last bin holds its upper edge."""
+        last = self.edges[-1]
+        return {
+            f"{low:g} to {high:g}": (x >= low) & ((x < high) | ((high == last) & (x <= high + 1e-9)))
+            for low, high in pairwise(self.edges)
+        }
 
 
 DOSES = {
-    "irrelevant": Dose((0, 0.15, 0.3, 0.45, 0.6, 1), False, "true share of irrelevant frames"),
-    "overlap": Dose((0, 0.65, 0.82, 1), True, "true ambiguity of the class (overlap)"),
-    "disagreement": Dose((0, 0.7, 0.8, 0.9, 1), False, "true non-uniformity of the video (disagreement)"),
+    "irrelevant": Dose(
+        (0, 0.15, 0.3, 0.45, 0.6, 1),
+        False,
+        "true share of irrelevant frames",
+        "True share of irrelevant frames\n(of the video)",
+    ),
+    "overlap": Dose(
+        (0, 0.65, 0.82, 1),
+        True,
+        "true ambiguity of the class (overlap)",
+        "True ambiguity\n(time shared with one other class)",
+    ),
+    "disagreement": Dose(
+        (0, 0.7, 0.8, 0.9, 1),
+        False,
+        "true non-uniformity of the video (disagreement)",
+        "True non-uniformity\n(pairs of frames, different actions)",
+    ),
 }
+# A dose that is measured, not true: what the trained model's own importance finds.
 FOUND = {
-    f"found by a_{w}": f"weight that a_{w} puts on frames of the action, above equal weights"
-    for w in ("coarse", "fine")
+    f"found-{which}": f"weight that a_{which} puts on frames of the action, above equal weights"
+    for which in ("coarse", "fine")
 }
-OVER = {"mean": "mean pooling", "single": "single granularity", "flat": "the same head with nearly equal weights"}
-PER = 0.1  # slopes over a dose are of a tenth
 
 
-# --- statistics ---
+# --- statistics
 
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -99,31 +155,36 @@ Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def subset_mean(mask: np.ndarray) -> Statistic:
     """Mean over the videos of ``mask`` [V]; NaN where none of them was drawn."""
 
-    def measure(y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    def statistic(y: np.ndarray, w: np.ndarray) -> np.ndarray:
         total = (w * mask).sum(-1)
         return np.divide((y * w * mask).sum(-1), total, out=np.full(total.shape, np.nan), where=total > 0)
 
-    return measure
+    return statistic
 
 
 def slope(x: np.ndarray) -> Statistic:
     """Least-squares slope over ``x`` [V]; NaN where it does not vary."""
 
-    def measure(y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    def statistic(y: np.ndarray, w: np.ndarray) -> np.ndarray:
         w = w / w.sum(-1, keepdims=True)
         dx = x - (w * x).sum(-1, keepdims=True)
         var = (w * dx**2).sum(-1)
         return np.divide((w * dx * y).sum(-1), var, out=np.full(var.shape, np.nan), where=var > 1e-12)
 
-    return measure
+    return statistic
 
 
 def resample(
-    values: np.ndarray, measure: Statistic, groups: np.ndarray | None = None, seed: int = 0, draws: int | None = None
-) -> dict[str, float] | None:
-    """Value and 95 % interval of ``measure(per-video mean over seeds [B, V], weight of each video [B, V]) -> [B]`` of ``values`` [seeds, V].
+    values: np.ndarray,
+    statistic: Statistic,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    draws: int | None = None,
+) -> tuple[float, float, float] | None:
+    """Value and 95 % interval of a statistic of ``values`` [seeds, V].
 
-    Seeds and videos are resampled; with ``groups`` [V] (classes) whole groups in place of videos: videos of a class share its ambiguity, and
+    ``statistic(mean over seeds of each video [B, V], weight of each video [B, V]) -> [B]``. Seeds and videos are
+    resampled; with ``groups`` [V] (classes) whole groups in place of videos: videos of a class share its ambiguity, and
     are no independent evidence about it. None where the value itself is undefined; draws where it is are left out.
     """
     v = np.asarray(values, float)
@@ -136,118 +197,143 @@ def resample(
         b = min(statistics.CHUNK, draws - start)
         seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), b) / n_seeds
         count = rng.multinomial(unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), b)
-        found.append(measure(seeds @ v, count[:, unit].astype(float)))
-    value = float(measure(v.mean(0)[None], np.ones((1, n)))[0])
+        found.append(statistic(seeds @ v, count[:, unit].astype(float)))
+    value = float(statistic(v.mean(0)[None], np.ones((1, n)))[0])
     if not np.isfinite(value):
         return None
     low, high = np.nanpercentile(np.concatenate(found), [50 - statistics.LEVEL / 2, 50 + statistics.LEVEL / 2])
-    return {"value": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    return value, float(low), float(high)
 
 
-def in_bins(x: np.ndarray, edges: tuple[float, ...]) -> list[np.ndarray]:
-    """Masks of the bins [edge, next edge); the last one holds its upper edge too."""
-    last = len(edges) - 2
-    return [(x >= a) & ((x < b) | ((i == last) & (x <= b + 1e-9))) for i, (a, b) in enumerate(zip(edges, edges[1:]))]
+# --- measured
+
+Entries = list[Row | Contrast]
 
 
-# --- the record ---
+@dataclass(frozen=True)
+class Tower:
+    """The runs of a tower by role, and their hits [seeds, V] (``study.hits``) on videos of ``labels`` [V]."""
+
+    name: str
+    runs: dict[str, list[dict[str, Any]]]
+    hits: dict[str, np.ndarray]
+    labels: np.ndarray
+
+    def on(self, mask: np.ndarray) -> Tower:
+        """The same on the videos of ``mask`` [V] alone."""
+        hits = {m: v[:, mask] for m, v in self.hits.items()}
+        return dataclasses.replace(self, hits=hits, labels=self.labels[mask])
+
+    def gain(self, role: str, against: str) -> np.ndarray:
+        """Hits of one role minus those of another, [seeds, V]."""
+        return study.paired(self.hits[role], self.hits[against])
+
+    def row(self, part: str, role: str, **setting: Any) -> Row:
+        """A role's accuracy, as a row of the record."""
+        title, trained = ROLES[role].title, self.runs[role][0]["trained"]
+        return study.measured(part, role, title, self.hits[role], trained=trained, tower=self.name, **setting)
+
+    def difference(self, part: str, role: str, against: str, **setting: Any) -> Contrast:
+        """The difference of two roles."""
+        return study.difference(role, against, self.hits[role], self.hits[against], part, tower=self.name, **setting)
+
+    def trend(
+        self, part: str, role: str, against: str, x: np.ndarray, unit: str, by_class: bool, **setting: Any
+    ) -> Entries:
+        """Slope over ``x`` [V] of a role's accuracy, or of its gain; none where ``x`` does not vary."""
+        values = self.gain(role, against) if against else self.hits[role]
+        found = resample(values, slope(x), self.labels if by_class else None)
+        if found is None:
+            return []
+        return [study.contrast(role, against, *found, part=part, metric="slope", unit=unit, tower=self.name, **setting)]
 
 
 def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Ambiguous score of every class [C] and non-uniform score of every video of ``paths`` [V], from the untrained CLIP."""
+    """Ambiguous score of every class [C] and non-uniform score of every video of ``paths`` [V].
+
+    From the untrained CLIP.
+    """
     clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
     cls = embed_texts(clip, [profile.model.prompt.format(c) for c in data.classes]).cls.float().cpu()
     clips = load_clips(profile, data, "val")
     frames = frame_embeddings(clip, clips, profile, data.fingerprint, False)
     at = {p: i for i, p in enumerate(clips.paths)}
-    sigma = A.class_similarity(cls)
-    predictions = A.frame_predictions(frames[[at[p] for p in paths]], cls)
-    return A.ambiguous_score(sigma), A.non_uniform_score(A.frame_similarity(sigma, predictions))
+    sigma = degrees.class_similarity(cls)
+    predictions = degrees.frame_predictions(frames[[at[p] for p in paths]], cls)
+    return degrees.ambiguous_score(sigma), degrees.non_uniform_score(degrees.frame_similarity(sigma, predictions))
 
 
-def _cells(
-    of: dict[str, Any], masks: dict[Any, np.ndarray], key: str, value: dict[str, np.ndarray]
-) -> tuple[list[dict], list[dict]]:
-    """Accuracy of the four methods on each set of videos, and the gain of the three over single granularity."""
-    rows, gains = [], []
-    for name, mask in masks.items():
-        if not mask.any():
-            continue
-        where = {**of, key: name, "videos": int(mask.sum())}
-        for m in ROWS:
-            mean, low, high = statistics.bootstrap_mean(value[m][:, mask])
-            rows.append({**where, "method": m, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)})
-        gains += [study.difference(m, "single", value[m][:, mask], value["single"][:, mask], **where) for m in OURS]
-    return rows, gains
+def _cells(tower: Tower, part: str, **setting: Any) -> Entries:
+    """Accuracy of the four methods, and the gain of the three over single granularity."""
+    rows = [tower.row(part, m, **setting) for m in ROWS]
+    return [*rows, *(tower.difference(part, m, "single", **setting) for m in OURS)]
 
 
-def _trend(
-    of: str, name: str, against: str | None, values: np.ndarray, x: np.ndarray, unit: str, groups: np.ndarray | None
-) -> list[dict[str, Any]]:
-    """Slope of ``values`` over ``x`` as a row of the record; none where ``x`` does not vary."""
-    found = resample(values, slope(x), groups)
-    return (
-        [
-            {
-                "of": of,
-                "name": name,
-                "against": against,
-                "unit": unit,
-                **found,
-                "verdict": statistics.verdict(found["low"], found["high"]),
-            }
-        ]
-        if found
-        else []
-    )
-
-
-def _tower(value: dict[str, np.ndarray], labels: np.ndarray, degree: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Tables 8 and 9 and the trends over degrees, from hits [seeds, V] by role."""
-    out: dict[str, Any] = {
-        "overall": [{"method": m, **statistics.summary(v)} for m, v in value.items()],
-        "table8": [],
-        "gains8": [],
-        "table9": [],
-        "gains9": [],
-        "trends": [],
-    }
+def _by_degree(tower: Tower, degree: dict[str, np.ndarray]) -> Entries:
+    """Tables 8 and 9 and the trends over the degrees. ``degree``: of every class [C], by type."""
+    out: Entries = [tower.row("overall", m) for m in tower.hits]
     hardest = {}
-    for kind, d in degree.items():
-        per_video = d[labels]
-        rows, gains = _cells({"type": kind}, {k: per_video == k for k in range(1, A.DEGREES + 1)}, "degree", value)
-        out["table8"] += rows
-        out["gains8"] += gains
-        hardest[kind] = per_video == A.DEGREES
-        ranked = per_video > 0
-        for m in ROWS:
-            out["trends"] += _trend(
-                kind, m, None, value[m][:, ranked], per_video[ranked], "points per degree", labels[ranked]
-            )
-        for m in OURS:
-            out["trends"] += _trend(
-                kind,
-                m,
-                "single",
-                (value[m] - value["single"])[:, ranked],
-                per_video[ranked],
-                "points per degree",
-                labels[ranked],
-            )
-    out["table9"], out["gains9"] = _cells({}, hardest, "set", value)
-    both = lambda v: statistics.overlapping([v[:, mask] for mask in hardest.values()], list(hardest.values()))  # noqa: E731
-    for m in ROWS:
-        mean, low, high = statistics.bootstrap_mean(both(value[m]))
-        out["table9"].append(
-            {"set": "average", "method": m, "mean": round(mean, 4), "low": round(low, 4), "high": round(high, 4)}
-        )
-    for m, against in (*((m, "single") for m in OURS), ("fusion", "coarse"), ("fusion", "fine"), ("coarse", "fine")):
-        if against != "single":
-            out["gains9"] += [
-                study.difference(m, against, value[m][:, mask], value[against][:, mask], set=kind)
-                for kind, mask in hardest.items()
-            ]
-        out["gains9"].append(study.difference(m, against, both(value[m]), both(value[against]), set="average"))
+    for kind, of_class in degree.items():
+        d = of_class[tower.labels]
+        for k in range(1, DEGREES + 1):
+            if (d == k).any():
+                out += _cells(tower.on(d == k), "table8", type=kind, degree=k)
+        hardest[kind] = d == DEGREES
+        ranked, at = tower.on(d > 0), d[d > 0]
+        for m, against in (*((m, "") for m in ROWS), *((m, "single") for m in OURS)):
+            out += ranked.trend("trends", m, against, at, "points per degree", True, type=kind)
+    return out + _hardest(tower, hardest)
+
+
+def _hardest(tower: Tower, hardest: dict[str, np.ndarray]) -> Entries:
+    """Table 9: the videos [V] of the tenth of the classes that scores highest, and the mean of both sets."""
+    masks = list(hardest.values())
+    both = {m: statistics.overlapping([v[:, mask] for mask in masks], masks) for m, v in tower.hits.items()}
+    sets = {kind: tower.on(mask) for kind, mask in hardest.items()}
+    sets["average"] = dataclasses.replace(tower, hits=both)
+    out: Entries = []
+    for name, part in sets.items():
+        out += _cells(part, "table9", set=name)
+    for m, against in (("fusion", "coarse"), ("fusion", "fine"), ("coarse", "fine")):
+        out += [part.difference("table9", m, against, set=name) for name, part in sets.items()]
+    return out
+
+
+def _by_dose(tower: Tower, dose: dict[str, np.ndarray]) -> Entries:
+    """Accuracy and gains by bin of each dose [V], and the slopes of the gains."""
+    out: Entries = []
+    pairs = [(m, against) for m, against in PAIRS if against in tower.hits]
+    for key, d in DOSES.items():
+        x = dose[key]
+        for name, mask in d.bins(x).items():
+            if mask.any():
+                out += _bin(tower, pairs, mask, d.by_class, float(x[mask].mean()), dose=key, bin=name)
+        for m, against in pairs:
+            out += tower.trend("dose-trends", m, against, x / PER, "points per 0.1", d.by_class, dose=key)
+    return out
+
+
+def _bin(
+    tower: Tower, pairs: list[tuple[str, str]], mask: np.ndarray, by_class: bool, x: float, **setting: Any
+) -> Entries:
+    """Accuracy and gains on the videos of ``mask`` [V], at ``x`` in the mean."""
+    out: Entries = []
+    videos, where = int(mask.sum()), {"tower": tower.name, **setting}
+
+    def measured(values: np.ndarray) -> tuple[float, float, float]:
+        found = resample(values, subset_mean(mask), tower.labels if by_class else None)
+        assert found is not None  # a bin has videos
+        return found
+
+    for m, v in tower.hits.items():
+        mean, low, high = (round(n, 4) for n in measured(v))
+        trained = tower.runs[m][0]["trained"]
+        row = Row("dose", m, ROLES[m].title, "top1", mean, low, high, seeds=len(v), videos=videos, trained=trained)
+        out.append(dataclasses.replace(row, setting=where))
+    for m, against in pairs:
+        more = {"videos": videos, "x": round(x, 4)}
+        found = measured(tower.gain(m, against))
+        out.append(study.contrast(m, against, *found, part="dose", more=more, **where))
     return out
 
 
@@ -256,349 +342,782 @@ def _extra_weight(runs: list[dict[str, Any]], which: str) -> np.ndarray:
     return np.array([r["relevant_mass"][which] for r in runs]) - np.array(runs[0]["relevant_mass"]["uniform"])
 
 
-def _dose(
-    value: dict[str, np.ndarray], labels: np.ndarray, dose: dict[str, np.ndarray], runs: dict[str, list[dict[str, Any]]]
-) -> dict[str, Any]:
-    """Accuracy and gains by bin of each dose, slopes of the gains, also over the extra weight that the trained model's own importance puts on
-    frames of the action. ``runs``: by role, of fusion and where there is one of the control.
+def _by_weight(tower: Tower) -> Entries:
+    """Extra weight that the model's own importance puts on frames of the action, and the slopes of the gains over it.
+
+    Of fusion and, where there is one, of the control; over videos that have both kinds of frames.
     """
-    out: dict[str, Any] = {"levels": [], "bins": [], "trends": [], "extra_weight": []}
-    for key, d in DOSES.items():
-        x = dose[key]
-        groups = labels if d.by_class else None
-        for (low_edge, high_edge), mask in zip(zip(d.edges, d.edges[1:]), in_bins(x, d.edges)):
-            if mask.any():
-                where = {"dose": key, "from": low_edge, "to": high_edge, "videos": int(mask.sum())}
-                out["levels"] += [
-                    {**where, "method": m, "mean": round(float(v[:, mask].mean()), 4)} for m, v in value.items()
-                ]
-        for name, against in CONTRASTS:
-            if against not in value:
-                continue
-            gain = value[name] - value[against]
-            for (low_edge, high_edge), mask in zip(zip(d.edges, d.edges[1:]), in_bins(x, d.edges)):
-                found = resample(gain, subset_mean(mask), groups) if mask.any() else None
-                if found:
-                    out["bins"].append(
-                        {
-                            "dose": key,
-                            "name": name,
-                            "against": against,
-                            "from": low_edge,
-                            "to": high_edge,
-                            "x": round(float(x[mask].mean()), 4),
-                            "videos": int(mask.sum()),
-                            "mean": found["value"],
-                            "low": found["low"],
-                            "high": found["high"],
-                        }
-                    )
-            out["trends"] += _trend(key, name, against, gain, x / PER, "points per 0.1", groups)
-    uniform = np.array(runs["fusion"][0]["relevant_mass"]["uniform"])
-    mixed = (uniform > 0) & (uniform < 1)
-    if mixed.any():
-        for of, which in zip(FOUND, ("coarse", "fine")):
-            x = _extra_weight(runs["fusion"], which).mean(0)[mixed]
-            for against in ("mean", "flat", "single"):
-                if against in value:
-                    out["trends"] += _trend(
-                        of,
-                        "fusion",
-                        against,
-                        (value["fusion"] - value[against])[:, mixed],
-                        x / PER,
-                        "points per 0.1",
-                        None,
-                    )
-            for role, r in runs.items():
-                mean, low, high = statistics.bootstrap_mean(100 * _extra_weight(r, which)[:, mixed])
-                out["extra_weight"].append(
-                    {
-                        "method": role,
-                        "importance": which,
-                        "mean": round(mean, 4),
-                        "low": round(low, 4),
-                        "high": round(high, 4),
-                    }
-                )
-    out["mixed_videos"] = int(mixed.sum())
+    uniform = np.array(tower.runs["fusion"][0]["relevant_mass"]["uniform"])
+    mask = (uniform > 0) & (uniform < 1)
+    out: Entries = []
+    if not mask.any():
+        return out
+    mixed = tower.on(mask)
+    for which, dose in zip(("coarse", "fine"), FOUND, strict=True):
+        x = _extra_weight(tower.runs["fusion"], which).mean(0)[mask] / PER
+        for against in ("mean", "flat", "single"):
+            if against in tower.hits:
+                out += mixed.trend("dose-trends", "fusion", against, x, "points per 0.1", False, dose=dose)
+        for role in ("fusion", "flat"):
+            if role in tower.runs:
+                extra = 100 * _extra_weight(tower.runs[role], which)[:, mask]
+                where = {"metric": "mass", "tower": tower.name, "importance": which}
+                more = {"videos": int(mask.sum())}
+                equal = np.zeros_like(extra)
+                out.append(study.difference(role, "equal weights", extra, equal, "weight", more=more, **where))
     return out
 
 
 def _ranking(
-    classes: dict[str, np.ndarray],
-    videos: dict[str, np.ndarray],
-    labels: np.ndarray,
-    true_class: dict[str, np.ndarray] | None,
-    true_video: dict[str, np.ndarray],
-) -> list[dict[str, Any]]:
-    """Spearman's rho of each score with each truth, classes or videos resampled. The first truth of each score is the primary one."""
-    pairs = [("ambiguous", "classes", k, classes["ambiguous"], v) for k, v in (true_class or {}).items()]
-    pairs += [("non_uniform", "videos", k, videos["non_uniform"], v) for k, v in true_video.items()]
+    scores: dict[str, dict[str, np.ndarray]], true: dict[str, dict[str, np.ndarray]], labels: np.ndarray
+) -> Entries:
+    """Spearman's rho of each score with each truth, classes or videos resampled.
+
+    Both by what they are of: "classes" [C] and "videos" [V]; a truth about videos is held against classes too. The
+    first truth of each score is the primary one.
+    """
+    of_class, of_video = scores["classes"], scores["videos"]
+    n = len(of_class["ambiguous"])
+    pairs = [("ambiguous", "classes", k, of_class["ambiguous"], v) for k, v in true["classes"].items()]
+    pairs += [("non-uniform", "videos", k, of_video["non-uniform"], v) for k, v in true["videos"].items()]
     pairs += [
-        ("non_uniform", "classes", k, classes["non_uniform"], A.class_means(v, labels, len(classes["non_uniform"])))
-        for k, v in true_video.items()
+        ("non-uniform", "classes", k, of_class["non-uniform"], degrees.class_means(v, labels, n))
+        for k, v in true["videos"].items()
     ]
-    out = []
-    for score, unit, name, x, y in pairs:
+    out: Entries = []
+    for score, over, name, x, y in pairs:
         known = np.isfinite(x) & np.isfinite(y)
         if known.sum() > 2 and np.ptp(x[known]) > 0 and np.ptp(y[known]) > 0:
             rho = statistics.correlation(x[known], y[known][:, None, None], draws=DRAWS)["rho"]
-            out.append(
-                {
-                    "score": score,
-                    "over": unit,
-                    "truth": name,
-                    "n": int(known.sum()),
-                    **rho,
-                    "verdict": statistics.verdict(rho["low"], rho["high"]),
-                }
-            )
+            found = (rho["value"], rho["low"], rho["high"])
+            where = {"metric": "rho", "unit": "", "over": over, "more": {"n": int(known.sum())}}
+            out.append(study.contrast(score, name, *found, part="ranking", **where))
     return out
 
 
-def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
-    variants = {v.name: v for roles in TOWERS.values() for v in roles.values()}
-    by = study.run(profile, list(variants.values()), profile.seeds, workers, "ambiguity")
-    tuned = by[TOWERS["fine-tuned"]["fusion"].name]
-    data = study.job(profile, TOWERS["fine-tuned"]["fusion"], profile.seeds[0]).data
+def _listed(names: Sequence[str], columns: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """A dictionary for each of ``names``, from columns by name; None where a number is not known."""
+    return [
+        {"class": c, **{k: round(float(v[i]), 4) if np.isfinite(v[i]) else None for k, v in columns.items()}}
+        for i, c in enumerate(names)
+    ]
+
+
+def measure(profile: Profile, workers: int | None) -> Content:
+    """Find the runs again, score classes and videos; where the truth is known, hold scores and gains against it."""
+    variants = [v for roles in TOWERS.values() for v in roles.values()]
+    by = study.run(profile, variants, profile.seeds, workers, "ambiguity")
+    headline = TOWERS[HEADLINE]["fusion"]
+    tuned = by[headline.name]
+    data = study.job(profile, headline, profile.seeds[0]).data
     paths, labels, names = tuned[0]["paths"], np.array(tuned[0]["labels"]), tuned[0]["classes"]
     ambiguous, non_uniform = _scores(profile, data, paths)
-    per_class = {"ambiguous": ambiguous, "non_uniform": A.class_means(non_uniform, labels, len(names))}
-    degree = {kind: A.degrees(per_class[key]) for kind, key in TYPES.items()}
-    record: dict[str, Any] = {
-        "data": {**study.about(tuned), "hardest": {k: int((d == A.DEGREES).sum()) for k, d in degree.items()}},
-        "towers": {},
-    }
-    known = "irrelevant" in tuned[0]
-    true_class, true_video = None, {}
-    if known:
+    of_class = {"ambiguous": ambiguous, "non-uniform": degrees.class_means(non_uniform, labels, len(names))}
+    scores = {"classes": of_class, "videos": {"non-uniform": non_uniform}}
+    degree = {kind: degrees.degrees(of_class[score]) for kind, score in TYPES.items()}
+    true: dict[str, dict[str, np.ndarray]] = {"classes": {}, "videos": {}}
+    found: Entries = []
+    extra: dict[str, Any] = {}
+    if "irrelevant" in tuned[0]:
         shown = truth(data.root)
-        each = [A.true_non_uniformity(shown[p]["segments"], profile.train.frames) for p in paths]
-        true_video = {k: np.array([e[k] for e in each]) for k in each[0]}
+        each = [degrees.true_non_uniformity(shown[p]["segments"], profile.train.frames) for p in paths]
+        true["videos"] = {k: np.array([e[k] for e in each]) for k in each[0]}
         if all(c in ACTIVITIES for c in names):
-            true_class = A.true_ambiguity({c: ACTIVITIES[c] for c in names})
-        record["ranking"] = _ranking(per_class, {"non_uniform": non_uniform}, labels, true_class, true_video)
-        digits = lambda v: np.asarray(v, float).round(4).tolist()  # noqa: E731
-        record["videos"] = {
-            "label": labels.tolist(),
-            "non_uniform": digits(non_uniform),
-            **{k: digits(v) for k, v in true_video.items()},
-        }
-    record["class_scores"] = []
-    for i, c in enumerate(names):
-        row = {
-            "class": c,
-            **{k: round(float(v[i]), 4) if np.isfinite(v[i]) else None for k, v in per_class.items()},
-            **{f"degree_{k}": int(d[i]) for k, d in degree.items()},
-        }
-        record["class_scores"].append(
-            row | ({"truth": {k: round(float(v[i]), 4) for k, v in true_class.items()}} if true_class else {})
-        )
-    for tower, roles in TOWERS.items():
-        value = {role: study.hits(by[v.name]) for role, v in roles.items()}
-        record["towers"][tower] = _tower(value, labels, degree)
-        if known and true_class:
-            dose = {
-                "irrelevant": true_video["irrelevant"],
-                "overlap": true_class["overlap"][labels],
-                "disagreement": true_video["disagreement"],
-            }
-            record["towers"][tower]["dose"] = _dose(
-                value, labels, dose, {role: by[roles[role].name] for role in ("fusion", "flat") if role in roles}
+            true["classes"] = degrees.true_ambiguity({c: ACTIVITIES[c] for c in names})
+        found += _ranking(scores, true, labels)
+        by_video = {**scores["videos"], **true["videos"]}
+        extra["videos"] = {"label": labels.tolist(), **{k: v.round(4).tolist() for k, v in by_video.items()}}
+    extra["classes"] = _listed(names, {**of_class, **true["classes"]})
+    for c, row in enumerate(extra["classes"]):
+        row["degree"] = {kind: int(d[c]) for kind, d in degree.items()}
+    for name, roles in TOWERS.items():
+        runs = {role: by[v.name] for role, v in roles.items()}
+        tower = Tower(name, runs, {role: study.hits(r) for role, r in runs.items()}, labels)
+        found += _by_degree(tower, degree)
+        if true["classes"]:
+            found += _by_dose(tower, {**true["videos"], "overlap": true["classes"]["overlap"][labels]})
+            found += _by_weight(tower)
+    about = {**study.about(tuned), "hardest": {kind: int((d == DEGREES).sum()) for kind, d in degree.items()}}
+    rows = [e for e in found if isinstance(e, Row)]
+    return Content(about, rows, [e for e in found if isinstance(e, Contrast)], extra, study.seconds(by))
+
+
+# --- what is claimed -------------------------------------------------------------------------------------------------
+
+# (type, row): what is said of every degree and of the trend over them.
+OVER_DEGREES = (("Ambi", "coarse"), ("Non", "fine"), ("Ambi", "fusion"), ("Non", "fusion"))
+# (score, over, truth, text, source).
+RANKED = (
+    ("ambiguous", "classes", "overlap", "by the time they share with another class", "appendix A.2"),
+    ("non-uniform", "videos", "disagreement", "by the true disagreement of their frames", "appendix A.2"),
+    (
+        "non-uniform",
+        "videos",
+        "unevenness",
+        "by how unevenly their actions share the time",
+        "section 1, appendix A.2",
+    ),
+)
+OVER = {"mean": "mean pooling", "single": "single granularity", "flat": "the same head with nearly equal weights"}
+# (dose, row, against, source): gains that rise with their supposed cause.
+CAUSES = (
+    *(("irrelevant", m, "mean", "sections 1, 3.2, 3.3") for m in OURS),
+    ("irrelevant", "fusion", "single", "sections 1, 2"),
+    ("irrelevant", "fusion", "flat", "sections 3.2, 3.3"),
+    ("overlap", "coarse", "mean", "section 3.2"),
+    ("overlap", "coarse", "single", "section 3.2"),
+    ("overlap", "fusion", "single", "section 1"),
+    ("disagreement", "fine", "mean", "section 3.3"),
+    ("disagreement", "fine", "single", "section 3.3"),
+    ("disagreement", "fusion", "single", "section 1"),
+)
+
+
+def _id(name: str, tower: str) -> str:
+    """The id of a claim or block; the second view's are called like the first's, with the tower behind."""
+    return name if tower == HEADLINE else f"{name}-{tower}"
+
+
+def _printed_at_10(role: str, against: str, kind: str) -> str:
+    """The printed difference of two rows of Table 8 at degree 10."""
+    one, other = ({"method": ROLES[m].title, "type": kind, "degree": DEGREES} for m in (role, against))
+    return printed.gap("table8", "top1", one, other)
+
+
+def _printed_lead(kind: str) -> float:
+    """SFAR's printed lead over single granularity (BIKE) in Table 9."""
+    column = f"{kind.lower()}_set"
+    return printed.cell("table9", column, **printed.OURS) - printed.cell("table9", column, method="BIKE")
+
+
+def _printed_ahead(kind: str) -> str:
+    return printed.signed(_printed_lead(kind))
+
+
+def _printed_average() -> str:
+    lead = sum(map(_printed_lead, TYPES)) / len(TYPES)
+    return f"{printed.signed(lead)}; {printed.signed(printed.said('table9-lead'))} of the second best, ATM"
+
+
+def _every_degree(tower: str, kind: str, role: str) -> Decide:
+    """Ahead of single granularity at each degree."""
+    return highest(
+        lambda r: r.contrasts_of("table8", role, "single", tower=tower, type=kind),
+        lambda r, c: f"{ROLES['single'].title}, degree {c.setting['degree']}",
+    )
+
+
+def _best(tower: str, kind: str) -> Decide:
+    """Fusion ahead of the three others on a set of Table 9."""
+    return highest(lambda r: r.contrasts_of("table9", "fusion", tower=tower, set=kind))
+
+
+def degree_claims(tower: str) -> tuple[Claim, ...]:
+    """What Tables 8 and 9, Figure 2f and the text about them say, decided on one tower."""
+    trend = partial(above, title="no trend", part="trends", tower=tower)
+    on_set = partial(above, part="table9", tower=tower)
+    coarse = ROLES["coarse"].title
+    claims = (
+        *(
+            Claim(
+                f"table8-{kind.lower()}-single-falls",
+                "table8",
+                f"the higher the {score} degree, the lower the accuracy of single granularity",
+                'Table 8; section 4.2, "most difficult"',
+                trend("single", "", sign=-1, type=kind),
             )
-    ranked = _ranking_claims(record)
-    record["claims"] = [
-        *_claims(record["towers"]["fine-tuned"]),
-        *ranked,
-        *_dose_claims(record["towers"]["fine-tuned"]),
-    ]
-    record["frozen_claims"] = [*_claims(record["towers"]["frozen"]), *_dose_claims(record["towers"]["frozen"])]
-    record["seconds"] = study.seconds(by)
-    return record
-
-
-# --- claims ---
-
-
-def find_trend(rows: list[dict[str, Any]], of: str, name: str, against: str | None) -> dict[str, Any] | None:
-    """One slope, None if it could not be measured."""
-    return next((t for t in rows if (t["of"], t["name"], t["against"]) == (of, name, against)), None)
-
-
-def _claims(tower: dict[str, Any]) -> list[dict[str, Any]]:
-    """What Tables 8 and 9, Figure 2f and the text about them say."""
-    out = []
-    words = {"Ambi": "ambiguous", "Non": "non-uniform"}
-    for kind, word in words.items():
-        if t := find_trend(tower["trends"], kind, "single", None):
-            out.append(
-                claims.row(
-                    f"the higher the {word} degree, the lower the accuracy of single granularity",
-                    'Table 8; section 4.2, "most difficult"',
-                    "no trend",
-                    -t["value"],
-                    -t["high"],
-                    -t["low"],
-                    "points per degree",
-                )
-            )
-    for kind, m in (("Ambi", "coarse"), ("Non", "fine"), ("Ambi", "fusion"), ("Non", "fusion")):
-        rows = [g for g in tower["gains8"] if (g["type"], g["name"]) == (kind, m)]
-        out.append(
-            claims.best(
-                f"{m} is ahead of single granularity at every {words[kind]} degree",
+            for kind, score in TYPES.items()
+        ),
+        *(
+            Claim(
+                f"table8-{kind.lower()}-{m}-ahead",
+                "table8",
+                f"{m} is ahead of single granularity at every {TYPES[kind]} degree",
                 "Table 8, Fig. 2f",
-                [(f"Single, degree {r['degree']}", r) for r in rows],
+                _every_degree(tower, kind, m),
             )
-        )
-    gain = {(g["name"], g["against"], g["set"]): g for g in tower["gains9"]}
-
-    def said(text: str, source: str, name: str, against: str, which: str) -> None:
-        g = gain[name, against, which]
-        out.append(claims.row(text, source, TITLES[against], g["mean"], g["low"], g["high"]))
-
-    said(
-        "coarse helps on the most ambiguous classes (paper: +1.5)",
-        "Table 8, degree 10; section 3.2",
-        "coarse",
-        "single",
-        "Ambi",
-    )
-    said(
-        "fine helps on the most non-uniform classes (paper: +2.1)",
-        "Table 8, degree 10; section 3.3",
-        "fine",
-        "single",
-        "Non",
-    )
-    said(
-        "coarse helps more than fine on the most ambiguous classes (paper: -1.0)",
-        "sections 3.2, 3.3",
-        "coarse",
-        "fine",
-        "Ambi",
-    )
-    g = gain["coarse", "fine", "Non"]
-    out.append(
-        claims.row(
-            "fine helps more than coarse on the most non-uniform classes (paper: -0.7)",
+            for kind, m in OVER_DEGREES
+        ),
+        *(
+            Claim(
+                f"table8-{kind.lower()}-{m}-helps",
+                "table8",
+                f"{m} helps on the most {TYPES[kind]} classes",
+                f"Table 8, degree 10; section {section}",
+                on_set(m, "single", set=kind),
+                partial(_printed_at_10, m, "single", kind),
+            )
+            for kind, m, section in (("Ambi", "coarse", "3.2"), ("Non", "fine", "3.3"))
+        ),
+        Claim(
+            "table8-ambi-coarse-fine",
+            "table8",
+            "coarse helps more than fine on the most ambiguous classes",
+            "sections 3.2, 3.3",
+            on_set("coarse", "fine", set="Ambi"),
+            partial(_printed_at_10, "coarse", "fine", "Ambi"),
+        ),
+        Claim(
+            "table8-non-fine-coarse",
+            "table8",
+            "fine helps more than coarse on the most non-uniform classes",
             "section 3.3",
-            TITLES["coarse"],
-            -g["mean"],
-            -g["high"],
-            -g["low"],
-        )
-    )
-    said("SFAR is ahead of single granularity on the Ambi set (paper: +2.9)", "Table 9", "fusion", "single", "Ambi")
-    said("SFAR is ahead of single granularity on the Non set (paper: +2.9)", "Table 9", "fusion", "single", "Non")
-    said(
-        "SFAR is ahead of single granularity on the average of both sets (paper: +2.9; +2.6 of the second best, ATM)",
-        "Table 9, section 4.2",
-        "fusion",
-        "single",
-        "average",
-    )
-    for kind in TYPES:
-        out.append(
-            claims.best(
+            on_set("coarse", "fine", title=coarse, sign=-1, set="Non"),
+            partial(_printed_at_10, "fine", "coarse", "Non"),
+        ),
+        *(
+            Claim(
+                f"table9-{kind.lower()}-fusion-ahead",
+                "table9",
+                f"SFAR is ahead of single granularity on the {kind} set",
+                "Table 9",
+                on_set("fusion", "single", set=kind),
+                partial(_printed_ahead, kind),
+            )
+            for kind in TYPES
+        ),
+        Claim(
+            "table9-average-fusion-ahead",
+            "table9",
+            "SFAR is ahead of single granularity on the average of both sets",
+            "Table 9, section 4.2",
+            on_set("fusion", "single", set="average"),
+            _printed_average,
+        ),
+        *(
+            Claim(
+                f"table8-{kind.lower()}-fusion-best",
+                "table8",
                 f"fusion is the best of the four on the {kind} set",
                 "Table 8, degree 10; Table 9",
-                [(TITLES[m], gain["fusion", m, kind]) for m in ROWS[:-1]],
+                _best(tower, kind),
             )
+            for kind in TYPES
+        ),
+        *(
+            Claim(
+                f"table8-{kind.lower()}-{m}-rises",
+                "table8",
+                f"the gain of {m} over single granularity rises with the {TYPES[kind]} degree",
+                "sections 1, 3.2, 3.3",
+                trend(m, "single", type=kind),
+            )
+            for kind, m in OVER_DEGREES
+        ),
+    )
+    return tuple(dataclasses.replace(c, id=_id(c.id, tower)) for c in claims)
+
+
+def dose_claims(tower: str) -> tuple[Claim, ...]:
+    """The paper's explanation, decided on one tower.
+
+    Weights that find the action help more where there is more to leave out, and more to confuse.
+    """
+    control = "flat" if "flat" in TOWERS[tower] else "mean"
+    titles = {dose: d.title for dose, d in DOSES.items()} | FOUND
+    found = ((dose, "fusion", control, "sections 3.2, 3.3, Fig. 6") for dose in FOUND)
+    return tuple(
+        Claim(
+            _id(f"dose-{dose}-{m}-{against}", tower),
+            "fig6" if dose in FOUND else "table8",
+            f"the gain of {m} over {OVER[against]} rises with the {titles[dose]}",
+            source,
+            above(m, against, title="no trend", part="dose-trends", tower=tower, dose=dose),
         )
-    for kind, m in (("Ambi", "coarse"), ("Non", "fine"), ("Ambi", "fusion"), ("Non", "fusion")):
-        if t := find_trend(tower["trends"], kind, m, "single"):
-            out.append(
-                claims.row(
-                    f"the gain of {m} over single granularity rises with the {words[kind]} degree",
-                    "sections 1, 3.2, 3.3",
-                    "no trend",
-                    t["value"],
-                    t["low"],
-                    t["high"],
-                    "points per degree",
-                )
-            )
-    return out
+        for dose, m, against, source in (*CAUSES, *found)
+        if against in TOWERS[tower]
+    )
 
 
-def _ranking_claims(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Whether the label-free scores measure what they are called."""
-    out = []
-    for score, over, name, text in (
-        (
-            "ambiguous",
-            "classes",
-            "overlap",
-            "the ambiguous score ranks classes by the time they share with another class (Spearman's rho)",
-        ),
-        (
-            "non_uniform",
-            "videos",
-            "disagreement",
-            "the non-uniform score ranks videos by the true disagreement of their frames (Spearman's rho)",
-        ),
-        (
-            "non_uniform",
-            "videos",
-            "unevenness",
-            "the non-uniform score ranks videos by how unevenly their actions share the time (Spearman's rho)",
-        ),
-    ):
-        r = next(
-            (r for r in record.get("ranking", ()) if (r["score"], r["over"], r["truth"]) == (score, over, name)), None
+CLAIMS = (
+    *degree_claims(HEADLINE),
+    *(
+        Claim(
+            f"ranking-{name}",
+            "table8",
+            f"the {score} score ranks {over} {what} (Spearman's rho)",
+            source,
+            above(score, name, title="no correlation", part="ranking", over=over),
         )
-        if r:
-            out.append(
-                claims.row(
-                    text,
-                    "appendix A.2" if name != "unevenness" else "section 1, appendix A.2",
-                    "no correlation",
-                    r["value"],
-                    r["low"],
-                    r["high"],
-                    "",
-                )
-            )
-    return out
+        for score, over, name, what, source in RANKED
+    ),
+    *dose_claims(HEADLINE),
+)
+FROZEN_CLAIMS = (*degree_claims("frozen"), *dose_claims("frozen"))  # of the second view, beside the record's
 
 
-def _dose_claims(tower: dict[str, Any]) -> list[dict[str, Any]]:
-    """The paper's explanation: weights that find the action help more where there is more to leave out, and more to confuse."""
-    if "dose" not in tower:
-        return []
-    rows = tower["dose"]["trends"]
-    has_flat = any(t["against"] == "flat" for t in rows)
-    wanted = [("irrelevant", m, "mean", "sections 1, 3.2, 3.3") for m in OURS] + [
-        ("irrelevant", "fusion", "single", "sections 1, 2")
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+DEGREE_COLUMNS = ["Method", "Type", *map(str, range(1, DEGREES + 1))]
+TRUTHS = {
+    "overlap": "time shared with one other class (primary)",
+    "shared": "time shared with any other class",
+    "top10": "mean overlap with ten classes",
+    "disagreement": "pairs of frames that show different actions (primary)",
+    "unevenness": "unevenness of the durations",
+    "momentary": f"own actions that last {MOMENTARY:.0%} or less",
+    "irrelevant": "irrelevant frames",
+}
+NO_TRUTH = (
+    "Only the storyboard world knows how ambiguous a class and how non-uniform a video is; of real videos the truth is "
+    "not known, so this part is absent."
+)
+
+
+def _known(record: Record) -> bool:
+    """Whether the truth about classes and videos is known."""
+    return bool(record.contrasts_of("dose"))
+
+
+def _difference(c: Contrast) -> str:
+    return f"{ROLES[c.row].title} − {ROLES[c.against].title}"
+
+
+def overall_table(record: Record, tower: str = HEADLINE) -> Table:
+    """Accuracy on all videos."""
+    rows = [[r.title, r.mean, r.std, interval(r)] for r in record.select("overall", tower=tower)]
+    return Table(["All videos", "Top-1 [%]", "std", "95 % interval"], rows)
+
+
+def table8(record: Record, tower: str = HEADLINE) -> Table:
+    """Table 8, measured; a degree without classes is empty."""
+    rows = []
+    for m in ROWS:
+        for kind in TYPES:
+            at = {r.setting["degree"]: r.mean for r in record.select("table8", m, tower=tower, type=kind)}
+            rows.append([ROLES[m].title, kind, *(at.get(d) for d in range(1, DEGREES + 1))])
+    caption = (
+        "Top-1 accuracy [%] by degree of the ambiguous and the non-uniform score (Table 8), measured; visual tower "
+        f"{tower}. {record.profile} profile, {page.count(record)}."
+    )
+    return Table(DEGREE_COLUMNS, rows, caption=caption)
+
+
+def gains8(record: Record, tower: str = HEADLINE) -> Table:
+    """Figure 2f's last three rows: the gain over single granularity by degree."""
+    rows = []
+    for m in OURS:
+        for kind in TYPES:
+            of = record.contrasts_of("table8", m, "single", tower=tower, type=kind)
+            at = {c.setting["degree"]: f"{c.mean:+z.1f} ({interval(c, 0, True)})" for c in of}
+            rows.append([ROLES[m].title, kind, *(at.get(d) for d in range(1, DEGREES + 1))])
+    return Table(DEGREE_COLUMNS, rows)
+
+
+def _trend_cells(c: Contrast) -> list[str]:
+    word = {"holds": "rises", "does not hold": "falls", "undecided": "undecided"}[c.verdict]
+    return [f"{c.mean:+z.2f}", interval(c, 2, True), word]
+
+
+def trends_table(record: Record, tower: str = HEADLINE) -> Table:
+    """Slope of accuracy and of the gain over single granularity by degree."""
+    rows = [
+        [_difference(c) if c.against else ROLES[c.row].title, c.setting["type"], *_trend_cells(c)]
+        for c in record.contrasts_of("trends", tower=tower)
     ]
-    wanted += [("irrelevant", "fusion", "flat", "sections 3.2, 3.3")] * has_flat
-    wanted += [
-        ("overlap", "coarse", "mean", "section 3.2"),
-        ("overlap", "coarse", "single", "section 3.2"),
-        ("overlap", "fusion", "single", "section 1"),
-        ("disagreement", "fine", "mean", "section 3.3"),
-        ("disagreement", "fine", "single", "section 3.3"),
-        ("disagreement", "fusion", "single", "section 1"),
+    return Table(["Accuracy of", "Type", "Points per degree", "95 % interval", "It"], rows)
+
+
+def table9(record: Record, tower: str = HEADLINE) -> Table:
+    """Table 9, measured: the tenth of the classes that scores highest."""
+    body, bare = [], []
+    for m in ROWS:
+        each = [record.find("table9", m, tower=tower, set=s) for s in SETS]
+        body.append([ROLES[m].title, *(x for r in each for x in (r.mean, interval(r)))])
+        bare.append([ROLES[m].title, *(x for r in each for x in (r.mean, r.low, r.high))])
+    names = ("Ambi set [%]", "Non set [%]", "Average [%]")
+    caption = (
+        "Top-1 accuracy [%] on the tenth of the classes that scores highest (Table 9), measured; visual tower "
+        f"{tower}. {page.counted(record)}"
+    )
+    return Table(
+        ["Method", *(x for n in names for x in (n, "95 % interval"))],
+        body,
+        latex=Table(["Method", *(x for n in names for x in (n, "low", "high"))], bare, caption=caption),
+    )
+
+
+def differences9(record: Record, tower: str = HEADLINE) -> Table:
+    """Paired differences on the sets of Table 9."""
+    return page.contrasts_table(
+        record.contrasts_of("table9", tower=tower), record.title, lead=lambda c: f"{c.setting['set']}: "
+    )
+
+
+def ranking_table(record: Record) -> Table | None:
+    """How well the label-free scores rank the truth."""
+    rows = [
+        [c.row, TRUTHS[c.against], f"{c.more['n']} {c.setting['over']}", f"{c.mean:+z.2f}", interval(c, 2, True)]
+        for c in record.contrasts_of("ranking")
     ]
-    wanted += [(of, "fusion", "flat" if has_flat else "mean", "sections 3.2, 3.3, Fig. 6") for of in FOUND]
-    out = []
-    for of, name, against, source in wanted:
-        if t := find_trend(rows, of, name, against):
-            what = DOSES[of].title if of in DOSES else FOUND[of]
-            out.append(
-                claims.row(
-                    f"the gain of {name} over {OVER[against]} rises with the {what}",
-                    source,
-                    "no trend",
-                    t["value"],
-                    t["low"],
-                    t["high"],
-                    t["unit"],
-                )
-            )
-    return out
+    return Table(["Score", "Truth", "Over", "Spearman's rho", "95 % interval"], rows) if rows else None
 
 
-STUDY = study.Study("ambiguity", "make reproduce-table8", _runs)
+def weight_table(record: Record) -> Table | None:
+    """How much more weight than equal weights falls on frames of the action, for SFAR and for the control."""
+    rows = []
+    for c in record.contrasts_of("weight"):
+        head = [c.setting["tower"], ROLES[c.row].title, f"a_{c.setting['importance']}"]
+        rows.append([*head, f"{c.mean:+z.1f}", interval(c, 1, True)])
+    what = "On frames of the action, above equal weights [points]"
+    return Table(["Tower", "Method", "Importance", what, "95 % interval"], rows) if rows else None
+
+
+def dose_trends_table(record: Record, tower: str = HEADLINE) -> Table | None:
+    """Slope of every gain over every dose."""
+    names = {k: d.title for k, d in DOSES.items()} | FOUND
+    rows = [
+        [_difference(c), names[c.setting["dose"]], *_trend_cells(c)]
+        for c in record.contrasts_of("dose-trends", tower=tower)
+    ]
+    return Table(["Gain", "Dose", "Points per 0.1", "95 % interval", "It"], rows) if rows else None
+
+
+def _bins(record: Record, dose: str, tower: str) -> dict[str, str]:
+    """The bins that have videos, and what their columns are called."""
+    some = next(iter(TOWERS[tower]))
+    rows = record.select("dose", some, tower=tower, dose=dose)
+    return {r.setting["bin"]: f"{r.setting['bin']}, {r.videos} videos" for r in rows}
+
+
+def levels_table(record: Record, dose: str, tower: str = HEADLINE) -> Table | None:
+    """The accuracy of every method in each bin of a dose."""
+    bins = _bins(record, dose, tower)
+    rows = [
+        [ROLES[m].title, *(record.find("dose", m, tower=tower, dose=dose, bin=b).mean for b in bins)]
+        for m in TOWERS[tower]
+    ]
+    return Table([f"Top-1 [%] by {DOSES[dose].title}", *bins.values()], rows) if bins else None
+
+
+def gains_table(record: Record, dose: str, tower: str = HEADLINE) -> Table | None:
+    """The gains in each bin of a dose."""
+    bins = _bins(record, dose, tower)
+    by: dict[str, list[str]] = {}
+    for m, against in PAIRS:
+        if against in TOWERS[tower]:
+            each = [record.contrast(m, against, "dose", tower=tower, dose=dose, bin=b) for b in bins]
+            by[f"{ROLES[m].title} − {ROLES[against].title}"] = [with_interval(c, 1, True) for c in each]
+    columns = [f"Gain [points] by {DOSES[dose].title}", *bins.values()]
+    return Table(columns, [[name, *cells] for name, cells in by.items()]) if bins else None
+
+
+def frozen_verdicts(record: Record) -> Table | None:
+    """The claims as they come out on the frozen tower."""
+    found = page.verdicts_table(dataclasses.replace(record, claims=decide_all(FROZEN_CLAIMS, record)))
+    return found if isinstance(found, Table) else None
+
+
+def classes_table(record: Record) -> Table:
+    """Every class with its scores and degrees, the most ambiguous first."""
+    classes = sorted(record.extra["classes"], key=lambda c: -c["ambiguous"])
+    known = "overlap" in classes[0]
+    rows = []
+    for c in classes:
+        non = None if c["non-uniform"] is None else f"{c['non-uniform']:.4f}"
+        true = [f"{c['overlap']:.2f}"] if known else []
+        rows.append([c["class"], f"{c['ambiguous']:.4f}", c["degree"]["Ambi"], non, c["degree"]["Non"], *true])
+    columns = ["Class", "Ambiguous score", "Degree", "Non-uniform score", "Degree"]
+    return Table([*columns, *["True overlap"] * known], rows)
+
+
+# --- printed in the paper
+
+
+def _printed8() -> dict[tuple[str, str], np.ndarray]:
+    """Table 8 of the paper: (role, type) -> accuracy by degree, [10]."""
+    rows = paper.load("table8")
+    return {
+        (m, kind): np.array([r["top1"] for r in rows if (r["method"], r["type"]) == (ROLES[m].title, kind)])
+        for m in ROWS
+        for kind in TYPES
+    }
+
+
+def paper_table8(record: Record) -> Table:
+    """Table 8 as printed."""
+    return Table(DEGREE_COLUMNS, [[ROLES[m].title, kind, *map(float, v)] for (m, kind), v in _printed8().items()])
+
+
+def paper_gains(record: Record) -> Table:
+    """What the printed Table 8 says of its own gains: at both ends, and their slope over the degrees."""
+    at = _printed8()
+    d = np.arange(1, DEGREES + 1)
+    rows = []
+    for m in OURS:
+        for kind in TYPES:
+            gain = at[m, kind] - at["single", kind]
+            ends = [f"{gain[0]:+z.1f}", f"{gain[-1]:+z.1f}", f"{np.polyfit(d, gain, 1)[0]:+z.2f}"]
+            rows.append([ROLES[m].title, kind, *ends, ", ".join(f"{g:.1f}" for g in gain)])
+    columns = ["Gain over single", "Type", "Degree 1", f"Degree {DEGREES}", "Points per degree", "All degrees"]
+    return Table(columns, rows)
+
+
+# --- figures
+
+
+def _curve(ax: Axes, x: np.ndarray, found: Sequence[Interval], role: str, label: str = "", line: str = "-") -> None:
+    """Means with their intervals over ``x``, in the colour of a role."""
+    mean, low, high = (np.array([getattr(c, k) for c in found]) for k in ("mean", "low", "high"))
+    look = {"color": ROLES[role].colour, "marker": ROLES[role].marker, "ms": 4, "lw": 1.2, "elinewidth": 0.8}
+    ax.errorbar(x, mean, yerr=[mean - low, high - mean], ls=line, label=label, **look)
+
+
+def table8_figure(record: Record) -> Figure:
+    """Accuracy by degree: measured above, printed below."""
+    style.use()
+    fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey="row")
+    colours, markers = ({ROLES[m].title: getattr(ROLES[m], k) for m in ROWS} for k in ("colour", "marker"))
+    for (top, bottom), (kind, score) in zip(axes.T, TYPES.items(), strict=True):
+        for k, m in enumerate(ROWS):
+            cells = record.select("table8", m, tower=HEADLINE, type=kind)
+            at = np.array([r.setting["degree"] for r in cells])
+            _curve(top, at + 0.13 * (k - 1.5), cells, m, ROLES[m].title)
+        rows = [r for r in paper.load("table8") if r["type"] == kind]
+        lines = {key: [r[key] for r in rows] for key in ("degree", "top1", "method")}
+        sns.lineplot(
+            lines,
+            x="degree",
+            y="top1",
+            hue="method",
+            style="method",
+            palette=colours,
+            markers=markers,
+            dashes=False,
+            errorbar=None,
+            legend=False,
+            lw=1.2,
+            ms=4.5,
+            mew=0.4,
+            ax=bottom,
+        )
+        classes = record.data["hardest"][kind]
+        top.set_title(
+            f"Measured: {record.profile} profile, {page.seeds(record)}\n"
+            f"{score.capitalize()} score (degree {DEGREES}: {classes} classes)",
+            loc="left",
+        )
+        bottom.set_title(f"Printed in the paper: Kinetics-400\n{score.capitalize()} score (Table 8)", loc="left")
+        bottom.set_xlabel(f"Degree of the {score} score")
+        bottom.set_xticks(range(1, DEGREES + 1))
+    for ax in axes[:, 0]:
+        ax.set_ylabel("Top-1 accuracy [%]")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig
+
+
+def fig2f_figure(record: Record) -> Figure:
+    """Figure 2f's bars: accuracy of single granularity, then the gains of the three; measured left, printed right."""
+    style.use()
+    fig, axes = plt.subplots(4, 4, figsize=(10.4, 5.8), layout="constrained", sharex=True)
+    at = _printed8()
+    for row, m in zip(axes, ROWS, strict=True):
+        for left, right, kind in zip(row[:2], row[2:], TYPES, strict=True):
+            where = {"tower": HEADLINE, "type": kind}
+            alone = m == "single"
+            cells = record.select("table8", m, **where) if alone else record.contrasts_of("table8", m, **where)
+            _bars(left, cells, ROLES[m].colour)
+            height = at[m, kind] - (0 if alone else at["single", kind])
+            right.bar(range(1, DEGREES + 1), height, 0.72, lw=0, color=ROLES[m].colour)
+            for ax in (left, right):
+                ax.grid(axis="x", visible=False)
+                if not alone:
+                    ax.axhline(0, color=plots.SHADE, lw=0.8)
+        for pair in (row[:2], row[2:]):  # measured and printed have scales of their own
+            low, high = min(ax.get_ylim()[0] for ax in pair), max(ax.get_ylim()[1] for ax in pair)
+            for ax in pair:
+                ax.set_ylim(low, high)
+        title = ROLES[m].title
+        row[0].set_ylabel(f"{title}\ntop-1 [%]" if m == "single" else f"{title}\nminus single\n[points]")
+    for left, right, score in zip(axes[0, :2], axes[0, 2:], TYPES.values(), strict=True):
+        left.set_title(f"Measured: {page.seeds(record)}\n{score} score", loc="left")
+        right.set_title(f"Printed: Kinetics-400\n{score} score", loc="left")
+    for ax in axes[-1]:
+        ax.set_xticks(range(1, DEGREES + 1))
+        ax.set_xlabel("Degree")
+    return fig
+
+
+def _bars(ax: Axes, cells: Sequence[Row] | Sequence[Contrast], colour: str) -> None:
+    """A bar for each degree, with its interval."""
+    mean, low, high = (np.array([getattr(c, k) for c in cells]) for k in ("mean", "low", "high"))
+    reach = [mean - low, high - mean]
+    look = {"elinewidth": 0.8, "ecolor": "#333333"}
+    ax.bar([c.setting["degree"] for c in cells], mean, 0.72, lw=0, color=colour, yerr=reach, error_kw=look)
+
+
+def dose_figure(record: Record) -> Figure | None:
+    """Gains as a function of the supposed cause: columns are doses, rows are towers."""
+    if not _known(record):
+        return None
+    style.use()
+    size = (10.8, 3.6 * len(TOWERS))
+    fig, axes = plt.subplots(len(TOWERS), 4, figsize=size, layout="constrained", sharey="row")
+    over_mean = [(m, "mean") for m in ("single", *OURS)]
+    for row, tower in zip(axes, TOWERS, strict=True):
+        flat = [("fusion", "flat")] * ("flat" in TOWERS[tower])
+        panels = (
+            ("irrelevant", over_mean + flat, "mean"),
+            ("irrelevant", [(m, "single") for m in OURS], "single"),
+            ("overlap", over_mean, "mean"),
+            ("disagreement", over_mean, "mean"),
+        )
+        for ax, (dose, pairs, against) in zip(row, panels, strict=True):
+            _draw_dose(ax, record, tower, dose, pairs)
+            what = f"{tower.capitalize()} tower, {page.seeds(record)}\nGain over {OVER[against]}"
+            ax.set_title(what, loc="left")
+        row[0].set_ylabel("Gain in top-1 [points]")
+    return fig
+
+
+def _draw_dose(ax: Axes, record: Record, tower: str, dose: str, pairs: Sequence[tuple[str, str]]) -> None:
+    """Gains by bin, one line a pair; the legend gives each slope with its interval."""
+    ax.axhline(0, color=plots.SHADE, lw=0.9)
+    span = DOSES[dose].edges[-1] - DOSES[dose].edges[0]
+    for k, (m, against) in enumerate(pairs):
+        cells = record.contrasts_of("dose", m, against, tower=tower, dose=dose)
+        x = np.array([c.more["x"] for c in cells]) + 0.008 * span * (k - (len(pairs) - 1) / 2)
+        control = against == "flat"
+        label = "Fusion over equal weights" if control else ROLES[m].title
+        for c in record.contrasts_of("dose-trends", m, against, tower=tower, dose=dose):
+            label += f": {with_interval(c, 1, True)}"
+        _curve(ax, x, cells, "flat" if control else m, label, "--" if control else "-")
+    ax.set_xlabel(DOSES[dose].label)
+    ax.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.24),
+        fontsize=6.5,
+        handlelength=1.6,
+        labelspacing=0.3,
+        title="slope, points per 0.1",
+        title_fontsize=6.5,
+    )
+
+
+def scores_figure(record: Record) -> Figure | None:
+    """The label-free scores against the truth: classes, and videos."""
+    if not _known(record):
+        return None
+    style.use()
+    fig, axes = plt.subplots(1, len(RANKED), figsize=(10.4, 3.3), layout="constrained")
+    classes, videos = record.extra["classes"], record.extra["videos"]
+    for ax, (score, over, name, *_) in zip(axes, RANKED, strict=True):
+        whole = over == "classes"
+        x = [c[name] for c in classes] if whole else videos[name]
+        y = [c[score] for c in classes] if whole else videos[score]
+        look = {"s": 25, "alpha": 0.9} if whole else {"s": 9, "alpha": 0.45}
+        sns.scatterplot(x=x, y=y, color=registry.get("sfar").colour, edgecolor="white", linewidth=0.3, ax=ax, **look)
+        found = record.contrasts_of("ranking", score, name, over=over)
+        said = f"ρ = {found[0].mean:+z.2f} ({interval(found[0], 2, True)})" if found else "ρ not defined"
+        ax.set_title(f"{len(x)} {over}: {said}", loc="left")
+        ax.set_xlabel("True: " + TRUTHS[name].removesuffix(" (primary)"))
+        ax.set_ylabel("Ambiguous score (Eq. 16)" if whole else "Non-uniform score (1 − Eq. 18)")
+    return fig
+
+
+# --- the page
+
+
+def describe(record: Record) -> str:
+    """What was measured on, and how many classes are the hardest."""
+    hardest = record.data["hardest"]
+    return (
+        f"{page.videos(record)} Degree {DEGREES} and the sets of Table 9: {hardest['Ambi']} classes (ambiguous) and "
+        f"{hardest['Non']} (non-uniform). Intervals are 95 %, of seeds and videos."
+    )
+
+
+def dose_text(record: Record) -> str:
+    """What is expected of a dose, and how the intervals are made."""
+    text = (
+        "If the weights help because they leave out frames that do not belong to the class, the gain grows with the "
+        "share of such frames; if because they tell similar classes apart, with the true ambiguity. Bins were fixed "
+        "beforehand. A gain in the first bin of the irrelevant frames has another reason. Over a class's ambiguity "
+        "whole classes are resampled, else videos; seeds always. The last rows go by the extra weight that the trained "
+        "model itself puts on frames of the action: a correlation, since easy videos may have both. A gain in points "
+        "is also bounded by what the other method leaves to gain: see the accuracies beside it."
+    )
+    return text if _known(record) else ""
+
+
+def _shown(
+    name: str, make: Callable[..., Table | None], tower: str = HEADLINE, heading: str = "", latex: bool = False
+) -> Shown:
+    """A table of one tower; the second view's are not printed on the terminal."""
+    return Shown(_id(name, tower), partial(make, tower=tower), heading, latex, terminal=latex and tower == HEADLINE)
+
+
+def _doses(tower: str) -> tuple[Block, ...]:
+    """Slopes over every dose, accuracies and gains by its bins, of one tower."""
+    bins = {"levels": levels_table, "gains": gains_table}
+    return (
+        _shown("dose-trends", dose_trends_table, tower, f"Dose and response, {tower} tower"),
+        *(_shown(f"{dose}-{name}", partial(f, dose=dose), tower) for dose in DOSES for name, f in bins.items()),
+    )
+
+
+BLOCKS: tuple[Block, ...] = (
+    Verdicts(),
+    _shown("overall", overall_table, heading="All videos"),
+    _shown("table8", table8, heading="Table 8, measured (top-1 [%] by degree)", latex=True),
+    Drawn("table8-figure", table8_figure, "Table 8", file="table8"),
+    _shown("fig2f", gains8, heading="Figure 2f, measured (gain over single granularity [points] by degree)"),
+    Drawn("fig2f-figure", fig2f_figure, "Figure 2f", file="fig2f"),
+    Text("Whole classes are resampled.", "Trends over the degrees"),
+    _shown("trends", trends_table),
+    _shown("table9", table9, heading="Table 9, measured", latex=True),
+    _shown("table9-differences", differences9),
+    Text(lambda record: "" if _known(record) else NO_TRUTH, "The scores, the gains and the truth", "no-truth"),
+    Shown("ranking", ranking_table, "Do the label-free scores rank the truth?"),
+    Drawn("scores-figure", scores_figure, "The scores against the truth", file="ambiguity_scores"),
+    Text(dose_text, "Dose and response", "dose-text"),
+    Drawn("dose-figure", dose_figure, "Dose and response", file="dose_response"),
+    Shown("weight", weight_table),
+    *(block for tower in TOWERS for block in _doses(tower)),
+    Text(
+        "Of CLIP only the logit scale is trained. Mean pooling is zero-shot CLIP here.",
+        "Second view: the visual tower frozen",
+    ),
+    _shown("overall", overall_table, "frozen"),
+    _shown("table8", table8, "frozen", latex=True),
+    _shown("table9", table9, "frozen", latex=True),
+    _shown("table9-differences", differences9, "frozen"),
+    _shown("trends", trends_table, "frozen"),
+    Shown("claims-frozen", frozen_verdicts),
+    Shown("classes", classes_table, "Classes"),
+    Shown("table8-printed", paper_table8, "Table 8 as printed (transcribed, Kinetics-400)"),
+    Printed(
+        "table9",
+        {"method": "Method", "backbone": "Backbone", "ambi_set": "Ambi set [%]", "non_set": "Non set [%]"},
+        "Table 9 as printed (transcribed, Kinetics-400)",
+        id="table9-printed",
+    ),
+    Shown("gains-printed", paper_gains, "The gains that follow from the printed Table 8"),
+    Provenance(),
+)
+
+
+def _on_set(kind: str) -> Quantity:
+    column = f"{kind.lower()}_set"
+    return Quantity(
+        f"SFAR, {kind} set, top-1 [%]",
+        lambda: printed.number("table9", column, method=printed.OURS["method"]),
+        lambda r: r.find("table9", "fusion", tower=HEADLINE, set=kind),
+    )
+
+
+STUDY = Study(
+    id="ambiguity",
+    title="Tables 8 and 9, Figure 2f: ambiguous and non-uniform actions",
+    notebook="10_ambiguity",
+    covers=(
+        Item("table8", "Table 8: accuracy by degree of ambiguity and non-uniformity"),
+        Item("table9", "Table 9: the most ambiguous and non-uniform actions", tuple(map(_on_set, TYPES))),
+        Item("fig2f", "Figure 2f: accuracy by degree"),
+    ),
+    measure_content=measure,
+    claims=CLAIMS,
+    blocks=BLOCKS,
+    describe=describe,
+    needs=("ablations",),
+)

@@ -158,9 +158,10 @@ def effect(row: Row, profile: Profile) -> str:
     path = study.path(profile)
     if not path.is_file():
         return f"not measured: {command}"
-    if records.read(path, command).inputs != study.inputs(profile):
+    record = records.read(path, command)
+    if record.inputs != study.inputs(profile):
         return f"not measured by the code at hand: {command}"
-    return f"{say(study.load(profile), what)} [{path.name}]"
+    return f"{say(record, what)} [{path.name}]"
 
 
 def quoted_inputs(profile: Profile) -> list[str]:

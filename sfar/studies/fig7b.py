@@ -342,7 +342,7 @@ BLOCKS = (
     Shown("correlations", correlations_table, "Correlation of TPP and top-1", terminal=True),
     Text(
         f"Intervals resample groups, seeds and videos. Printed in the paper: r² = {paper.FIG7B['r2']} over "
-        f"{paper.FIG7B['groups']} groups ({paper.FIG7B['source']})."
+        f"{paper.FIG7B['groups']} groups (section 4.3, Fig. 7b)."
     ),
     Verdicts(),
     Shown("groups", groups_table, "Groups (the columns of Table 2d)", latex=True, terminal=True),

@@ -42,7 +42,7 @@ def sets(profile: Profile) -> tuple[str, ...]:
 
 def variants(profile: Profile) -> dict[str, tuple[Variant, ...]]:
     """By tower: every method on the frozen one (where CLIP itself is what zero-shot is), three of them fine-tuned."""
-    base = study.protocol(profile, *sets(profile))
+    base = study.protocol(profile, sets(profile)[0])
     frozen = [m for m in registry.METHODS.values() if m.name != "clip"]
     tuned = [registry.get(name) for name in TUNED]
     return {

@@ -1,232 +1,816 @@
-"""The record of Figures 1, 2a-e, 3, 5, 6, 9 and 10: single videos, chosen by rules that were fixed before anything was drawn.
+"""Figures 1, 2a-e, 3, 5, 6, 9, 10: single videos, chosen by rules that were fixed before anything was drawn.
 
-The models are trained as Table 1's runs are, on the first seed, and their weights kept. What the figures show of single videos is an example and no
-evidence; the evidence is the importance in Table 1 and the dose-response test.
-
-Heatmaps. The paper does not say how its heatmaps were made. Here a map spreads the importance a_l that the model gives to frame l for the true
-class (Eq. 7 or 9) over the patches p of that frame:
-
-    h_l,p = a_l * softmax_p(s_l,p / tau)        s_l,p = mean over words w of cos(w, z_l,p)
-
-z_l,p: output token p of the visual tower's last block, through ``ln_post`` and the projection, the way of the class token; tau: the model's temperature
-over frames. The words are those that the importance is computed from: of the class prompt (single), augmented by Eq. 6 (coarse), of the sub-text that
-fits the frame best (fine). Fused: the mean of the coarse and the fine map, since Eq. 11 adds both embeddings.
-Exact: a_l; so the heat of a frame adds up to its importance and that of a video to one, and the class token taken the same way is v^cls.
-A reading: the place within a frame. No equation compares words with patches and no loss sees z, so a map shows which patches carry a
-content like the text's, not which pixels the model depends on. The temporal transformer of "single" is in its a_l, not in its patches.
+The models are trained as Table 1's runs are, on the first seed, and their weights kept. What the figures show of single
+videos is an example and no evidence; the evidence is the importance in Table 1 and the dose-response test. How a heat
+map is made: ``sfar.model.heatmaps``.
 """
 
 from __future__ import annotations
 
 import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from open_clip.model import CLIP
-from open_clip.transformer import VisionTransformer
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from PIL import Image
 from torch import Tensor
 
-from sfar import paper
 from sfar.config import Profile
 from sfar.data.source import Dataset, by_name, dataset, load_clips
 from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.errors import ConfigError
-from sfar.model import embedding as E
-from sfar.model.heads import VideoModel, class_texts
+from sfar.model import heatmaps
+from sfar.model.heatmaps import MAPS
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
+from sfar.paper import printed
+from sfar.render import frames, style
+from sfar.render.frames import Segment
+from sfar.render.tables import Table, with_interval
 from sfar.runs import executor, store
 from sfar.runs.job import Job
 from sfar.runs.run import device, loader_workers
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
-from sfar.studies.core import degrees as A
-from sfar.studies.core import study
-from sfar.studies.core.study import Variant
-from sfar.studies.table1 import unseen
+from sfar.studies.core import degrees, page, study
+from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text
+from sfar.studies.core.record import Contrast, Record, Row
+from sfar.studies.core.study import Content, Item, Study, Variant
 from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.visual import frames_of
-from sfar.training.evaluate import Scores, ranks, score
+from sfar.training.evaluate import Scores, score
+from sfar.training.metrics import ranks
+
+# --- what is compared ------------------------------------------------------------------------------------------------
 
 VARIANTS = (
     Variant("single", "Single", "single"),
     Variant("coarse", "Coarse", "sfar", (("model.coarse", True), ("model.fine", False))),
     Variant("both", "SFAR", "sfar", (("model.coarse", True), ("model.fine", True))),
 )
-MAPS = ("single", "coarse", "fine", "fused")
+LOOKED_AT = ("single", "both")  # the models of the heat maps: coarse and fine are the two branches of one SFAR
+ASKED = ("single", "coarse")  # the models of Figure 5
+
+
+# --- which videos are shown ------------------------------------------------------------------------------------------
 
 # Classes that the paper names in its figures and that are both in Kinetics-400 and in the storyboard world.
 AMBIGUOUS = ("baking cookies", "making pizza")  # Figure 1a
 NON_UNIFORM = ("long jump", "clean and jerk")  # Figures 1b, 6
-IRRELEVANT = (
-    next(r["value"] for r in paper.load("statements") if r["id"] == "fig1-stand") / 100
-)  # share of irrelevant frames in Figure 1b's second video
+IRRELEVANT = printed.said("fig1-stand") / 100  # share of irrelevant frames in Figure 1b's second video
 MORE = 6  # classes of Figure 9, and of Figure 10 over both data sets
 HARDEST = 4  # classes of Figure 5
-TOP = 5
+TOP = 5  # classes whose probabilities Figure 5 shows
+
+RULES = {
+    "fig1": f"the classes that Figures 1 and 6 name; of {AMBIGUOUS[0]} and {AMBIGUOUS[1]} the video with the fewest "
+    f"irrelevant frames, of {NON_UNIFORM[0]} and {NON_UNIFORM[1]} the one whose share of them is nearest to the "
+    f"{100 * IRRELEVANT:g} % of Figure 1; of several the first by path",
+    "fig2": "the first validation video, by path, of each class that Figures 1 and 6 name and the data set has",
+    "fig9": f"the first validation video, by path, of {MORE} classes at even distances of the alphabetical order, "
+    "those of Figure 2 left out",
+    "fig10": f"the first video, by path, of {MORE // 2} classes of each data set at even distances of the "
+    "alphabetical order",
+    "fig5": f"the first validation video, by path, of the {HARDEST} most ambiguous classes; of equally ambiguous ones "
+    "those that the data set lists first",
+    "fig6": f"the first two validation videos, by path, of {NON_UNIFORM[1]} and {NON_UNIFORM[0]}",
+}
 
 
-# --- what is shown ---
-
-
-def first_of(paths_: list[str], labels: list[int], of: int, count: int = 1) -> list[int]:
+def first_of(names: Sequence[str], labels: Sequence[int], of: int, count: int = 1) -> list[int]:
     """The first ``count`` videos of a class, by path: their numbers."""
-    return sorted((i for i, k in enumerate(labels) if k == of), key=lambda i: paths_[i])[:count]
+    return sorted((i for i, k in enumerate(labels) if k == of), key=lambda i: names[i])[:count]
 
 
-def nearest_share(paths_: list[str], labels: list[int], of: int, shares: list[float], share: float) -> int:
+def nearest_share(names: Sequence[str], labels: Sequence[int], of: int, shares: Sequence[float], share: float) -> int:
     """The video of a class whose share of irrelevant frames is nearest to ``share``; of several the first by path."""
-    return min((i for i, k in enumerate(labels) if k == of), key=lambda i: (abs(shares[i] - share), paths_[i]))
+    return min((i for i, k in enumerate(labels) if k == of), key=lambda i: (abs(shares[i] - share), names[i]))
 
 
-def spread(names: list[str], count: int) -> list[str]:
+def spread(names: Sequence[str], count: int) -> list[str]:
     """``count`` names, or all there are, at even distances of their alphabetical order."""
     names = sorted(names)
     count = min(count, len(names))
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def class_ambiguity(classes: tuple[str, ...], cls: Tensor, drawn: bool) -> tuple[np.ndarray, str]:
-    """How ambiguous each class is, [C], and by what: the true overlap of the scripts that videos were ``drawn`` from, else the paper's score (Eq. 16)."""
+def class_ambiguity(classes: Sequence[str], cls: Tensor, drawn: bool) -> tuple[np.ndarray, str]:
+    """How ambiguous each class is, [C], and by what.
+
+    By the true overlap of the scripts that videos were ``drawn`` from, else by the paper's score (Eq. 16) of the class
+    embeddings ``cls`` [C, d].
+    """
     if drawn and all(c in ACTIVITIES for c in classes):
-        return A.true_ambiguity({c: ACTIVITIES[c] for c in classes})["overlap"], "true overlap"
-    return A.ambiguous_score(A.class_similarity(cls)), "ambiguous score (Eq. 16)"
+        return degrees.true_ambiguity({c: ACTIVITIES[c] for c in classes})["overlap"], "true overlap"
+    return degrees.ambiguous_score(degrees.class_similarity(cls)), "ambiguous score (Eq. 16)"
 
 
 def choose(
-    classes: tuple[str, ...], paths_: list[str], labels: list[int], hard: np.ndarray, shares: list[float] | None
+    classes: Sequence[str],
+    names: Sequence[str],
+    labels: Sequence[int],
+    hard: np.ndarray,
+    shares: Sequence[float] | None,
 ) -> dict[str, list[int]]:
-    """The videos of each figure on the training data set, by number. ``hard``: ambiguity of the classes [C]; ``shares``: of irrelevant frames, if known.
+    """The videos of each figure on the training data set, by number: ``RULES`` without Figure 10.
 
-    A class that the data set does not have is left out.
+    ``names``: paths of the videos; ``hard``: ambiguity of the classes [C]; ``shares``: of irrelevant frames, if known
+    (without them no Figure 1). A class that the data set does not have is left out.
     """
     at = {c: i for i, c in enumerate(classes)}
     named = [c for c in (*AMBIGUOUS, *NON_UNIFORM) if c in at]
-    one = lambda names: [i for c in names for i in first_of(paths_, labels, at[c])]  # noqa: E731
-    hardest = [classes[i] for i in np.argsort(-hard, kind="stable")[:HARDEST]]
+
+    def first(chosen: Sequence[str], count: int = 1) -> list[int]:
+        return [i for c in chosen for i in first_of(names, labels, at[c], count)]
+
     out = {
-        "fig2": one(named),
-        "fig9": one(spread([c for c in classes if c not in named], MORE)),
-        "fig5": one(hardest),
-        "fig6": [i for c in reversed(NON_UNIFORM) if c in at for i in first_of(paths_, labels, at[c], 2)],
+        "fig2": first(named),
+        "fig9": first(spread([c for c in classes if c not in named], MORE)),
+        "fig5": first([classes[int(i)] for i in np.argsort(-hard, kind="stable")[:HARDEST]]),
+        "fig6": first([c for c in reversed(NON_UNIFORM) if c in at], 2),
     }
     if shares is not None:
-        out["fig1"] = [
-            nearest_share(paths_, labels, at[c], shares, IRRELEVANT if c in NON_UNIFORM else 0) for c in named
-        ]
+        wanted = {c: IRRELEVANT if c in NON_UNIFORM else 0.0 for c in named}
+        out["fig1"] = [nearest_share(names, labels, at[c], shares, share) for c, share in wanted.items()]
     return out
 
 
-RULES = {
-    "fig1": f"the classes that Figures 1 and 6 name; of {AMBIGUOUS[0]} and {AMBIGUOUS[1]} the video with the fewest irrelevant frames, of {NON_UNIFORM[0]} and "
-    f"{NON_UNIFORM[1]} the one whose share of them is nearest to the {100 * IRRELEVANT:g} % of Figure 1; of several the first by path",
-    "fig2": "the first validation video, by path, of each class that Figures 1 and 6 name and the data set has",
-    "fig9": f"the first validation video, by path, of {MORE} classes at even distances of the alphabetical order, those of Figure 2 left out",
-    "fig10": f"the first video, by path, of {MORE // 2} classes of each data set at even distances of the alphabetical order",
-    "fig5": f"the first validation video, by path, of the {HARDEST} most ambiguous classes; of equally ambiguous ones those that the data set lists first",
-    "fig6": f"the first two validation videos, by path, of {NON_UNIFORM[1]} and {NON_UNIFORM[0]}",
+# --- what is measured ------------------------------------------------------------------------------------------------
+
+
+def measure(profile: Profile, workers: int | None) -> Content:
+    """The chosen videos with importance, heat and probabilities, and on all videos what Figure 5 shows of single ones.
+
+    ``extra`` holds the videos by path (``_video``, ``_look_at``, ``probabilities`` of all classes) and, for each
+    figure, the paths of those that it shows. Raises ``ConfigError`` for a data set of several labels a video.
+    """
+    jobs = {v.name: study.job(profile, v, profile.seeds[0]) for v in VARIANTS}
+    data, size = jobs["both"].data, profile.data.image_size
+    clips = load_clips(profile, data, "val")
+    if clips.manifest.multi_label:
+        raise ConfigError(
+            f"data.dataset={profile.data.dataset!r} has several labels a video: Figures 1 to 10 show the importance "
+            "for one true class"
+        )
+    trained, seconds = models(jobs, workers)
+    by = {name: _score(trained[name], clips, profile) for name in ASKED}
+    usable = by["single"].clips.tolist()  # those that could be read
+    names = [clips.paths[i] for i in usable]
+    seen = truth(data.root) if data.drawn else None
+    shares = [seen[p]["irrelevant"] for p in names] if seen else None
+    hard, measure_of = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn)
+    chosen = choose(data.classes, names, by["single"].labels.tolist(), hard, shares)
+
+    videos: dict[str, dict[str, Any]] = {}
+    for row in dict.fromkeys(row for rows in chosen.values() for row in rows):
+        videos[names[row]] = v = _video(profile, data, clips, usable[row], seen)
+        if any(row in chosen[f] for f in ("fig2", "fig6", "fig9")):
+            v |= _look_at(trained, clips, usable[row], profile)
+        if row in chosen["fig5"]:
+            v["probabilities"] = {name: _digits(s.probabilities[row], 5) for name, s in by.items()}
+    figures = {f: [names[row] for row in rows] for f, rows in chosen.items()}
+    hardest = [data.classes.index(videos[p]["class"]) for p in figures["fig5"]]
+
+    rows, contrasts = [], []
+    for which, among in (("shown", hardest), ("all", range(len(data.classes)))):
+        more_rows, contrast = _compared(by, among, which, profile)
+        rows += more_rows
+        contrasts.append(contrast)
+    extra: dict[str, Any] = {
+        "classes": list(data.classes),
+        "drawn": data.drawn,
+        "crop": [size, scale_size(size)],
+        "temperature": {name: round(m.head.tau, 6) for name, m in trained.items()},
+        "ambiguity": {"by": measure_of, "of": {data.classes[i]: round(float(hard[i]), 4) for i in hardest}},
+        "shapes": heatmaps.shapes(trained["both"], _frames(clips, usable[0], profile)[None]),
+    }
+    if others := study.unseen(profile, data):
+        unseen = _unseen(profile, others, trained)
+        videos |= unseen
+        figures["fig10"] = list(unseen)
+    extra |= {"figures": dict(sorted(figures.items(), key=lambda f: int(f[0][3:]))), "videos": videos}
+    about = {
+        "train_clips": len(load_clips(profile, data, "train")),
+        "val_videos": len(clips),
+        "classes": len(data.classes),
+        "undecodable": dict(clips.bad),
+        "missing": list(clips.manifest.missing),
+    }
+    return Content(about, rows, contrasts, extra, seconds, seeds=[profile.seeds[0]])
+
+
+def _digits(x: Any, digits: int) -> list:
+    return np.asarray(x, float).round(digits).tolist()
+
+
+def _score(model: VideoModel, clips: VideoClips, profile: Profile) -> Scores:
+    lost, size = profile.data.max_bad_share, profile.data.image_size
+    return score(model, clips, profile.train.frames, size, max_bad_share=lost, workers=loader_workers())
+
+
+def _frames(clips: VideoClips, i: int, profile: Profile) -> Tensor:
+    """The frames of a video as the models see them, [L, 3, H, W]."""
+    read = clips.read(i, lambda n: val_indices(n, profile.train.frames))
+    return center_crop(read, profile.data.image_size).to(device())
+
+
+def _video(profile: Profile, data: Dataset, clips: VideoClips, i: int, seen: dict[str, Any] | None) -> dict[str, Any]:
+    """A video as the record holds it: the sampled frames as JPEG (base64), and the truth where it is known.
+
+    ``frames``: how many it has; ``indices``: the sampled ones; ``segments``: (action, frames, own) in order;
+    ``irrelevant``: share of frames that show no action of the class.
+    """
+    path, n, sampled = clips.paths[i], clips.lengths[i], profile.train.frames
+    out = {
+        "dataset": profile.data.dataset,
+        "path": path,
+        "class": data.classes[clips.labels[i]],
+        "frames": n,
+        "indices": val_indices(n, sampled).tolist(),
+        "jpeg": [base64.b64encode(jpeg).decode() for jpeg in frames_of(data.root / path, sampled)],
+    }
+    return out | ({"segments": seen[path]["segments"], "irrelevant": seen[path]["irrelevant"]} if seen else {})
+
+
+def _look_at(
+    trained: dict[str, VideoModel],
+    clips: VideoClips,
+    i: int,
+    profile: Profile,
+    texts: Mapping[str, ClassTexts] | None = None,
+) -> dict[str, Any]:
+    """``importance`` [L] and ``heat`` [L, g, g] of all granularities for the true class of a video.
+
+    ``texts``: of other classes, by model; None: the models' own.
+    """
+    seen = _frames(clips, i, profile)
+    out: dict[str, Any] = {"importance": {}, "heat": {}}
+    for name in LOOKED_AT:
+        importance, maps = heatmaps.look(trained[name], seen, clips.labels[i], texts[name] if texts else None)
+        out["importance"] |= {k: _digits(a.cpu(), 6) for k, a in importance.items()}
+        out["heat"] |= {k: _digits(h.cpu(), 6) for k, h in maps.items()}
+    return out
+
+
+def _compared(
+    by: dict[str, Scores], classes: Sequence[int], which: str, profile: Profile
+) -> tuple[list[Row], Contrast]:
+    """Coarse against single on all videos of some classes: probability of the true class, and top-1.
+
+    The contrast's ``higher``: how many videos coarse gives their class more probability; a row's ``right``: how many it
+    has right. One seed: the intervals resample the videos alone.
+    """
+    labels = by["single"].labels
+    mask = np.isin(labels, classes)
+    own = {k: 100 * s.probabilities.astype(float)[np.arange(len(labels)), labels][mask] for k, s in by.items()}
+    fitted = ["head", "logit_scale"] + ["visual"] * profile.train.train_visual
+    rows = []
+    for v in VARIANTS:
+        if v.name in by:
+            hit = ranks(by[v.name].probabilities, labels)[mask] == 0
+            more = {"right": int(hit.sum())}
+            what = {"probability": (own[v.name], {}), "top1": (100.0 * hit, more)}
+            for metric, (values, rest) in what.items():
+                rows.append(study.measured("fig5", v.name, v.title, values[None], metric, fitted, rest, classes=which))
+    more = {"higher": int((own["coarse"] > own["single"]).sum()), "videos": int(mask.sum())}
+    pair = own["coarse"][None], own["single"][None]
+    found = study.difference("coarse", "single", *pair, "fig5", metric="probability", classes=which, more=more)
+    return rows, found
+
+
+def _unseen(profile: Profile, others: Sequence[str], trained: dict[str, VideoModel]) -> dict[str, dict[str, Any]]:
+    """Figure 10: videos of the other data sets by path, their classes in place of the training ones."""
+    out = {}
+    for name in others:
+        p = by_name(profile, name)
+        data = dataset(p)
+        clips, seen = load_clips(p, data, "all"), truth(data.root) if data.drawn else None
+        own = subtexts_of(p, data.classes)
+        texts = {m: class_texts(trained[m].clip, list(data.classes), own, p.model).to(device()) for m in LOOKED_AT}
+        for c in spread(data.classes, MORE // len(others)):
+            for i in first_of(clips.paths, clips.labels, data.classes.index(c)):
+                out[clips.paths[i]] = _video(p, data, clips, i, seen) | _look_at(trained, clips, i, p, texts)
+    return out
+
+
+# --- what is shown: tables and texts ---------------------------------------------------------------------------------
+
+NO_TRUTH = (
+    "Only the storyboard world knows which atomic action each frame shows; of real videos the truth is not known, so "
+    "this part is absent."
+)
+NO_UNSEEN = (
+    "There is no data set of other classes beside this one (ucf101, hmdb51 in data.root), so this part is absent."
+)
+NO_CLASS = "None of these classes is in the data set."
+EXAMPLES = (
+    "These are single videos chosen by the rule above each figure: examples, no evidence. Whether the importance finds "
+    "the frames of the action is measured on all videos in Table 1 and in the dose-response test."
+)
+TITLES = {"single": "Single", "coarse": "Coarse", "fine": "Fine", "fused": "Fused"}
+GRANULARITIES = MAPS[:3]  # of the importances; "fused" is a heat map alone
+
+
+def shown(record: Record, figure: str) -> list[dict[str, Any]]:
+    """The videos of a figure."""
+    return [record.extra["videos"][p] for p in record.extra["figures"].get(figure, ())]
+
+
+def segments(video: dict[str, Any]) -> list[Segment]:
+    """The true storyboard of a video; empty where it is not known."""
+    return frames.storyboard(video["class"], video["segments"]) if "segments" in video else []
+
+
+def _percent(x: float, digits: int = 0) -> str:
+    return f"{100 * x:.{digits}f} %"
+
+
+def _rule(figure: str, absent: str = "") -> Callable[[Record], str]:
+    """How the videos of a figure were chosen, or why there are none."""
+
+    def make(record: Record) -> str:
+        return f"Chosen by rule: {RULES[figure]}." if shown(record, figure) or not absent else absent
+
+    return make
+
+
+def fig10_rule(record: Record) -> str:
+    """The rule of Figure 10, or why there is none."""
+    if not shown(record, "fig10"):
+        return NO_UNSEEN
+    which = "these classes" if record.extra["drawn"] else "these data sets"
+    return f"{_rule('fig10')(record)} Zero-shot: no video of {which} was trained on."
+
+
+def captions_table(record: Record) -> Table:
+    """What the captions of Figures 1 and 6 say of their videos, and the same of the videos here: one video each."""
+    rows = []
+    jump = next((v for v in shown(record, "fig1") if v["class"] == "long jump"), None)
+    if jump:
+        share = {s.action: s.share for s in segments(jump) if s.own}
+        longest = max(share, key=lambda action: share[action])
+        irrelevant = ", ".join(f"{_percent(v['irrelevant'])} ({v['class']})" for v in shown(record, "fig1"))
+        found = {
+            "fig1-crouch": ("a long jump: its longest atomic action", f"{_percent(share[longest])} ({longest})"),
+            "fig1-extend": ("a long jump: legs extended in flight", f"{_percent(share['flight legs'])} (flight legs)"),
+            "fig1-stand": ("irrelevant frames of a video", irrelevant),
+        }
+        rows += [["Figure 1", what, f"{printed.said(k):g} %", here] for k, (what, here) in found.items()]
+    for v in [v for v in shown(record, "fig6") if v["class"] == "clean and jerk"][:1]:
+        fine, coarse = v["importance"]["fine"], v["importance"]["coarse"]
+        at = int(np.argmax(fine))
+        rows.append(
+            [
+                "Figure 6",
+                "a clean and jerk: a_fine and a_coarse of one frame (here the one of greatest a_fine)",
+                f"{printed.said('fig6-fine'):g} % and {printed.said('fig6-coarse'):g} %",
+                f"{_percent(fine[at])} and {_percent(coarse[at])} (frame {at + 1})",
+            ]
+        )
+    return Table(["Figure", "What", "Printed, of its video", "Here, of one video"], rows)
+
+
+def shares_table(record: Record) -> Table | None:
+    """The true storyboards of Figure 1's videos, in order of time; None where the truth is not known."""
+    rows = [
+        [
+            v["class"],
+            ", ".join(f"{s.action} {_percent(s.share)}{'' if s.own else ' (irrelevant)'}" for s in segments(v)),
+        ]
+        for v in shown(record, "fig1")
+    ]
+    return Table(["Class", "Atomic actions and their share of the frames"], rows) if rows else None
+
+
+def heat_text(record: Record) -> str:
+    """How to read the heat maps; "" where none is shown."""
+    if not shown(record, "fig2"):
+        return ""
+    g = len(shown(record, "fig2")[0]["heat"]["single"][0])
+    return (
+        f"Heat is the importance of the frame for the true class (printed in its corner, exact) spread over its {g} × "
+        f"{g} patches by their similarity to the words of each granularity (a reading: no equation of the paper "
+        "compares words with patches). Single is a model of its own; coarse and fine are the two branches of one SFAR "
+        "model, fused is their mean. Each row has one colour scale over all sampled frames of its video, from 0 to the "
+        "number at its right (share of the video's importance in one patch); every second sampled frame is shown. "
+        "Pale margins are outside the crop that the models see."
+    )
+
+
+def _shape(s: Sequence[int]) -> str:
+    return " × ".join(map(str, s))
+
+
+def shapes_table(record: Record) -> Table:
+    """Figure 3 in figures."""
+    return Table(["Tensor", "Shape"], [[k, _shape(v)] for k, v in record.extra["shapes"].items()])
+
+
+def top_classes(record: Record, video: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    """The true class, then those to which either model gives most probability, ``TOP`` in all."""
+    p = {m: np.array(video["probabilities"][m]) for m in ASKED}
+    classes = record.extra["classes"]
+    order = np.argsort(-np.maximum(*p.values()), kind="stable")
+    names = [video["class"], *(classes[i] for i in order if classes[i] != video["class"])][:TOP]
+    return [(c, {m: float(v[classes.index(c)]) for m, v in p.items()}) for c in names]
+
+
+def _marked(name: str, video: dict[str, Any]) -> str:
+    return f"{name} (true)" if name == video["class"] else name
+
+
+def fig5_text(record: Record) -> str:
+    """What Figure 5 shows, and how often."""
+    more = record.contrast("coarse", "single", "fig5", classes="all").more
+    return (
+        f"The true class comes first, then those to which either model gives most. Over all {more['videos']} videos "
+        f"(one seed) coarse gives the true class more probability than single on {more['higher']}."
+    )
+
+
+def probabilities_table(record: Record) -> Table:
+    """Figure 5 in figures."""
+    ambiguity = record.extra["ambiguity"]
+    rows = [
+        [v["class"], f"{ambiguity['of'][v['class']]:.2f}", _marked(c, v), *(100 * p[m] for m in ASKED)]
+        for v in shown(record, "fig5")
+        for c, p in top_classes(record, v)
+    ]
+    by = ambiguity["by"][0].upper() + ambiguity["by"][1:]
+    return Table(["Video of", by, "Class", "Single [%]", "Coarse [%]"], rows)
+
+
+def compared_table(record: Record) -> Table:
+    """Figure 5's comparison on all videos of its classes and of all classes: one seed."""
+    rows = []
+    for title, which in (("the classes of Figure 5", "shown"), ("all classes", "all")):
+        c = record.contrast("coarse", "single", "fig5", classes=which)
+        mean = [with_interval(record.find("fig5", m, "probability", classes=which)) for m in ASKED]
+        right = [record.find("fig5", m, "top1", classes=which).more["right"] for m in ASKED]
+        higher, videos = c.more["higher"], c.more["videos"]
+        rows.append([title, videos, *mean, with_interval(c, 1, True), f"{higher} of {videos}", *right])
+    mean = "mean probability of the true class [%]"
+    names = [f"Single, {mean}", "Coarse, the same", "Coarse − single [points]", "Coarse gives it more"]
+    return Table(["Videos of", "Videos", *names, "Right: single", "Right: coarse"], rows)
+
+
+INTERVALS = "One seed: in brackets the 95 % interval over videos."
+
+
+def importance_table(record: Record) -> Table | None:
+    """Importance of every sampled frame of Figure 6; starred where the frame shows an action of the class."""
+    body, bare = [], []
+    for v in shown(record, "fig6"):
+        own = [relevant for _, n, relevant in v.get("segments", ()) for _ in range(n)]
+        on = [bool(own) and own[i] for i in v["indices"]]
+        for m in GRANULARITIES:
+            values = v["importance"][m]
+            cells = [f"{100 * a:.1f}{'*' * starred}" for a, starred in zip(values, on, strict=True)]
+            total = _percent(sum(a for a, starred in zip(values, on, strict=True) if starred)) if own else None
+            body.append([v["class"], TITLES[m], *cells, total])
+            bare.append([v["class"], TITLES[m], *(round(100 * a, 1) for a in values)])
+    if not body:
+        return None
+    columns = ["Class", "Importance [%]", *map(str, range(1, len(bare[0]) - 1))]
+    caption = "Importance [%] of the sampled frames of single videos (Figure 6)."
+    latex = Table(["Class", "Importance", *columns[2:]], bare, caption=caption)
+    return Table([*columns, "On frames of the action (*)"], body, latex=latex)
+
+
+def videos_table(record: Record) -> Table:
+    """Which videos the figures show."""
+    rows = [
+        [
+            f.replace("fig", "Figure "),
+            v["class"],
+            v["path"],
+            v["frames"],
+            _percent(v["irrelevant"]) if "irrelevant" in v else None,
+        ]
+        for f in record.extra["figures"]
+        for v in shown(record, f)
+    ]
+    return Table(["Figure", "Class", "Video", "Frames", "Irrelevant frames (true)"], rows)
+
+
+def describe(record: Record) -> str:
+    """What the models were trained on, and their temperature."""
+    temperature = ", ".join(f"{k} {v:.4f}" for k, v in record.extra["temperature"].items())
+    return f"{page.videos(record)} Temperature of the trained models: {temperature}."
+
+
+# --- what is shown: figures ------------------------------------------------------------------------------------------
+
+BESIDE = {
+    "storyboard-ucf101": " (UCF-101 layout)",
+    "storyboard-hmdb51": " (HMDB-51 layout)",
+    "ucf101": " (UCF-101)",
+    "hmdb51": " (HMDB-51)",
 }
 
 
-# --- patches and words ---
+def pictures(video: dict[str, Any]) -> list[np.ndarray]:
+    """The sampled frames of a video of the record, uint8 [H, W, 3]."""
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(j)))) for j in video["jpeg"]]
 
 
-def patch_tokens(clip: CLIP, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """v^cls [N, d] and the patches in the joint space [N, g, g, d] of normalised frames [N, 3, H, W]; see the module's text.
+def _cells(ax: Axes, values: Any, rows: Sequence[str], columns: Sequence[str], digits: int) -> None:
+    """Numbers in percent as cells, coloured on one scale from 0 to 100 in all panels."""
+    look = {"vmin": 0, "vmax": 100, "cmap": "Blues", "cbar": False, "linewidths": 1.5}
+    numbers = {"annot": True, "fmt": f".{digits}f", "annot_kws": {"fontsize": 7.5}}
+    sns.heatmap(np.asarray(values), ax=ax, xticklabels=columns, yticklabels=rows, **look, **numbers)
+    ax.tick_params(length=0, labelsize=7.5, labelrotation=0)
 
-    Raises ``ConfigError`` for a visual tower that is no ViT or pools by attention: its tokens are not in the joint space.
+
+def fig1(record: Record) -> Figure | None:
+    """Storyboards of ambiguous and non-uniform videos with the true share of each atomic action."""
+    videos = shown(record, "fig1")
+    if not videos:
+        return None
+    style.use()
+    left, width = 1.15, 6.2
+    rows = [pictures(v) for v in videos]
+    height = max(frames.row_height(row, width) for row in rows)
+    step = height + 0.66
+    fig = plt.figure(figsize=(left + width, step * len(videos)))
+    for k, (v, row) in enumerate(zip(videos, rows, strict=True)):
+        part = "a" if v["class"] in AMBIGUOUS else "b"
+        label = f"({part}) {v['class']}\n{_percent(v['irrelevant'])} irrelevant"
+        own = frames.row_height(row, width)
+        frames.show(frames.at(fig, left, k * step, width, own), frames.in_a_row(row), label)
+        frames.draw_storyboard(frames.at(fig, left, k * step + own + 0.03, width, 0.2), segments(v))
+    return fig
+
+
+def heat_figure(name: str) -> Callable[[Record], Figure | None]:
+    """Figures 2, 9 and 10: two videos side by side, each a block of rows (``_draw_heat``); below, the scale."""
+
+    def make(record: Record) -> Figure | None:
+        videos = shown(record, name)
+        if not videos:
+            return None
+        style.use()
+        left, width, right = 0.72, 2.66, 0.32
+        height = max(frames.row_height(pictures(v)[::2], width) for v in videos)
+        step = 0.22 + (1 + len(MAPS)) * (height + 0.04) + 0.32
+        lines = -(-len(videos) // 2)
+        fig = plt.figure(figsize=(2 * (left + width + right), lines * step + 0.35))
+        for k, v in enumerate(videos):
+            x, y = left + (k % 2) * (left + width + right), (k // 2) * step + 0.22
+            _draw_heat(fig, (x, y, width), v, record.extra["crop"])
+        _draw_scale(fig, 2.3, lines * step + 0.03)
+        return fig
+
+    return make
+
+
+def _draw_heat(fig: Figure, place: tuple[float, float, float], v: dict[str, Any], crop: Sequence[int]) -> None:
+    """Rows (a) frames, (b) single, (c) coarse, (d) fine, (e) fused of every second sampled frame; below, the truth.
+
+    ``place``: left, top and width in inches.
     """
-    visual = clip.visual
-    if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None or visual.proj is None:
-        raise ConfigError("heatmaps need a plain ViT as visual tower (model.clip), such as 'ViT-B-16-quickgelu'")
-    before, visual.output_tokens = visual.output_tokens, True
-    try:
-        cls, tokens = visual(frames)
-    finally:
-        visual.output_tokens = before
-    return cls, (tokens @ visual.proj).unflatten(1, tuple(visual.grid_size))
+    x, y, width = place
+    row = pictures(v)
+    pick = range(0, len(row), 2)
+    h, w = row[0].shape[:2]
+    height = frames.row_height([row[i] for i in pick], width)
+    ax = frames.at(fig, x, y, width, height)
+    frames.show(ax, frames.in_a_row([row[i] for i in pick]), "(a) Frame")
+    ax.set_title(v["class"] + BESIDE.get(v["dataset"], ""), fontsize=8.5, pad=3)
+    for letter, m in zip("bcde", MAPS, strict=True):
+        y += height + 0.04
+        heats = [frames.full_heat(grid, h, w, crop) for grid in v["heat"][m]]
+        top = max(np.nanmax(heat) for heat in heats)
+        ax = frames.at(fig, x, y, width, height)
+        under = [frames.overlay(row[i], heats[i], top) for i in pick]
+        frames.show(ax, frames.in_a_row(under), f"({letter}) {TITLES[m]}")
+        for column, i in enumerate(pick):
+            ax.text(
+                column * (w + frames.GAP) + w - 3,
+                4,
+                _percent(np.sum(v["heat"][m][i])),
+                ha="right",
+                va="top",
+                fontsize=6,
+                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
+            )
+        beside = {"xycoords": "axes fraction", "va": "center", "fontsize": 6, "color": "#444444"}
+        ax.annotate(_percent(top, 1), (1.015, 0.5), **beside)
+    if found := segments(v):
+        frames.draw_storyboard(frames.at(fig, x, y + height + 0.04, width, 0.19), found, 6, below=False)
 
 
-def directions(model: VideoModel) -> dict[str, Tensor]:
-    """Mean unit words of all classes, from which the model's importance is computed: [C, K, d] by granularity, K = N for "fine", else 1."""
-    t = model.texts
-    if model.method == "single":
-        return {"single": E.mean_unit_words(t.words[:, None], t.mask[:, None])}
-    out = {}
-    if model.head.cfg.coarse:
-        out["coarse"] = E.mean_unit_words(
-            model.head.attention(t.words, t.sub_words, t.sub_mask)[:, None], t.mask[:, None]
+def _draw_scale(fig: Figure, x: float, y: float) -> None:
+    scale = ScalarMappable(cmap=frames.HEAT)
+    bar = fig.colorbar(scale, cax=frames.at(fig, x, y, 2.8, 0.1), orientation="horizontal", ticks=[0, 1])
+    bar.ax.set_xticklabels(["0", "greatest heat of the row (number at its right)"], fontsize=7)
+    bar.outline.set_visible(False)
+
+
+def fig5(record: Record) -> Figure:
+    """Class probabilities of ambiguous videos, single granularity against coarse."""
+    style.use()
+    videos = shown(record, "fig5")
+    width, cells, right = 3.1, 1.9, 7.4
+    half = len(pictures(videos[0])) // 2
+    height = max(frames.row_height(pictures(v)[:half], width) for v in videos)
+    step = 2 * height + 0.68
+    fig = plt.figure(figsize=(right, step * len(videos)))
+    for k, v in enumerate(videos):
+        row, y = pictures(v), k * step + 0.22
+        own = frames.row_height(row[:half], width)
+        ax = frames.at(fig, 0, y, width, own)
+        frames.show(ax, frames.in_a_row(row[:half]))
+        ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
+        frames.show(frames.at(fig, 0, y + own + 0.04, width, own), frames.in_a_row(row[half : 2 * half]))
+        if found := segments(v):
+            frames.draw_storyboard(frames.at(fig, 0, y + 2 * own + 0.08, width, 0.19), found, 6, below=False)
+        ax = frames.at(fig, right - cells, y, cells, 2 * height + 0.04)
+        top = top_classes(record, v)
+        values = [[100 * p[m] for m in ASKED] for _, p in top]
+        _cells(ax, values, [_marked(c, v) for c, _ in top], [TITLES[m] for m in ASKED], 1)
+        ax.xaxis.tick_top()
+        ax.get_yticklabels()[0].set_fontweight("bold")
+        ax.set_xlabel("Class probability [%]", fontsize=7.5)
+    return fig
+
+
+def fig6(record: Record) -> Figure | None:
+    """Importance over the sampled frames, each number above its frame, and the true storyboard."""
+    videos = shown(record, "fig6")
+    if not videos:
+        return None
+    style.use()
+    left, width, cells = 0.62, 6.75, 0.66
+    height = max(frames.row_height(pictures(v), width) for v in videos)
+    step = 0.22 + cells + 0.04 + height + 0.66
+    fig = plt.figure(figsize=(left + width, step * len(videos)))
+    names = ["single", *(f"$a^{{{m}}}$" for m in GRANULARITIES[1:])]
+    for k, v in enumerate(videos):
+        row, y = pictures(v), k * step + 0.22
+        ax = frames.at(fig, left, y, width, cells)
+        _cells(ax, [100 * np.array(v["importance"][m]) for m in GRANULARITIES], names, [], 0)
+        ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
+        equal = f"importance [%]; equal weights: {100 / len(row):.3g}"
+        ax.set_title(equal, fontsize=7.5, loc="right", pad=3, fontweight="normal")
+        y, own = y + cells + 0.04, frames.row_height(row, width)
+        frames.show(frames.at(fig, left, y, width, own), frames.in_a_row(row))
+        if found := segments(v):
+            frames.draw_storyboard(frames.at(fig, left, y + own + 0.03, width, 0.2), found)
+    return fig
+
+
+# --- Figure 3
+
+VISUAL, TEXT, COARSE, FINE, PLAIN = "#DCEBF7", "#FBE9C8", "#D5EFE5", "#F8DDCB", "#EEEEEE"
+WAYS = (
+    ((14, 60.5), (16.5, 60.5), (16.5, 55), (19, 55)),  # class names and sub-texts to the text encoder
+    ((7, 56), (7, 49)),
+    ((14, 44.5), (16.5, 44.5), (16.5, 49), (19, 49)),
+    ((33, 55), (35.5, 55), (35.5, 60.5), (38, 60.5)),  # to T and S
+    ((33, 49), (35.5, 49), (35.5, 45.5), (38, 45.5)),
+    ((52, 60.5), (59, 60.5)),
+    ((52, 47), (54.5, 47), (54.5, 58), (59, 58)),  # S to the attention, and down to a_fine
+    ((45, 41), (45, 28.5), (59, 28.5)),
+    ((66, 56), (66, 47)),
+    ((14, 10.5), (19, 10.5)),
+    ((33, 10.5), (38, 10.5)),
+    ((52, 10.5), (56, 10.5), (56, 42.5), (59, 42.5)),  # frames to both importances
+    ((56, 10.5), (56, 24.5), (59, 24.5)),
+    ((73, 42.5), (78, 42.5)),
+    ((73, 26.5), (78, 26.5)),
+    ((85, 22), (85, 15)),
+    ((92, 42.5), (95, 42.5), (95, 12.5), (92, 12.5)),
+    ((92, 8.5), (98, 8.5), (98, 60.5), (92, 60.5)),
+)
+
+
+def fig3(record: Record) -> Figure:
+    """The framework; the shapes are those of one pass of the trained model over one video."""
+    style.use()
+    s = record.extra["shapes"]
+    of = {name: _shape(shape) for name, shape in s.items()}
+    fig, ax = plt.subplots(figsize=(7.4, 4.9), layout="constrained")
+    ax.set(xlim=(-0.5, 99), ylim=(0, 66))
+    ax.axis("off")
+    boxes = (  # left, bottom, width, height; title, then smaller lines
+        (TEXT, (0, 56, 14, 9), "Class names", f"C = {s['t_cls'][0]}"),
+        (TEXT, (0, 40, 14, 9), "Sub-texts", f"N = {s['S'][1]} a class", "section 3.1"),
+        (TEXT, (19, 45, 14, 14), "Text encoder", "frozen", f"d = {s['t_cls'][1]}"),
+        (VISUAL, (0, 6, 14, 9), "Frames", of["frames"]),
+        (VISUAL, (19, 4, 14, 13), "Visual encoder", f"tokens {of['tokens']}", "trained"),
+        (VISUAL, (38, 6, 14, 9), "$v^{cls}$", of["v"]),
+        (TEXT, (38, 56, 14, 9), "$T$", of["T"], "words of the prompt"),
+        (TEXT, (38, 41, 14, 9), "$S$", of["S"], "words of sub-texts"),
+        (COARSE, (59, 56, 14, 9), r"$\hat{T}$  (Eq. 4-6)", of["T_hat"], "cross-attention"),
+        (COARSE, (59, 38, 14, 9), "$a^{coarse}$  (Eq. 7)", of["a_coarse"], "softmax over frames"),
+        (FINE, (59, 22, 14, 9), "$a^{fine}$  (Eq. 9)", of["a_fine"], "best sub-text"),
+        (COARSE, (78, 38, 14, 9), "$o^{coarse}$  (Eq. 8)", of["o_coarse"], f"FFN {of['ffn_coarse']}"),
+        (FINE, (78, 22, 14, 9), "$o^{fine}$  (Eq. 10)", of["o_fine"], f"FFN {of['ffn_fine']}"),
+        (PLAIN, (78, 6, 14, 9), "$o$  (Eq. 11)", of["o"], "sum of both"),
+        (PLAIN, (78, 56, 14, 9), "Logits", of["logits"], r"scale $\cdot$ cos($o$, $t^{cls}$)"),
+    )
+    for colour, place, *lines in boxes:
+        _draw_box(ax, place, lines, colour)
+    for points in WAYS:
+        _draw_way(ax, points)
+    note = f"$v^{{cls}}$ is also what Eq. 8 and 10 weight; $t^{{cls}}$ ({of['t_cls']}) is the prompt's end-of-text row."
+    ax.text(38, 1.5, note, fontsize=6.3, color="#333333")
+    return fig
+
+
+def _draw_box(ax: Axes, place: tuple[float, float, float, float], lines: Sequence[str], colour: str) -> None:
+    x, y, w, h = place
+    rounded = "round,pad=0,rounding_size=0.8"
+    ax.add_patch(FancyBboxPatch((x, y), w, h, boxstyle=rounded, fc=colour, ec="#555555", lw=0.8))
+    for i, line in enumerate(lines):
+        looks = (
+            {"fontsize": 6.3, "color": "#333333"} if i else {"fontsize": 7, "fontweight": "bold", "color": "#111111"}
         )
-    if model.head.cfg.fine:
-        out["fine"] = E.mean_unit_words(t.sub_words, t.sub_mask)
-    return out
+        height = y + h / 2 + 2.5 * ((len(lines) - 1) / 2 - i)
+        ax.text(x + w / 2, height, line, ha="center", va="center", **looks)
 
 
-def patch_similarity(v: Tensor, patches: Tensor, words: Tensor) -> Tensor:
-    """S [L, g, g] of one video's patches [L, g, g, d] to the mean unit words [K, d]; of K texts, for each frame the one that fits v [L, d] best."""
-    best = (E.unit(v) @ words.T).argmax(1)
-    return torch.einsum("lhwd,ld->lhw", E.unit(patches), words[best])
+def _draw_way(ax: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """A line through the points, with an arrow head at the last."""
+    x, y = zip(*points, strict=True)
+    ax.plot(x[:-1], y[:-1], color="#444444", lw=0.9, solid_capstyle="butt")
+    head = {"arrowstyle": "-|>", "color": "#444444", "lw": 0.9, "shrinkA": 0, "shrinkB": 0.5}
+    ax.annotate("", points[-1], points[-2], arrowprops=head)
 
 
-def heat(similarity: Tensor, importance: Tensor, tau: float) -> Tensor:
-    """H [L, g, g]: the importance [L] of each frame spread over its patches by a softmax of their similarity [L, g, g]."""
-    return (similarity.flatten(1) / tau).softmax(1).unflatten(1, similarity.shape[1:]) * importance[:, None, None]
+# --- the study -------------------------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()
-def look(model: VideoModel, frames: Tensor, label: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Importance [L] and heat [L, g, g] of one video's normalised frames [L, 3, H, W] for its true class, by granularity."""
-    model.eval()
-    v, patches = patch_tokens(model.clip, frames)
-    out = model.from_embeddings(v[None])
-    importance, maps = {}, {}
-    for name, words in directions(model).items():
-        a = (out.fine if name == "fine" else out.coarse)[0, label]
-        importance[name] = a / a.sum()  # "sum" of model.coarse_reduce adds up to the number of words
-        maps[name] = heat(patch_similarity(v, patches, words[label]), importance[name], model.head.tau)
-    if "coarse" in maps and "fine" in maps:
-        maps["fused"] = (maps["coarse"] + maps["fine"]) / 2
-    return importance, maps
+def _picture(figure: str, draw: Callable[[Record], Figure | None]) -> Drawn:
+    return Drawn(f"{figure}-figure", draw, figure.replace("fig", "Figure "), file=figure)
 
 
-@torch.inference_mode()
-def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
-    """Shapes of all that Figure 3 names, from one pass of SFAR over frames [1, L, 3, H, W]."""
-    model.eval()
-    seen: dict[str, Tensor] = {}
-    hooks = [
-        module.register_forward_hook(lambda _, inputs, output, name=name: seen.update({name: output}))
-        for name, module in (("encoder", model.clip.visual.transformer),)
-    ]
-    try:
-        out = model(frames)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    v = model.clip.visual(frames[0])[None]
-    t, head = model.texts, model.head
-    o = head.embed(v, t)[0]
-    found = {
-        "frames": frames,
-        "tokens": seen["encoder"],
-        "v": v,
-        "t_cls": t.cls,
-        "T": t.words,
-        "S": t.sub_words,
-        "T_hat": head.attention(t.words, t.sub_words, t.sub_mask),
-        "a_coarse": out.coarse,
-        "a_fine": out.fine,
-        "o_coarse": E.aggregate(v, out.coarse),
-        "o_fine": E.aggregate(v, out.fine),
-        "ffn_coarse": head.ffn_coarse(v, out.coarse),
-        "ffn_fine": head.ffn_fine(v, out.fine),
-        "o": o,
-        "logits": out.logits,
-    }
-    return {k: list(x.shape) for k, x in found.items()}
+BLOCKS = (
+    Text(EXAMPLES),
+    Shown("captions", captions_table, "The captions' numbers", terminal=True),
+    Text(_rule("fig1", NO_TRUTH), "Figure 1", "fig1-rule"),
+    _picture("fig1", fig1),
+    Shown("fig1-shares", shares_table),
+    Text(_rule("fig2", NO_CLASS), "Figure 2 (a-e)", "fig2-rule"),
+    Text(heat_text, id="fig2-heat"),
+    _picture("fig2", heat_figure("fig2")),
+    Text("Shapes of one pass over one video.", "Figure 3"),
+    _picture("fig3", fig3),
+    Shown("fig3-shapes", shapes_table),
+    Text(_rule("fig5"), "Figure 5", "fig5-rule"),
+    Text(fig5_text, id="fig5-text"),
+    _picture("fig5", fig5),
+    Shown("fig5-probabilities", probabilities_table),
+    Shown("fig5-compared", compared_table, terminal=True),
+    Text(INTERVALS, id="fig5-intervals"),
+    Text(_rule("fig6", NO_CLASS), "Figure 6", "fig6-rule"),
+    _picture("fig6", fig6),
+    Shown("fig6-importance", importance_table, latex=True, terminal=True),
+    Text(_rule("fig9"), "Figure 9", "fig9-rule"),
+    _picture("fig9", heat_figure("fig9")),
+    Text(fig10_rule, "Figure 10", "fig10-rule"),
+    _picture("fig10", heat_figure("fig10")),
+    Shown("videos", videos_table, "Videos"),
+    Provenance(),
+)
 
 
-# --- the models ---
+def _inputs(profile: Profile) -> float:
+    """What the rules take from the paper."""
+    return IRRELEVANT
+
+
+STUDY = Study(
+    id="qualitative",
+    title="Figures 1, 2a-e, 3, 5, 6, 9, 10: single videos",
+    notebook="11_qualitative",
+    covers=(
+        Item("fig2", "Figure 2a-e: frames and global text"),
+        Item("fig1", "Figure 1: ambiguous and non-uniform videos"),
+        Item("fig3", "Figure 3: the framework"),
+        Item("fig5", "Figure 5: class probabilities of an ambiguous video"),
+        Item("fig6", "Figure 6: importance over frames"),
+        Item("fig9", "Figure 9: more examples of Figure 2"),
+        Item("fig10", "Figure 10: more examples of Figure 2"),
+    ),
+    measure_content=measure,
+    claims=(),
+    blocks=BLOCKS,
+    describe=describe,
+    inputs_of=_inputs,
+)
+
+
+# --- the models ------------------------------------------------------------------------------------------------------
 
 
 def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoModel], float]:
@@ -234,135 +818,3 @@ def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoMo
     folders = executor.train_all(list(jobs.values()), workers, "qualitative")
     out = {name: store.load_model(job, folder) for (name, job), folder in zip(jobs.items(), folders, strict=True)}
     return out, sum(map(store.training_seconds, folders), 0.0)
-
-
-# --- the record ---
-
-
-def _digits(x: Any, digits: int = 5) -> list:
-    return np.asarray(x, float).round(digits).tolist()
-
-
-def _video(profile: Profile, data: Dataset, clips: VideoClips, i: int, seen: dict[str, Any] | None) -> dict[str, Any]:
-    """A video as the record holds it: the sampled frames as JPEG (base64), and the truth where it is known."""
-    path, n, frames = clips.paths[i], clips.lengths[i], profile.train.frames
-    pictures = frames_of(data.root / path, frames)
-    out = {
-        "dataset": profile.data.dataset,
-        "path": path,
-        "class": data.classes[clips.labels[i]],
-        "frames": n,
-        "indices": val_indices(n, frames).tolist(),
-        "jpeg": [base64.b64encode(p).decode() for p in pictures],
-    }
-    return out | ({"segments": seen[path]["segments"], "irrelevant": seen[path]["irrelevant"]} if seen else {})
-
-
-def _looked(out: dict[str, Any], trained: dict[str, VideoModel], clips: VideoClips, i: int, profile: Profile) -> None:
-    """Add importance and heat of all granularities to a video of the record."""
-    t = profile.train
-    frames = center_crop(clips.read(i, lambda n: val_indices(n, t.frames)), profile.data.image_size).to(device())
-    out["importance"], out["heat"] = {}, {}
-    for name in ("single", "both"):
-        importance, maps = look(trained[name], frames, clips.labels[i])
-        out["importance"] |= {k: _digits(a.cpu(), 6) for k, a in importance.items()}
-        out["heat"] |= {k: _digits(h.cpu(), 6) for k, h in maps.items()}
-
-
-def _compared(by: dict[str, Scores], classes: list[int]) -> dict[str, Any]:
-    """Coarse against single on all videos of some classes: how many, how many it gives its class more probability, how many each has right."""
-    labels = by["single"].labels
-    mask = np.isin(labels, classes)
-    own = {k: s.probabilities[np.arange(len(labels)), labels][mask] for k, s in by.items()}
-    return {
-        "videos": int(mask.sum()),
-        "higher": int((own["coarse"] > own["single"]).sum()),
-        "right": {k: int((ranks(s.probabilities, s.labels)[mask] == 0).sum()) for k, s in by.items()},
-        "mean": {k: round(float(v.mean()), 4) for k, v in own.items()},
-    }
-
-
-def _runs(profile: Profile, workers: int | None) -> dict[str, Any]:
-    jobs = {v.name: study.job(profile, v, profile.seeds[0]) for v in VARIANTS}
-    data, size, t = jobs["both"].data, profile.data.image_size, profile.train
-    clips = load_clips(profile, data, "val")
-    if clips.manifest.multi_label:
-        raise ConfigError(
-            f"data.dataset={profile.data.dataset!r} has several labels a video: Figures 1 to 10 show the importance for one true class"
-        )
-    trained, seconds = models(jobs, workers)
-    by = {
-        k: score(trained[k], clips, t.frames, size, max_bad_share=profile.data.max_bad_share, workers=loader_workers())
-        for k in ("single", "coarse")
-    }
-    usable = by["single"].clips.tolist()  # those that could be read
-    seen = truth(data.root) if data.drawn else None
-    hard, measure = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn)
-    names = [clips.paths[i] for i in usable]
-    chosen = choose(
-        data.classes,
-        names,
-        by["single"].labels.tolist(),
-        hard,
-        [seen[p]["irrelevant"] for p in names] if seen else None,
-    )
-    videos: dict[str, dict[str, Any]] = {}
-    for row in dict.fromkeys(row for rows in chosen.values() for row in rows):
-        i = usable[row]
-        videos[clips.paths[i]] = v = _video(profile, data, clips, i, seen)
-        if any(row in chosen[f] for f in ("fig2", "fig6", "fig9")):
-            _looked(v, trained, clips, i, profile)
-        if row in chosen["fig5"]:
-            v["probabilities"] = {k: _digits(s.probabilities[row]) for k, s in by.items()}
-    figures = {f: [names[row] for row in rows] for f, rows in chosen.items()}
-    hardest = [data.classes.index(videos[p]["class"]) for p in figures["fig5"]]
-    record = {
-        "data": {
-            "train_clips": len(load_clips(profile, data, "train")),
-            "val_videos": len(clips),
-            "classes": len(data.classes),
-            "undecodable": dict(clips.bad),
-            "missing": list(clips.manifest.missing),
-        },
-        "seeds": [profile.seeds[0]],
-        "classes": list(data.classes),
-        "drawn": data.drawn,
-        "crop": [size, scale_size(size)],
-        "temperature": {k: round(m.head.tau, 6) for k, m in trained.items()},
-        "ambiguity": {"by": measure, "of": {data.classes[i]: round(float(hard[i]), 4) for i in hardest}},
-        "fig5": {"these": _compared(by, hardest), "all": _compared(by, list(range(len(data.classes))))},
-    }
-    first = clips.read(usable[0], lambda n: val_indices(n, t.frames))
-    record["shapes"] = shapes(trained["both"], center_crop(first, size)[None].to(device()))
-    if others := unseen(profile, data):
-        figures["fig10"] = _unseen(profile, others, trained, videos)
-    record |= {
-        "figures": dict(sorted(figures.items(), key=lambda f: int(f[0][3:]))),
-        "videos": videos,
-        "claims": [],
-        "seconds": seconds,
-    }
-    return record
-
-
-def _unseen(
-    profile: Profile, others: tuple[str, ...], trained: dict[str, VideoModel], videos: dict[str, dict[str, Any]]
-) -> list[str]:
-    """Figure 10: videos of the other data sets, their classes in place of the training ones. Adds to ``videos``; returns their names."""
-    out = []
-    for name in others:
-        p = by_name(profile, name)
-        data = dataset(p)
-        clips, seen = load_clips(p, data, "all"), truth(data.root) if data.drawn else None
-        for model in (trained["single"], trained["both"]):
-            model.for_classes(class_texts(model.clip, list(data.classes), subtexts_of(p, data.classes), p.model))
-        for c in spread(list(data.classes), MORE // len(others)):
-            for i in first_of(clips.paths, clips.labels, data.classes.index(c)):
-                v = _video(p, data, clips, i, seen)
-                _looked(v, trained, clips, i, p)
-                videos[v["path"]] = v
-                out.append(v["path"])
-    return out
-
-
-STUDY = study.Study("qualitative", "make reproduce-fig2", _runs)

@@ -46,7 +46,7 @@ def _hits(entries: list[dict[str, Any]], k: int) -> np.ndarray:
 
 def _protocols(
     runs: list[dict[str, Any]], name: str, folds: list[set[str]]
-) -> dict[str, tuple[np.ndarray, dict[str, Any], list[float], np.ndarray | float]]:
+) -> dict[str, tuple[np.ndarray, dict[str, Any], list[float], np.ndarray]]:
     """Of each protocol: values per seed and video, what it prints itself, its value of each seed, and its top-5.
 
     A protocol is the mean over ten draws or three splits that share videos (``statistics.overlapping``); the deviation
@@ -60,11 +60,11 @@ def _protocols(
         "half10": [np.isin(labels, d["classes"]) for d in half[0]["draws"]],
         "split3": [np.array([p in fold for p in found[0]["paths"]]) for fold in folds],
     }
-    out: dict[str, tuple[np.ndarray, dict[str, Any], list[float], np.ndarray | float]] = {}
+    out: dict[str, tuple[np.ndarray, dict[str, Any], list[float], np.ndarray]] = {}
     for protocol, each, parts in (("half10", half, "draws"), ("split3", split, "splits")):
         hits = [_hits([e[parts][i] for e in each], 1) for i in range(len(each[0][parts]))]
         own = {"protocol_std": round(float(np.mean([e["top1"]["std"] for e in each])), 4)}
-        top5 = round(float(np.mean([e["top5"]["mean"] for e in each])), 4)
+        top5 = np.full((1, 1), round(float(np.mean([e["top5"]["mean"] for e in each])), 4))
         per_seed = [e["top1"]["mean"] for e in each]
         out[protocol] = (statistics.overlapping(hits, members[protocol]), own, per_seed, top5)
     full = [h["full"] for h in half]
@@ -119,8 +119,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
                 value[v.name, protocol] = values
                 row = study.measured(other.layout, v.name, v.title, values, "top1", trained, own, protocol=protocol)
                 rows.append(_with_seeds(row, per_seed) if per_seed else row)
-                five = np.full((1, 1), top5) if isinstance(top5, float) else top5
-                rows.append(study.measured(other.layout, v.name, v.title, five, "top5", trained, protocol=protocol))
+                rows.append(study.measured(other.layout, v.name, v.title, top5, "top5", trained, protocol=protocol))
         contrasts += [
             study.difference("sfar", m.name, value["sfar", p], value[m.name, p], other.layout, protocol=p)
             for p in PROTOCOLS

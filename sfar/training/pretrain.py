@@ -11,6 +11,7 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from sfar.data.transforms import CLIP_MEAN, CLIP_STD, scale_size
-from sfar.model.clip import CLIP, build, embed_texts, encode_words, tokenize, weights_hash
+from sfar.model import clip
 from sfar.storyboard import captions, scripts, world
 from sfar.storyboard.poses import ACTIONS, figure
 from sfar.storyboard.render import draw, draw_style
@@ -44,6 +45,7 @@ CONFIG = {
     "quick_gelu": False,
 }
 ACTION_NAMES, ACTIVITY_NAMES = tuple(ACTIONS), tuple(scripts.ACTIVITIES)
+CHUNK = 1000  # frames that are drawn from one generator
 ACTION_SHARE = 0.65  # share of captions that name the atomic action; the others name the activity
 
 
@@ -70,20 +72,22 @@ def _one(rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
 
 
 def _chunk(args: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Chunk ``k`` of ``n`` frames of a pool, from (seed, k, n): images and their two labels."""
     seed, k, n = args
     rng = np.random.default_rng([seed, k])
     rows = [_one(rng) for _ in range(n)]
     return np.stack([r[0] for r in rows]), np.array([r[1:] for r in rows])
 
 
-def draw_pool(n: int, seed: int, workers: int | None = None, size: int = 1000) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_pool(n: int, seed: int, workers: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """``n`` frames, uint8 [n, 73, 97, 3], with (action, activity) ids [n, 2]; independent of ``workers``."""
     images = np.empty((n, SHORT, round(SHORT * 4 / 3), 3), np.uint8)
     labels = np.empty((n, 2), np.int64)
-    jobs = [(seed, k, min(size, n - k * size)) for k in range(math.ceil(n / size))]
+    jobs = [(seed, k, min(CHUNK, n - k * CHUNK)) for k in range(math.ceil(n / CHUNK))]
     with processes.pool(workers) as pool:
         for k, (x, y) in enumerate(tqdm(pool.imap(_chunk, jobs), total=len(jobs), desc="drawing frames", unit="k")):
-            images[k * size : k * size + len(x)], labels[k * size : k * size + len(y)] = x, y
+            at = k * CHUNK
+            images[at : at + len(x)], labels[at : at + len(y)] = x, y
     return torch.from_numpy(images), torch.from_numpy(labels)
 
 
@@ -114,8 +118,9 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     would otherwise be pushed away from each other's caption.
     """
     texts: dict[str, tuple[int, int]] = {}  # caption -> (kind, id); kind 0: action, 1: activity
+    # Two wordings of each action are as good as one per image, at a fifth of the cost.
     for action in labels[:, 0].unique().tolist():
-        for _ in range(2):  # two wordings of each are as good as one per image, at a fifth of the cost
+        for _ in range(2):
             texts.setdefault(captions.action_caption(ACTION_NAMES[action], rng), (0, action))
     for activity in labels[:, 1].unique().tolist():
         texts.setdefault(captions.activity_caption(ACTIVITY_NAMES[activity], rng), (1, activity))
@@ -128,23 +133,24 @@ def caption_batch(labels: torch.Tensor, rng: np.random.Generator) -> tuple[list[
     return list(texts), share
 
 
-def evaluate(model: CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+def evaluate(model: clip.CLIP, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
     """Per-frame accuracy [%] over all atomic actions (mean of their phrases' embeddings) and activities."""
     g = torch.Generator().manual_seed(0)
     with torch.inference_mode():
         v = torch.cat([model.encode_image(augment(x, g, train=False), normalize=True) for x in images.split(500)])
         a = torch.stack(
             [
-                F.normalize(embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0)
+                F.normalize(clip.embed_texts(model, list(captions.action_phrases(n))).cls, dim=-1).mean(0)
                 for n in ACTION_NAMES
             ]
         )
-        c = embed_texts(model, [f"This is a video about {n}" for n in ACTIVITY_NAMES]).cls
+        c = clip.embed_texts(model, [f"This is a video about {n}" for n in ACTIVITY_NAMES]).cls
+    return {"action_top1": _accuracy(v, a, labels[:, 0]), "activity_frame_top1": _accuracy(v, c, labels[:, 1])}
 
-    def hit(texts: torch.Tensor, true: torch.Tensor) -> float:
-        return 100 * ((v @ F.normalize(texts, dim=-1).T).argmax(1) == true).float().mean().item()
 
-    return {"action_top1": hit(a, labels[:, 0]), "activity_frame_top1": hit(c, labels[:, 1])}
+def _accuracy(frames: torch.Tensor, texts: torch.Tensor, labels: torch.Tensor) -> float:
+    """Share [%] of frames [n, d] whose nearest text [C, d] is that of their label [n]."""
+    return 100 * ((frames @ F.normalize(texts, dim=-1).T).argmax(1) == labels).float().mean().item()
 
 
 def pretrain(
@@ -156,14 +162,17 @@ def pretrain(
     lr: float = 1e-3,
     eval_every: int = 500,
     workers: int | None = None,
-) -> dict:
-    """Train and write ``clip.safetensors`` (half precision) and ``clip.json`` (configuration and training record)."""
+) -> dict[str, Any]:
+    """Train and write ``clip.safetensors`` (half precision) and ``clip.json`` (configuration and training record).
+
+    ``pool``: frames drawn; ``workers``: processes that draw (None: one per core). Returns the accuracies on the way.
+    """
     start = time.time()
     torch.manual_seed(seed)
     rng, g = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     images, labels = draw_pool(pool, seed, workers)
     held_images, held_labels = draw_pool(4000, seed + 1, workers)
-    model = build(CONFIG)
+    model = clip.build(CONFIG)
     decay = [p for n, p in model.named_parameters() if p.dim() >= 2 and "embedding" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.dim() >= 2 and "embedding" not in n)]
     optimizer = torch.optim.AdamW(
@@ -172,7 +181,7 @@ def pretrain(
         betas=(0.9, 0.98),
         fused=True,
     )
-    curve: list[dict] = []
+    curve: list[dict[str, Any]] = []
     order = torch.randperm(len(images), generator=g)
     bar, running = tqdm(range(steps), desc="storyboard CLIP", unit="step"), 0.0
     for step in bar:
@@ -185,7 +194,7 @@ def pretrain(
         pick = order[at : at + batch]
         texts, share = caption_batch(labels[pick], rng)
         v = F.normalize(model.encode_image(augment(images[pick], g)), dim=-1)
-        t = F.normalize(encode_words(model, tokenize(texts)).cls, dim=-1)
+        t = F.normalize(clip.encode_words(model, clip.tokenize(texts)).cls, dim=-1)
         logits = model.logit_scale.exp() * v @ t.T
         back = share.T / share.T.sum(1, keepdim=True)
         loss = -0.5 * ((share * logits.log_softmax(1)).sum(1).mean() + (back * logits.T.log_softmax(1)).sum(1).mean())
@@ -211,7 +220,7 @@ def pretrain(
     return {"curve": curve}
 
 
-def _save(model: CLIP, out: Path, record: dict) -> None:
+def _save(model: clip.CLIP, out: Path, record: dict[str, Any]) -> None:
     write_atomic(
         out / "clip.safetensors", save({k: v.detach().half().contiguous() for k, v in model.state_dict().items()})
     )
@@ -220,6 +229,6 @@ def _save(model: CLIP, out: Path, record: dict) -> None:
         "hardware": hardware(),
         "torch": torch.__version__,
         "revision": revision(),
-        "sha256": weights_hash(out / "clip.safetensors"),
+        "sha256": clip.weights_hash(out / "clip.safetensors"),
     }
     write_json(out / "clip.json", {"model": CONFIG, "record": record})

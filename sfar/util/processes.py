@@ -110,8 +110,9 @@ class Workers:
             return future.result()
         except BrokenProcessPool as e:
             raise ProcessDied(
-                "one of the processes that work side by side was killed, most often by the system when memory runs out. "
-                "Run the same command again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help"
+                "one of the processes that work side by side was killed, most often by the system when memory runs "
+                "out. Run the same command again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does "
+                "not help"
             ) from e
 
     def _submit_all(self, work: Callable[[Any], Any], items: Iterable, chunksize: int) -> list[Future]:

@@ -1,4 +1,4 @@
-"""The command: what it does, and one clear message for each mistake, without a traceback and without half-written results."""
+"""The command: what it does, and one clear message for each mistake; no traceback, no half-written results."""
 
 import os
 import resource
@@ -31,7 +31,7 @@ def world(tmp_path_factory):
 def refused(capsys, argv, *parts):
     """The command ends with status 2 and one message on stderr that holds ``parts``."""
     assert main([str(a) for a in argv]) == 2
-    out, err = capsys.readouterr()
+    err = capsys.readouterr().err
     message = err.strip().splitlines()[-1]
     assert message.startswith("sfar: ") and "Traceback" not in err
     for part in parts:
@@ -170,7 +170,10 @@ def _hears_ctrl_c():
 
 
 def _interrupt(p):
-    """Ctrl-C for the whole process group, as from a terminal; what it says on its standard error. On a busy machine it may take its time, but it never outlives the test."""
+    """Ctrl-C for the whole process group, as from a terminal; what it says on its standard error.
+
+    On a busy machine it may take its time, but it never outlives the test.
+    """
     os.killpg(p.pid, signal.SIGINT)
     try:
         return p.communicate(timeout=120)[1]
@@ -180,7 +183,7 @@ def _interrupt(p):
 
 
 def test_interrupted_draw_leaves_nothing(tmp_path):
-    """Ctrl-C in the middle (the whole process group gets it, as from a terminal): status 130, one message, no folder."""
+    """Ctrl-C in the middle, which the whole process group gets: status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
     p = _command("storyboard", "draw", "--out", out, start_new_session=True, preexec_fn=_hears_ctrl_c)
     deadline = time.time() + 60
@@ -297,7 +300,7 @@ def test_the_protocol_follows_the_data_set(argv, epochs, frames):
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
-    """Two classes of UCF-101 and of HMDB-51 each, 4 + 2 videos, and ten videos of three classes in the layout of Charades."""
+    """Two classes of UCF-101 and of HMDB-51, 4 + 2 videos each, and ten videos of three classes as in Charades."""
     from sfar.storyboard.scripts import HMDB, UCF
     from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 

@@ -124,6 +124,7 @@ def test_check_refuses(hmdb, tmp_path, capsys):
     refused(capsys, ["check", "hmdb51", "--root", hmdb, "--fold", 4], "fold 4")
     refused(capsys, ["check", "kinetics400", "--root", hmdb, "--fold", 2], "fold 2", "Kinetics-400")
     refused(capsys, ["check", "hmdb51", "--root", hmdb, "--out", tmp_path], "cannot write", tmp_path)
+    refused(capsys, ["check", "hmdb51", "--root", hmdb, "--reader", "opencv"], "'opencv'", "auto, pyav, decord")
     with pytest.raises(SystemExit) as e:
         run("check", "hmdb51", "--root", hmdb, "--workers", 0)
     assert e.value.code == 2 and "at least 1" in capsys.readouterr().err

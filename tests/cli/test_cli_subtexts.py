@@ -1,4 +1,7 @@
-"""``sfar subtexts ...``: what each command writes and says, and one clear message for each mistake before anything is asked or half written."""
+"""``sfar subtexts ...``: what each command writes and says, and one clear message for each mistake.
+
+It comes before anything is asked or half written.
+"""
 
 import json
 import os
@@ -142,8 +145,8 @@ def test_all_four_prompts(server, tmp_path, capsys, out, stem):
     ) == 8 == len(server.requests)
     said = capsys.readouterr().out
     assert (
-        f"sfar subtexts select {stem}.prompt1.json {stem}.prompt2.json {stem}.prompt3.json {stem}.prompt4.json --out {out}"
-        in said
+        f"sfar subtexts select {stem}.prompt1.json {stem}.prompt2.json {stem}.prompt3.json {stem}.prompt4.json --out "
+        f"{out}" in said
     )
     assert (
         run(*asking(server, "jump,swim", out=out)) == 0 and len(server.requests) == 8
@@ -381,7 +384,7 @@ def test_check_of_a_label_set_with_a_class_less(tmp_path, capsys):
     saved(tmp_path, "fifty", texts.only(list(texts)[1:]), "hmdb51")
     assert run("check", "fifty.json") == 2
     out, err = capsys.readouterr()
-    assert out.strip() == f"{list(texts)[0]!r}: missing" and "1 things to mend" in err
+    assert out.strip() == f"{next(iter(texts))!r}: missing" and "1 things to mend" in err
 
 
 @pytest.mark.parametrize(

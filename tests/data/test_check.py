@@ -23,6 +23,7 @@ from sfar.data import layouts
 from sfar.data.check import check, record_file
 from sfar.data.layouts import ACTIONS, FOUND, LISTED, Expected
 from sfar.data.transforms import val_indices
+from sfar.data.video import decord_available
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError, DataError, SfarError, VideoError, VideoErrorKind
 from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
@@ -226,6 +227,21 @@ def test_kinds_of_errors(tmp_path):
         guarded(checking.probe, str(tmp_path / "x.mp4"))
     assert gone.value.kind == "missing"
     assert set(get_args(VideoErrorKind)) == set(checking.EXPLAINED)
+
+
+@pytest.mark.skipif(not decord_available(), reason="no decord here")
+@pytest.mark.parametrize("deep", [False, True])
+def test_another_decoder_looks_for_itself(kinetics, clips, looks, deep):
+    kinds = broken(kinetics, clips)
+    at(kinetics, "b0").write_bytes(clips[12])  # one that is sound
+    del kinds["b0"]
+    first = run(kinetics, deep=deep)
+    looks.clear()
+    r = run(kinetics, reader="decord", deep=deep)
+    assert len(looks) == 6 and (r["examined"], r["reader"]) == (6, "decord")
+    assert {u["path"].split("/")[1].split("_")[0]: u["kind"] for u in r["undecodable"]} == kinds
+    looks.clear()
+    assert run(kinetics, deep=deep) | {"examined": 6, "kept": 0} == first and looks == []
 
 
 def test_a_video_that_is_too_slow_is_looked_at_again(kinetics, monkeypatch, looks):

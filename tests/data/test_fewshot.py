@@ -468,7 +468,10 @@ def test_ucf101_numbers_are_the_order_of_class_ind(tmp_path):
     # some of them.
     names = class_names("ucf101")
     assert [names[k] for k in (34, 35, 46, 47)] == ["hammering", "hammer throw", "jumping jack", "jump rope"]
-    folder = lambda k: "".join(w.capitalize() for w in names[k].split())  # noqa: E731
+
+    def folder(k):
+        return "".join(w.capitalize() for w in names[k].split())
+
     clips = tuple(
         Clip(f"{folder(k)}/v_{folder(k)}_g{g:02d}_c01.avi", k, f"v_{folder(k)}_g{g:02d}_c01")
         for k in range(101)

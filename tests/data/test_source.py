@@ -132,7 +132,7 @@ def test_by_name():
         1,
     )
     assert other.train == p.train and other.model == p.model and other.data.seed == p.data.seed
-    with pytest.raises(ConfigError, match="data.dataset"):
+    with pytest.raises(ConfigError, match=r"data\.dataset"):
         source.by_name(p, "storyboard-kinetics600")
 
 

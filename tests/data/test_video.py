@@ -125,14 +125,6 @@ def test_short_side_keeps_the_aspect(folder, reader):
 
 
 @both
-def test_read_all_can_stop_early(folder, reader):
-    assert numbers(read_all(folder / "b_frames.mp4", reader=reader, max_frames=5)) == [0, 1, 2, 3, 4]
-    assert len(read_all(folder / "b_frames.mp4", reader=reader, max_frames=500)) == 40
-    with pytest.raises(ConfigError, match="max_frames"):
-        read_all(folder / "b_frames.mp4", reader=reader, max_frames=0)
-
-
-@both
 def test_no_indices_is_no_frames(folder, reader):
     assert read_frames(folder / "b_frames.mp4", [], 140, reader).shape == (0, 140, 210, 3)
 

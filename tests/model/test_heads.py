@@ -25,12 +25,8 @@ def test_every_method_gives_logits_of_every_class(method):
     head = method.build(D, 0.1, tiny.MODEL)
     out = head(tiny.random_frames(), tiny.random_texts(), torch.tensor(10.0))
     assert out.logits.shape == (B, C) and out.logits.isfinite().all()
-    has = {"coarse": method.name in ("single", "sfar"), "fine": method.name == "sfar"}
-    for name, expected in has.items():
-        a = getattr(out, name)
-        assert (a is not None) == expected
-        if expected:
-            assert a.shape == (B, C, L)
+    for a in (out.coarse, out.fine):
+        assert a is None or a.shape == (B, C, L)
     if count(head):
         out.logits.sum().backward()
         assert all(p.grad is not None for p in head.parameters())
@@ -54,6 +50,14 @@ def test_the_logits_of_a_class_do_not_depend_on_the_other_classes(method, pick):
     head = method.build(D, 0.1, tiny.MODEL).eval()
     some, all_of_them = (head(frames, t, scale).logits for t in (texts.select(pick), texts))
     assert torch.allclose(some, all_of_them[:, pick], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "method, has", [("vanilla", ""), ("clip", ""), ("temporal", ""), ("single", "coarse"), ("sfar", "coarse fine")]
+)
+def test_which_importances_the_papers_methods_have(method, has):
+    out = METHODS[method].build(D, 0.1, tiny.MODEL)(tiny.random_frames(), tiny.random_texts(), torch.tensor(1.0))
+    assert [name for name in ("coarse", "fine") if getattr(out, name) is not None] == has.split()
 
 
 # --- the others ---

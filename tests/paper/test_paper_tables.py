@@ -54,7 +54,8 @@ HEADS = {
 }
 NUMBERS = {"tpp": float, "top1": float, "top5": float, "seconds": float, "accuracy": float, "step": int}
 
-# Rows, and a hash of every cell, of the tables as they were compared with the text of the PDF, row by row. Whoever corrects a cell changes its hash here.
+# Rows, and a hash of every cell, of the tables as they were compared with the text of the PDF, row by row. Whoever
+# corrects a cell changes its hash here.
 AS_COMPARED = {
     "table1": (22, "bef2c402acfceee5"),
     "table2a": (7, "3737a9e169c0b45e"),
@@ -151,7 +152,8 @@ def test_every_statement_holds_its_number():
     rows = paper.raw("statements")
     assert len({r["id"] for r in rows}) == len(rows)
     for r in rows:
-        assert words.get(r["id"], r["value"].removesuffix(".0")) in r["quote"].replace(",", "")
+        name, value, quote = r["id"], r["value"], r["quote"]
+        assert name and value and quote and words.get(name, value.removesuffix(".0")) in quote.replace(",", "")
 
 
 @pytest.mark.parametrize("name, number, rows", [("table1", 1, 22), ("table11", 11, 10)])
@@ -277,8 +279,8 @@ def test_the_questions_to_the_llm():
     assert prompts[3]["text"].endswith("End with a summarizing statement.")
     (system,) = paper.load("table7")
     assert system["text"] == (
-        "You are an expert assistant in action recognition. Respond to the user's input by providing accurate, concise, and "
-        "informative descriptions of the actions in a structured manner."
+        "You are an expert assistant in action recognition. Respond to the user's input by providing accurate, "
+        "concise, and informative descriptions of the actions in a structured manner."
     )
 
 

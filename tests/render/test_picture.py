@@ -89,7 +89,7 @@ def test_in_a_notebook_a_photograph_is_a_jpeg_and_a_plot_is_not():
 def figure():
     style.use()
     fig, ax = plt.subplots(figsize=(3, 2))
-    ax.plot([0, 1, 4], label="a line", color=style.COLOURS["sfar"])
+    ax.plot([0, 1, 4], label="a line", color=style.BOTH)
     ax.legend()
     yield fig
     plt.close(fig)

@@ -19,7 +19,7 @@ ALL = sorted(paths.notebooks().glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_executed_and_filled(path):
-    """Nbval compares nothing in a cell that was never executed: so each must have been, and marked ones must have output."""
+    """Nbval compares nothing in a cell that was never executed: each must have been, and marked ones have output."""
     cells = [c for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     marked = [c for c in cells if notebooks.CHECK in c.source]
@@ -36,13 +36,13 @@ def test_kernel_is_plain(path):
 
 
 def test_undeclared_parameter_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="no parameter nosuch.*profile, seeds, source, overrides"):
+    with pytest.raises(ConfigError, match=r"no parameter nosuch.*profile, seeds, source, overrides"):
         notebooks.run(notebooks.find("03"), tmp_path / "out.ipynb", {"nosuch": 1})
     assert not (tmp_path / "out.ipynb").exists()
 
 
 def test_unknown_notebook():
-    with pytest.raises(ConfigError, match="03_table1_kinetics.ipynb"):
+    with pytest.raises(ConfigError, match=r"03_table1_kinetics\.ipynb"):
         notebooks.find("99")
 
 
@@ -93,7 +93,7 @@ def test_small_enough_to_be_shown(path):
 def test_failing_cell_is_one_message(tmp_path):
     source = tmp_path / "tiny.ipynb"
     _tiny(source, "x = 1", "raise ValueError('the reason')")
-    with pytest.raises(SfarError, match="tiny.ipynb, cell 2: ValueError: the reason"):
+    with pytest.raises(SfarError, match=r"tiny\.ipynb, cell 2: ValueError: the reason"):
         notebooks.run(source, tmp_path / "out.ipynb", {})
 
 
@@ -116,7 +116,7 @@ def _nbval(path):
 
 
 def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
-    """The check can fail: a copy of the notebook with one rounded result changed and one row of another table taken out."""
+    """The check can fail: a copy with one rounded result changed and one row of another table taken out."""
     nb = nbformat.read(notebooks.find("03"), 4)
     marked = [c for c in nb.cells if c.cell_type == "code" and notebooks.CHECK in c.source]
     first, second = marked[0].outputs[0], marked[1].outputs[0]
@@ -133,7 +133,7 @@ def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_papermill_reads_every_parameter(path):
-    """A remark with a second "=" in it hides the parameter before it, and a target of ``make`` ends in "has no parameter"."""
+    """A remark with a second "=" in it hides the parameter before it, and a target of ``make`` would end there."""
     (cell,) = [c for c in nbformat.read(path, 4).cells if "parameters" in c.metadata.get("tags", [])]
     declared = {
         target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets

@@ -20,7 +20,7 @@ def test_the_text_is_up_to_date():
 
 
 @pytest.mark.parametrize(
-    "name, was", [("README.md", "<!--= ablations: both - clip -->"), ("DEVIATIONS.md", "with a residual: ")]
+    ("name", "was"), [("README.md", "<!--= contrast ablations both clip -->"), ("DEVIATIONS.md", "with a residual: ")]
 )
 def test_an_old_number_is_seen_and_mended(name, was, tmp_path, monkeypatch):
     for file in ("README.md", "DEVIATIONS.md", "results/storyboard"):
@@ -41,13 +41,14 @@ def test_a_mark_stands_for_something(spec):
 
 
 @pytest.mark.parametrize(
-    "spec, message",
+    ("spec", "message"),
     [
-        ("ablations: both - nobody", "0 entries"),
-        ("ablations claim: coarse", "entries of the record fit, expected one"),
+        ("contrast ablations both nobody", "0 entries"),
+        ("claim coarse", "no study has a claim 'coarse'"),
         ("table1 nonsense", "not a number"),
-        ("nothing: a - b", "no record .*nothing.json"),
-        ("fig7b r2: printed, half", "0 entries"),
+        ("contrast nothing a b", "unknown study 'nothing'"),
+        ("row fig7b groups nobody", "0 entries"),
+        ("table table1 nobody", "shows no 'nobody'"),
     ],
 )
 def test_a_mark_that_means_nothing(spec, message):
@@ -61,15 +62,15 @@ def test_a_measured_effect():
     )
     assert numbers.effect_of(Measured("ablations", "model.frame_temperature")).count("; ") == 4
     pair = Measured("ablations", pair=("both", "clip"))
-    assert numbers.effect_of(pair) == numbers.value("ablations: both - clip")
+    assert numbers.effect_of(pair) == numbers.value("contrast ablations both clip")
 
 
 @pytest.mark.parametrize(
-    "effect, message",
+    ("effect", "message"),
     [
-        (Measured("ablations", "model.coarse"), "ablations.json: no reading changes model.coarse"),
-        (Measured("ablations", pair=("both", "nobody")), "ablations: both - nobody: 0 entries"),
-        (Measured("nothing", "model.ffn"), "no record .*nothing.json"),
+        (Measured("ablations", "model.coarse"), "record ablations: no reading changes model.coarse"),
+        (Measured("ablations", pair=("both", "nobody")), "0 entries are contrast both - nobody"),
+        (Measured("nothing", "model.ffn"), "unknown study 'nothing'"),
     ],
 )
 def test_an_effect_that_is_nowhere(effect, message):

@@ -1,4 +1,7 @@
-"""The paper profile end to end: plan, ViT-B/16 at 224 pixels, every method, record, page, figure, executed notebook, all of them elsewhere than the standard results."""
+"""The paper profile end to end, on a ViT-B/16 at 224 pixels and elsewhere than the standard results.
+
+Plan, every method, record, page, figure, executed notebook.
+"""
 
 import json
 import shutil
@@ -6,7 +9,7 @@ import shutil
 import pytest
 
 from sfar.cli.main import main
-from sfar.config import METHODS
+from sfar.model.registry import METHODS
 from sfar.storyboard.write import write_kinetics
 from sfar.util import paths
 
@@ -15,7 +18,7 @@ NOTEBOOK = "03_table1_kinetics.ipynb"
 
 @pytest.mark.slow
 def test_table1_on_a_vit_b16(tmp_path, monkeypatch, capsys):
-    """Weights drawn at random, two training videos and one test video, one frame of each: every line runs, the numbers say nothing."""
+    """Weights drawn at random, two training videos and one test video, one frame of each: the numbers say nothing."""
     root, project = tmp_path / "k400", tmp_path / "project"
     write_kinetics(root, 7, 1, 1, classes=("long jump", "making pizza"), workers=1)
     lists = root / "annotations" / "val.csv"

@@ -1,6 +1,7 @@
-"""Profile "paper" on real folders: every study of several data sets or several N, from videos on disk to its page, and what it says where something is missing.
+"""Profile "paper" on real folders: every study from videos on disk to its page, and what it says where one is missing.
 
-The folders are the storyboard world's, two classes in each layout; the model is its small CLIP, so that everything but sizes is as with ViT-B/16. The numbers say nothing.
+The folders are the storyboard world's, two classes in each layout; the model is its small CLIP, so that everything but
+sizes is as with ViT-B/16. The numbers say nothing.
 """
 
 import contextlib
@@ -10,9 +11,10 @@ import shutil
 import pytest
 
 from sfar.cli.main import main
-from sfar.config import METHODS, get_profile
+from sfar.config import get_profile
 from sfar.data.source import by_name, dataset, root_of
 from sfar.errors import ConfigError, DataError
+from sfar.model.registry import METHODS
 from sfar.reproduce import plan
 from sfar.runs import executor, store
 from sfar.storyboard.scripts import HMDB, UCF
@@ -20,24 +22,17 @@ from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
 from sfar.studies import (
     ablations,
-    ablations_page,
     ambiguity,
-    ambiguity_page,
     few_shot,
-    few_shot_page,
     generalization,
-    generalization_page,
     multi_label,
-    multi_label_page,
     qualitative,
-    qualitative_page,
     sub_actions,
-    sub_actions_page,
     table1,
     zero_shot,
-    zero_shot_page,
 )
-from sfar.studies.core import study
+from sfar.studies.core import page, study
+from sfar.studies.core.record import Record
 from sfar.subtexts import SubTexts
 from sfar.subtexts.source import subtexts_of
 from sfar.util import paths, processes
@@ -65,7 +60,7 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """One folder with the four data sets under their names (one is a link), and sub-texts of N = 2, 3, 4, 5 for each."""
+    """One folder with the four data sets under their names (one is a link), and sub-texts of all N for each."""
     base = tmp_path_factory.mktemp("paper")
     root, texts = base / "data", base / "subtexts"
     write_kinetics(base / "elsewhere", 7, 16, 2, classes=CLASSES["kinetics400"], workers=1)
@@ -92,7 +87,10 @@ class Pool(contextlib.nullcontext):
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, home):
-    """Runs and videos one after another in this process: starting others takes longer than all of them. What is kept is kept for this module."""
+    """Runs and videos one after another in this process: starting others takes longer than all of them.
+
+    What is kept is kept for this module.
+    """
     monkeypatch.setattr(executor, "side_by_side", lambda todo, bar, workers: executor.one_after_another(todo, bar))
     monkeypatch.setattr(processes, "pool", lambda *_: Pool())
     monkeypatch.setenv("SFAR_CACHE", str(home / "cache"))
@@ -110,14 +108,19 @@ def paper(home, **changes):
     )
 
 
-def pages(module, page, profile, out):
+def pages(module, profile, out):
     """The study measured, its files written; returns the record, as it is read again, and the page."""
     record = module.STUDY.measure(profile, 1)
-    files = page.write(record, out)
-    assert all(f.stat().st_size for f in files)
+    files = page.write(module.STUDY, record, out)
+    assert all(f.stat().st_size for f in files) and page.terminal(module.STUDY, record)
     text = next(f for f in files if f.suffix == ".md").read_text(encoding="utf-8")
-    assert record["profile"] == "paper" and "PROFILE=paper" in text and "nan" not in text.replace("nan ", "")
-    return json.loads(next(f for f in files if f.suffix == ".json").read_text(encoding="utf-8")), text
+    assert record.profile == "paper" and "PROFILE=paper" in text and "nan" not in text.replace("nan ", "")
+    kept = json.loads(next(f for f in files if f.suffix == ".json").read_text(encoding="utf-8"))
+    return Record.from_json(kept), text
+
+
+def table1_jobs(profile):
+    return [study.job(profile, v, s) for v, seeds in table1.planned(profile) for s in seeds]
 
 
 # --- from videos to pages ------------------------------------------------------------------------------------------
@@ -152,120 +155,85 @@ def test_zero_shot_by_the_command_and_its_notebook(home, tmp_path, monkeypatch, 
         for which in ("kinetics400", "ucf101", "hmdb51")
     )
     (folder,) = (project / "results" / "runs").glob("paper-*")
-    record, text = (
-        json.loads((folder / "zero_shot.json").read_text(encoding="utf-8")),
-        (folder / "zero_shot.md").read_text(encoding="utf-8"),
-    )
-    assert [(r["dataset"], r["method"]) for r in record["rows"]] == [
-        (d, m) for d in ("ucf101", "hmdb51") for m in METHODS
-    ] and record["trained_on"] == "kinetics400"
-    assert (
-        [r["videos"] for r in record["rows"]] == [34] * 5 + [38] * 5
-        and "some of whose classes training had too" in text
-        and "{dataset}.n{n}.json) of these classes" in text
-    )
-    assert (
-        all("visual" in r["trained"] for r in record["rows"] if r["method"] != "vanilla")
-        and "UCF-101" in record["claims"][0]["claim"]
-    )
+    record = Record.from_json(json.loads((folder / "zero_shot.json").read_text(encoding="utf-8")))
+    text = (folder / "zero_shot.md").read_text(encoding="utf-8")
+    assert all(record.names(of) == list(METHODS) for of in ("ucf101", "hmdb51"))
+    assert record.data["trained_on"] == "kinetics400"
+    assert {of: about["videos"] for of, about in record.data["sets"].items()} == {"ucf101": 34, "hmdb51": 38}
+    assert "some of whose classes training had too" in text and "{dataset}.n{n}.json) of these classes" in text
+    assert all("visual" in r.trained for r in record.rows if r.row != "vanilla")
+    assert "UCF-101" in record.claims[0].claim
     executed = json.loads((project / "results" / "runs" / notebook).read_text(encoding="utf-8"))
     printed = "".join(
         "".join(o.get("text", "")) for c in executed["cells"] if c["cell_type"] == "code" for o in c["outputs"]
     )
-    assert zero_shot_page.rows_markdown(record, "hmdb51") in printed and "PROFILE=paper" in printed
-    profile = paper(home)
-    assert all(store.kept(j) for j in table1.jobs(profile, dataset(profile))), "Table 1 trains nothing again"
+    assert str(page.show(zero_shot.STUDY, record, "hmdb51-rows")) in printed and "PROFILE=paper" in printed
+    assert all(store.kept(j) for j in table1_jobs(paper(home))), "Table 1 trains nothing again"
 
 
 @pytest.mark.slow
 def test_ablations_and_sub_actions(home, tmp_path):
-    """04, 09: each N has its file; the runs that Table 1 has too are tested on the unseen sets as its are. What only a script knows is left out."""
+    """04, 09: each N has its file; the runs that Table 1 has too are tested on the unseen sets as its are.
+
+    What only a script knows is left out.
+    """
     profile = paper(home)
-    record, text = pages(ablations, ablations_page, profile, tmp_path)
-    assert [r["name"] for r in record["fig7a"]] == ["n2", "n3", "n4", "n5"] and all(
-        "visual" in r["trained"] for part in ("table2e", "fig7a", "tuned") for r in record[part]
-    )
-    assert record["data"]["train_clips"] == 32 and "Kinetics-400" in text
+    record, text = pages(ablations, profile, tmp_path)
+    assert record.names("fig7a") == ["n2", "n3", "n4", "n5"]
+    assert all("visual" in r.trained for part in ("table2e", "fig7a", "tuned") for r in record.select(part))
+    assert record.data["train_clips"] == 32 and "Kinetics-400" in text
     jobs = [study.job(profile, v, 0) for v in (*ablations.TABLE2E, *ablations.TUNED)]
-    assert all(j in jobs for j in table1.jobs(profile, dataset(profile)) if j.method != "vanilla")
-    record, text = pages(sub_actions, sub_actions_page, profile, tmp_path)
-    assert {r["class"] for r in record["classes"]} == set(CLASSES["kinetics400"]) and all(
-        r["actions"] is None for r in record["classes"]
-    ), "both have a script in the drawn world"
-    assert (
-        record["trend"] is None
-        and "not for real videos" in text
-        and "Atomic actions" not in text
-        and sub_actions_page.text(record)
-    )
+    assert all(j in jobs for j in table1_jobs(profile) if j.trained)
+    record, text = pages(sub_actions, profile, tmp_path)
+    classes = record.contrasts_of("classes")
+    assert {c.setting["cls"] for c in classes} == set(CLASSES["kinetics400"])
+    assert all(c.more["actions"] is None for c in classes), "both have a script in the drawn world"
+    assert not record.contrasts_of("trend") and "not for real videos" in text and "Atomic actions" not in text
 
 
 @pytest.mark.slow
 def test_multi_label(home, tmp_path):
-    """07: from the parent folder, or from that of Charades itself; a field that the user sets goes before the data set's protocol."""
-    record, text = pages(multi_label, multi_label_page, paper(home), tmp_path)
-    assert (
-        record["data"]["videos"] == 3
-        and record["data"]["classes"] == 2
-        and record["frames"] == 2
-        and multi_label_page.text(record)
-    )
+    """07: from the parent folder, or from that of Charades itself; a field that the user sets goes first."""
+    record, _ = pages(multi_label, paper(home), tmp_path)
+    assert (record.data["videos"], record.data["classes"], record.data["frames"]) == (3, 2, 2)
     own = paper(home, **{"data.root": str(home / "data" / "charades")})
-    assert [study.job(own, v, 0).key() for v in multi_label.variants(own)] == [
-        study.job(paper(home), v, 0).key() for v in multi_label.variants(own)
-    ]
-    train = (
-        multi_label.variants(get_profile("paper", {"data.root": "/d"}))[1]
-        .profile(get_profile("paper", {"data.root": "/d"}), 0)
-        .train
-    )
+    every = [v for rows in multi_label.variants(own).values() for v in rows]
+    assert [study.job(own, v, 0).key() for v in every] == [study.job(paper(home), v, 0).key() for v in every]
+    plain = get_profile("paper", {"data.root": "/d"})
+    train = multi_label.variants(plain)["frozen"][1].profile(plain, 0).train
     assert (train.epochs, train.frames, train.train_visual) == (20, 16, False)
 
 
 @pytest.mark.slow
 def test_few_shot(home, tmp_path, monkeypatch):
     """05: three sets (of K the smallest and the largest), the tower fine-tuned throughout as in the paper."""
-    for module in (few_shot, few_shot_page):
-        monkeypatch.setattr(module, "SHOTS", (2, 16))
-    record, text = pages(few_shot, few_shot_page, paper(home), tmp_path)
-    assert (
-        record["datasets"] == ["hmdb51", "ucf101", "kinetics400"]
-        and record["tower"] == "fine-tuned"
-        and {c["tower"] for c in record["cells"]} == {"fine-tuned"}
-    )
-    assert all("visual" in c["trained"] for c in record["cells"] if c["method"] != "vanilla") and len(
-        record["cells"]
-    ) == 3 * 2 * (5 * 2 + 1)
-    assert {(c["shots"], *c["clips"]) for c in record["cells"] if c["method"] == "sfar" and c["lists"] == 1} == {
-        (k, 2 * k) for k in (2, 16)
-    }
-    assert (
-        "frozen" not in few_shot_page.text(record).lower()
-        and "Frozen tower" not in text
-        and "fine-tuned in all cells" in text
-    )
+    monkeypatch.setattr(few_shot, "SHOTS", (2, 16))
+    record, text = pages(few_shot, paper(home), tmp_path)
+    cells = record.select("cells", metric="top1")
+    assert list(record.data["sets"]) == ["hmdb51", "ucf101", "kinetics400"]
+    assert record.extra["tower"] == "fine-tuned" and {c.setting["tower"] for c in cells} == {"fine-tuned"}
+    assert all("visual" in c.trained for c in cells if c.row != "vanilla") and len(cells) == 3 * 2 * (5 * 2 + 1)
+    own = [c for c in cells if c.row == "sfar" and c.setting["lists"] == 1]
+    assert {(c.setting["shots"], *c.more["clips"]) for c in own} == {(k, 2 * k) for k in (2, 16)}
+    assert "frozen" not in page.terminal(few_shot.STUDY, record).lower()
+    assert "Frozen tower" not in text and "fine-tuned in all cells" in text
 
 
 @pytest.mark.slow
 def test_the_others(home, tmp_path):
     """08, 10, 11: no truth is looked at, though it lies beside the videos; Figure 10 is of the real unseen sets."""
     profile = paper(home)
-    record, _ = pages(generalization, generalization_page, profile, tmp_path)
-    assert {r["host"] for r in record["rows"]} == {"videoprompt", "atm", "bike"}
-    record, text = pages(ambiguity, ambiguity_page, profile, tmp_path)
-    assert (
-        "ranking" not in record
-        and not any("dose" in t for t in record["towers"].values())
-        and ambiguity_page.NO_TRUTH in text
-    )
-    record, text = pages(qualitative, qualitative_page, profile, tmp_path)
-    assert (
-        not record["drawn"]
-        and "fig1" not in record["figures"]
-        and record["ambiguity"]["by"].startswith("ambiguous score")
-        and not any("segments" in v for v in record["videos"].values())
-    )
-    assert {record["videos"][p]["dataset"] for p in record["figures"]["fig10"]} == {"ucf101", "hmdb51"}
+    record, _ = pages(generalization, profile, tmp_path)
+    assert {r.setting["base"] for r in record.rows} == {"videoprompt", "atm", "bike"}
+    record, text = pages(ambiguity, profile, tmp_path)
+    assert not any(record.contrasts_of(part) for part in ("ranking", "dose", "dose-trends"))
+    assert ambiguity.NO_TRUTH in text
+    record, _ = pages(qualitative, profile, tmp_path)
+    videos, figures = record.extra["videos"], record.extra["figures"]
+    assert not record.extra["drawn"] and "fig1" not in figures
+    assert record.extra["ambiguity"]["by"].startswith("ambiguous score")
+    assert not any("segments" in v for v in videos.values())
+    assert {videos[p]["dataset"] for p in figures["fig10"]} == {"ucf101", "hmdb51"}
 
 
 # --- what is missing -----------------------------------------------------------------------------------------------
@@ -283,12 +251,12 @@ def test_folders(home, tmp_path):
         and by_name(get_profile("storyboard"), "storyboard-ucf101").data.root == ""
     )
     (tmp_path / "ucf101").mkdir()
-    with pytest.raises(DataError, match="holds ucf101, but no folder kinetics400.*sfar data layout kinetics400"):
+    with pytest.raises(DataError, match=r"holds ucf101, but no folder kinetics400.*sfar data layout kinetics400"):
         dataset(paper(home, **{"data.root": str(tmp_path)}))
 
 
 @pytest.mark.parametrize(
-    "module, names", [(few_shot, "hmdb51, ucf101, kinetics400"), (zero_shot, "kinetics400, ucf101, hmdb51")]
+    ("module", "names"), [(few_shot, "hmdb51, ucf101, kinetics400"), (zero_shot, "kinetics400, ucf101, hmdb51")]
 )
 def test_missing_data_sets_are_named(home, tmp_path, module, names):
     for which in ("kinetics400", "hmdb51"):
@@ -300,7 +268,7 @@ def test_missing_data_sets_are_named(home, tmp_path, module, names):
     ):
         with pytest.raises(DataError, match=f"{words}several data sets are needed.*DATA=/path.*{names}"):
             module.STUDY.measure(paper(home, **{"data.root": str(root)}))
-    target = {"few_shot": "table3", "zero_shot": "table2b"}[module.STUDY.name]
+    target = {"few_shot": "table3", "zero_shot": "table2b"}[module.STUDY.id]
     found = plan.plan(target, paper(home, **{"data.root": str(home / "elsewhere")}))
     assert sum("several data sets are needed" in w for w in found.wrong) == 1
 
@@ -308,7 +276,7 @@ def test_missing_data_sets_are_named(home, tmp_path, module, names):
 def test_zero_shot_needs_sub_texts_of_every_set_and_kinetics(home):
     with pytest.raises(ConfigError, match=r"kinetics400.n4.json' is one file.*write \{dataset\} in its path"):
         zero_shot.STUDY.measure(paper(home, **{"model.subtexts": str(home / "subtexts" / "kinetics400.n4.json")}))
-    with pytest.raises(ConfigError, match="data.dataset='ucf101': Table 2b trains on kinetics400"):
+    with pytest.raises(ConfigError, match=r"data.dataset='ucf101': Table 2b trains on kinetics400"):
         zero_shot.STUDY.measure(paper(home, **{"data.dataset": "ucf101"}))
 
 
@@ -320,7 +288,8 @@ def test_a_missing_n_is_named(home, tmp_path, module):
     p = paper(home, **{"model.subtexts": str(tmp_path / "t" / "kinetics400.n{n}.json")})
     with pytest.raises(
         ConfigError,
-        match="N = 2, 5 .*no file .*kinetics400.n2.json; `sfar subtexts generate --classes kinetics400 --n 2 .*no file .*kinetics400.n5.json",
+        match=r"N = 2, 5 .*no file .*kinetics400.n2.json; `sfar subtexts generate --classes kinetics400 --n 2 .*"
+        r"no file .*kinetics400.n5.json",
     ):
         module.STUDY.measure(p)
     assert any("kinetics400.n5.json" in w for w in plan.plan("table4", p).wrong)

@@ -4,7 +4,6 @@ import os
 import signal
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -94,12 +93,11 @@ def test_a_process_that_dies_is_named():
 
 def test_all_runs_look_at_a_data_set_of_other_classes_once(monkeypatch):
     seen = []
-    other = SimpleNamespace(fingerprint="f", classes=("yoga",))
+    other = Dataset("ucf101", Path("nowhere"), "f", ("yoga",), True)
     monkeypatch.setattr(executor, "dataset", lambda profile: seen.append(profile.data.dataset) or other)
     monkeypatch.setattr(executor, "run_one", lambda job, tick, keeper: {"seed": job.seed})
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
     jobs = [Job(get_profile("storyboard"), DATA, "clip", s, zero_shot=("storyboard-ucf101",)) for s in (0, 1, 0)]
     assert executor.run_all(jobs) == [{"seed": 0}, {"seed": 1}, {"seed": 0}]
     assert seen == ["storyboard-ucf101"]
-    find = lambda profile: other  # noqa: E731
-    assert cache.load_json("run", jobs[1].key(find)) == {"seed": 1}
+    assert cache.load_json("run", jobs[1].key(lambda profile: other)) == {"seed": 1}

@@ -97,13 +97,13 @@ def test_each_data_set_of_other_classes_is_looked_up_by_what_is_given(roots):
 
 
 def test_cost_counts_work():
-    def cost(method, *sizes, views="1x1", zero_shot=(), **changes):
+    def cost(method, *sizes, views="1x1", zero_shot=(), changes=None):
         return Job(get_profile("storyboard", changes), DATA, method, 0, views, zero_shot).cost(*sizes)
 
     assert cost("vanilla", 8, 4) == 4 and cost("clip", 8, 4) == 3 * 8 * 3 + 4
     assert cost("sfar", 8, 4, views="4x3") == 3 * 8 * 3 + 4 * 13
     assert cost("sfar", 8, 4, zero_shot=("a", "b")) == 3 * 8 * 3 + 4 * 3
-    assert cost("clip", 8, 4, **{"train.train_visual": False}) < 10
+    assert cost("clip", 8, 4, changes={"train.train_visual": False}) < 10
 
 
 def test_a_list_from_a_file(roots, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from small_sets import at
 from sfar.data import layouts
 from sfar.data.manifest import Clip, Manifest
 from sfar.data.source import dataset
+from sfar.data.store import VideoClips
 from sfar.errors import ConfigError, DataError
 from sfar.runs import run
 from sfar.runs.job import Job
@@ -22,21 +24,20 @@ from sfar.training.metrics import VARIANTS, mean_ap
 # --- results -------------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass
-class Evaluated:
-    manifest: Manifest
-    sets: list
+def evaluated(manifest, sets):
+    """Clips of which nothing but their labels is known."""
+    return VideoClips(manifest, 64, sets=sets)
 
 
 def test_result_of_one_label():
     s = Scores(np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]], np.float32), np.array([0, 1]), np.array([0, 1]))
-    r = run.result(s, Evaluated(Manifest("kinetics400", "val", Path(), ("a", "b", "c"), ()), []))
+    r = run.result(s, evaluated(Manifest("kinetics400", "val", Path(), ("a", "b", "c"), ()), []))
     assert (r["top1"], r["top5"], r["ranks"]) == (50.0, 100.0, [0, 2]) and np.float32(r["scores"]) == pytest.approx(
         s.probabilities, abs=0
     )
     assert json.loads(json.dumps(r)) == r
     many = Scores(np.full((1001, 100), 0.01, np.float32), np.zeros(1001, int), np.arange(1001))
-    assert "scores" not in run.result(many, Evaluated(Manifest("kinetics400", "val", Path(), ("a",) * 100, ()), []))
+    assert "scores" not in run.result(many, evaluated(Manifest("kinetics400", "val", Path(), ("a",) * 100, ()), []))
 
 
 def test_result_of_many_labels():
@@ -52,14 +53,14 @@ def test_result_of_many_labels():
         tuple(Clip(str(i), min(s, default=-1), str(i), s) for i, s in enumerate(sets)),
         multi_label=True,
     )
-    r = run.result(Scores(scores, np.full(40, -1), kept), Evaluated(manifest, sets))
+    r = run.result(Scores(scores, np.full(40, -1), kept), evaluated(manifest, sets))
     positive = np.array([[k in sets[i] for k in range(3)] for i in kept])
     assert set(r["map"]) == set(VARIANTS) and r["map"]["official"] == pytest.approx(
         mean_ap(scores, positive, "official")
     )
     assert r["sets"] == [list(sets[i]) for i in kept] and json.loads(json.dumps(r)) == r
     none = run.result(
-        Scores(scores, np.full(40, -1), kept), Evaluated(manifest, [tuple(k for k in s if k) for s in sets])
+        Scores(scores, np.full(40, -1), kept), evaluated(manifest, [tuple(k for k in s if k) for s in sets])
     )
     assert "official" not in none["map"], "the official script has no number for a class without positives"
 
@@ -69,30 +70,41 @@ def test_result_of_many_labels():
 FROZEN = {"train.train_visual": False, "train.frozen_draws": 1, "train.epochs": 1, "model.temporal_layers": 1}
 
 
-def job(roots, method="sfar", name="kinetics400", seed=0, **changes):
-    p = at(roots, name, **changes)
-    return Job(p, dataset(p), method, seed)
+def job(roots, method="sfar", /, **changes: Any):
+    p = at(roots, **changes)
+    return Job(p, dataset(p), method, 0)
+
+
+def training(job):
+    found = run.resolve(job).training
+    assert found is not None
+    return found
+
+
+def validation(job):
+    found = run.resolve(job, training=False).validation
+    assert found is not None
+    return found
 
 
 def test_a_job_is_resolved_to_its_inputs(roots):
     mine = job(roots)
     inputs = run.resolve(mine)
     assert tuple(inputs.texts) == mine.data.classes and inputs.texts.n == 4 and not inputs.unseen
-    assert (len(inputs.training.clips), inputs.training.repeats, inputs.training.whole) == (8, 1, None)
-    assert inputs.validation.clips.manifest.split == "val" and inputs.validation.texts is inputs.texts
-    few = run.resolve(job(roots, **{"data.shots": 1})).training
+    full, val = training(mine), validation(mine)
+    assert (len(full.clips), full.repeats, full.whole) == (8, 1, None)
+    assert val.clips.manifest.split == "val" and tuple(val.texts) == val.data.classes
+    few = training(job(roots, **{"data.shots": 1}))
     assert (len(few.clips), few.repeats, few.whole) == (2, 4, None), "a tower that is trained reads the chosen videos"
-    few = run.resolve(job(roots, **{"data.shots": 1, **FROZEN})).training
-    assert (len(few.clips), len(few.whole)) == (2, 8)
-    once = run.resolve(job(roots, **{"data.shots": 1, "train.few_shot_epoch": "once"})).training
-    assert once.repeats == 1
+    few = training(job(roots, **{"data.shots": 1, **FROZEN}))
+    assert few.whole is not None and (len(few.clips), len(few.whole)) == (2, 8)
+    assert training(job(roots, **{"data.shots": 1, "train.few_shot_epoch": "once"})).repeats == 1
 
 
 def test_what_is_not_asked_for_is_left_out(roots):
     assert run.resolve(job(roots, "vanilla")).training is None
     assert run.resolve(job(roots), testing=False).validation is None
-    only = run.resolve(job(roots), training=False)
-    assert only.training is None and len(only.validation.clips) == 4
+    assert run.resolve(job(roots), training=False).training is None and len(validation(job(roots)).clips) == 4
 
 
 def test_everything_is_looked_up_once(roots, monkeypatch):
@@ -106,13 +118,15 @@ def test_everything_is_looked_up_once(roots, monkeypatch):
 
 
 def test_few_clips_take_the_embeddings_of_the_full_list(roots):
-    few = run.resolve(job(roots, **FROZEN, **{"data.shots": 2}))
-    model = run.build(few)
-    got = run.embed_training(model.clip, few)
+    mine = job(roots, **FROZEN, **{"data.shots": 2})
+    inputs, few = run.resolve(mine), training(mine)
+    model = run.build(inputs)
+    got = run.embed_training(model.clip, inputs)
     full = run.embed_training(model.clip, run.resolve(job(roots, **FROZEN)))
-    place = {path: i for i, path in enumerate(few.training.whole.paths)}
+    assert few.whole is not None and got is not None and full is not None
+    place = {path: i for i, path in enumerate(few.whole.paths)}
     assert got.shape[:2] == (1, 4) and full.shape[:2] == (1, 8)
-    assert torch.equal(got, full[:, [place[path] for path in few.training.clips.paths]])
+    assert torch.equal(got, full[:, [place[path] for path in few.clips.paths]])
     assert run.embed_training(model.clip, run.resolve(job(roots))) is None, "of a tower that is trained there are none"
 
 
@@ -172,5 +186,5 @@ def test_zero_shot_scores_restore_the_classes(roots, monkeypatch):
 
 
 def test_a_model_of_another_input_size(roots):
-    with pytest.raises(ConfigError, match="data.image_size=32, but storyboard takes 64 pixels"):
+    with pytest.raises(ConfigError, match=r"data\.image_size=32, but storyboard takes 64 pixels"):
         run.build(run.resolve(job(roots, **{"data.image_size": 32}), training=False))

@@ -59,14 +59,9 @@ def test_kept_weights_are_those_of_the_run(roots):
     assert folder == store.find_weights(key) == paths.cache() / "weights" / key and ticks
     assert store.keep_weights(job, key) == folder and store.training_seconds(folder) > 0
     model = store.load_model(job, folder)
-    again = run.score_set(model, run.resolve(job, training=False).validation)
-    assert np.array_equal(run.result(again, run.resolve(job).validation.clips)["scores"], scores(job))
-    assert not all(torch.equal(v, trained_state(fresh(job))[k]) for k, v in trained_state(model).items())
-
-
-def scores(job):
-    return run.run_one(job)["views"]["1x1"]["scores"]
-
-
-def fresh(job):
-    return run.build(run.resolve(job, training=False))
+    val = run.resolve(job, training=False).validation
+    assert val is not None
+    kept, made = run.result(run.score_set(model, val), val.clips), run.run_one(job)["views"]["1x1"]
+    assert np.array_equal(kept["scores"], made["scores"])
+    fresh = trained_state(run.build(run.resolve(job, training=False)))
+    assert not all(torch.equal(v, fresh[k]) for k, v in trained_state(model).items())

@@ -1,26 +1,33 @@
-"""Appendix A.2, Tables 8 and 9, and the dose-response test: equations against plain loops, the truth on hand-made scripts, trends of known size."""
+"""Appendix A.2, Tables 8 and 9, and the dose-response test.
 
-import copy
+Equations against plain loops, the truth on hand-made scripts, trends of known size, and a record of made-up hits.
+"""
+
+import dataclasses
 import json
 import math
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from sfar import paper
 from sfar.config import get_profile
 from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import center_crop, val_indices
+from sfar.errors import SfarError
 from sfar.model.clip import embed_texts, load_clip
-from sfar.render import tables
-from sfar.storyboard import scripts
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import truth, write_kinetics
-from sfar.studies import ambiguity, ambiguity_page
-from sfar.studies.core import degrees as A
-from sfar.studies.core import statistics, study
+from sfar.studies import ablations, ambiguity
+from sfar.studies.ambiguity import OURS, ROWS, STUDY, TOWERS, TYPES, Tower
+from sfar.studies.core import degrees, page, statistics, study
+from sfar.studies.core.claims import decide_all
+from sfar.studies.core.record import Contrast, Record, Row
 from sfar.util import paths
 
 # --- literal references: loops over classes, frames and numbers, double precision ------------------------------------
@@ -64,50 +71,50 @@ def test_equations_15_to_18(classes):
     g = torch.Generator().manual_seed(classes)
     cls = torch.randn(classes, 6, generator=g) * torch.rand(classes, 1, generator=g) * 9
     frames = torch.randn(7, 4, 6, generator=g)
-    sigma = A.class_similarity(cls)
+    sigma = degrees.class_similarity(cls)
     assert sigma.dtype == np.float64 and sigma.min() >= 0 and sigma.max() <= 1 and np.allclose(np.diag(sigma), 1)
-    assert np.allclose(A.ambiguous_score(sigma), literal_ambiguous(cls.tolist()), atol=1e-9)
-    predictions = A.frame_predictions(frames, cls)
-    pairs = A.frame_similarity(sigma, predictions)
+    assert np.allclose(degrees.ambiguous_score(sigma), literal_ambiguous(cls.tolist()), atol=1e-9)
+    predictions = degrees.frame_predictions(frames, cls)
+    pairs = degrees.frame_similarity(sigma, predictions)
     assert pairs.shape == (7, 4, 4)
-    for video, found, row in zip(frames.tolist(), A.agreement(pairs), predictions.tolist()):
+    for video, found, row in zip(frames.tolist(), degrees.agreement(pairs), predictions.tolist(), strict=True):
         expected, predicted = literal_agreement(cls.tolist(), video)
         assert row == predicted and found == pytest.approx(expected, abs=1e-9)
 
 
 def test_ambiguous_score_of_known_classes():
-    """Twelve classes: the score counts ten others, so that the least similar one is left out; with three it counts both others."""
+    """Of twelve classes the score counts ten others, the least similar one is left out; of three it counts both."""
     angles = np.radians([0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 180])
-    sigma = A.class_similarity(np.stack([np.cos(angles), np.sin(angles)], 1))
-    assert A.ambiguous_score(sigma)[0] == pytest.approx(np.mean([(math.cos(a) + 1) / 2 for a in angles[1:11]]))
-    three = A.class_similarity(np.array([[1.0, 0], [1, 0], [-1, 0]]))
-    assert A.ambiguous_score(three).tolist() == pytest.approx([0.5, 0.5, 0])
+    sigma = degrees.class_similarity(np.stack([np.cos(angles), np.sin(angles)], 1))
+    assert degrees.ambiguous_score(sigma)[0] == pytest.approx(np.mean([(math.cos(a) + 1) / 2 for a in angles[1:11]]))
+    three = degrees.class_similarity(np.array([[1.0, 0], [1, 0], [-1, 0]]))
+    assert degrees.ambiguous_score(three).tolist() == pytest.approx([0.5, 0.5, 0])
     with pytest.raises(ValueError, match="at least 2 classes"):
-        A.ambiguous_score(np.ones((1, 1)))
+        degrees.ambiguous_score(np.ones((1, 1)))
 
 
 def test_direction_of_the_non_uniform_score():
     """Frames that are all predicted alike are the most uniform; more and less similar classes lie in between."""
     cls = np.array([[1.0, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [-1, 0, 0]])
     predictions = np.array([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 2, 2], [0, 3, 0, 3]])
-    score = A.non_uniform_score(A.frame_similarity(A.class_similarity(cls), predictions))
+    score = degrees.non_uniform_score(degrees.frame_similarity(degrees.class_similarity(cls), predictions))
     assert score[0] == pytest.approx(0, abs=1e-12) and np.all(np.diff(score) > 0)
     assert score[3] == pytest.approx(4 * 2 / 12)  # of twelve ordered pairs eight are opposite
     with pytest.raises(ValueError, match="at least 2 frames"):
-        A.agreement(np.ones((3, 1, 1)))
+        degrees.agreement(np.ones((3, 1, 1)))
 
 
 @pytest.mark.parametrize("classes", [1, 3, 9, 10, 11, 25, 400])
 def test_degrees(classes):
     scores = np.random.default_rng(classes).permutation(classes) / 7
-    d = A.degrees(scores)
+    d = degrees.degrees(scores)
     assert d.min() >= 1 and d.max() == 10
     assert (d == 10).sum() == math.ceil(classes / 10), "degree 10 is the top-10 % set"
     assert np.all(np.diff(d[np.argsort(scores)]) >= 0), "a higher score has no lower degree"
     if classes >= 10:
         counts = np.bincount(d, minlength=11)[1:]
         assert counts.max() - counts.min() <= 1
-    with_gap = A.degrees(np.append(scores, np.nan))
+    with_gap = degrees.degrees(np.append(scores, np.nan))
     assert with_gap[-1] == 0 and with_gap[:-1].tolist() == d.tolist()
 
 
@@ -123,7 +130,7 @@ def test_degree_10_is_the_set_of_table_9_in_print():
 
 
 def test_class_means():
-    found = A.class_means(np.array([1.0, 3, 5]), np.array([0, 0, 2]), 3)
+    found = degrees.class_means(np.array([1.0, 3, 5]), np.array([0, 0, 2]), 3)
     assert found[[0, 2]].tolist() == [2, 5] and np.isnan(found[1])
 
 
@@ -138,27 +145,30 @@ SCRIPTS = {
 
 
 def test_true_ambiguity():
-    found = A.true_ambiguity(SCRIPTS)
+    found = degrees.true_ambiguity(SCRIPTS)
     assert found["overlap"].tolist() == pytest.approx([0.7, 0.8, 0.5, 0])
     assert found["shared"].tolist() == pytest.approx([1, 1, 0.9, 0])
     assert found["top10"].tolist() == pytest.approx([1 / 3, 1 / 3, 0.9 / 3, 0])
-    assert A.overlaps(SCRIPTS)[2].tolist() == pytest.approx([0.4, 0.5, 1, 0])
-    world = A.true_ambiguity(KINETICS)
-    assert dict(zip(KINETICS, world["overlap"])) == scripts.true_ambiguity(KINETICS)
+    assert degrees.overlaps(SCRIPTS)[2].tolist() == pytest.approx([0.4, 0.5, 1, 0])
+    world = degrees.true_ambiguity(KINETICS)
+    actions = {c: {a for a, _ in s} for c, s in KINETICS.items()}
+    for (c, script), overlap in zip(KINETICS.items(), world["overlap"], strict=True):
+        shared = [sum(w for a, w in script if a in actions[o]) for o in KINETICS if o != c]
+        assert overlap == pytest.approx(max(shared))
     assert np.all(world["overlap"] <= world["shared"] + 1e-12) and np.all(world["top10"] <= world["overlap"] + 1e-12)
 
 
 def test_true_non_uniformity():
-    one = A.true_non_uniformity([["sit", 20, True]], 8)
+    one = degrees.true_non_uniformity([["sit", 20, True]], 8)
     assert one == {"disagreement": 0, "unevenness": 0, "momentary": 0, "irrelevant": 0}
-    even = A.true_non_uniformity([["a", 8, True], ["b", 8, True]], 8)
+    even = degrees.true_non_uniformity([["a", 8, True], ["b", 8, True]], 8)
     assert (
         even["disagreement"] == pytest.approx(1 - 24 / 56)
         and even["unevenness"] == pytest.approx(0)
         and even["momentary"] == 0
     )
     # The same action twice is one action; 16 of 20 frames, 2 and 2; "c" is not the class's own.
-    mixed = A.true_non_uniformity([["a", 10, True], ["b", 2, True], ["c", 2, False], ["a", 6, True]], 10)
+    mixed = degrees.true_non_uniformity([["a", 10, True], ["b", 2, True], ["c", 2, False], ["a", 6, True]], 10)
     seen = ["a"] * 5 + ["b"] + ["c"] + ["a"] * 3
     assert mixed["disagreement"] == pytest.approx(sum(x != y for x in seen for y in seen) / 90)
     assert mixed["unevenness"] == pytest.approx(1 - (-0.8 * math.log(0.8) - 2 * 0.1 * math.log(0.1)) / math.log(3))
@@ -171,14 +181,12 @@ def test_true_non_uniformity():
 def test_bins_hold_every_value_once():
     for d in ambiguity.DOSES.values():
         x = np.concatenate([np.linspace(0, 1, 101), np.array(d.edges)])
-        masks = ambiguity.in_bins(x, d.edges)
-        assert len(masks) == len(d.edges) - 1 and np.all(np.sum(masks, 0) == 1)
-        assert [bool(m[x == e].all()) for m, e in zip(masks, d.edges)] == [True] * len(masks), (
-            "a lower edge belongs to its bin"
-        )
-    assert ambiguity.in_bins(np.array([1.0 + 1e-12]), (0, 0.5, 1))[1].all(), (
-        "rounding does not lose a class that shares all its time"
-    )
+        bins = d.bins(x)
+        assert len(bins) == len(d.edges) - 1 and np.all(np.sum(list(bins.values()), 0) == 1)
+        for (name, mask), low in zip(bins.items(), d.edges[:-1], strict=True):
+            assert mask[x == low].all() and name.startswith(f"{low:g} to "), "a lower edge belongs to its bin"
+    last = list(ambiguity.DOSES["overlap"].bins(np.array([1.0 + 1e-12])).values())[-1]
+    assert last.all(), "rounding does not lose a class that shares all its time"
 
 
 def test_slope_is_least_squares():
@@ -193,8 +201,15 @@ def test_slope_is_least_squares():
     )
 
 
+def resampled(*args, **kwargs):
+    """``ambiguity.resample`` of something that is defined."""
+    found = ambiguity.resample(*args, **kwargs)
+    assert found is not None
+    return found
+
+
 def synthetic(rng, slope, classes=25, per_class=8, seeds=3, by_class=False):
-    """Gains [seeds, videos] in points of a known slope over x, with noise of seeds, classes and videos as measured ones have."""
+    """Gains [seeds, videos] in points of a known slope over x, with noise of seeds, classes and videos."""
     labels = np.repeat(np.arange(classes), per_class)
     x = rng.random(classes)[labels] if by_class else rng.random(len(labels))
     gain = (
@@ -209,7 +224,7 @@ def synthetic(rng, slope, classes=25, per_class=8, seeds=3, by_class=False):
 
 @pytest.mark.parametrize("by_class", [False, True])
 def test_trend_of_known_slope(by_class):
-    """A strong trend is found with its size, none is claimed where there is none, and the interval holds the truth about as often as it says."""
+    """A strong trend is found, none is claimed where there is none; intervals hold the truth as often as they say."""
     rng = np.random.default_rng(11)
     hold = {0.0: 0, 60.0: 0}
     above = {0.0: 0, 60.0: 0}
@@ -217,35 +232,49 @@ def test_trend_of_known_slope(by_class):
     for true in hold:
         for _ in range(worlds):
             gain, x, labels = synthetic(rng, true, by_class=by_class)
-            t = ambiguity.resample(gain, ambiguity.slope(x), labels if by_class else None, draws=250)
-            hold[true] += t["low"] <= true <= t["high"]
-            above[true] += t["low"] > 0
+            _, low, high = resampled(gain, ambiguity.slope(x), labels if by_class else None, draws=250)
+            hold[true] += low <= true <= high
+            above[true] += low > 0
     assert min(hold.values()) >= 0.83 * worlds, hold  # at 95 % fewer than 50 of 60 is a matter of one in a thousand
     assert above[0.0] <= 0.12 * worlds and above[60.0] >= 0.9 * worlds, above
 
 
 def test_classes_are_the_evidence_about_classes():
-    """An effect of the class is no trend: resampling videos alone would call it one, the interval over classes is wider."""
+    """An effect of the class is no trend: over videos alone it would be one, the interval over classes is wider."""
     rng = np.random.default_rng(5)
     gain, x, labels = synthetic(rng, 0, classes=8, per_class=50, by_class=True)
-    over_videos, over_classes = (ambiguity.resample(gain, ambiguity.slope(x), groups) for groups in (None, labels))
-    assert over_classes["high"] - over_classes["low"] > 1.3 * (over_videos["high"] - over_videos["low"])
+    (_, *videos), (_, *classes) = (resampled(gain, ambiguity.slope(x), groups) for groups in (None, labels))
+    assert classes[1] - classes[0] > 1.3 * (videos[1] - videos[0])
 
 
 def test_resampled_subset_mean_agrees_with_the_other_bootstrap():
     rng = np.random.default_rng(8)
     gain = rng.normal(3, 20, (4, 300))
     mask = np.arange(300) < 90
-    ours = ambiguity.resample(gain, ambiguity.subset_mean(mask), draws=4000)
-    mean, low, high = statistics.bootstrap_mean(gain[:, mask])
-    assert (
-        ours["value"] == pytest.approx(mean, abs=1e-4)
-        and ours["low"] == pytest.approx(low, abs=0.5)
-        and ours["high"] == pytest.approx(high, abs=0.5)
-    )
+    value, low, high = resampled(gain, ambiguity.subset_mean(mask), draws=4000)
+    mean, *others = statistics.bootstrap_mean(gain[:, mask])
+    assert value == pytest.approx(mean, abs=1e-4) and [low, high] == pytest.approx(others, abs=0.5)
+
+
+def test_slope_over_classes_against_plain_loops():
+    """Seeds and whole classes drawn one by one give the same interval."""
+    rng = np.random.default_rng(2)
+    gain, x, labels = synthetic(rng, 20, classes=10, per_class=6, by_class=True)
+    value, low, high = resampled(gain, ambiguity.slope(x), labels, draws=3000)
+    drawn = []
+    for _ in range(3000):
+        seeds = gain[rng.integers(len(gain), size=len(gain))].mean(0)
+        keep = np.concatenate([np.flatnonzero(labels == c) for c in rng.integers(10, size=10)])
+        drawn.append(np.polyfit(x[keep], seeds[keep], 1)[0])
+    assert value == pytest.approx(np.polyfit(x, gain.mean(0), 1)[0])
+    assert [low, high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.1 * (high - low))
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
+
+CLASSES = list(KINETICS)
+VIDEOS = 8  # of each class
+LABELS = np.repeat(np.arange(len(CLASSES)), VIDEOS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -257,269 +286,434 @@ def few_draws():
     patch.undo()
 
 
-@pytest.fixture(scope="module")
-def record():
-    """A record of made-up hits on 25 classes with 8 videos each: fusion gains where frames are irrelevant, coarse nowhere, fine loses."""
+@dataclasses.dataclass
+class World:
+    """Made-up scores, truth and hits of 25 classes with 8 videos each."""
+
+    record: Record
+    towers: dict[str, Tower]
+    degree: dict[str, np.ndarray]
+    dose: dict[str, np.ndarray]
+
+
+def made_up(n_seeds: int) -> World:
+    """Fusion gains where frames are irrelevant, coarse nowhere, fine loses."""
     rng = np.random.default_rng(0)
-    names, per_class = list(KINETICS), 8
-    labels = np.repeat(np.arange(25), per_class)
-    true_class = A.true_ambiguity(KINETICS)
-    irrelevant = rng.uniform(0, 0.75, len(labels))
-    disagreement = rng.uniform(0.4, 1, len(labels))
-    non_uniform = disagreement / 4 + rng.normal(0, 0.02, len(labels))
-    per = {
-        "ambiguous": true_class["overlap"] / 10 + rng.normal(0, 0.01, 25),
-        "non_uniform": A.class_means(non_uniform, labels, 25),
-    }
-    degree = {kind: A.degrees(per[key]) for kind, key in ambiguity.TYPES.items()}
-    hit = lambda p: 100.0 * (rng.random((3, len(labels))) < np.clip(p, 0, 1))  # noqa: E731
-    base = 0.5 - 0.02 * degree["Ambi"][labels]
-    mass = rng.uniform(0, 0.3, (3, len(labels))) * (irrelevant > 0.2)
-    record = {
-        "table": "ambiguity",
-        "profile": "storyboard",
-        "inputs": "0",
-        "seeds": [0, 1, 2],
-        "towers": {},
-        "data": {
-            "train_clips": 600,
-            "val_videos": len(labels),
-            "classes": 25,
-            "undecodable": {},
-            "missing": [],
-            "hardest": {k: int((d == 10).sum()) for k, d in degree.items()},
-        },
-        "provenance": {"command": "make x", "revision": "r", "hardware": "h", "date": "d", "config": {}},
+    true_class = degrees.true_ambiguity(KINETICS)
+    irrelevant = rng.uniform(0, 0.75, len(LABELS))
+    disagreement = rng.uniform(0.4, 1, len(LABELS))
+    non_uniform = disagreement / 4 + rng.normal(0, 0.02, len(LABELS))
+    of_class = {
+        "ambiguous": true_class["overlap"] / 10 + rng.normal(0, 0.01, len(CLASSES)),
+        "non-uniform": degrees.class_means(non_uniform, LABELS, len(CLASSES)),
     }
     true_video = {
         "disagreement": disagreement,
-        "unevenness": rng.random(len(labels)),
-        "momentary": rng.random(len(labels)),
+        "unevenness": rng.random(len(LABELS)),
+        "momentary": rng.random(len(LABELS)),
         "irrelevant": irrelevant,
     }
-    record["ranking"] = ambiguity._ranking(per, {"non_uniform": non_uniform}, labels, true_class, true_video)
-    record["videos"] = {
-        "label": labels.tolist(),
-        "non_uniform": non_uniform.tolist(),
-        **{k: v.tolist() for k, v in true_video.items()},
+    degree = {kind: degrees.degrees(of_class[score]) for kind, score in TYPES.items()}
+    dose = {**true_video, "overlap": true_class["overlap"][LABELS]}
+    base = 0.5 - 0.02 * degree["Ambi"][LABELS]
+    chance = {
+        "mean": base,
+        "flat": base,
+        "single": base + 0.1,
+        "coarse": base + 0.1,
+        "fine": base - 0.5,
+        "fusion": base + irrelevant,
     }
-    record["class_scores"] = [
-        {
-            "class": c,
-            **{k: float(v[i]) for k, v in per.items()},
-            **{f"degree_{k}": int(d[i]) for k, d in degree.items()},
-            "truth": {k: float(v[i]) for k, v in true_class.items()},
-        }
-        for i, c in enumerate(names)
-    ]
-    for tower, roles in ambiguity.TOWERS.items():
-        chance = {
-            "mean": base,
-            "flat": base,
-            "single": base + 0.1,
-            "coarse": base + 0.1,
-            "fine": base - 0.5,
-            "fusion": base + irrelevant,
-        }
-        value = {role: hit(chance[role]) for role in roles}
-        record["towers"][tower] = ambiguity._tower(value, labels, degree)
-        dose = {"irrelevant": irrelevant, "overlap": true_class["overlap"][labels], "disagreement": disagreement}
-        runs = [
-            {"relevant_mass": {"uniform": 1 - irrelevant, "coarse": 1 - irrelevant + m, "fine": 1 - irrelevant + 2 * m}}
-            for m in mass
-        ]
-        record["towers"][tower]["dose"] = ambiguity._dose(value, labels, dose, {"fusion": runs})
-    claimed = {
-        t: [*ambiguity._claims(record["towers"][t]), *ambiguity._dose_claims(record["towers"][t])]
-        for t in record["towers"]
-    }
-    record["claims"], record["frozen_claims"] = (
-        [*claimed["fine-tuned"], *ambiguity._ranking_claims(record)],
-        claimed["frozen"],
+    found = ambiguity._ranking(
+        {"classes": of_class, "videos": {"non-uniform": non_uniform}},
+        {"classes": true_class, "videos": true_video},
+        LABELS,
     )
-    return json.loads(json.dumps(record, allow_nan=False))
+    mass = rng.uniform(0, 0.3, (n_seeds, len(LABELS))) * (irrelevant > 0.2)
+    own = 1 - irrelevant
+    towers = {}
+    for name, roles in TOWERS.items():
+        runs, hits = {}, {}
+        for role, variant in roles.items():
+            seeds = 1 if variant.method == "vanilla" else n_seeds
+            hits[role] = 100.0 * (rng.random((seeds, len(LABELS))) < np.clip(chance[role], 0, 1))
+            weight = [{"uniform": own, "coarse": own + m, "fine": own + 2 * m} for m in mass[:seeds]]
+            trained = [] if variant.method == "vanilla" else ["head"]
+            runs[role] = [{"trained": trained, "relevant_mass": w} for w in weight]
+        towers[name] = Tower(name, runs, hits, LABELS)
+        found += ambiguity._by_degree(towers[name], degree)
+        found += ambiguity._by_dose(towers[name], dose) + ambiguity._by_weight(towers[name])
+    listed = ambiguity._listed(CLASSES, {**of_class, **true_class})
+    for i, row in enumerate(listed):
+        row["degree"] = {kind: int(d[i]) for kind, d in degree.items()}
+    record = Record(
+        study="ambiguity",
+        profile="storyboard",
+        inputs="0",
+        seeds=list(range(n_seeds)),
+        data={
+            "train_clips": 600,
+            "val_videos": len(LABELS),
+            "classes": len(CLASSES),
+            "undecodable": {},
+            "missing": [],
+            "hardest": {kind: int((d == 10).sum()) for kind, d in degree.items()},
+        },
+        rows=[e for e in found if isinstance(e, Row)],
+        contrasts=[e for e in found if isinstance(e, Contrast)],
+        claims=[],
+        extra={
+            "videos": {"label": LABELS.tolist(), "non-uniform": non_uniform.tolist()}
+            | {k: v.tolist() for k, v in true_video.items()},
+            "classes": listed,
+        },
+        provenance={
+            "command": "make x",
+            "revision": "r",
+            "hardware": "h",
+            "date": "d",
+            "config": {"model": {}, "train": {}, "data": {}},
+        },
+    )
+    return World(STUDY.decided(record), towers, degree, dose)
 
 
-def verdict(record, start, which="claims"):
-    (found,) = [c["verdict"] for c in record[which] if c["claim"].startswith(start)]
-    return found
+@pytest.fixture(scope="module")
+def world():
+    return made_up(3)
+
+
+@pytest.fixture(scope="module")
+def record(world):
+    return world.record
+
+
+def frozen(record):
+    return {c.id: c for c in decide_all(ambiguity.FROZEN_CLAIMS, record)}
+
+
+def test_the_control_is_the_reading_of_a_temperature_of_one():
+    """As the others it is a run of Table 2e's study, found again."""
+    same = [
+        v for _, v in ablations.readings(get_profile("storyboard")) if v.changes == TOWERS["frozen"]["flat"].changes
+    ]
+    assert [v.method for v in same] == [TOWERS["frozen"]["flat"].method]
+    known = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
+    others = [v for roles in TOWERS.values() for role, v in roles.items() if role != "flat"]
+    assert all(known[v.name] is v for v in others) and len({v.name for v in others}) == len(others) == 10
 
 
 def test_claims_say_what_was_built_in(record):
-    assert verdict(record, "the gain of fusion over mean pooling rises with the true share") == "holds"
-    assert verdict(record, "the gain of fine over mean pooling rises with the true share") == "undecided"
-    assert (
-        verdict(
-            record,
-            "the gain of fusion over the same head with nearly equal weights rises with the true share",
-            "frozen_claims",
-        )
-        == "holds"
-    )
-    assert (
-        verdict(record, "the ambiguous score ranks") == "holds"
-        and verdict(record, "the non-uniform score ranks videos by the true") == "holds"
-    )
-    assert verdict(record, "the non-uniform score ranks videos by how unevenly") == "undecided"
-    assert verdict(record, "the higher the ambiguous degree") == "holds"
-    assert verdict(record, "fine helps on the most non-uniform classes") == "does not hold"
-    assert verdict(record, "SFAR is ahead of single granularity on the average") == "holds"
-    assert not [c for c in record["claims"] if "nearly equal weights rises" in c["claim"]], (
-        "the fine-tuned tower has no such run"
-    )
+    verdict = {c.id: c.verdict for c in record.claims}
+    assert verdict["dose-irrelevant-fusion-mean"] == "holds"
+    assert verdict["dose-irrelevant-fine-mean"] == "undecided"
+    assert frozen(record)["dose-irrelevant-fusion-flat-frozen"].verdict == "holds"
+    assert verdict["ranking-overlap"] == verdict["ranking-disagreement"] == "holds"
+    assert verdict["ranking-unevenness"] == "undecided"
+    assert verdict["table8-ambi-single-falls"] == "holds"
+    assert verdict["table8-non-fine-helps"] == "does not hold"
+    assert verdict["table9-average-fusion-ahead"] == "holds"
+    assert not [i for i in verdict if "flat" in i], "the fine-tuned tower has no such run"
+
+
+def test_every_claim_is_decided_on_both_towers(record):
+    """The frozen tower has one claim more on the gain over the control; the ranks of the scores know no tower."""
+    ids = [c.id for c in (*ambiguity.CLAIMS, *ambiguity.FROZEN_CLAIMS)]
+    assert len(set(ids)) == len(ids) and [c.id for c in record.claims] == [c.id for c in ambiguity.CLAIMS]
+    assert list(frozen(record)) == [c.id for c in ambiguity.FROZEN_CLAIMS]
+    plain = {i.removesuffix("-frozen").replace("-flat", "-mean") for i in frozen(record)}
+    assert plain == {c.id for c in record.claims if not c.id.startswith("ranking")}
+    printed = {c.id: c.printed for c in record.claims if c.printed}
+    assert printed == {
+        "table8-ambi-coarse-helps": "+1.5",
+        "table8-non-fine-helps": "+2.1",
+        "table8-ambi-coarse-fine": "-1.0",
+        "table8-non-fine-coarse": "-0.7",
+        "table9-ambi-fusion-ahead": "+2.9",
+        "table9-non-fusion-ahead": "+2.9",
+        "table9-average-fusion-ahead": "+2.9; +2.6 of the second best, ATM",
+    }
+    assert {c.item for c in record.claims} == {"table8", "table9", "fig6"}
+
+
+def changed(record, which, **fields):
+    """The record's claims by id, one contrast of the fine-tuned tower changed: (part, row, against, setting)."""
+    part, row, against, setting = which
+    old = record.contrast(row, against, part, tower="fine-tuned", **setting)
+    new = dataclasses.replace(old, **fields)
+    other = dataclasses.replace(record, contrasts=[new if c is old else c for c in record.contrasts])
+    return other, {c.id: c for c in decide_all(ambiguity.CLAIMS, other)}
+
+
+def test_ahead_at_every_degree_takes_the_worst(record):
+    name = "table8-ambi-fusion-ahead"
+    now, claims = record, {}
+    for d in range(1, 11):
+        each = ("table8", "fusion", "single", {"type": "Ambi", "degree": d})
+        now, claims = changed(now, each, mean=3.0, low=1.0, high=5.0)
+    assert claims[name].verdict == "holds"
+    fifth = ("table8", "fusion", "single", {"type": "Ambi", "degree": 5})
+    now, claims = changed(now, fifth, mean=0.5, low=-1.0, high=2.0)
+    assert (claims[name].verdict, claims[name].against, claims[name].mean) == ("undecided", "Single, degree 5", 0.5)
+    eighth = ("table8", "fusion", "single", {"type": "Ambi", "degree": 8})
+    now, claims = changed(now, eighth, mean=0.6, low=-2.0, high=-0.1)
+    assert (claims[name].verdict, claims[name].against) == ("does not hold", "Single, degree 8")
 
 
 def test_claims_follow_their_intervals(record):
-    tower = copy.deepcopy(record["towers"]["fine-tuned"])
-    said = lambda start: next(
-        c for c in [*ambiguity._claims(tower), *ambiguity._dose_claims(tower)] if c["claim"].startswith(start)
-    )
-    gains = [g for g in tower["gains8"] if (g["type"], g["name"]) == ("Ambi", "fusion")]
-    for g in gains:
-        g.update(mean=3.0, low=1.0, high=5.0, verdict="holds")
-    assert said("fusion is ahead of single granularity at every ambiguous degree")["verdict"] == "holds"
-    gains[4].update(mean=0.5, low=-1.0, high=2.0, verdict="undecided")
-    worst = said("fusion is ahead of single granularity at every ambiguous degree")
-    assert (worst["verdict"], worst["against"], worst["mean"]) == ("undecided", "Single, degree 5", 0.5)
-    gains[7].update(mean=0.6, low=-2.0, high=-0.1, verdict="does not hold")
-    assert said("fusion is ahead of single granularity at every ambiguous degree")["verdict"] == "does not hold"
-    for g in tower["gains9"]:
-        if (g["name"], g["against"], g["set"]) == ("coarse", "fine", "Non"):
-            g.update(mean=4.0, low=1.0, high=7.0)
-    turned = said("fine helps more than coarse on the most non-uniform")
-    assert (turned["verdict"], turned["mean"], turned["low"], turned["high"]) == ("does not hold", -4, -7, -1)
-    t = ambiguity.find_trend(tower["trends"], "Ambi", "single", None)
-    t.update(value=2.0, low=1.0, high=3.0)
-    assert said("the higher the ambiguous degree")["verdict"] == "does not hold", (
-        "an accuracy that rises is the opposite"
-    )
-    t = ambiguity.find_trend(tower["dose"]["trends"], "irrelevant", "coarse", "mean")
+    _, claims = changed(record, ("table9", "coarse", "fine", {"set": "Non"}), mean=4.0, low=1.0, high=7.0)
+    turned = claims["table8-non-fine-coarse"]
+    assert (turned.verdict, turned.against) == ("does not hold", "Coarse")
+    assert (turned.mean, turned.low, turned.high) == (-4, -7, -1)
+    _, claims = changed(record, ("trends", "single", "", {"type": "Ambi"}), mean=2.0, low=1.0, high=3.0)
+    falls = claims["table8-ambi-single-falls"]
+    assert falls.verdict == "does not hold", "an accuracy that rises is the opposite"
+    assert (falls.against, falls.unit, falls.mean) == ("no trend", "points per degree", -2)
+    slope = ("dose-trends", "coarse", "mean", {"dose": "irrelevant"})
     for low, high, expected in ((0.1, 2, "holds"), (-1, 2, "undecided"), (-2, -0.1, "does not hold")):
-        t.update(value=(low + high) / 2, low=low, high=high)
-        assert said("the gain of coarse over mean pooling rises with the true share")["verdict"] == expected
+        _, claims = changed(record, slope, mean=(low + high) / 2, low=low, high=high)
+        assert claims["dose-irrelevant-coarse-mean"].verdict == expected
 
 
-def test_cells_are_means_of_their_videos(record):
-    tower = record["towers"]["fine-tuned"]
-    overall = {r["method"]: r["mean"] for r in tower["overall"]}
-    for kind in ambiguity.TYPES:
-        for m in ambiguity.ROWS:
-            cells = [r for r in tower["table8"] if (r["type"], r["method"]) == (kind, m)]
-            assert [r["degree"] for r in cells] == list(range(1, 11)) and sum(r["videos"] for r in cells) == record[
-                "data"
-            ]["val_videos"]
-            assert np.average([r["mean"] for r in cells], weights=[r["videos"] for r in cells]) == pytest.approx(
-                overall[m], abs=1e-3
-            )
-            assert all(r["low"] <= r["mean"] <= r["high"] for r in cells)
-    at = {(r["method"], r["set"]): r["mean"] for r in tower["table9"]}
-    for g in tower["gains9"]:
-        assert g["mean"] == pytest.approx(at[g["name"], g["set"]] - at[g["against"], g["set"]], abs=1e-3)
-    for m in ambiguity.ROWS:
-        assert at[m, "Ambi"] == next(
-            r["mean"] for r in tower["table8"] if (r["type"], r["method"], r["degree"]) == ("Ambi", m, 10)
-        )
+@pytest.mark.parametrize("tower", TOWERS)
+def test_cells_are_means_of_their_videos(world, tower):
+    record, hits = world.record, world.towers[tower].hits
+    for kind, of_class in world.degree.items():
+        for m in ROWS:
+            cells = record.select("table8", m, tower=tower, type=kind)
+            assert [r.setting["degree"] for r in cells] == list(range(1, 11))
+            for r in cells:
+                mask = of_class[LABELS] == r.setting["degree"]
+                assert r.videos == mask.sum() and r.mean == pytest.approx(hits[m][:, mask].mean(), abs=1e-3)
+                assert r.low <= r.mean <= r.high and len(r.per_seed) == 3
+    at = {(r.row, r.setting["set"]): r.mean for r in record.select("table9", tower=tower)}
+    for c in record.contrasts_of("table9", tower=tower):
+        which = c.setting["set"]
+        assert c.mean == pytest.approx(at[c.row, which] - at[c.against, which], abs=1e-3)
+    for m in ROWS:
+        for kind in TYPES:
+            assert at[m, kind] == record.find("table8", m, tower=tower, type=kind, degree=10).mean
         assert at[m, "average"] == pytest.approx((at[m, "Ambi"] + at[m, "Non"]) / 2, abs=1e-3)
-    for dose in ambiguity.DOSES:
-        bins = [b for b in tower["dose"]["bins"] if (b["dose"], b["name"], b["against"]) == (dose, "fusion", "mean")]
-        assert sum(b["videos"] for b in bins) == record["data"]["val_videos"]
-        assert np.average([b["mean"] for b in bins], weights=[b["videos"] for b in bins]) == pytest.approx(
-            overall["fusion"] - overall["mean"], abs=1e-3
-        )
+    for r in record.select("overall", tower=tower):
+        assert r.mean == pytest.approx(hits[r.row].mean(), abs=1e-3) and r.seeds == len(hits[r.row])
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_levels_and_gains_of_a_dose_against_plain_means(world, tower):
+    record, hits = world.record, world.towers[tower].hits
+    for dose, d in ambiguity.DOSES.items():
+        total = 0
+        for name, mask in d.bins(world.dose[dose]).items():
+            where = {"tower": tower, "dose": dose, "bin": name}
+            if not mask.any():
+                assert not record.select("dose", **where)
+                continue
+            total += int(mask.sum())
+            level = {r.row: r for r in record.select("dose", **where)}
+            assert level.keys() == TOWERS[tower].keys()
+            for m, r in level.items():
+                assert r.mean == pytest.approx(hits[m][:, mask].mean(), abs=1e-3) and r.low <= r.mean <= r.high
+                assert (r.videos, r.seeds) == (mask.sum(), len(hits[m]))
+            for c in record.contrasts_of("dose", **where):
+                assert c.mean == pytest.approx(level[c.row].mean - level[c.against].mean, abs=1e-3)
+                assert c.more["x"] == pytest.approx(world.dose[dose][mask].mean(), abs=1e-4)
+        assert total == len(LABELS)
+        for c in record.contrasts_of("dose-trends", tower=tower, dose=dose):
+            gain = hits[c.row].mean(0) - hits[c.against].mean(0)
+            assert c.mean == pytest.approx(np.polyfit(world.dose[dose], gain, 1)[0] / 10, abs=1e-3)
+            assert (c.metric, c.unit) == ("slope", "points per 0.1")
+    for c in record.contrasts_of("trends", tower=tower):
+        d = world.degree[c.setting["type"]][LABELS]
+        value = hits[c.row].mean(0) - (hits[c.against].mean(0) if c.against else 0)
+        assert c.mean == pytest.approx(np.polyfit(d, value, 1)[0], abs=1e-3)
 
 
 def test_extra_weight_is_above_equal_weights(record):
     """Built in: between 0 and 0.3 for a_coarse where more than a fifth is irrelevant, twice that for a_fine."""
-    dose = record["towers"]["fine-tuned"]["dose"]
-    by = {r["importance"]: r["mean"] for r in dose["extra_weight"]}
+    by = {c.setting["importance"]: c.mean for c in record.contrasts_of("weight", tower="fine-tuned")}
     assert 5 < by["coarse"] < 15 and by["fine"] == pytest.approx(2 * by["coarse"], abs=1e-3)
     slope = {
-        which: next(t["value"] for t in dose["trends"] if (t["of"], t["against"]) == (f"found by a_{which}", "mean"))
+        which: record.contrast("fusion", "mean", "dose-trends", tower="fine-tuned", dose=f"found-{which}").mean
         for which in ("coarse", "fine")
     }
     assert slope["coarse"] == pytest.approx(2 * slope["fine"], abs=1e-3), "the same gains over twice the weight"
-    levels = {
-        m: [b["mean"] for b in dose["levels"] if (b["dose"], b["method"]) == ("irrelevant", m)]
-        for m in ("fusion", "mean")
-    }
-    gains = [
-        b["mean"] for b in dose["bins"] if (b["dose"], b["name"], b["against"]) == ("irrelevant", "fusion", "mean")
+    assert {c.row for c in record.contrasts_of("weight", tower="frozen")} == {"fusion", "flat"}
+
+
+def test_ranks_of_the_scores(record):
+    """Classes by the ambiguous score, classes and videos by the other; the first truth is the primary one."""
+    found = record.contrasts_of("ranking")
+    assert [(c.row, c.against, c.setting["over"]) for c in found] == [
+        *(("ambiguous", t, "classes") for t in ("overlap", "shared", "top10")),
+        *(
+            ("non-uniform", t, over)
+            for over in ("videos", "classes")
+            for t in ("disagreement", "unevenness", "momentary", "irrelevant")
+        ),
     ]
-    assert gains == pytest.approx([a - b for a, b in zip(levels["fusion"], levels["mean"])], abs=1e-3)
+    for c in found:
+        assert (c.metric, c.unit) == ("rho", "") and c.more["n"] == (25 if c.setting["over"] == "classes" else 200)
+    listed = record.extra["classes"]
+    x, y = (np.array([c[k] for c in listed]) for k in ("ambiguous", "overlap"))
+    same = record.contrast("ambiguous", "overlap", "ranking")
+    assert same.mean == pytest.approx(statistics.spearman(x, y), abs=0.02)  # of rounded scores
 
 
-def test_page_agrees_with_the_record(record, tmp_path):
-    files = {p.name for p in ambiguity_page.write(record, tmp_path)}
-    assert files == {f"ambiguity.{e}" for e in ("csv", "md", "tex", "json")} | {
-        f"{n}.png" for n in ("table8", "fig2f", "dose_response", "ambiguity_scores")
-    }
-    assert json.loads((tmp_path / "ambiguity.json").read_text()) == record and not plt.get_fignums()
-    page = (tmp_path / "ambiguity.md").read_text()
-    assert page.rstrip() == ambiguity_page.as_markdown(record).rstrip() and "nan" not in page
-    assert page.count("| holds") == sum(c["verdict"] == "holds" for c in (*record["claims"], *record["frozen_claims"]))
-    row = next(
-        line for line in ambiguity_page.table8_markdown(record).splitlines() if line.startswith("| Fusion | Non")
-    )
-    cells = [r for r in record["towers"]["fine-tuned"]["table8"] if (r["method"], r["type"]) == ("fusion", "Non")]
-    assert [c.strip() for c in row.strip("| ").split("|")][2:] == [f"{r['mean']:.1f}" for r in cells]
-    csv = ambiguity_page.csv_rows(record)
-    assert all(len(r) == len(ambiguity_page.CSV_COLUMNS) for r in csv)
-    gains = {
-        (t, of, b): v
-        for t, part, of, b, name, against, _, v, *_ in csv
-        if (part, name, against) == ("degree", "coarse", "single")
-    }
-    assert gains == {
-        (t, g["type"], g["degree"]): g["mean"]
-        for t in record["towers"]
-        for g in record["towers"][t]["gains8"]
-        if g["name"] == "coarse"
-    }
+# --- the page --------------------------------------------------------------------------------------------------------
+
+FIGURES = ("table8", "fig2f", "dose_response", "ambiguity_scores")
 
 
-def test_written_files_are_of_the_written_record():
-    folder = paths.results("storyboard")
-    written = json.loads((folder / "ambiguity.json").read_text())
-    assert (folder / "ambiguity.md").read_text().rstrip() == ambiguity_page.as_markdown(written).rstrip()
-    assert (folder / "ambiguity.csv").read_text() == tables.to_csv(
-        ambiguity_page.CSV_COLUMNS, ambiguity_page.csv_rows(written)
-    )
-    for which, tower in (("claims", "fine-tuned"), ("frozen_claims", "frozen")):
-        again = [*ambiguity._claims(written["towers"][tower]), *ambiguity._dose_claims(written["towers"][tower])]
-        assert [c for c in written[which] if c in again] == again, "verdicts follow from the record's own numbers"
+def body(table):
+    """Cells of a table as text, by row."""
+    return [[c.strip() for c in line.strip("| ").split("|")] for line in str(table).splitlines()[2:]]
+
+
+def test_files_are_of_the_record(record, tmp_path):
+    files = {p.name for p in page.write(STUDY, record, tmp_path) if p.suffix != ".svg"}
+    assert files == {f"ambiguity.{e}" for e in ("csv", "md", "tex", "json")} | {f"{n}.png" for n in FIGURES}
+    assert not plt.get_fignums()
+    assert Record.from_json(json.loads((tmp_path / "ambiguity.json").read_text())) == record
+    text = (tmp_path / "ambiguity.md").read_text()
+    assert "nan" not in text and "None" not in text and all(f"({n}.png)" in text for n in FIGURES)
+    claims = [*record.claims, *frozen(record).values()]
+    for word in ("holds", "does not hold", "undecided"):
+        assert sum(row.count(f"| {word} ") for row in text.splitlines() if "no trend" in row) == sum(
+            c.verdict == word and c.against == "no trend" for c in claims
+        )
+    assert all(c.claim in text for c in claims) and all(c in text for c in CLASSES)
+    assert ambiguity.NO_TRUTH not in text
+    lines = (tmp_path / "ambiguity.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(record.rows) + len(record.contrasts) + len(record.claims)
+    assert (tmp_path / "ambiguity.tex").read_text().count(r"\begin{table}") == 4
+
+
+def test_tables_show_the_record(record):
+    """Row by row: Tables 8 and 9, Figure 2f's gains, trends, ranks, doses."""
+    for tower in TOWERS:
+        rows = body(ambiguity.table8(record, tower))
+        for (m, kind), row in zip([(m, k) for m in ROWS for k in TYPES], rows, strict=True):
+            cells = record.select("table8", m, tower=tower, type=kind)
+            assert row == [ambiguity.ROLES[m].title, kind, *(f"{r.mean:.1f}" for r in cells)]
+        rows = body(ambiguity.gains8(record, tower))
+        assert [row[:2] for row in rows] == [[ambiguity.ROLES[m].title, k] for m in OURS for k in TYPES]
+        first = record.contrast("coarse", "single", "table8", tower=tower, type="Ambi", degree=1)
+        assert rows[0][2] == f"{first.mean:+z.1f} ({first.low:+z.0f} to {first.high:+z.0f})"
+        for row, m in zip(body(ambiguity.table9(record, tower)), ROWS, strict=True):
+            each = [record.find("table9", m, tower=tower, set=s) for s in ("Ambi", "Non", "average")]
+            assert row[1:] == [x for r in each for x in (f"{r.mean:.1f}", f"{r.low:.1f} to {r.high:.1f}")]
+        for name, make in (("trends", ambiguity.trends_table), ("dose-trends", ambiguity.dose_trends_table)):
+            found = record.contrasts_of(name, tower=tower)
+            assert [row[2] for row in body(make(record, tower))] == [f"{c.mean:+z.2f}" for c in found]
+        found = record.contrasts_of("table9", tower=tower)
+        assert [row[1] for row in body(ambiguity.differences9(record, tower))] == [f"{c.mean:+z.1f}" for c in found]
+        for dose in ambiguity.DOSES:
+            shown = {x for row in body(ambiguity.levels_table(record, dose, tower)) for x in row[1:]}
+            assert shown == {f"{r.mean:.1f}" for r in record.select("dose", tower=tower, dose=dose)}
+            shown = {x for row in body(ambiguity.gains_table(record, dose, tower)) for x in row[1:]}
+            found = record.contrasts_of("dose", tower=tower, dose=dose)
+            assert shown == {f"{c.mean:+z.1f} ({c.low:+z.1f} to {c.high:+z.1f})" for c in found}
+    assert len(body(ambiguity.ranking_table(record))) == 11 and len(body(ambiguity.weight_table(record))) == 6
+    assert [row[3] for row in body(ambiguity.frozen_verdicts(record))] == [c.verdict for c in frozen(record).values()]
+    scores = [float(row[1]) for row in body(ambiguity.classes_table(record))]
+    assert scores == sorted(scores, reverse=True) and len(scores) == 25
 
 
 def test_printed_numbers_stand_apart(record):
-    measured = "".join(
-        f(record)
-        for f in (ambiguity_page.table8_markdown, ambiguity_page.table9_markdown, ambiguity_page.gains8_markdown)
-    )
-    assert "ViT-B/16" not in measured and "ATM" in ambiguity_page.paper9_markdown()
-    assert "| 69.3" in ambiguity_page.paper8_markdown() and ambiguity_page.paper8_markdown().count("\n") == 9
-    falls = next(
-        line
-        for line in ambiguity_page.paper_trends_markdown().splitlines()
-        if line.startswith("| Fusion") and "Non" in line
-    )
-    assert "+6.4" in falls and "+2.9" in falls and "-0.35" in falls
+    measured = "".join(str(f(record)) for f in (ambiguity.table8, ambiguity.table9, ambiguity.gains8))
+    nine = str(page.show(STUDY, record, "table9-printed"))
+    assert "ViT-B/16" not in measured and "ATM" in nine and "ViT-B/16" in nine
+    eight = body(ambiguity.paper_table8(record))
+    assert [row[2:] for row in eight] == [
+        [f"{r['top1']:.1f}" for r in paper.load("table8") if (r["method"], r["type"]) == (row[0], row[1])]
+        for row in eight
+    ]
+    assert eight[0][-1] == "69.3" and len(eight) == 8
+    (falls,) = [row for row in body(ambiguity.paper_gains(record)) if row[:2] == ["Fusion", "Non"]]
+    assert falls[2:5] == ["+6.4", "+2.9", "-0.35"]
 
 
-def test_without_the_truth(record):
+def texts_of(figure):
+    """Titles, labels and legends with their boxes in pixels; tick labels aside, of which some lie out of view."""
+    figure.canvas.draw()
+    ticks = {t for ax in figure.axes for t in (*ax.get_xticklabels(), *ax.get_yticklabels())}
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip() and t not in ticks]
+    return [(t.get_text(), t.get_window_extent()) for t in texts]
+
+
+@pytest.mark.parametrize("make", ["table8_figure", "fig2f_figure", "dose_figure", "scores_figure"])
+def test_no_text_covers_another(record, make):
+    figure = getattr(ambiguity, make)(record)
+    texts = texts_of(figure)
+    assert len(texts) > 8
+    for (a, x), (b, y) in combinations(texts, 2):
+        width = min(x.x1, y.x1) - max(x.x0, y.x0)
+        height = min(x.y1, y.y1) - max(x.y0, y.y0)
+        assert min(width, height) <= 1, (a, b)  # pixels
+    plt.close(figure)
+
+
+def test_figures_show_measured_and_printed_numbers(record):
+    figure = ambiguity.table8_figure(record)
+    for column, kind in enumerate(TYPES):
+        measured, printed = figure.axes[column], figure.axes[2 + column]
+        for bars, m in zip(measured.containers, ROWS, strict=True):
+            cells = record.select("table8", m, tower="fine-tuned", type=kind)
+            assert bars[0].get_ydata().tolist() == [r.mean for r in cells]
+        for line, m in zip(printed.get_lines(), ROWS, strict=True):
+            title = ambiguity.ROLES[m].title
+            rows = [r for r in paper.load("table8") if (r["method"], r["type"]) == (title, kind)]
+            assert np.asarray(line.get_ydata()).tolist() == [r["top1"] for r in rows]
+            assert line.get_color() == ambiguity.ROLES[m].colour
+    plt.close(figure)
+    figure = ambiguity.fig2f_figure(record)
+    for row, m in enumerate(ROWS):
+        heights = [b.get_height() for b in figure.axes[4 * row].patches if isinstance(b, Rectangle)]
+        where = {"tower": "fine-tuned", "type": "Ambi"}
+        found = record.select("table8", m, **where) if row == 0 else record.contrasts_of("table8", m, **where)
+        assert heights == [x.mean for x in found]
+    plt.close(figure)
+    figure = ambiguity.dose_figure(record)
+    assert figure is not None and len(figure.axes) == 8
+    legend = [text for text in map(Text.get_text, figure.axes[4].findobj(Text)) if "(" in text and "+" in text]
+    control = record.contrast("fusion", "flat", "dose-trends", tower="frozen", dose="irrelevant")
+    assert len(legend) == 5 and legend[-1].startswith(f"Fusion over equal weights: {control.mean:+z.1f} (")
+    plt.close(figure)
+
+
+def test_one_seed(tmp_path):
+    """Intervals are of the videos then, and everything is drawn."""
+    record = made_up(1).record
+    assert all(r.std == 0 for r in record.select("table8"))
+    assert all(r.low < r.mean < r.high for r in record.select("overall", "fusion"))
+    page.write(STUDY, record, tmp_path)
+    text = (tmp_path / "ambiguity.md").read_text()
+    assert "nan" not in text and "; seeds 0." in text
+    assert page.seeds(record) == "1 seed"
+
+
+def test_without_the_truth(record, tmp_path):
     """A real data set: Tables 8, 9 and Figure 2f are there, what needs the truth is absent and said to be."""
-    real = copy.deepcopy(record)
-    del real["ranking"], real["videos"]
-    for part in real["towers"].values():
-        del part["dose"]
-        assert ambiguity._dose_claims(part) == []
-    for c in real["class_scores"]:
-        del c["truth"]
-    assert ambiguity._ranking_claims(real) == []
-    page = ambiguity_page.as_markdown(real)
-    assert ambiguity_page.NO_TRUTH in page and "dose_response" not in page and "True overlap" not in page
-    figures = ambiguity_page.figures(real)
+    parts = ("overall", "table8", "table9", "trends")
+    real = dataclasses.replace(
+        record,
+        rows=[r for r in record.rows if r.part in parts],
+        contrasts=[c for c in record.contrasts if c.part in parts],
+        extra={"classes": [{k: c[k] for k in ("class", *TYPES.values(), "degree")} for c in record.extra["classes"]]},
+    )
+    STUDY.decided(real)
+    assert len(real.claims) == 19 and not [c for c in real.claims if c.id.startswith(("dose", "ranking"))]
+    assert len(frozen(real)) == 19
+    files = {p.name for p in page.write(STUDY, real, tmp_path)}
+    assert {"table8.png", "fig2f.png"} <= files and not files & {"dose_response.png", "ambiguity_scores.png"}
+    text = (tmp_path / "ambiguity.md").read_text()
+    assert ambiguity.NO_TRUTH in text and "dose_response" not in text and "True overlap" not in text
+    assert "## Dose and response" not in text and "Do the label-free" not in text
+    assert page.show(STUDY, real, "no-truth") == ambiguity.NO_TRUTH and page.show(STUDY, record, "no-truth") == ""
     plt.close("all")
-    assert set(figures) == {"table8", "fig2f"}
 
+
+# --- from videos to the record ---------------------------------------------------------------------------------------
 
 NAMES = ("deadlifting", "long jump", "making pizza", "triple jump")
 
@@ -534,27 +728,31 @@ def videos(tmp_path_factory):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_record_of_real_videos(videos, monkeypatch, known):
-    """From videos on disk to the record, runs made up: scores come from the right videos, the truth is used only where it is known."""
+    """From videos on disk to the record, runs made up.
+
+    Scores come from the right videos, the truth is used only where it is known.
+    """
     profile = get_profile("storyboard", {"data.root": str(videos), "seeds": [0, 1]})
     clips = load_clips(profile, dataset(profile), "val")
     shown = truth(videos)
-    paths = clips.paths[::-1][:7]  # another order than the data set's, and one video less
-    labels = [NAMES.index(shown[p]["label"]) for p in paths]
+    used = clips.paths[::-1][:7]  # another order than the data set's, and one video less
+    labels = [NAMES.index(shown[p]["label"]) for p in used]
     rng = np.random.default_rng(0)
 
     def run(base, variants, seeds, workers, desc):
         kept = {
-            "paths": paths,
+            "paths": used,
             "labels": labels,
             "classes": list(NAMES),
             "seconds": 1.0,
+            "trained": ["head"],
             "training": {"clips": 4, "bad": {}},
             "bad": {"a.mp4": "damaged"},
             "missing": [],
         }
         if known:
             kept |= {
-                "irrelevant": [shown[p]["irrelevant"] for p in paths],
+                "irrelevant": [shown[p]["irrelevant"] for p in used],
                 "relevant_mass": {k: rng.random(7).tolist() for k in ("uniform", "coarse", "fine")},
             }
         return {
@@ -566,21 +764,22 @@ def test_record_of_real_videos(videos, monkeypatch, known):
         }
 
     monkeypatch.setattr(study, "run", run)
-    found = json.loads(json.dumps(ambiguity._runs(profile, 1), allow_nan=False))
+    found = STUDY.measure(profile, 1)
+    json.dumps(found.to_json(), allow_nan=False)
     clip = load_clip("storyboard")
     cls = embed_texts(clip, [profile.model.prompt.format(c) for c in NAMES]).cls
     by_class = {c: [] for c in NAMES}
-    for p in paths:
+    for p in used:
         x = center_crop(clips.read(clips.paths.index(p), lambda n: val_indices(n, 8)), 64)
         with torch.inference_mode():
             by_class[shown[p]["label"]].append(1 - literal_agreement(cls.tolist(), clip.encode_image(x).tolist())[0])
-    assert [c["class"] for c in found["class_scores"]] == list(NAMES)
-    for c, expected in zip(found["class_scores"], literal_ambiguous(cls.tolist())):
-        assert c["ambiguous"] == pytest.approx(expected, abs=1e-4) and c["non_uniform"] == pytest.approx(
-            np.mean(by_class[c["class"]]), abs=1e-4
-        )
-        assert ("truth" in c) == known
-    assert found["data"] == {
+    classes = found.extra["classes"]
+    assert [c["class"] for c in classes] == list(NAMES)
+    for c, expected in zip(classes, literal_ambiguous(cls.tolist()), strict=True):
+        assert c["ambiguous"] == pytest.approx(expected, abs=1e-4)
+        assert c["non-uniform"] == pytest.approx(np.mean(by_class[c["class"]]), abs=1e-4)
+        assert ("overlap" in c) == known and set(c["degree"]) == set(TYPES)
+    assert found.data == {
         "train_clips": 4,
         "val_videos": 7,
         "classes": 4,
@@ -588,11 +787,35 @@ def test_record_of_real_videos(videos, monkeypatch, known):
         "missing": [],
         "hardest": {"Ambi": 1, "Non": 1},
     }
-    assert ("videos" in found) == ("ranking" in found) == known and all(
-        ("dose" in t) == known for t in found["towers"].values()
-    )
+    assert ("videos" in found.extra) == bool(found.contrasts_of("ranking")) == known
+    assert all(bool(found.contrasts_of("dose", tower=t)) == known for t in TOWERS)
+    text = page.markdown(STUDY, found, ["scores-figure", "dose-figure"] if not known else [])
+    assert "nan" not in text and "a.mp4" not in text and "Undecodable videos: 1" in text
     if known:
-        assert found["videos"]["irrelevant"] == pytest.approx([shown[p]["irrelevant"] for p in paths], abs=1e-4)
-        assert next(c["truth"]["overlap"] for c in found["class_scores"] if c["class"] == "long jump") == pytest.approx(
-            0.92
-        )
+        irrelevant = [shown[p]["irrelevant"] for p in used]
+        assert found.extra["videos"]["irrelevant"] == pytest.approx(irrelevant, abs=1e-4)
+        (jump,) = [c for c in classes if c["class"] == "long jump"]
+        assert jump["overlap"] == pytest.approx(0.92)
+
+
+# --- the committed record --------------------------------------------------------------------------------------------
+
+
+def test_missing_and_stale_records_name_the_target(record, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    with pytest.raises(SfarError, match=r"ambiguity\.json is not there: run `make reproduce-table8` first"):
+        STUDY.get()
+    paths.write_json(paths.results("storyboard") / "ambiguity.json", record.to_json())
+    with pytest.raises(SfarError, match="other code: run `make reproduce-table8` again"):
+        STUDY.get()
+
+
+def test_the_committed_record_fits_the_code_and_its_files():
+    profile = get_profile("storyboard")
+    written = STUDY.load(profile)
+    folder = paths.results("storyboard")
+    assert (folder / "ambiguity.md").read_text() == page.markdown(STUDY, written)
+    assert (folder / "ambiguity.csv").read_text() == page.to_csv(written)
+    assert written.seeds == list(profile.seeds) and len(written.claims) == len(ambiguity.CLAIMS)
+    assert len(frozen(written)) == len(ambiguity.FROZEN_CLAIMS)
+    assert all((folder / f"{stem}.png").stat().st_size > 20_000 for stem in FIGURES)

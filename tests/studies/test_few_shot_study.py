@@ -1,8 +1,8 @@
-"""The few-shot study on made-up runs: what follows from them, the pages drawn from it, and the committed record."""
+"""The few-shot study on made-up runs: what follows from them, its page, and the committed record."""
 
 import csv
+import dataclasses
 import io
-import json
 import zlib
 from functools import partial
 
@@ -11,22 +11,21 @@ import numpy as np
 import pytest
 
 from sfar import paper
-from sfar.config import METHODS, get_profile
-from sfar.errors import SfarError
-from sfar.studies import few_shot, few_shot_page
-from sfar.studies.core import statistics, study
+from sfar.config import get_profile
+from sfar.model.registry import METHODS, rivals
+from sfar.studies import few_shot
+from sfar.studies.core import page, statistics, study
 from sfar.studies.core.statistics import bootstrap_mean, bootstrap_strata
-from sfar.studies.few_shot import SHOTS, STUDY, TUNED_SETS
-from sfar.util import paths
+from sfar.studies.few_shot import EPOCHS, LAYOUTS, PROCESSES, SHOTS, STUDY
 
 SEEDS = (0, 1, 2)
-TUNED = few_shot.SETS["storyboard"][:TUNED_SETS]
+TUNED = LAYOUTS[: few_shot.TUNED_SETS]  # the sets with fine-tuned cells too
 VIDEOS = {"storyboard-hmdb51": 60, "storyboard-ucf101": 80, "storyboard-kinetics": 100}
 SKILL = {"vanilla": 0.5, "clip": 0.52, "temporal": 0.55, "single": 0.6, "sfar": 0.75}
 
 
 def made_up(profile, variants, seeds, workers=None, desc=""):
-    """Runs as ``study.run`` gives them, with ranks drawn at random: better with K, with repeats, with a trained tower."""
+    """In place of ``study.run``: random ranks, better with K, with repeats, with a trained tower."""
     out = {}
     for v in variants:
         p = v.profile(profile, seeds[0])
@@ -85,62 +84,89 @@ def record():
 
 
 def test_every_cell_is_there_once(record):
-    keys = [tuple(c[k] for k in few_shot_page._KEY) for c in record["cells"]]
-    assert len(set(keys)) == len(keys) == 3 * 4 * 5 * 2 + 3 * 4 + TUNED_SETS * 2 * 2
-    for d in VIDEOS:
-        assert {(k, m, e) for dd, k, m, e, t, n in keys if (dd, t, n) == (d, "frozen", 1)} == {
-            (k, m, e) for k in SHOTS for m in METHODS for e in ("repeat", "once")
-        }
-    assert {(d, k, m) for d, k, m, _, t, _ in keys if t == "fine-tuned"} == {
-        (d, k, m) for d in TUNED for k in (2, 16) for m in ("clip", "sfar")
-    }
-    for c in record["cells"]:
-        assert ("visual" in c["trained"]) == (c["tower"] == "fine-tuned") and len(c["top1"]["per_seed"]) == (
-            1 if c["method"] == "vanilla" else len(SEEDS)
-        )
+    cells = record.select("cells", metric="top1")
+    names = ("dataset", "shots", "epoch", "tower", "lists")
+    keys = [(*(r.setting[k] for k in names), r.row) for r in cells]
+    assert len(set(keys)) == len(keys) == 3 * 4 * 5 * 2 + 3 * 4 + len(TUNED) * 2 * 2
+    for of in LAYOUTS:
+        sweep = {(k, m, e) for d, k, e, tower, lists, m in keys if (d, tower, lists) == (of, "frozen", 1)}
+        assert sweep == {(k, m, e) for k in SHOTS for m in METHODS for e in EPOCHS}
+        many = {(k, m, e) for d, k, e, tower, lists, m in keys if (d, lists) == (of, PROCESSES)}
+        assert many == {(k, "sfar", "repeat") for k in SHOTS}
+    tuned = {(d, k, m) for d, k, _, tower, _, m in keys if tower == "fine-tuned"}
+    assert tuned == {(d, k, m) for d in TUNED for k in (2, 16) for m in ("clip", "sfar")}
+    for r in cells:
+        assert ("visual" in r.trained) == (r.setting["tower"] == "fine-tuned")
+        assert len(r.per_seed) == r.seeds == (1 if r.row == "vanilla" else len(SEEDS))
+    assert len(record.select("cells", metric="top5")) == len(cells)
+
+
+def test_cells_are_those_of_the_runs(record):
+    profile = get_profile("storyboard", {"seeds": list(SEEDS)})
+    for cell in few_shot.cells(profile)[::17]:
+        (runs,) = made_up(profile, [few_shot._variant(profile, cell)], SEEDS).values()
+        data, k, method, epoch, tower, lists = cell
+        setting = {"dataset": few_shot._layout(data), "shots": k, "epoch": epoch, "tower": tower, "lists": lists}
+        for top in (1, 5):
+            r = record.find("cells", method, f"top{top}", **setting)
+            ranks = [run["views"]["1x1"]["ranks"] for run in runs]
+            assert r.per_seed == pytest.approx([100 * sum(x < top for x in own) / len(own) for own in ranks], abs=1e-3)
+            assert r.mean == pytest.approx(np.mean(r.per_seed), abs=2e-4) and r.low <= r.mean <= r.high
+            assert r.videos == VIDEOS[data] and r.trained == runs[0]["trained"]
+            if method != "vanilla":
+                assert r.more["clips"] == [run["training"]["clips"] for run in runs]
 
 
 def test_a_seed_draws_the_list_and_the_zero_shot_row_has_none():
     profile = get_profile("storyboard")
-    by = {tuple(what.values()): v for what, v in few_shot.variants(profile)}
+    by = {cell: few_shot._variant(profile, cell) for cell in few_shot.cells(profile)}
     sfar = by["storyboard-ucf101", 4, "sfar", "repeat", "frozen", 1]
-    assert (
-        [sfar.profile(profile, s).data.shot_seed for s in (0, 3)] == [0, 3]
-        and sfar.profile(profile, 3).data.shots == 4
-        and not sfar.profile(profile, 0).train.train_visual
-    )
+    assert [sfar.profile(profile, s).data.shot_seed for s in (0, 3)] == [0, 3]
+    assert sfar.profile(profile, 3).data.shots == 4 and not sfar.profile(profile, 0).train.train_visual
     assert by["storyboard-ucf101", 4, "sfar", "repeat", "frozen", 8].profile(profile, 2).data.shot_draws == 8
     assert by["storyboard-ucf101", 4, "clip", "once", "frozen", 1].profile(profile, 2).train.few_shot_epoch == "once"
-    assert by[TUNED[0], 2, "clip", "repeat", "fine-tuned", 1].profile(profile, 2).train.train_visual
+    assert by["storyboard-hmdb51", 2, "clip", "repeat", "fine-tuned", 1].profile(profile, 2).train.train_visual
     vanilla = by["storyboard-ucf101", 4, "vanilla", "once", "frozen", 1].profile(profile, 3).data
     assert vanilla.shots == vanilla.shot_seed == 0
+    assert len({v.name for v in by.values()}) == len(by), "a name stands for one variant"
 
 
 def test_averages_are_over_k_and_sets_and_differences_paired(record):
-    for a in record["averages"]:
-        cells = [
-            few_shot_page.cell(record, d, k, a["method"], a["epoch"], lists=a["lists"])["top1"]["mean"]
-            for d in VIDEOS
-            for k in SHOTS
-        ]
-        assert a["mean"] == pytest.approx(np.mean(cells), abs=2e-4) and a["low"] < a["mean"] < a["high"]
-    for d in record["differences"]:
-        first, second = (few_shot_page.average(record, *who) for who in (d["name"], d["against"]))
-        assert d["mean"] == pytest.approx(first["mean"] - second["mean"], abs=3e-4)
-        assert d["verdict"] == ("holds" if d["low"] > 0 else "does not hold" if d["high"] < 0 else "undecided")
-    assert len(record["differences_cells"]) == 3 * 4 * 4 + TUNED_SETS * 2
-    for d in record["differences_cells"]:
-        first, second = (
-            few_shot_page.cell(record, d["dataset"], d["shots"], m, tower=d["tower"])["top1"]["mean"]
-            for m in (d["name"], d["against"])
-        )
-        assert d["mean"] == pytest.approx(first - second, abs=3e-4) and d["low"] <= d["mean"] <= d["high"]
+    averages = {(r.row, r.setting["epoch"], r.setting["lists"]): r for r in record.select("averages")}
+    expected = {(m, e, 1) for m in METHODS for e in EPOCHS} | {("sfar", "repeat", PROCESSES)}
+    assert averages.keys() == expected and len(record.select("averages")) == len(expected)
+    for (method, epoch, lists), r in averages.items():
+        cells = [few_shot.cell(record, d, k, method, epoch, lists=lists).mean for d in LAYOUTS for k in SHOTS]
+        assert r.mean == pytest.approx(np.mean(cells), abs=2e-4) and r.low < r.mean < r.high
+    of_averages = record.contrasts_of("averages")
+    pairs = {(f"sfar/{e}/1", f"{m.name}/{e}/1") for e in EPOCHS for m in rivals()}
+    pairs |= {("sfar/repeat/1", "sfar/once/1"), (f"sfar/repeat/{PROCESSES}", "sfar/repeat/1")}
+    assert {(c.row, c.against) for c in of_averages} == pairs and len(of_averages) == len(pairs)
+    for c in of_averages:
+        keys = (key.split("/") for key in (c.row, c.against))
+        first, second = (few_shot.average(record, m, e, int(lists)).mean for m, e, lists in keys)
+        assert c.mean == pytest.approx(first - second, abs=3e-4)
+        assert c.verdict == ("holds" if c.low > 0 else "does not hold" if c.high < 0 else "undecided")
+    of_cells = record.contrasts_of("cells")
+    assert len(of_cells) == 3 * 4 * 4 + len(TUNED) * 2
+    for c in of_cells:
+        of, k, tower = (c.setting[key] for key in ("dataset", "shots", "tower"))
+        first, second = (few_shot.cell(record, of, k, m, tower=tower).mean for m in (c.row, c.against))
+        assert c.mean == pytest.approx(first - second, abs=3e-4) and c.low <= c.mean <= c.high
 
 
 def test_claims_follow_the_intervals(record):
-    assert {c["verdict"] for c in record["claims"][:2]} == {"holds"}, "the made-up SFAR is better by twenty points"
-    for c in record["claims"]:
-        assert (c["verdict"] == "holds") == (c["low"] > 0) and (c["verdict"] == "does not hold") == (c["high"] < 0)
+    assert [c.id for c in record.claims] == ["table3-highest-repeat", "table3-highest-once", "table3-lists"]
+    assert {c.verdict for c in record.claims[:2]} == {"holds"}, "the made-up SFAR is better by twenty points"
+    assert [c.of_paper for c in record.claims] == [True, True, False]
+    for c in record.claims:
+        assert (c.verdict == "holds") == (c.low > 0) and (c.verdict == "does not hold") == (c.high < 0)
+    lists = record.contrast(f"sfar/repeat/{PROCESSES}", "sfar/repeat/1")
+    own = record.claim("table3-lists")
+    assert (own.mean, own.low, own.high, own.against) == (lists.mean, lists.low, lists.high, "one list")
+    shown = {r["method"]: r["value"] for r in paper.load("table3") if r["dataset"] == "All"}
+    ahead = shown["SFAR (ours)"] - max(v for m, v in shown.items() if m != "SFAR (ours)")
+    assert {c.printed for c in record.claims[:2]} == {f"{ahead:+.1f}"} and not own.printed
 
 
 @pytest.mark.parametrize(
@@ -152,14 +178,18 @@ def test_claims_follow_the_intervals(record):
     ],
 )
 def test_highest_needs_every_rival(record, lows, verdict):
-    changed = json.loads(json.dumps(record))
-    for d in changed["differences"]:
-        if d["against"][0] in lows and d["name"][1] == d["against"][1] == "repeat":
-            d["mean"], d["low"], d["high"] = lows[d["against"][0]]
-            d["verdict"] = {True: "holds"}.get(d["low"] > 0, "does not hold" if d["high"] < 0 else "undecided")
-    first, second = few_shot._claims(changed)[:2]
-    assert first["verdict"] == verdict and second["verdict"] == "holds"
-    assert first["against"] == (few_shot_page.style.NAMES[list(lows)[-1]] if lows else first["against"])
+    """Of the rivals with the deciding verdict the closest is named; the other convention is left as it is."""
+    contrasts = []
+    for c in record.contrasts:
+        method = c.against.split("/")[0]
+        if c.part == "averages" and c.row == "sfar/repeat/1" and method in lows:
+            mean, low, high = lows[method]
+            c = dataclasses.replace(c, mean=mean, low=low, high=high)
+        contrasts.append(c)
+    changed = STUDY.decided(dataclasses.replace(record, contrasts=contrasts))
+    first, second = (changed.claim(f"table3-highest-{epoch}") for epoch in EPOCHS)
+    assert (first.verdict, second.verdict) == (verdict, "holds")
+    assert first.against == (METHODS[list(lows)[-1]].title if lows else record.claim("table3-highest-repeat").against)
 
 
 def test_bootstrap_strata_against_a_plain_one():
@@ -190,159 +220,116 @@ def test_bootstrap_strata_does_not_average_a_shared_seed_away():
     )
 
 
-# --- the pages -------------------------------------------------------------------------------------------------------
+# --- the page --------------------------------------------------------------------------------------------------------
 
 
-def test_files_hold_the_same_numbers(record, tmp_path):
-    files = few_shot_page.write(record, tmp_path)
-    assert (
-        {f.name for f in files}
-        == {p.name for p in tmp_path.iterdir()}
-        == {"few_shot.csv", "few_shot.md", "few_shot.tex", "few_shot.json", "table3.png"}
-    )
-    assert json.loads((tmp_path / "few_shot.json").read_text()) == json.loads(json.dumps(record))
-    lines = list(csv.DictReader(io.StringIO((tmp_path / "few_shot.csv").read_text())))
-    for c in record["cells"]:
-        (top1, top5) = [x for x in lines if x["part"] == "cell" and all(x[k] == str(c[k]) for k in few_shot_page._KEY)]
-        assert (float(top1["mean"]), float(top1["low"]), float(top1["high"])) == tuple(
-            c["top1"][k] for k in ("mean", "low", "high")
-        ) and float(top5["mean"]) == c["top5"]["mean"]
-        assert top1["trained"] == " ".join(c["trained"]) and (top1["seeds"] == "") == (c["method"] == "vanilla")
-    assert len([x for x in lines if x["part"] == "difference"]) == len(record["differences"]) + len(
-        record["differences_cells"]
-    )
-    page, tex = (tmp_path / "few_shot.md").read_text(), (tmp_path / "few_shot.tex").read_text()
-    for epoch in ("repeat", "once"):
-        for m in METHODS:
-            numbers = [few_shot_page.cell(record, d, k, m, epoch)["top1"]["mean"] for d in VIDEOS for k in SHOTS] + [
-                few_shot_page.average(record, m, epoch)["mean"]
-            ]
-            (line,) = {
-                x
-                for x in few_shot_page.accuracy_markdown(record, epoch).splitlines()
-                if few_shot_page.style.NAMES[m] in x
-            }
-            assert [c.strip() for c in line.split("|")[2:-2]] == [f"{x:.1f}" for x in numbers] and line in page
-            assert " & ".join(f"{x:.1f}" for x in numbers) in tex
+@pytest.mark.parametrize("epoch", EPOCHS)
+def test_forms_hold_the_same_numbers(record, epoch):
+    table = page.show(STUDY, record, f"accuracy-{epoch}")
+    assert str(table) in page.markdown(STUDY, record)
+    tex = page.latex(STUDY, record)
+    for line, (name, method) in zip(table.rows, METHODS.items(), strict=True):
+        cells = [few_shot.cell(record, d, k, name, epoch).mean for d in LAYOUTS for k in SHOTS]
+        mean = few_shot.average(record, name, epoch)
+        assert line == [method.title, *cells, mean.mean, f"{mean.low:.1f} to {mean.high:.1f}"]
+        assert " & ".join(f"{x:.1f}" for x in (*cells, mean.mean)) in tex
 
 
 def test_the_zero_shot_row_says_that_it_has_no_seed(record):
-    (line,) = [x for x in few_shot_page.set_markdown(record, "storyboard-ucf101").splitlines() if "Vanilla" in x]
-    assert (
-        "| none" in line
-        and "| nothing" in line
-        and "±" not in line
-        and "Epoch" in few_shot_page.set_markdown(record, "storyboard-ucf101")
-    )
+    table = page.show(STUDY, record, "ucf101-accuracy")
+    (line,) = [x for x in table.rows if x[0] == METHODS["vanilla"].title]
+    assert line[1] == "–" and line[-2:] == ["none", "nothing"] and not any("±" in x for x in line[2:-2])
+    assert all("±" in x for line in table.rows if line[0] == METHODS["sfar"].title for x in line[2:-2])
+    for x in csv.DictReader(io.StringIO(page.to_csv(STUDY, record))):
+        if (x["kind"], x["part"]) == ("row", "cells"):
+            assert (x["seeds"] == x["trained"] == "") == (x["row"] == "vanilla")
 
 
 def test_conventions_and_lists_say_how_many_clips(record):
-    row = next(x for x in few_shot_page.epochs_markdown(record).splitlines() if "UCF-101" in x)
-    assert [c.strip() for c in row.split("|")[1:6]] == ["UCF-101", "2", "20", "240", "20"]
-    row = next(x for x in few_shot_page.lists_markdown(record).splitlines() if "UCF-101" in x)
-    assert [c.strip() for c in row.split("|")[1:6]] == ["UCF-101", "2", "20", "100.0", "10.0"]
+    row = next(x for x in page.show(STUDY, record, "epochs").rows if x[0] == "UCF-101")
+    assert row[:5] == ["UCF-101", 2, 20, 240, 20]
+    row = next(x for x in page.show(STUDY, record, "lists").rows if x[0] == "UCF-101")
+    assert row[:5] == ["UCF-101", 2, 20, 100.0, 10.0]
 
 
 def test_fine_tuned_rows_are_marked(record):
-    table = few_shot_page.tuned_markdown(record)
-    assert table.count("visual") == 4 * TUNED_SETS == table.count(
-        "\n"
-    ) - 1 and "visual" not in few_shot_page.set_markdown(record, "storyboard-hmdb51")
+    table = page.show(STUDY, record, "tuned")
+    assert len(table.rows) == 4 * len(TUNED) and all("visual" in line[5] for line in table.rows)
+    assert "visual" not in str(page.show(STUDY, record, "hmdb51-accuracy"))
+    everywhere = dataclasses.replace(record, extra={"tower": "fine-tuned"})
+    assert few_shot.tuned_table(everywhere) is None and "in all cells" in few_shot.tuned_text(everywhere)
 
 
-def test_cells_say_where_sfar_is_higher(record):
-    for d in record["datasets"]:
-        table = few_shot_page.cells_markdown(record, d)
-        own = [x for x in record["differences_cells"] if x["dataset"] == d]
-        assert all(
-            f"{x['mean']:+.1f} ({x['low']:+.1f} to {x['high']:+.1f}){' ▲' * (x['verdict'] == 'holds')}{' ▼' * (x['verdict'] == 'does not hold')}"
-            in table
-            for x in own
-        )
-        assert table.count("▲") == sum(x["verdict"] == "holds" for x in own) > 0 and table.count("fine-tuned") == (
-            d in TUNED
-        )
+@pytest.mark.parametrize("of", LAYOUTS)
+def test_cells_say_where_sfar_is_higher(record, of):
+    table = str(page.show(STUDY, record, f"{of}-differences"))
+    own = record.contrasts_of("cells", dataset=of)
+    mark = {"holds": " ▲", "does not hold": " ▼", "undecided": ""}
+    assert all(f"{c.mean:+z.1f} ({c.low:+z.1f} to {c.high:+z.1f}){mark[c.verdict]}" in table for c in own)
+    assert table.count("▲") == sum(c.verdict == "holds" for c in own) > 0
+    assert table.count("▼") == sum(c.verdict == "does not hold" for c in own)
+    assert table.count("fine-tuned") == (of in TUNED)
 
 
-def test_the_papers_averages_are_recomputed():
-    found = {a["method"]: a for a in few_shot_page.paper_averages()}
-    assert (
-        {m for m, a in found.items() if not a["agrees"]} == {"OST"}
-        and found["OST"]["mean"] == pytest.approx(811.9 / 12)
-        and found["OST"]["printed"] == 67.6
-    )
+def test_the_papers_averages_are_recomputed(record):
+    found = {a["method"]: a for a in few_shot.paper_averages()}
+    assert {m for m, a in found.items() if not a["agrees"]} == {"OST"}
+    assert found["OST"]["mean"] == pytest.approx(811.9 / 12) and found["OST"]["printed"] == 67.6
     assert found["VideoPrompt"]["cells"] == 8 and all(a["cells"] == 12 for m, a in found.items() if m != "VideoPrompt")
-    assert found["TC-CLIP"]["agrees"] and found["ViFi-CLIP"]["agrees"], (
-        "72.85 and 65.35: a half may be rounded either way"
-    )
-    text = few_shot_page.averages_text()
-    assert (
-        "OST: 67.6 printed, 67.66 from its cells" in text
-        and "VideoPrompt's is over 8 cells, the others' over 12" in text
-        and "SFAR" not in text
-    )
-    row = next(x for x in few_shot_page.paper_markdown("table3").splitlines() if x.startswith("| SFAR"))
-    assert [c.strip() for c in row.split("|")[-5:-1]] == ["78.7", "78.67", "12", "yes"]
+    assert found["TC-CLIP"]["agrees"] and found["ViFi-CLIP"]["agrees"], "72.85, 65.35: a half is rounded either way"
+    text = page.show(STUDY, record, "averages-text")
+    assert "OST: 67.6 printed, 67.66 from its cells" in text and "SFAR" not in text
+    assert "VideoPrompt's is over 8 cells, the others' over 12" in text
+    (row,) = [x for x in page.show(STUDY, record, "table3-printed").rows if x[0] == "SFAR (ours)"]
+    assert row[-4:] == [78.7, "78.67", 12, "yes"]
 
 
 def test_measured_and_printed_never_share_a_table(record):
-    measured = few_shot_page.accuracy_markdown(record, "repeat") + few_shot_page.set_markdown(
-        record, "storyboard-ucf101"
-    )
-    printed = {r["method"] for name in ("table3", "table12") for r in paper.load(name)} - {
-        "Vanilla CLIP",
-        "SFAR (ours)",
-        "BIKE",
-    }
-    assert printed and not any(m in measured for m in printed) and "78.7" in few_shot_page.paper_markdown("table3")
-    assert few_shot_page.paper_markdown("table12").count("\n") == 8, "seven rows"
+    parts = [f"accuracy-{e}" for e in EPOCHS] + [
+        f"{of}-{what}" for of in LAYOUTS for what in ("accuracy", "differences")
+    ]
+    measured = "".join(str(page.show(STUDY, record, which)) for which in parts)
+    methods = {r["method"] for name in ("table3", "table12") for r in paper.load(name)}
+    printed = methods - {"Vanilla CLIP", "SFAR (ours)", "BIKE"}
+    assert printed and not any(m in measured for m in printed)
+    assert "78.7" in str(page.show(STUDY, record, "table3-printed"))
+    assert len(page.show(STUDY, record, "table12-printed").rows) == 7
 
 
 def test_the_figure_shows_every_curve(record):
-    fig = few_shot_page.figure(record)
-    measured, once, printed = fig.axes[:3], fig.axes[3:6], fig.axes[6:9]
-    for axes, epoch in ((measured, "repeat"), (once, "once")):
-        for ax, d in zip(axes, record["datasets"]):
+    fig = few_shot.figure(record)
+    fig.canvas.draw()
+    repeat, once, printed = fig.axes[:3], fig.axes[3:6], fig.axes[6:9]
+    for axes, epoch in ((repeat, "repeat"), (once, "once")):
+        for ax, of in zip(axes, LAYOUTS, strict=True):
             assert ax.get_xscale() == "log" and list(ax.get_xticks()) == list(SHOTS)
             curves = [tuple(line.get_ydata()) for line in ax.get_lines()]
-            for m in METHODS[1:]:
-                assert tuple(few_shot_page.cell(record, d, k, m, epoch)["top1"]["mean"] for k in SHOTS) in curves
+            for m in list(METHODS)[1:]:
+                assert tuple(few_shot.cell(record, of, k, m, epoch).mean for k in SHOTS) in curves
             assert len(ax.containers) == 4, "an interval for each trained method"
+            hollow = [y for line in ax.get_lines() if line.get_mfc() == "white" for y in line.get_ydata()]
+            tuned = record.select("cells", metric="top1", dataset=of, tower="fine-tuned")
+            assert hollow == ([r.mean for r in tuned] if epoch == "repeat" else [])
     assert all(len(ax.get_lines()) == 8 and not ax.containers for ax in printed)
-    ours = [line for line in printed[2].get_lines() if line.get_label() == "SFAR (ours)"]
-    assert list(ours[0].get_ydata()) == [73.9, 74.8, 75.5, 76.2]
-    assert measured[0].get_ylim() == once[0].get_ylim(), "both conventions on one scale"
-    plt.close("all")
+    (ours,) = [line for line in printed[2].get_lines() if line.get_label() == "SFAR (ours)"]
+    assert list(ours.get_ydata()) == [73.9, 74.8, 75.5, 76.2]
+    assert repeat[0].get_ylim() == once[0].get_ylim(), "both conventions on one scale"
+    plt.close(fig)
 
 
 def test_text_for_the_terminal(record):
-    text = few_shot_page.text(record)
-    assert few_shot_page.accuracy_markdown(record, "once") in text and "Verdict here" in text and "OST" not in text
+    text = page.terminal(STUDY, record)
+    assert all(str(page.show(STUDY, record, f"accuracy-{e}")) in text for e in EPOCHS)
+    assert "Verdict here" in text and "OST" not in text
 
 
 # --- the committed record --------------------------------------------------------------------------------------------
 
 
-def test_missing_and_stale_records_name_the_target(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    with pytest.raises(SfarError, match="few_shot.json is not there: run `make reproduce-table3` first"):
-        STUDY.get()
-    file = paths.results("storyboard") / "few_shot.json"
-    paths.write_json(file, {**record, "inputs": STUDY.inputs(get_profile("storyboard"))})
-    assert STUDY.get()["cells"] == json.loads(json.dumps(record["cells"]))
-    paths.write_json(file, {**record, "inputs": "0" * 16})
-    with pytest.raises(SfarError, match="other code: run `make reproduce-table3` again"):
-        STUDY.get()
-
-
-def test_the_committed_record_fits_the_code_and_its_files():
+def test_committed_record():
+    """It fits the code and has every cell."""
     profile = get_profile("storyboard")
-    record = STUDY.load(profile)
-    assert record["seeds"] == list(profile.seeds) and len(record["cells"]) == len(few_shot.variants(profile))
-    assert all(
-        c["top1"]["seeds"] == (1 if c["method"] == "vanilla" else 5) and c["top1"]["videos"] in (160, 400)
-        for c in record["cells"]
-    )
-    folder = paths.results("storyboard")
-    assert (folder / "few_shot.md").read_text() == few_shot_page.as_markdown(record).rstrip() + "\n"
-    assert (folder / "table3.png").stat().st_size > 20_000
+    kept = STUDY.load(profile)
+    cells = kept.select("cells", metric="top1")
+    assert kept.seeds == list(profile.seeds) and len(cells) == len(few_shot.cells(profile))
+    assert all(r.seeds == (1 if r.row == "vanilla" else 5) and r.videos in (160, 400) for r in cells)

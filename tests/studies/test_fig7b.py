@@ -1,27 +1,25 @@
-"""Figure 7b, Table 2d and Table 13: the correlation with its interval, the records, and one seed trained again."""
-
-import csv
-import io
-import json
+"""Figure 7b and Table 2d: the correlation with its interval, the record, and one seed trained again."""
 
 import numpy as np
 import pytest
 
 from sfar.config import get_profile
 from sfar.data.source import dataset
-from sfar.errors import ConfigError, SfarError
+from sfar.errors import ConfigError
 from sfar.runs.executor import run_all
 from sfar.runs.job import Job
-from sfar.studies import fig7b, fig7b_page, table13
-from sfar.studies import subtexts_page as page
+from sfar.studies import fig7b
 from sfar.studies.core import statistics
+from sfar.studies.fig7b import ALL, ONE_PHRASE, STUDY
 from sfar.subtexts.groups import GROUPS
 from sfar.util import paths
 
-FOLDER = paths.results("storyboard")
-RECORD = json.loads((FOLDER / "fig7b.json").read_text())
-TABLE13 = json.loads((FOLDER / "table13.json").read_text())
 TOLERANCE = 3.0  # points, between machines; see tests/test_end_to_end.py
+
+
+@pytest.fixture(scope="module")
+def record():
+    return STUDY.get()
 
 
 # --- correlations --------------------------------------------------------------------------------------------------
@@ -32,7 +30,10 @@ def test_correlations_agree_with_numpy(seed):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=12), rng.normal(size=12)
     assert statistics.pearson(x, y) == pytest.approx(np.corrcoef(x, y)[0, 1])
-    order = lambda v: np.argsort(np.argsort(v)).astype(float)  # noqa: E731
+
+    def order(v):
+        return np.argsort(np.argsort(v)).astype(float)
+
     assert statistics.spearman(x, y) == pytest.approx(np.corrcoef(order(x), order(y))[0, 1])
     line = np.polyfit(x, y, 1)
     assert statistics.pearson(x, y) ** 2 == pytest.approx(
@@ -69,106 +70,70 @@ def test_interval_covers_what_groups_seeds_and_videos_leave_open():
     rng = np.random.default_rng(1)
     x = np.linspace(1, 2, 16)
     h = _hits(0.4 + 0.2 * (x - 1) + rng.normal(0, 0.03, 16), rng, 4, 400)
-    width = lambda x, h: (c := statistics.correlation(x, h)["r"])["high"] - c["low"]  # noqa: E731
+
+    def width(x, h):
+        c = statistics.correlation(x, h)["r"]
+        return c["high"] - c["low"]
+
     assert width(x[::2], h[::2]) > width(x, h) and width(x, h[..., :60]) > width(x, h)
 
 
-# --- records -------------------------------------------------------------------------------------------------------
+# --- the record ----------------------------------------------------------------------------------------------------
 
 
-def test_records_fit_the_code():
-    profile = get_profile("storyboard")
-    assert RECORD["inputs"] == fig7b.inputs(profile) and TABLE13["inputs"] == table13.inputs(profile)
-    assert fig7b.load(profile) == RECORD and table13.load(profile) == TABLE13
-    assert (
-        [g["name"] for g in RECORD["groups"]] == list(GROUPS)
-        and len(RECORD["groups"]) >= 11
-        and len(RECORD["seeds"]) >= 3
-    )
-
-
-def test_missing_and_stale_records_name_the_target(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    with pytest.raises(SfarError, match="fig7b.json is not there: run `make reproduce-fig7b`"):
-        fig7b.fig7b()
-    with pytest.raises(SfarError, match="make reproduce-fig7b"):
-        table13.measure(get_profile("storyboard"))
-    paths.write_json(paths.results("storyboard") / "fig7b.json", {**RECORD, "inputs": "0" * 16})
-    with pytest.raises(SfarError, match="other code: run `make reproduce-fig7b`"):
-        fig7b.fig7b()
-    with pytest.raises(ConfigError, match="unknown source"):
-        fig7b.fig7b(source="cache")
+def test_the_record_has_every_group(record):
+    assert record.names("groups") == list(GROUPS) and len(GROUPS) >= 11 and len(record.data["seeds"]) >= 3
 
 
 def test_too_few_or_foreign_groups():
-    with pytest.raises(ConfigError, match="at least three different groups.*bank, terse"):
+    with pytest.raises(ConfigError, match=r"at least three different groups.*bank, terse"):
         fig7b.group_names(get_profile("storyboard"), ["bank", "terse"])
-    with pytest.raises(ConfigError, match="bank.*kinetics400"):
+    with pytest.raises(ConfigError, match=r"bank.*kinetics400"):
         fig7b.group_names(get_profile("paper"), ["bank", "a.json", "b.json"])
     with pytest.raises(ConfigError, match="at least three"):
         fig7b.group_names(get_profile("paper"))
 
 
 def test_other_groups_never_touch_the_record():
-    profile = get_profile("storyboard")
-    assert fig7b.path(profile).parent == FOLDER
-    assert fig7b.path(profile, ["bank", "terse", "scene"]).parent.parent.name == "runs"
-    assert fig7b.inputs(profile, ["bank", "terse", "scene"]) != fig7b.inputs(profile)
+    profile, other = get_profile("storyboard"), ["bank", "terse", "scene"]
+    assert STUDY.path(profile).parent == paths.results("storyboard")
+    assert STUDY.path(profile, other).parent.parent.name == "runs"
+    assert STUDY.inputs(profile, other) != STUDY.inputs(profile)
 
 
-def test_files_hold_the_same_numbers():
-    rows = list(csv.DictReader(io.StringIO((FOLDER / "fig7b.csv").read_text())))
-    assert len(rows) == 2 * len(RECORD["groups"])
-    for row in rows:
-        group = next(g for g in RECORD["groups"] if g["name"] == row["group"])
-        assert (
-            float(row["mean"]) == group[row["metric"]]["mean"] and float(row["tpp_printed"]) == group["tpp"]["printed"]
-        )
-    assert (FOLDER / "fig7b.md").read_text() == fig7b_page.as_markdown(RECORD)
-    assert (FOLDER / "table13.md").read_text() == page.table13_page(TABLE13) and (
-        FOLDER / "table14.md"
-    ).read_text() == page.table14_page(TABLE13)
-    assert (FOLDER / "table6.md").read_text() == page.table6_page()
-    for name in ("fig7b", "fig4", "fig8"):
-        assert (FOLDER / f"{name}.png").stat().st_size > 20_000
+def test_correlations_follow_from_the_groups(record):
+    found = record.contrasts_of("correlations", metric="r")
+    assert len(found) == 2 * 2 * 2
+    for c in found:
+        rows = [g for g in fig7b.groups(record) if c.setting["which"] == ALL or g.row not in ONE_PHRASE]
+        x = np.array([g.more["tpp"][c.setting["reading"]] for g in rows])
+        x, y = (np.log(x) if c.row == "log TPP" else x), np.array([g.mean for g in rows])
+        rho = fig7b.find(record, c.setting["reading"], c.row, "rho", c.setting["which"])
+        assert c.more["groups"] == len(rows) and c.mean == pytest.approx(statistics.pearson(x, y), abs=2e-4)
+        assert rho.mean == pytest.approx(statistics.spearman(x, y), abs=2e-4)
 
 
-def test_correlations_follow_from_the_groups():
-    for c in RECORD["correlations"]:
-        keep = [g for g in RECORD["groups"] if c["which"] == "all" or g["name"] not in fig7b.ONE_PHRASE]
-        x = np.array([g["tpp"][c["reading"]] for g in keep])
-        y = np.array([g["top1"]["mean"] for g in keep])
-        x = np.log(x) if c["x"] == "log TPP" else x
-        assert c["groups"] == len(keep)
-        assert c["r"]["value"] == pytest.approx(statistics.pearson(x, y), abs=2e-4) and c["rho"][
-            "value"
-        ] == pytest.approx(statistics.spearman(x, y), abs=2e-4)
+def test_the_group_of_highest_tpp_is_held_against_the_best_of_the_others(record):
+    rows = {r.row: r for r in record.select("groups", metric="top1")}
+    for c in record.contrasts_of("highest TPP"):
+        reading = c.setting["reading"]
+        chosen = max(rows.values(), key=lambda r: r.more["tpp"][reading])
+        best = max((r for r in rows.values() if r is not chosen), key=lambda r: r.mean)
+        assert (c.row, c.against) == (chosen.row, best.row)
+        claim = record.claim(f"table2d-highest-{reading}")
+        assert f"({chosen.row})" in claim.claim and (claim.mean, claim.verdict) == (c.mean, c.verdict)
 
 
-def test_verdicts_follow_the_intervals():
-    assert len(RECORD["claims"]) == 7
-    for c in RECORD["claims"]:
-        assert c["verdict"] == statistics.verdict(c["low"], c["high"])
-
-
-def test_table13_shows_the_accuracies_of_figure_7b():
-    groups = {g["name"]: g for g in RECORD["groups"]}
-    rows = {r["group"]: r for r in TABLE13["rows"]}
-    assert set(rows) == {name for name, g in groups.items() if g["kind"] != "derived"} and "scene" in rows
-    for name, row in rows.items():
-        assert row == {"group": name, **{k: groups[name][k] for k in ("title", "kind", "top1")}}
-    _, shown = page.table13(TABLE13)
-    assert [r[:2] for r in shown] == [[r["title"], r["top1"]["mean"]] for r in TABLE13["rows"]]
-    _, visual = page.table14(TABLE13)
-    assert [r[:2] for r in visual] == [[rows[g]["title"], rows[g]["top1"]["mean"]] for g in ("bank", "scene")]
+def test_verdicts_follow_the_intervals(record):
+    assert len(record.claims) == len(STUDY.claims) == 7
+    assert all(c.verdict == statistics.verdict(c.low, c.high) for c in record.claims)
 
 
 @pytest.mark.slow
-def test_one_seed_again(drawn):
+def test_one_seed_again(drawn, record):
     """A group of the figure trained again from an empty cache."""
     drawn("storyboard-kinetics")
-    profile = fig7b.with_group(get_profile("storyboard"), "terse")
+    profile = fig7b.variant("terse").profile(get_profile("storyboard"), 0)
     (run,) = run_all([Job(profile, dataset(profile), "sfar", profile.seeds[0])])
-    group = next(g for g in RECORD["groups"] if g["name"] == "terse")
-    assert abs(run["views"]["1x1"]["top1"] - group["top1"]["per_seed"][0]) <= TOLERANCE
-    assert abs(run["views"]["1x1"]["top5"] - group["top5"]["per_seed"][0]) <= TOLERANCE
+    for metric in ("top1", "top5"):
+        assert abs(run["views"]["1x1"][metric] - record.find("groups", "terse", metric).per_seed[0]) <= TOLERANCE

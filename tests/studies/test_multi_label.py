@@ -1,9 +1,7 @@
-"""The multi-label study on made-up runs: mAP by every variant with intervals, the page drawn from it, and the committed record."""
+"""The multi-label study on made-up runs: mAP by every variant with intervals, what is shown of it, the record."""
 
-import csv
-import io
-import json
 import zlib
+from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -11,15 +9,14 @@ import numpy as np
 import pytest
 
 from sfar import paper
-from sfar.config import METHODS, get_profile
-from sfar.errors import SfarError
+from sfar.config import get_profile
+from sfar.model.registry import METHODS
 from sfar.runs.run import MAP_BATCH
-from sfar.studies import multi_label, multi_label_page
-from sfar.studies.core import statistics, study
+from sfar.studies import multi_label
+from sfar.studies.core import page, statistics, study
 from sfar.studies.core.statistics import bootstrap_metric
 from sfar.studies.multi_label import HEADLINE, STUDY, TUNED
 from sfar.training.metrics import VARIANTS, mean_ap
-from sfar.util import paths
 
 SEEDS = (0, 1)
 VIDEOS, CLASSES = 40, 6
@@ -79,39 +76,32 @@ def record():
 
 
 def test_rows_are_the_final_map_of_the_scores(record):
-    assert [r["name"] for r in record["rows"]] == NAMES and record["frames"] == 16
-    runs = made_up(get_profile("storyboard"), multi_label.variants(get_profile("storyboard")), SEEDS)
-    for r in record["rows"]:
-        each = [mean_ap(np.array(x["views"]["1x1"]["scores"]), POSITIVE, "present") for x in runs[r["name"]]]
-        assert (
-            r["map"]["per_seed"] == pytest.approx(each, abs=1e-3)
-            and r["map"]["mean"] == pytest.approx(np.mean(each), abs=1e-3)
-            and len(each) == r["seeds"]
+    assert sorted(r.row for r in record.rows) == sorted(NAMES) and record.data["frames"] == 16
+    towers = multi_label.variants(get_profile("storyboard"))
+    runs = made_up(get_profile("storyboard"), [v for rows in towers.values() for v in rows], SEEDS)
+    for r in record.rows:
+        each = [mean_ap(np.array(x["views"]["1x1"]["scores"]), POSITIVE, "present") for x in runs[r.row]]
+        assert r.per_seed == pytest.approx(each, abs=1e-3) and len(each) == r.seeds
+        assert r.mean == pytest.approx(np.mean(each), abs=1e-3) and r.low < r.mean < r.high
+        variants = r.more["variants"]
+        assert set(variants) == set(VARIANTS) and variants["official"] == variants["present"], (
+            "every class has one here"
         )
-        assert r["map"]["low"] < r["map"]["mean"] < r["map"]["high"]
-        assert set(r["variants"]) == set(VARIANTS) and r["variants"]["official"] == r["variants"]["present"], (
-            "every class has a positive here"
-        )
-        assert ("visual" in r["trained"]) == r["name"].startswith("fine-tuned")
-    assert (
-        record["data"]["without_label"] == (~POSITIVE.any(1)).sum() >= 1
-        and record["data"]["without_positive"] == 0
-        and record["data"]["training_clips"] == 123
-    )
-    assert record["data"]["labels_per_video"] == round(POSITIVE.sum(1).mean(), 2)
+        assert ("visual" in r.trained) == (r.part == "fine-tuned")
+    d = record.data
+    assert d["without_label"] == (~POSITIVE.any(1)).sum() >= 1 and d["without_positive"] == 0
+    assert d["train_clips"] == 123 and d["labels_per_video"] == round(POSITIVE.sum(1).mean(), 2)
 
 
 def test_differences_and_claims_follow_the_intervals(record):
-    mean = {r["name"]: r["map"]["mean"] for r in record["rows"]}
-    assert {(d["name"], d["against"]) for d in record["differences"]} == {
+    mean = {r.row: r.mean for r in record.rows}
+    assert {(c.row, c.against) for c in record.contrasts} == {
         (f"{t}/sfar", n) for t in ("frozen", "fine-tuned") for n in NAMES if n.startswith(t) and not n.endswith("/sfar")
     }
-    for d in record["differences"]:
-        assert d["mean"] == pytest.approx(mean[d["name"]] - mean[d["against"]], abs=1e-3)
-        assert d["verdict"] == ("holds" if d["low"] > 0 else "does not hold" if d["high"] < 0 else "undecided")
-    assert [c["verdict"] for c in record["claims"]] == ["holds", "holds"] and all(
-        c["low"] > 0 for c in record["claims"]
-    )
+    for c in record.contrasts:
+        assert c.mean == pytest.approx(mean[c.row] - mean[c.against], abs=1e-3)
+        assert c.verdict == ("holds" if c.low > 0 else "does not hold" if c.high < 0 else "undecided")
+    assert [c.verdict for c in record.claims] == ["holds", "holds"] and all(c.low > 0 for c in record.claims)
 
 
 def test_bootstrap_metric_of_a_mean_is_the_bootstrap_of_the_mean():
@@ -127,13 +117,19 @@ def test_bootstrap_metric_of_a_mean_is_the_bootstrap_of_the_mean():
 
 
 def test_bootstrap_metric_against_a_plain_one():
-    """mAP: seeds and videos resampled one by one, the draws moved onto the value. A side with one seed is held against all of the other's."""
+    """mAP: seeds and videos resampled one by one, the draws moved onto the value.
+
+    A side with one seed is held against all of the other's.
+    """
     rng = np.random.default_rng(1)
     scores = {
         "many": rng.normal(size=(3, VIDEOS, CLASSES)) + POSITIVE,
         "one": rng.normal(size=(1, VIDEOS, CLASSES)) + 0.5 * POSITIVE,
     }
-    measure = lambda s, keep: np.array([mean_ap(x[keep], POSITIVE[keep], "present") for x in s])  # noqa: E731
+
+    def measure(s, keep):
+        return np.array([mean_ap(x[keep], POSITIVE[keep], "present") for x in s])
+
     out = bootstrap_metric(scores, measure, VIDEOS, [("many", "one")], draws=400)
     value = {n: np.mean([mean_ap(x, POSITIVE, "present") for x in s]) for n, s in scores.items()}
     plain = {"many": [], "one": []}
@@ -155,109 +151,57 @@ def test_bootstrap_metric_against_a_plain_one():
     )
 
 
-# --- the page --------------------------------------------------------------------------------------------------------
-
-
-def test_files_hold_the_same_numbers(record, tmp_path):
-    files = multi_label_page.write(record, tmp_path)
-    assert (
-        {f.name for f in files}
-        == {p.name for p in tmp_path.iterdir()}
-        == {"multi_label.csv", "multi_label.md", "multi_label.tex", "multi_label.json", "table2a.png"}
-    )
-    lines = list(csv.DictReader(io.StringIO((tmp_path / "multi_label.csv").read_text())))
-    page, tex = (tmp_path / "multi_label.md").read_text(), (tmp_path / "multi_label.tex").read_text()
-    for r, line in zip(record["rows"], multi_label_page.rows_markdown(record).splitlines()[2:], strict=True):
-        (row,) = [x for x in lines if (x["part"], x["name"]) == ("row", r["name"])]
-        assert [float(row[k]) for k in ("mean", "std", "low", "high")] == [
-            r["map"][k] for k in ("mean", "std", "low", "high")
-        ]
-        assert {x["variant"]: float(x["mean"]) for x in lines if (x["part"], x["name"]) == ("variant", r["name"])} == r[
-            "variants"
-        ]
-        assert (
-            f"| {r['map']['mean']:.1f} " in line
-            and f"{r['map']['low']:.1f} to {r['map']['high']:.1f}" in line
-            and line in page
-        )
-        assert (
-            f"{r['map']['mean']:.1f} & {r['map']['std']:.1f} & {r['map']['low']:.1f} & {r['map']['high']:.1f} & {r['variants']['bike']:.1f}"
-            in tex
-        )
-    assert json.loads((tmp_path / "multi_label.json").read_text())["differences"] == record["differences"]
+# --- what is shown ---------------------------------------------------------------------------------------------------
 
 
 def test_the_running_average_is_shown_as_a_difference_only(record):
-    table = multi_label_page.variants_markdown(record)
-    for r in record["rows"]:
-        assert f"{r['variants']['bike'] - r['variants'][HEADLINE]:+.1f}" in table
-    assert (
-        "bike" not in multi_label_page.rows_markdown(record)
-        and f"batches of {MAP_BATCH}" in multi_label_page.variants_text()
-    )
+    table = str(page.show(STUDY, record, "variants"))
+    for r in record.rows:
+        assert f"{r.more['variants']['bike'] - r.more['variants'][HEADLINE]:+.1f}" in table
+    assert "bike" not in str(page.show(STUDY, record, "rows"))
+    assert f"batches of {MAP_BATCH}" in page.show(STUDY, record, "variants-text")
 
 
 def test_without_every_class_there_is_no_official_number(record):
-    changed = json.loads(json.dumps(record))
-    for r in changed["rows"]:
-        del r["variants"]["official"]
-    row = multi_label_page.variants_markdown(changed).splitlines()[2]
+    def without(r):
+        left = {k: v for k, v in r.more["variants"].items() if k != "official"}
+        return replace(r, more={"variants": left})
+
+    changed = replace(record, rows=[without(r) for r in record.rows])
+    row = str(page.show(STUDY, changed, "variants")).splitlines()[2]
     assert [c.strip() for c in row.split("|")][2] == "–"
 
 
 def test_data_facts(record):
-    table = multi_label_page.data_markdown(record)
-    facts = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in table.splitlines()[2:]}
-    assert (
-        facts["Test videos"] == str(VIDEOS)
-        and facts["Test videos without any label"] == str(record["data"]["without_label"])
-        and facts["Frames per clip"] == "16"
-    )
+    facts = {k: str(v) for k, v in page.show(STUDY, record, "data").rows}
+    assert facts["Test videos"] == str(VIDEOS) and facts["Frames per clip"] == "16"
+    assert facts["Test videos without any label"] == str(record.data["without_label"])
     assert facts["Undecodable videos, named in the record"] == "0"
 
 
 def test_measured_and_printed_never_share_a_table(record):
-    measured = multi_label_page.rows_markdown(record) + multi_label_page.variants_markdown(record)
-    assert not any(r["method"] in measured for r in paper.load("table2a") if r["method"] not in ("BIKE", "SFAR (ours)"))
-    assert (
-        "51.1" in multi_label_page.paper_markdown()
-        and multi_label_page.paper_markdown().count("\n") == len(paper.load("table2a")) + 1
-    )
+    measured = str(page.show(STUDY, record, "rows")) + str(page.show(STUDY, record, "variants"))
+    others = [r["method"] for r in paper.load("table2a") if r["method"] not in ("BIKE", "SFAR (ours)")]
+    printed = str(page.show(STUDY, record, "table2a"))
+    assert not any(name in measured for name in others)
+    assert "51.1" in printed and printed.count("\n") == len(paper.load("table2a")) + 1
 
 
 def test_the_figure_shows_every_row_apart_from_the_papers(record):
-    fig = multi_label_page.figure(record)
-    measured, printed = fig.axes
-    points = {round(float(line.get_xdata()[0]), 4) for line in measured.get_lines() if len(line.get_xdata()) == 1}
-    assert points == {round(r["map"]["mean"], 4) for r in record["rows"]}
-    assert sorted(float(line.get_xdata()[0]) for line in printed.get_lines()) == sorted(
-        r["map"] for r in paper.load("table2a")
-    )
+    measured, printed = multi_label.figure(record).axes
+    points = {round(float(x.get_xdata()[0]), 4) for x in measured.get_lines() if len(x.get_xdata()) == 1}
+    assert points == {round(r.mean, 4) for r in record.rows}
+    shown = sorted(float(x.get_xdata()[0]) for x in printed.get_lines() if len(x.get_xdata()) == 1)
+    assert shown == sorted(r["map"] for r in paper.load("table2a"))
     plt.close("all")
 
 
 # --- the committed record --------------------------------------------------------------------------------------------
 
 
-def test_missing_and_stale_records_name_the_target(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    with pytest.raises(SfarError, match="multi_label.json is not there: run `make reproduce-table2a` first"):
-        STUDY.get()
-    paths.write_json(paths.results("storyboard") / "multi_label.json", {**record, "inputs": "0" * 16})
-    with pytest.raises(SfarError, match="other code: run `make reproduce-table2a` again"):
-        STUDY.get()
-
-
-def test_the_committed_record_fits_the_code_and_its_files():
+def test_the_committed_record_is_of_all_methods_and_seeds():
     profile = get_profile("storyboard")
     record = STUDY.load(profile)
-    assert (
-        record["seeds"] == list(profile.seeds)
-        and [r["name"] for r in record["rows"]] == NAMES
-        and record["data"]["videos"] == 160
-        and record["data"]["classes"] == 20
-    )
-    assert all(r["seeds"] == (1 if r["method"] == "vanilla" else 5) for r in record["rows"])
-    folder = paths.results("storyboard")
-    assert (folder / "multi_label.md").read_text() == multi_label_page.as_markdown(record).rstrip() + "\n"
-    assert (folder / "table2a.png").stat().st_size > 20_000
+    assert record.seeds == list(profile.seeds) and sorted(r.row for r in record.rows) == sorted(NAMES)
+    assert record.data["videos"] == 160 and record.data["classes"] == 20
+    assert all(r.seeds == (5 if r.trained else 1) for r in record.rows)

@@ -1,26 +1,27 @@
-"""Table 4: gains of classes, their trend, a class-aware N that learns nothing from the videos it is tested on, and the pages."""
+"""Table 4: gains of classes, their trend, and a class-aware N that learns nothing from the videos it is tested on."""
 
-import csv
-import io
-import json
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from test_ablations import CLASSES, figures_drawn, latex_rows, made_up, measured, number
+from test_ablations import CLASSES, figures_drawn, made_up, measured
 
 from sfar import paper
 from sfar.config import get_profile
-from sfar.errors import SfarError
-from sfar.render import tables
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.studies import ablations, sub_actions
-from sfar.studies import sub_actions_page as page
-from sfar.studies.core import statistics
-from sfar.util import paths
+from sfar.studies.core import page, statistics
+from sfar.studies.sub_actions import NS, STUDY
 
-NS = sub_actions.NS
+
+def classes_of(record):
+    return record.contrasts_of("classes")
+
+
+def actions_and_gains(record):
+    rows = classes_of(record)
+    return [c.more["actions"] for c in rows], [c.mean for c in rows]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def record():
 
 @pytest.fixture(scope="module")
 def foreign():
-    """Of a set whose classes have no scripts, whose scores are too many to be kept, and that is too long to be drawn."""
+    """Of a set whose classes have no scripts, with too many scores to be kept, and too long to be drawn."""
     return measured(sub_actions, seeds=(0,), classes=[f"class {i:02d} & more_{i}" for i in range(40)], scores=False)
 
 
@@ -39,35 +40,37 @@ def foreign():
 
 def test_classes_are_those_of_the_runs(record):
     by = made_up(4)(None, ablations.FIG7A, [0, 1, 2])
-    for r in record["classes"]:
-        c = CLASSES.index(r["class"])
+    for c in classes_of(record):
+        k = CLASSES.index(c.setting["cls"])
         for n in NS:
             right = [
                 rank < 1
                 for run in by[f"n{n}"]
-                for rank, label in zip(run["views"]["1x1"]["ranks"], run["labels"])
-                if label == c
+                for rank, label in zip(run["views"]["1x1"]["ranks"], run["labels"], strict=True)
+                if label == k
             ]
-            assert r[f"n{n}"] == pytest.approx(100 * sum(right) / len(right), abs=1e-3) and len(right) == 12
-        assert r["gain"] == pytest.approx(r["n5"] - r["n2"], abs=2e-4) and r["low"] <= r["gain"] <= r["high"]
-        assert r["actions"] == len(ACTIVITIES[r["class"]]) and r["videos"] == 4
-    assert [r["gain"] for r in record["classes"]] == sorted(
-        (r["gain"] for r in record["classes"]), reverse=True
-    ) and len(record["classes"]) == 25
+            assert c.more[f"n{n}"] == pytest.approx(100 * sum(right) / len(right), abs=1e-3) and len(right) == 12
+        assert c.mean == pytest.approx(c.more["n5"] - c.more["n2"], abs=2e-4) and c.low <= c.mean <= c.high
+        assert c.more["actions"] == len(ACTIVITIES[c.setting["cls"]]) and c.more["videos"] == 4
+    gains = [c.mean for c in classes_of(record)]
+    assert gains == sorted(gains, reverse=True) and len(gains) == 25
 
 
 def _loop_spearman(x, y):
     """Pearson's coefficient of mean ranks, written out."""
-    rank = lambda v: [sum(b < a for b in v) + (sum(b == a for b in v) - 1) / 2 for a in v]  # noqa: E731
+
+    def rank(v):
+        return [sum(b < a for b in v) + (sum(b == a for b in v) - 1) / 2 for a in v]
+
     p, q = rank(x), rank(y)
     mp, mq = sum(p) / len(p), sum(q) / len(q)
-    cov = sum((a - mp) * (b - mq) for a, b in zip(p, q))
+    cov = sum((a - mp) * (b - mq) for a, b in zip(p, q, strict=True))
     return cov / math.sqrt(sum((a - mp) ** 2 for a in p) * sum((b - mq) ** 2 for b in q))
 
 
 def test_trend_agrees_with_a_plain_loop(record):
-    expected = _loop_spearman([r["actions"] for r in record["classes"]], [r["gain"] for r in record["classes"]])
-    assert record["trend"]["value"] == pytest.approx(expected, abs=2e-4)
+    (trend,) = record.contrasts_of("trend")
+    assert trend.mean == pytest.approx(_loop_spearman(*actions_and_gains(record)), abs=2e-4)
 
 
 def test_trend_of_a_known_effect():
@@ -78,22 +81,21 @@ def test_trend_of_a_known_effect():
     up = sub_actions._trend(30 * x[labels] + noise, labels, np.arange(len(x)), x, 300)
     down = sub_actions._trend(-30 * x[labels] + noise, labels, np.arange(len(x)), x, 300)
     none = sub_actions._trend(noise, labels, np.arange(len(x)), x, 300)
-    assert up["low"] > 0.8 and down["high"] < -0.8 and none["low"] < 0 < none["high"]
+    assert up[1] > 0.8 and down[2] < -0.8 and none[1] < 0 < none[2]
     some = np.arange(0, len(x), 2)  # classes that are left out do not count
-    assert sub_actions._trend(30 * x[labels] + noise, labels, some, x[some], 50)["value"] == pytest.approx(
-        _loop_spearman(x[some], [(30 * x[labels] + noise)[:, labels == c].mean() for c in some]), abs=1e-4
-    )
+    value, _, _ = sub_actions._trend(30 * x[labels] + noise, labels, some, x[some], 50)
+    gains = [(30 * x[labels] + noise)[:, labels == c].mean() for c in some]
+    assert value == pytest.approx(_loop_spearman(x[some], gains), abs=1e-4)
 
 
 def test_kinds_are_means_over_classes(record):
-    for k in record["kinds"]:
-        own = [r["gain"] for r in record["classes"] if (r["actions"] >= 3) == (k["actions"] == "3 or more")]
-        assert (
-            k["classes"] == len(own)
-            and k["gain"] == pytest.approx(sum(own) / len(own), abs=1e-3)
-            and k["low"] <= k["gain"] <= k["high"]
-        )
-    assert sum(k["classes"] for k in record["kinds"]) == 25
+    kinds = record.contrasts_of("kinds")
+    for k in kinds:
+        many = k.setting["actions"] == "3 or more"
+        own = [c.mean for c in classes_of(record) if (c.more["actions"] >= 3) == many]
+        assert k.more["classes"] == len(own) and k.mean == pytest.approx(sum(own) / len(own), abs=1e-3)
+        assert k.low <= k.mean <= k.high
+    assert sum(k.more["classes"] for k in kinds) == 25
 
 
 def _scores(rng, seeds=3, classes=5, per_class=8, skill=1.0):
@@ -123,7 +125,7 @@ def test_class_aware_agrees_with_plain_loops(seed):
                 ]
                 found[n] = sum(own) / len(own)
             best.append(max(n for n in NS if abs(found[n] - max(found.values())) < 1e-9))
-        assert chosen[str(h)] == best
+        assert chosen[h] == best
         for v in range(videos):
             for s in range(seeds):
                 if half[v] == h:
@@ -141,11 +143,11 @@ def test_class_aware_choice_is_blind_to_the_tested_videos():
         for n in NS:
             other[n][:, half == h] = rng.normal(size=other[n][:, half == h].shape)
         _, after = sub_actions._class_aware(other, labels, half)
-        assert after[str(h)] == before[str(h)] and after[str(1 - h)] != before[str(1 - h)]
+        assert after[h] == before[h] and after[1 - h] != before[1 - h]
 
 
 def test_class_aware_does_not_win_by_luck():
-    """Models that differ by chance alone: choosing on the tested videos would gain points, choosing on the others does not."""
+    """Models that differ by chance alone: choosing on the tested videos gains points, on the others it does not."""
     scores, labels, half = _scores(np.random.default_rng(1), seeds=1, classes=20, per_class=40, skill=1.5)
     hits, _ = sub_actions._class_aware(scores, labels, half)
     fixed = 100.0 * (scores[5].argmax(-1) == labels)
@@ -174,32 +176,26 @@ def test_class_of_one_video_takes_the_fixed_n():
     scores, labels, half = _scores(np.random.default_rng(2), classes=4)
     keep = ~((labels == 2) & (half == 1))  # none of class 2 is left to learn from for half 0
     _, chosen = sub_actions._class_aware({n: s[:, keep] for n, s in scores.items()}, labels[keep], half[keep])
-    assert chosen["0"][2] == sub_actions.FIXED
+    assert chosen[0][2] == sub_actions.FIXED
 
 
 def test_claims_follow_the_intervals(record):
-    t, (many, few), d = record["trend"], record["kinds"], record["class_aware"]["difference"]
-    assert [(c["mean"], c["low"], c["high"]) for c in record["claims"]] == [
-        (t["value"], t["low"], t["high"]),
-        (many["gain"], many["low"], many["high"]),
-        (-few["gain"], -few["high"], -few["low"]),
-        (d["mean"], d["low"], d["high"]),
-    ]
-    assert all(c["verdict"] == statistics.verdict(c["low"], c["high"]) for c in record["claims"])
-    assert d["mean"] == pytest.approx(
-        record["class_aware"]["top1"]["mean"] - record["class_aware"]["fixed5"]["mean"], abs=1e-3
-    )
+    (trend,), (many, few), (aware,) = (record.contrasts_of(p) for p in ("trend", "kinds", "class-aware"))
+    assert {c.id: (c.mean, c.low, c.high) for c in record.claims} == {
+        "table4-trend": (trend.mean, trend.low, trend.high),
+        "table4-many": (many.mean, many.low, many.high),
+        "table4-few": (-few.mean, -few.high, -few.low),
+        "table4-class-aware": (aware.mean, aware.low, aware.high),
+    }
+    assert all(c.verdict == statistics.verdict(c.low, c.high) for c in record.claims)
+    one, other = (record.find("class-aware", row) for row in ("own", "fixed"))
+    assert aware.mean == pytest.approx(one.mean - other.mean, abs=1e-3)
 
 
 def test_without_scripts_and_scores(foreign):
-    assert (
-        foreign["trend"] is None
-        and foreign["kinds"] is None
-        and foreign["class_aware"] is None
-        and foreign["claims"] == []
-    )
-    assert "None can be measured here." in page.as_markdown(foreign)
-    assert len(foreign["classes"]) == 40 and all(r["actions"] is None for r in foreign["classes"])
+    assert not any(foreign.contrasts_of(part) for part in ("trend", "kinds", "class-aware")) and foreign.claims == []
+    assert "None can be measured here." in page.markdown(STUDY, foreign)
+    assert len(classes_of(foreign)) == 40 and all(c.more["actions"] is None for c in classes_of(foreign))
 
 
 def test_class_without_a_video_is_left_out(monkeypatch):
@@ -214,109 +210,67 @@ def test_class_without_a_video_is_left_out(monkeypatch):
         return by
 
     monkeypatch.setattr("sfar.studies.core.study.run", run)
-    short = sub_actions.STUDY.measure(get_profile("storyboard", {"seeds": [0]}))
-    assert {r["class"] for r in short["classes"]} == set(CLASSES) - {CLASSES[3]}
-    actions, gains = [r["actions"] for r in short["classes"]], [r["gain"] for r in short["classes"]]
-    assert short["trend"]["value"] == pytest.approx(_loop_spearman(actions, gains), abs=2e-4), (
-        "numbers of actions and gains of the same classes"
-    )
-    assert "nan" not in page.as_markdown(short)
+    short = STUDY.measure(get_profile("storyboard", {"seeds": [0]}))
+    assert {c.setting["cls"] for c in classes_of(short)} == set(CLASSES) - {CLASSES[3]}
+    (trend,) = short.contrasts_of("trend")
+    expected = _loop_spearman(*actions_and_gains(short))
+    assert trend.mean == pytest.approx(expected, abs=2e-4), "numbers of actions and gains of the same classes"
+    assert "nan" not in page.markdown(STUDY, short)
 
 
-# --- pages and figure ------------------------------------------------------------------------------------------------
+# --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def test_files_hold_the_same_numbers(record, tmp_path):
-    files = page.write(record, tmp_path)
-    assert (
-        sorted(f.name for f in files)
-        == sorted(p.name for p in tmp_path.iterdir())
-        == sorted([f"sub_actions.{e}" for e in ("csv", "md", "tex", "json")] + ["table4.png"])
-    )
-    assert (
-        json.loads((tmp_path / "sub_actions.json").read_text()) == record
-        and (tmp_path / "table4.png").stat().st_size > 20_000
-    )
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "sub_actions.csv").read_text())))
-    text = (tmp_path / "sub_actions.md").read_text()
-    (table,) = latex_rows((tmp_path / "sub_actions.tex").read_text())
-    for r, row, cells in zip(record["classes"], rows, table[1:], strict=True):
-        assert row["class"] == r["class"] == cells[0] and all(
-            float(row[k]) == r[k] for k in ("actions", "videos", "n2", "n3", "n4", "n5", "gain", "low", "high")
-        )
-        assert [int(row["chosen_first_half"]), int(row["chosen_second_half"])] == record["class_aware"]["chosen"][
-            r["class"]
-        ]
-        assert [number(c) for c in cells[1:]] == pytest.approx(
-            [r["actions"], *(r[k] for k in ("n2", "n5", "gain", "low", "high"))], abs=0.0501
-        )
-        line = next(x for x in text.splitlines() if x.startswith(f"| {r['class']} "))
-        assert [float(x) for x in line.split("|")[2:9]] == pytest.approx(
-            [r["actions"], r["videos"], *(r[k] for k in ("n2", "n3", "n4", "n5", "gain"))], abs=0.0501
-        )
-    assert "nan" not in text and "(table4.png)" in text
-    assert all(c["claim"] in page.text(record) and c["verdict"] in page.text(record) for c in record["claims"])
+def test_the_table_of_classes_is_whole(record):
+    table = page.show(STUDY, record, "classes")
+    for c, row in zip(classes_of(record), table.rows, strict=True):
+        numbers = [c.more["actions"], c.more["videos"], *(c.more[f"n{n}"] for n in NS)]
+        assert row[0] == c.setting["cls"] and row[1:7] == numbers and row[7] == f"{c.mean:+z.1f}"
+    assert "nan" not in page.markdown(STUDY, record)
 
 
-def test_pages_of_a_real_data_set(foreign, tmp_path):
-    page.write(foreign, tmp_path)
-    text = (tmp_path / "sub_actions.md").read_text()
-    assert (
-        "is known in the storyboard world alone" in text
-        and "kept for small test sets alone" in text
-        and "nan" not in text
-    )
-    (table,) = latex_rows((tmp_path / "sub_actions.tex").read_text())
-    assert (
-        len(table) == 41
-        and r"\& more\_" in table[1][0]
-        and table[0][:2] == ["Class", "N = 2 [\\%]"]
-        and "Atomic actions" not in text
-    )
-    assert [
-        r["chosen_first_half"] for r in csv.DictReader(io.StringIO((tmp_path / "sub_actions.csv").read_text()))
-    ] == [""] * 40
+def test_pages_of_a_real_data_set(foreign):
+    text = page.markdown(STUDY, foreign)
+    assert "is known in the storyboard world alone" in text and "kept for small test sets alone" in text
+    assert "nan" not in text and "Atomic actions" not in text
+    assert r"\& more\_" in page.latex(STUDY, foreign)
 
 
 def test_chance_is_said(record):
-    off = sum(r["low"] > 0 or r["high"] < 0 for r in record["classes"])
-    assert page.chance(record).startswith(f"{off} of 25 intervals lie off zero, about 1 would")
+    off = sum(c.low > 0 or c.high < 0 for c in classes_of(record))
+    assert f"{off} of 25 intervals lie off zero, about 1 would" in sub_actions.chance(record)
 
 
-def test_printed_rows_and_their_contradiction():
-    printed = page.paper_markdown()
+def test_printed_rows_and_their_contradiction(record):
+    printed = str(page.show(STUDY, record, "table4-printed"))
     assert all(r["action"] in printed for r in paper.load("table4"))
-    assert [r["action"] for r in page.contradictions()] == [
-        "Clapping"
-    ] and "-2.8 is printed beside 47.2 and 50.0, which differ by +2.8" in printed
+    assert [r["action"] for r in sub_actions.contradictions()] == ["Clapping"]
+    assert "-2.8 is printed beside 47.2 and 50.0, which differ by +2.8" in page.show(STUDY, record, "paper-text")
 
 
 def test_measured_and_printed_never_share_a_table(record):
-    measured_part, _, rest = page.as_markdown(record).partition("## Table 4 as printed")
-    assert (
-        page.paper_markdown() in rest
-        and page.classes_markdown(record) in measured_part
-        and not any(r["action"] in measured_part for r in paper.load("table4"))
-    )
+    measured_part, _, rest = page.markdown(STUDY, record).partition("## Table 4 as printed")
+    assert str(page.show(STUDY, record, "table4-printed")) in rest
+    assert not any(r["action"] in measured_part for r in paper.load("table4"))
 
 
 def test_figure(record):
-    classes, trend, printed = figures_drawn(page.figure, record).axes
-    assert [t.get_text() for t in classes.get_yticklabels()] == [r["class"] for r in reversed(record["classes"])]
+    rows = classes_of(record)
+    classes, trend, printed = figures_drawn(sub_actions.figure, record).axes
+    assert [t.get_text() for t in classes.get_yticklabels()] == [c.setting["cls"] for c in reversed(rows)]
     pairs = [tuple(line.get_xdata()) for line in classes.lines if len(line.get_xdata()) == 2]
-    assert pairs == [(r["n2"], r["n5"]) for r in reversed(record["classes"])]
+    assert pairs == [(c.more["n2"], c.more["n5"]) for c in reversed(rows)]
     colours = [line.get_color() for line in classes.lines if len(line.get_xdata()) == 2]
-    assert colours == [page.KINDS[r["actions"]][0] for r in reversed(record["classes"])]
-    points = sorted(y for line in trend.lines if line.get_marker() in "osD" for y in line.get_ydata())
-    assert points == sorted(r["gain"] for r in record["classes"])
+    assert colours == [sub_actions.KINDS[c.more["actions"]][0] for c in reversed(rows)]
     at = [
         (round(x), y)
         for line in trend.lines
-        if line.get_marker() in "osD"
-        for x, y in zip(line.get_xdata(), line.get_ydata())
+        if line.get_marker() in ("o", "s", "D")
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
     ]
-    assert sorted(at) == sorted((r["actions"], r["gain"]) for r in record["classes"])
-    assert f"{record['trend']['value']:+z.2f}".replace("-", "−") in trend.get_title("left")
+    assert sorted(at) == sorted((c.more["actions"], c.mean) for c in rows)
+    (rho,) = record.contrasts_of("trend")
+    assert f"{rho.mean:+z.2f}".replace("-", "−") in trend.get_title("left")
     assert [tuple(line.get_xdata()) for line in printed.lines if len(line.get_xdata()) == 2] == [
         (r["n2"], r["n5"]) for r in sorted(paper.load("table4"), key=lambda r: r["difference"])
     ]
@@ -324,41 +278,27 @@ def test_figure(record):
 
 
 def test_figure_of_many_classes_shows_both_ends(foreign):
-    classes, printed = figures_drawn(page.figure, foreign).axes
+    classes, printed = figures_drawn(sub_actions.figure, foreign).axes
     shown = [t.get_text() for t in classes.get_yticklabels()][::-1]
-    names = [r["class"] for r in foreign["classes"]]
-    assert shown == names[: page.ENDS] + names[-page.ENDS :] and "ends of 40 classes" in classes.get_title("left")
+    names = [c.setting["cls"] for c in classes_of(foreign)]
+    ends = sub_actions.ENDS
+    assert shown == names[:ends] + names[-ends:] and "ends of 40 classes" in classes.get_title("left")
     assert "Printed" in printed.get_title("left")
     plt.close("all")
 
 
-# --- records on disk -------------------------------------------------------------------------------------------------
-
-
-def test_missing_and_stale_records_name_the_target(tmp_path, monkeypatch, record):
-    monkeypatch.setattr(paths, "PROJECT", tmp_path)
-    with pytest.raises(SfarError, match="sub_actions.json is not there: run `make reproduce-table4`"):
-        sub_actions.STUDY.get()
-    paths.write_json(paths.results("storyboard") / "sub_actions.json", record)  # of three seeds
-    with pytest.raises(SfarError, match="other code: run `make reproduce-table4`"):
-        sub_actions.STUDY.get()
+# --- the committed record --------------------------------------------------------------------------------------------
 
 
 def test_committed_record():
-    """It fits the code, has every class, agrees with the record of Figure 7a, and its files were drawn from it."""
-    kept = sub_actions.STUDY.load(get_profile("storyboard"))
-    assert {r["class"] for r in kept["classes"]} == set(CLASSES) == set(kept["class_aware"]["chosen"]) and len(
-        kept["seeds"]
-    ) >= 5
-    assert all(r["actions"] == len(ACTIVITIES[r["class"]]) and r["videos"] == 16 for r in kept["classes"])
-    assert len(kept["claims"]) == 4 and all(
-        c["verdict"] == statistics.verdict(c["low"], c["high"]) for c in kept["claims"]
-    )
-    fig7a = {r["name"]: r["top1"]["mean"] for r in ablations.STUDY.load(get_profile("storyboard"))["fig7a"]}
+    """It has every class and agrees with the record of Figure 7a."""
+    profile = get_profile("storyboard")
+    kept = STUDY.load(profile)
+    assert {c.setting["cls"] for c in classes_of(kept)} == set(CLASSES) == set(kept.extra["chosen"])
+    assert len(kept.seeds) >= 5 and len(kept.claims) == 4
+    for c in classes_of(kept):
+        assert c.more["actions"] == len(ACTIVITIES[c.setting["cls"]]) and c.more["videos"] == 16
+    fig7a = ablations.STUDY.load(profile)
     for n in NS:  # as many videos in each class: the mean over classes is the mean over videos
-        assert np.mean([r[f"n{n}"] for r in kept["classes"]]) == pytest.approx(fig7a[f"n{n}"], abs=1e-3)
-    folder = paths.results("storyboard")
-    assert (folder / "sub_actions.md").read_text() == page.as_markdown(kept).rstrip() + "\n"
-    assert (folder / "sub_actions.csv").read_text() == tables.to_csv(*page.csv_table(kept))
-    latex_rows((folder / "sub_actions.tex").read_text())
-    assert (folder / "table4.png").stat().st_size > 20_000
+        mean = np.mean([c.more[f"n{n}"] for c in classes_of(kept)])
+        assert mean == pytest.approx(fig7a.find("fig7a", f"n{n}").mean, abs=1e-3)

@@ -1,6 +1,10 @@
-"""Generation with the real ``openai`` client over real HTTP against a server on loopback that also answers badly: nothing lost, nothing asked twice."""
+"""Generation with the real ``openai`` client over real HTTP, from a server that also answers badly.
+
+Nothing is lost, nothing asked twice.
+"""
 
 import collections
+import contextlib
 import email.utils
 import io
 import json
@@ -248,7 +252,7 @@ def test_another_n(server, journal, n):
     ][:n]
     server.answer = lambda request, count: Reply(text=forms(texts)["bullets"])
     (outcome,) = ask(server, journal, ["a"], n=n, attempts=1)
-    assert [t.lower() for t in outcome.texts] == texts
+    assert outcome.texts is not None and [t.lower() for t in outcome.texts] == texts
 
 
 @pytest.mark.parametrize("bound", [1, 3, 8])
@@ -470,7 +474,7 @@ def test_retries_are_bounded(server, journal, reply, why):
 
 def test_a_dead_server_ends_the_run(server, journal):
     server.answer = lambda request, count: error(500) if len(kept(journal)) >= 3 else good(request)
-    with pytest.raises(SfarError, match="does not answer.*run the same command again"):
+    with pytest.raises(SfarError, match=r"does not answer.*run the same command again"):
         ask(server, journal, [f"class {i}" for i in range(60)], concurrency=2, retries=0)
     assert len(server.requests) < 15 and len(kept(journal)) >= 3
 
@@ -512,7 +516,10 @@ def test_retry_after(server, journal, header, least, most):
 
 
 def test_all_threads_wait(server, journal):
-    """The 429 goes out when four requests are under way; the other three are answered while the pause lasts, and nobody asks before its end."""
+    """The 429 goes out when four requests are under way.
+
+    The other three are answered while the pause lasts, and nobody asks before its end.
+    """
     four, sent = threading.Barrier(4, timeout=10), []
 
     def answer(request, count):
@@ -669,7 +676,7 @@ def test_garbage_in_the_journal(server, journal, garbage):
     "change", [{"raw": None}, {"raw": 7}, {"problem": None}, {"usage": "many"}, "raw", "problem", "class"]
 )
 def test_a_line_of_another_make(server, journal, change):
-    """Edited by hand or by another version: such a line answers nothing, or what it still says; it never breaks a run."""
+    """Edited by hand or by another version: such a line answers nothing, or what it still says; no run breaks."""
     ask(server, journal, ["a"])
     (entry,) = lines(journal)
     changed = {k: v for k, v in entry.items() if k != change} if isinstance(change, str) else {**entry, **change}
@@ -747,7 +754,7 @@ def test_a_full_disk_at_the_force_to_disk(server, journal, monkeypatch):
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with pytest.raises(SfarError, match="cannot write the journal .*No space left on device.*run again"):
+    with pytest.raises(SfarError, match=r"cannot write the journal .*No space left on device.*run again"):
         ask(server, journal, concurrency=1)
     done = kept(journal)
     assert 3 <= len(done) <= len(server.requests) <= 6
@@ -838,10 +845,8 @@ def wait_for(condition, seconds=90):
 def whole_lines(journal):
     found = []
     for line in journal.read_bytes().split(b"\n"):
-        try:
+        with contextlib.suppress(ValueError):
             found.append(json.loads(line)["class"])
-        except ValueError:
-            pass
     return found
 
 
@@ -1095,7 +1100,7 @@ def test_a_password_in_the_address_is_not_shown(server, journal, status):
     "url", [f"ftp://me:{SECRET}@host/v1", f"me:{SECRET}@host/v1", f"//me:{SECRET}@host/v1", f"host/v1?key={SECRET}"]
 )
 def test_an_address_without_its_scheme(url):
-    with pytest.raises(ConfigError, match="--base-url: expected .*http") as e:
+    with pytest.raises(ConfigError, match=r"--base-url: expected .*http") as e:
         Settings("m", base_url=url).check()
     assert not shown(str(e.value))
 
@@ -1233,7 +1238,7 @@ def test_a_damaged_journal_is_told(server, tmp_path, capsys):
     "width, height, size", [(192, 128, (192, 128)), (640, 360, (455, 256)), (320, 512, (256, 410))]
 )
 def test_frames_of_a_video(tmp_path, width, height, size):
-    """Eight pictures from begin to end (each frame is brighter than the one before), none larger than a vision model needs."""
+    """Eight pictures from begin to end (each frame is brighter than the one before), none larger than is needed."""
     pictures = [Image.open(io.BytesIO(raw)) for raw in frames_of(write(tmp_path / "v.mp4", width=width, height=height))]
     assert len(pictures) == 8 and all(p.format == "JPEG" and p.mode == "RGB" for p in pictures)
     assert {p.size for p in pictures} <= {
@@ -1321,7 +1326,7 @@ def test_a_damaged_video_is_known_before_anything_is_asked(server, tmp_path, cap
     err = capsys.readouterr().err
     assert err.startswith("sfar: ") and "bad.mp4" in err and "Traceback" not in err
     assert server.requests == [] and not list(tmp_path.glob("d.json*"))
-    with pytest.raises(VideoError, match="bad.mp4"):
+    with pytest.raises(VideoError, match=r"bad.mp4"):
         frames_of(bad)
 
 

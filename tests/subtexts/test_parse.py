@@ -1,4 +1,7 @@
-"""What models really answer to the prompts of Table 6, and the exact sub-texts in it; what is none is refused, never turned into a list that looks right."""
+"""What models really answer to the prompts of Table 6, and the exact sub-texts in it.
+
+What is none is refused, never turned into a list that looks right.
+"""
 
 import json
 import random
@@ -29,7 +32,7 @@ def case(name, raw, *expected):
 
 
 def lines(form, texts=JUMP, sep="\n"):
-    """A list in one notation: ``form`` with {i}, {t}, {T} (capital first letter), {a} and {r} (letter and Roman number)."""
+    """A list in one notation: ``form`` with {i}, {t}, {T} (capital first letter), {a} (letter), {r} (Roman number)."""
     return sep.join(
         form.format(
             i=i,
@@ -278,8 +281,8 @@ In summary, a jump combines bending, pushing, floating and landing into one move
     case("one paragraph", " ".join(STARTS), *JUMP),
     case(
         "one paragraph with explanations and a summary",
-        "This action is lifting the cup. It needs a firm grip. This action is tilting it toward the mouth. The wrist turns. "
-        "Overall, drinking is simple.",
+        "This action is lifting the cup. It needs a firm grip. This action is tilting it toward the mouth. The wrist "
+        "turns. Overall, drinking is simple.",
         "lifting the cup. It needs a firm grip",
         "tilting it toward the mouth. The wrist turns",
     ),
@@ -338,7 +341,8 @@ LLAMA_2 = [
     ),
     case(
         "Great!",
-        "Great! Here's a detailed breakdown of the action:\n\n1. Grip: This action is holding the handle with both hands.\n\n2. Swing: This action is moving the axe in an arc.",
+        "Great! Here's a detailed breakdown of the action:\n\n1. Grip: This action is holding the handle with both "
+        "hands.\n\n2. Swing: This action is moving the axe in an arc.",
         "holding the handle with both hands",
         "moving the axe in an arc",
     ),
@@ -386,14 +390,16 @@ PHI_3 = [
     case("capital letters", lines("{A}. This action is {t}."), *JUMP),
     case(
         "Phase One",
-        "Phase One: This action is crouching.\nPhase Two: This action is springing up.\nPhase Three: This action is landing.",
+        "Phase One: This action is crouching.\nPhase Two: This action is springing up.\nPhase Three: This action is "
+        "landing.",
         "crouching",
         "springing up",
         "landing",
     ),
     case(
         "phrases in the imperative",
-        "1. Pick up the glass.\n2. Bring the glass to your mouth.\n3. Allow the liquid to flow into your mouth.\n4. Swallow the liquid.",
+        "1. Pick up the glass.\n2. Bring the glass to your mouth.\n3. Allow the liquid to flow into your mouth.\n4. "
+        "Swallow the liquid.",
         "Pick up the glass",
         "Bring the glass to your mouth",
         "Allow the liquid to flow into your mouth",
@@ -436,13 +442,15 @@ MISTRAL = [
     case("blank that does not break", lines("{i}.\u00a0This action is {t}."), *JUMP),
     case(
         "wrapped lines",
-        "1. This action is walking backward down the rock\n   wall with the rope running through the belay device\n2. This action is looking over one shoulder\n   for the next foothold",
+        "1. This action is walking backward down the rock\n   wall with the rope running through the belay device\n2. "
+        "This action is looking over one shoulder\n   for the next foothold",
         "walking backward down the rock wall with the rope running through the belay device",
         "looking over one shoulder for the next foothold",
     ),
     case(
         "wrapped sentences without numbers",
-        "This action is walking backward down the rock\nwall with a rope\nThis action is looking over one shoulder\nfor a foothold",
+        "This action is walking backward down the rock\nwall with a rope\nThis action is looking over one shoulder\n"
+        "for a foothold",
         "walking backward down the rock wall with a rope",
         "looking over one shoulder for a foothold",
     ),
@@ -452,7 +460,8 @@ MISTRAL = [
 QWEN = [
     case(
         "title, colon, text",
-        "1. **Preparation Phase**: The archer nocks the arrow.\n2. **Draw Phase**: The archer pulls back the string.\n3. **Release Phase**: The archer lets go.",
+        "1. **Preparation Phase**: The archer nocks the arrow.\n2. **Draw Phase**: The archer pulls back the string.\n"
+        "3. **Release Phase**: The archer lets go.",
         "The archer nocks the arrow",
         "The archer pulls back the string",
         "The archer lets go",
@@ -492,13 +501,15 @@ QWEN = [
 LLAVA = [
     case(
         "seen in the frames",
-        "The image shows a person doing sit-ups.\n\n1. This action is lying on a mat with bent knees.\n2. This action is raising the torso toward the knees.",
+        "The image shows a person doing sit-ups.\n\n1. This action is lying on a mat with bent knees.\n2. This action "
+        "is raising the torso toward the knees.",
         "lying on a mat with bent knees",
         "raising the torso toward the knees",
     ),
     case(
         "Description 1",
-        "Description 1: This action is lying on the back.\n\nDescription 2: This action is curling up.\n\nDescription 3: This action is lying down again.",
+        "Description 1: This action is lying on the back.\n\nDescription 2: This action is curling up.\n\nDescription "
+        "3: This action is lying down again.",
         "lying on the back",
         "curling up",
         "lying down again",
@@ -587,13 +598,15 @@ DETAILS = [
     ),
     case(
         "a list after a colon",
-        "1. This action is laying out the tools: a comb, scissors and a razor.\n2. This action is cutting the hair: first the sides, then the top.",
+        "1. This action is laying out the tools: a comb, scissors and a razor.\n2. This action is cutting the hair: "
+        "first the sides, then the top.",
         "laying out the tools: a comb, scissors and a razor",
         "cutting the hair: first the sides, then the top",
     ),
     case(
         "a colon in a bare phrase",
-        "1. lifting the bar in one motion: no pause at the knees\n2. holding it overhead until the signal: arms locked and still",
+        "1. lifting the bar in one motion: no pause at the knees\n2. holding it overhead until the signal: arms locked "
+        "and still",
         "lifting the bar in one motion: no pause at the knees",
         "holding it overhead until the signal: arms locked and still",
     ),
@@ -694,7 +707,10 @@ def test_the_texts_are_bare(raw, expected):
 
 @pytest.mark.parametrize("raw, expected", ANSWERS)
 def test_no_other_number_is_found_in_it(raw, expected):
-    """Asked for another N, an answer with N sub-texts is refused: neither cut, nor filled up with headings, nested bullets or a summary."""
+    """Asked for another N, an answer with N sub-texts is refused.
+
+    It is neither cut, nor filled up with headings, nested bullets or a summary.
+    """
     for n in {2, 3, 4, 5, 6} - {len(expected)}:
         with pytest.raises(ParseError):
             print(n, parse(raw, n))
@@ -707,14 +723,24 @@ REFUSALS = {
     "GPT-4o, curly": "I’m sorry, but I can’t help with that.",
     "GPT-4o, two lines": "I'm sorry, I can't help with that.\nIs there anything else I can do for you?",
     "GPT-3.5": "As an AI language model, I cannot provide a description of this action.",
-    "LLaMA-2": "I cannot fulfill your request. I'm just an AI, it's not within my programming or ethical guidelines to describe violent actions.\n\nInstead, I suggest exploring other topics.",
-    "LLaMA-2, polite": "Thank you for reaching out! However, I must point out that this request is not appropriate.\n\nI'm here to help with safe topics.\n\nPlease ask something else.",
-    "LLaMA-2, not ethical": "It is not appropriate to describe this action.\n\nIs there something else I can help you with?",
+    "LLaMA-2": (
+        "I cannot fulfill your request. I'm just an AI, it's not within my programming or ethical guidelines to "
+        "describe violent actions.\n\nInstead, I suggest exploring other topics."
+    ),
+    "LLaMA-2, polite": (
+        "Thank you for reaching out! However, I must point out that this request is not appropriate.\n\nI'm here to "
+        "help with safe topics.\n\nPlease ask something else."
+    ),
+    "LLaMA-2, not "
+    "ethical": "It is not appropriate to describe this action.\n\nIs there something else I can help you with?",
     "responsible": "As a responsible AI language model, I must decline.\nPlease consult a professional.",
     "Mistral": "I'm an AI and I can't watch videos.\n\nPlease describe the action.",
     "uncomfortable": "I don't feel comfortable describing this action.\n\nI'd be glad to help with another one.",
     "unfortunately": "Unfortunately, there is no action named in your message.\nWhich one do you mean?",
-    "with other offers": "I'm sorry, but I can't describe that. I could instead:\n\n1. Describe a sport\n2. Describe a dance\n3. Describe a tool\n4. Describe a game",
+    "with other offers": (
+        "I'm sorry, but I can't describe that. I could instead:\n\n1. Describe a sport\n2. Describe a dance\n3. "
+        "Describe a tool\n4. Describe a game"
+    ),
     "with bullets": "I can't help with this. Here are some safer topics:\n- cooking\n- sports",
     "JSON": '{"error": "I cannot describe this action.", "reason": "policy"}',
     "greeting": "Hello! How can I help you today?",
@@ -723,9 +749,15 @@ REFUSALS = {
 }
 PROSE = {
     "one sentence": "Doing pull-ups trains the back and the arms.",
-    "one paragraph": "Doing pull-ups trains the back. You hang from a bar and pull. Lower slowly. Repeat ten times. Rest. Drink water.",
+    "one paragraph": (
+        "Doing pull-ups trains the back. You hang from a bar and pull. Lower slowly. Repeat ten times. Rest. Drink "
+        "water."
+    ),
     "semicolons": "Pull-ups are hard; they train the back.",
-    "three semicolons": "Pull-ups are a classic exercise; they train the back and the arms; beginners find them hard; with time they become easy.",
+    "three semicolons": (
+        "Pull-ups are a classic exercise; they train the back and the arms; beginners find them hard; with time they "
+        "become easy."
+    ),
     "a long paragraph": "Pull-ups are a compound exercise. " * 30,
     "only a preamble": "Sure! Here are the four steps:",
     "only a summary": "In summary, this action is a sequence of four steps.",
@@ -758,7 +790,7 @@ def test_no_list(raw):
 
 @pytest.mark.parametrize("raw", ["", " ", "\n\n\t ", "\r\n"])
 def test_nothing(raw):
-    with pytest.raises(ParseError, match="^an empty answer$"):
+    with pytest.raises(ParseError, match=r"^an empty answer$"):
         parse(raw, 4)
 
 
@@ -839,7 +871,8 @@ TRAPS = {
         None,
     ),
     "two numbered headings with two bullets each": (
-        "1. **Approach**\n   - running up\n   - building speed\n2. **Takeoff**\n   - planting the foot\n   - pushing off",
+        "1. **Approach**\n   - running up\n   - building speed\n2. **Takeoff**\n   - planting the foot\n   - pushing "
+        "off",
         4,
         None,
     ),
@@ -854,17 +887,20 @@ TRAPS = {
         None,
     ),
     "three headings and three texts": (
-        "### Approach\nSprinting down the runway.\n\n### Takeoff\nPushing off the board.\n\n### Landing\nFalling into the sand.",
+        "### Approach\nSprinting down the runway.\n\n### Takeoff\nPushing off the board.\n\n### Landing\nFalling into "
+        "the sand.",
         6,
         None,
     ),
     "two texts of two sentences that start alike": (
-        "1. This action is running up. This action is important for the speed.\n2. This action is taking off. This action is decisive for the height.",
+        "1. This action is running up. This action is important for the speed.\n2. This action is taking off. This "
+        "action is decisive for the height.",
         4,
         None,
     ),
     "two paragraphs of two sentences that start alike": (
-        "This action is running up. This action is important for the speed.\n\nThis action is taking off. This action is decisive for the height.",
+        "This action is running up. This action is important for the speed.\n\nThis action is taking off. This action "
+        "is decisive for the height.",
         4,
         None,
     ),

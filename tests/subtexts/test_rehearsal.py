@@ -1,4 +1,4 @@
-"""Generation as a whole: the real ``openai`` client over real HTTP, every supervised class, a server that fails often."""
+"""Generation as a whole: the real ``openai`` client over real HTTP, every supervised class, a server that fails."""
 
 import collections
 import io
@@ -101,7 +101,7 @@ def test_a_rehearsal_with_another_set_is_noticed(tmp_path):
 
 
 def test_the_commands_over_all_classes(tmp_path, monkeypatch, capsys):
-    """``generate`` writes a file that ``check`` finds sound, that a run could take, with nothing of the server's in it."""
+    """``generate`` writes a file that ``check`` finds sound and a run could take."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     with Loopback(unreliable(TEXTS)) as server:

@@ -1,4 +1,4 @@
-"""Sub-texts: the files and all that can be wrong with them, the validator, the bundled bank, the class lists, the groups, and what a run is made of."""
+"""Sub-texts: files and all that can be wrong with them, validator, bank, class lists, groups, what a run is made of."""
 
 import dataclasses
 import errno
@@ -145,7 +145,7 @@ def test_a_failing_save_leaves_the_old_file(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(paths.os, where, no_space)
-    with pytest.raises(SfarError, match="cannot write .*mine.json: No space left"):
+    with pytest.raises(SfarError, match=r"cannot write .*mine.json: No space left"):
         SubTexts.load("hmdb51").save(path)
     monkeypatch.undo()
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["mine.json"]
@@ -181,12 +181,12 @@ def test_an_unknown_label_set(name):
 @pytest.mark.parametrize("name", ["none.json", "no/folder/none.json", "folder.json", "nul\0.json", "x" * 300 + ".json"])
 def test_a_file_that_cannot_be_read(tmp_path, name):
     (tmp_path / "folder.json").mkdir()
-    with pytest.raises(ConfigError, match="cannot read sub-texts from .*json"):
+    with pytest.raises(ConfigError, match=r"cannot read sub-texts from .*json"):
         SubTexts.load(tmp_path / name)
 
 
 def test_the_home_of_nobody():
-    with pytest.raises(ConfigError, match="cannot read sub-texts from ~no-such-user-here/mine.json"):
+    with pytest.raises(ConfigError, match=r"cannot read sub-texts from ~no-such-user-here/mine.json"):
         SubTexts.load("~no-such-user-here/mine.json")
 
 
@@ -216,7 +216,7 @@ def test_a_file_that_is_no_json(tmp_path, raw):
 def test_every_beginning_of_a_file_is_no_file(tmp_path):
     whole = json.dumps(content()).encode()
     for end in range(len(whole)):
-        with pytest.raises(ConfigError, match="mine.json is no file of sub-texts"):
+        with pytest.raises(ConfigError, match=r"mine.json is no file of sub-texts"):
             SubTexts.load(written(tmp_path, whole[:end]))
 
 
@@ -263,7 +263,7 @@ def test_json_of_another_shape(tmp_path, data):
 def test_a_number_of_another_kind(tmp_path, key):
     """Strings of digits that are no N: ``isdigit`` accepts all of them."""
     path = written(tmp_path, content(sets={key: STEPS}))
-    with pytest.raises(ConfigError, match="mine.json"):
+    with pytest.raises(ConfigError, match=r"mine.json"):
         SubTexts.load(path)
 
 
@@ -277,12 +277,12 @@ def test_an_n_that_is_not_there(tmp_path, n):
 
 
 def test_classes_under_another_n(tmp_path):
-    with pytest.raises(ConfigError, match="mine.json, class 'jump': expected 3 distinct non-empty texts"):
+    with pytest.raises(ConfigError, match=r"mine.json, class 'jump': expected 3 distinct non-empty texts"):
         SubTexts.load(written(tmp_path, content(sets={"3": STEPS})))
 
 
 def test_no_class(tmp_path):
-    with pytest.raises(ConfigError, match="mine.json: no class in it"):
+    with pytest.raises(ConfigError, match=r"mine.json: no class in it"):
         SubTexts.load(written(tmp_path, content(sets={"4": {}})))
 
 
@@ -363,7 +363,7 @@ def replaced(data, place, value):
 
 
 def loads_or_says_why(path):
-    """Either sub-texts that are as promised or a ``ConfigError`` that names the file; any other exception is the test's failure."""
+    """Sub-texts that are as promised, or a ``ConfigError`` that names the file; any other exception is a failure."""
     try:
         texts = SubTexts.load(path)
     except ConfigError as e:
@@ -769,9 +769,9 @@ def test_a_file_of_ones_own(tmp_path):
     path = written(tmp_path, content())
     texts = subtexts_of(profile(subtexts=str(path)), ("swim", "jump"))
     assert list(texts.items()) == [(c, tuple(STEPS[c])) for c in ("swim", "jump")]
-    with pytest.raises(ConfigError, match="mine.json: no sub-texts for class 'run'"):
+    with pytest.raises(ConfigError, match=r"mine.json: no sub-texts for class 'run'"):
         subtexts_of(profile(subtexts=str(path)), ("jump", "run"))
-    with pytest.raises(ConfigError, match="cannot read sub-texts from .*none.json"):
+    with pytest.raises(ConfigError, match=r"cannot read sub-texts from .*none.json"):
         subtexts_of(profile(subtexts=str(tmp_path / "none.json")), ("jump",))
 
 
@@ -830,8 +830,8 @@ every_method = pytest.mark.parametrize("method", METHODS)
 DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", DRAWN, True)
 
 
-def key(method, profile=get_profile("storyboard"), data=DATA, seed=1, views="1x1"):
-    return Job(profile, data, method, seed, views).key()
+def key(method, profile=None, data=DATA, seed=1, views="1x1"):
+    return Job(profile or get_profile("storyboard"), data, method, seed, views).key()
 
 
 def test_no_field_and_no_method_is_forgotten():
@@ -895,7 +895,7 @@ def test_the_inputs_are_json(method):
 
 
 def outputs(method, **changes):
-    """What a freshly drawn model of the method says of random frames, everything made as ``experiment.build_model`` does."""
+    """What a freshly drawn model of the method says of random frames, everything made as a run makes it."""
     cfg = dataclasses.replace(tiny.MODEL, **changes)
     seed_everything(0)
     clip = tiny.clip()

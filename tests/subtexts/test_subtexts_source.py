@@ -25,6 +25,6 @@ def test_subtexts_are_of_the_first_label_set_that_has_all(classes, label_set):
 
 def test_subtexts_of_no_label_set():
     with pytest.raises(
-        ConfigError, match="has all 3 classes: the nearest, .*, lacks 'swallowing swords'.*sfar subtexts generate"
+        ConfigError, match=r"has all 3 classes: the nearest, .*, lacks 'swallowing swords'.*sfar subtexts generate"
     ):
         subtexts_of(get_profile("storyboard"), ("long jump", "making pizza", "swallowing swords"))

@@ -12,11 +12,15 @@ from sfar.subtexts import SubTexts, tpp
 from sfar.subtexts.tpp import READINGS, Score
 
 SHAPES = [(1, 2, 2), (3, 4, 16), (2, 5, 8), (5, 3, 128), (1, 9, 3), (4, 2, 512)]
-ALPHA = lambda x: -(x**2) + 1  # noqa: E731  A.3
 BETA = {"printed": lambda x: x, "diverse": lambda x: 1 - x}
 PROMPT = "This is a video about {}"
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
 readings = pytest.mark.parametrize("reading", READINGS)
+
+
+def alpha(x):
+    """A.3."""
+    return -(x**2) + 1
 
 
 def make(shape, seed=0):
@@ -26,7 +30,7 @@ def make(shape, seed=0):
 
 
 def loops(classes, subs, reading):
-    return [literal.tpp(t, s, ALPHA, BETA[reading]) for t, s in zip(classes.tolist(), subs.tolist())]
+    return [literal.tpp(t, s, alpha, BETA[reading]) for t, s in zip(classes.tolist(), subs.tolist(), strict=True)]
 
 
 def gram(cosines):
@@ -117,8 +121,8 @@ def test_delta_averages_over_the_others():
 def test_the_length_of_vectors_does_not_matter(shape, reading):
     classes, subs = make(shape)
     rng = np.random.default_rng(1)
-    longer = lambda x: x * 10 ** rng.uniform(-3, 3, (*x.shape[:-1], 1))  # noqa: E731
-    assert tpp.tpp(longer(classes), longer(subs), reading) == pytest.approx(tpp.tpp(classes, subs, reading), rel=1e-9)
+    longer, longer_subs = (x * 10 ** rng.uniform(-3, 3, (*x.shape[:-1], 1)) for x in (classes, subs))
+    assert tpp.tpp(longer, longer_subs, reading) == pytest.approx(tpp.tpp(classes, subs, reading), rel=1e-9)
 
 
 @shapes
@@ -138,9 +142,9 @@ def test_classes_do_not_mix(shape, reading):
     assert tpp.tpp(classes, subs, reading) == pytest.approx(alone, rel=1e-12)
 
 
-def course(reading, sigma=0.6, delta=0.4):
-    """TPP of four sub-texts of which only the first one's sigma or delta moves (that one is an array)."""
-    sigma, delta = np.broadcast_arrays(sigma, delta)
+def course(reading, **moved):
+    """TPP of four sub-texts of which only the first one's ``sigma`` or ``delta`` moves: an array."""
+    sigma, delta = np.broadcast_arrays(*({"sigma": 0.6, "delta": 0.4} | moved).values())
     rest = np.tile([[0.5, 0.6, 0.7]], (len(sigma), 1))
     return tpp.perplexity(np.c_[sigma, rest], np.c_[delta, rest], reading)
 

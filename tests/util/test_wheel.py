@@ -1,4 +1,4 @@
-"""The package as a wheel has it, away from the repository: it works, writes nothing beside itself, says what it lacks."""
+"""The package as a wheel has it, away from the repository: it works, and writes nothing beside itself."""
 
 import json
 import os

@@ -196,9 +196,10 @@ def markdown(study: Study, record: Record, left_out: Sequence[str] = ()) -> str:
 
 
 def terminal(study: Study, record: Record) -> str:
-    """For the terminal: the tables marked for it, and the verdicts."""
+    """For the terminal: the tables marked for it, and the verdicts of a study that has claims."""
     made = [b.make(record) for b in study.blocks if isinstance(b, Shown) and b.terminal]
-    return "\n\n".join(str(m) for m in [*made, verdicts_table(record)] if m is not None)
+    verdicts = [verdicts_table(record)] if study.claims else []
+    return "\n\n".join(str(m) for m in [*made, *verdicts] if m is not None)
 
 
 def latex(study: Study, record: Record) -> str:

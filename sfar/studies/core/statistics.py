@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,15 +20,14 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
     """Mean and 95 % interval of ``values`` [seeds, videos], both resampled (pigeonhole bootstrap).
 
     Resampling both says how the number would move with other training seeds *and* other videos. With one seed the
-    interval covers the videos only; with five it is somewhat too short where the seeds disagree more than the videos do (a
-    simulation gives 86 to 95 % coverage). Used for paired differences too: give the difference per seed and video.
+    interval covers the videos only; with five it is somewhat too short where the seeds disagree more than the videos do
+    (a simulation gives 86 to 95 % coverage). Used for paired differences too: give the difference per seed and video.
     """
     v = np.asarray(values, float)
     rng = np.random.default_rng(seed)
     s, n = v.shape
-    chunks = [
-        min(CHUNK, draws - i) for i in range(0, draws, CHUNK)
-    ]  # the weights of all draws at once would not fit for 20,000 videos
+    # Not at once: the weights of all draws would not fit for 20,000 videos.
+    chunks = [min(CHUNK, draws - i) for i in range(0, draws, CHUNK)]
     means = np.concatenate(
         [np.einsum("bs,sv,bv->b", _weights(rng, s, c), v, _weights(rng, n, c), optimize=True) for c in chunks]
     )
@@ -37,8 +36,10 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, draws: int = DRAWS) -> tup
 
 
 def bootstrap_strata(values: Sequence[np.ndarray], seed: int = 0, draws: int = DRAWS) -> tuple[float, float, float]:
-    """Mean over strata (data sets, which share no video) of the mean of each [seeds, videos of it], with its 95 % interval: the seeds are
-    drawn once for all strata, the videos within each. All have the same number of seeds.
+    """Mean over strata of the mean of each [seeds, videos of it], with its 95 % interval.
+
+    Strata are data sets, which share no video: the seeds are drawn once for all, the videos within each. All have the
+    same number of seeds.
     """
     rng = np.random.default_rng(seed)
     v = [np.asarray(x, float) for x in values]
@@ -57,14 +58,15 @@ def bootstrap_strata(values: Sequence[np.ndarray], seed: int = 0, draws: int = D
 
 
 def overlapping(parts: Sequence[np.ndarray], members: Sequence[np.ndarray]) -> np.ndarray:
-    """One value per seed and video, [seeds, videos], whose mean is the mean over parts that share videos, each part's own mean counting alike.
+    """One value per seed and video, [seeds, videos], whose mean is that over parts that share videos.
 
-    ``parts``: values [seeds, videos of the part]; ``members``: bool [videos], which videos those are. A video's value is the mean of all, plus its
-    deviation from the mean of each part it is in, weighed by how few that part has: resampling videos then moves all parts that
-    share one together, which resampling each part by itself would not.
+    Each part's own mean counts alike. ``parts``: values [seeds, videos of the part]; ``members``: bool [videos], which
+    videos those are. A video's value is the mean of all, plus its deviation from the mean of each part it is in,
+    weighed by how few that part has: resampling videos then moves all parts that share one together, which resampling
+    each part by itself would not.
     """
     out = np.zeros((len(parts[0]), len(members[0])))
-    for values, member in zip(parts, members):
+    for values, member in zip(parts, members, strict=True):
         own = values.mean(1, keepdims=True)
         out += own
         out[:, member] += len(member) / member.sum() * (values - own)
@@ -79,11 +81,13 @@ def bootstrap_metric(
     seed: int = 0,
     draws: int = 1000,
 ) -> dict[Any, tuple[float, float, float]]:
-    """Of a number that is no mean over videos (mAP): value and 95 % interval of every entry of ``scores`` (name -> [seeds, videos, ...]) and of
-    the difference of every pair of names. ``measure(scores, videos kept) -> [seeds]``. Seeds and videos are resampled, the same for all.
+    """Of a number that is no mean over videos (mAP): values and differences with their 95 % intervals.
 
-    The draws are moved so that their mean lies on the value: a video drawn twice raises an average precision, and the middle of the draws
-    would lie above it (by 2 points for 160 videos of 20 classes).
+    Of every entry of ``scores`` (name -> [seeds, videos, ...]) and of the difference of every pair of names.
+    ``measure(scores, videos kept) -> [seeds]``. Seeds and videos are resampled, the same for all.
+
+    The draws are moved so that their mean lies on the value: a video drawn twice raises an average precision, and the
+    middle of the draws would lie above it (by 2 points for 160 videos of 20 classes).
     """
     rng = np.random.default_rng(seed)
     n = max(len(s) for s in scores.values())
@@ -95,16 +99,29 @@ def bootstrap_metric(
             drawn[name].append(float(measure(s[used], keep) @ count / n))
     value = {name: float(measure(s, np.arange(videos)).mean()) for name, s in scores.items()}
 
-    def around(v: float, d: np.ndarray) -> tuple[float, ...]:
-        return v, *(np.percentile(d, [50 - LEVEL / 2, 50 + LEVEL / 2]) - np.mean(d) + v)
+    def around(v: float, d: np.ndarray) -> tuple[float, float, float]:
+        low, high = np.percentile(d, [50 - LEVEL / 2, 50 + LEVEL / 2]) - np.mean(d) + v
+        return round(v, 4), round(float(low), 4), round(float(high), 4)
 
-    out: dict[Any, tuple] = {name: around(value[name], np.array(d)) for name, d in drawn.items()}
+    out: dict[Any, tuple[float, float, float]] = {n: around(value[n], np.array(d)) for n, d in drawn.items()}
     out |= {(a, b): around(value[a] - value[b], np.array(drawn[a]) - np.array(drawn[b])) for a, b in pairs}
-    return {k: tuple(round(float(x), 4) for x in v) for k, v in out.items()}
+    return out
 
 
-def summary(values: np.ndarray) -> dict[str, float | int | list[float]]:
-    """Of per-video values [seeds, videos] in percent: mean, deviation over seeds, interval over seeds and videos, per seed."""
+class Summary(TypedDict):
+    """The numbers of a row of a record."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    seeds: int
+    videos: int
+    per_seed: list[float]
+
+
+def summary(values: np.ndarray) -> Summary:
+    """Of per-video values [seeds, videos] in percent: mean, deviation over seeds, interval, value of each seed."""
     v = np.asarray(values, float)
     mean, low, high = bootstrap_mean(v)
     per_seed = v.mean(1)
@@ -128,7 +145,7 @@ def ranks(x: np.ndarray) -> np.ndarray:
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Correlation coefficient along the last axis; NaN where one side does not vary. Its square is r^2 of the least-squares line."""
+    """Correlation coefficient along the last axis, whose square is r^2 of a line; NaN where one side does not vary."""
     dx, dy = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
     scale = np.sqrt((dx**2).sum(-1) * (dy**2).sum(-1))
     return np.divide((dx * dy).sum(-1), scale, out=np.full(scale.shape, np.nan), where=scale > 0)

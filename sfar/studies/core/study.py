@@ -243,13 +243,14 @@ class Item:
 
 @dataclass
 class Content:
-    """What a study's measuring function returns. ``seconds``: of all its runs."""
+    """What a study's measuring function returns. ``seconds``: of all its runs; ``seeds``: where not the profile's."""
 
     data: dict[str, Any]
     rows: list[Row] = field(default_factory=list)
     contrasts: list[Contrast] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    seeds: list[int] | None = None
 
 
 Measure = Callable[..., Content]
@@ -329,7 +330,7 @@ class Study:
             study=self.id,
             profile=profile.name,
             inputs=version,
-            seeds=list(profile.seeds),
+            seeds=list(profile.seeds) if content.seeds is None else content.seeds,
             data=content.data,
             rows=content.rows,
             contrasts=content.contrasts,

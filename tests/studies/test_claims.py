@@ -1,0 +1,105 @@
+"""Claims are data: each has an id and an item, and is decided by intervals, never by its words."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from sfar import studies
+from sfar.studies.core import study
+from sfar.studies.core.claims import Claim, above, decide_all, highest
+from sfar.studies.core.record import Record, Row
+
+PACKAGE = Path(studies.__file__).resolve().parents[1]
+CLAIMS = [(s, c) for s in studies.studies() for c in s.claims]
+
+
+def record(*contrasts):
+    rows = [Row("rows", name, f"Method {name}", "top1", 50, 40, 60) for name in "abc"]
+    return Record("made up", "storyboard", "0", [0], {}, rows, list(contrasts), [], {}, {})
+
+
+def contrast(row, against, mean, low, high, **more):
+    return study.contrast(row, against, mean, low, high, "rows", **more)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.1, 2, "holds"),
+        (-2, -0.1, "does not hold"),
+        (-1, 1, "undecided"),
+        (0.0, 2, "undecided"),
+        (-2, 0.0, "undecided"),
+    ],
+)
+def test_one_contrast_decides(low, high, verdict):
+    r = record(contrast("a", "b", (low + high) / 2, low, high))
+    (c,) = decide_all([Claim("x", "table1", "a beats b", "Table 1", above("a", "b"), "+1.0")], r)
+    assert (c.verdict, c.against, c.low, c.high, c.printed, c.of_paper) == (
+        verdict,
+        "Method b",
+        low,
+        high,
+        "+1.0",
+        True,
+    )
+
+
+def test_the_other_way_round():
+    r = record(contrast("a", "b", 1, 0.5, 2))
+    (c,) = decide_all([Claim("x", "table1", "b beats a", "", above("a", "b", sign=-1, title="N = 5"), own=True)], r)
+    assert (c.verdict, c.mean, c.low, c.high, c.against, c.of_paper) == ("does not hold", -1, -2, -0.5, "N = 5", False)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "verdict", "shown"),
+    [
+        ({"b": (1, 0.5, 2), "c": (3, 2, 4)}, "holds", "b"),
+        ({"b": (1, -0.5, 2), "c": (3, 2, 4)}, "undecided", "b"),
+        ({"b": (1, -0.5, 2), "c": (-3, -4, -2)}, "does not hold", "c"),
+        ({"b": (-1, -2, -0.5), "c": (-3, -4, -2)}, "does not hold", "c"),
+    ],
+)
+def test_the_highest_needs_every_interval(intervals, verdict, shown):
+    r = record(*(contrast("a", name, *numbers) for name, numbers in intervals.items()))
+    (c,) = decide_all([Claim("x", "table1", "a is the highest", "", highest(lambda r: r.contrasts_of(row="a")))], r)
+    assert (c.verdict, c.against, c.mean) == (verdict, f"Method {shown}", intervals[shown][0])
+
+
+def test_what_the_record_does_not_have_is_not_decided():
+    claims = [
+        Claim("x", "table1", "", "", above("a", "b")),
+        Claim("y", "table1", "", "", highest(lambda r: r.contrasts_of(row="a"))),
+    ]
+    assert decide_all(claims, record()) == []
+
+
+# --- the declared claims ---------------------------------------------------------------------------------------------
+
+
+def test_ids_are_unique():
+    ids = [c.id for _, c in CLAIMS]
+    assert len(ids) == len(set(ids)) == 73 and all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
+
+
+@pytest.mark.parametrize(("of", "claim"), CLAIMS, ids=lambda x: getattr(x, "id", ""))
+def test_a_claim_stands_under_an_item_and_keeps_its_number_apart(of, claim):
+    assert claim.item in studies.items() and claim.source
+    if isinstance(claim.text, str):
+        assert claim.text and "paper:" not in claim.text
+    printed = claim.printed if isinstance(claim.printed, str) else claim.printed()
+    assert not printed or re.search(r"\d", printed)
+
+
+def test_nothing_reads_a_number_out_of_a_sentence():
+    """Regular expressions: of the marks in README.md alone, which are no sentences."""
+    users = {}
+    for folder in ("studies", "reproduce", "render"):
+        for path in sorted((PACKAGE / folder).rglob("*.py")):
+            tree = ast.parse(path.read_bytes())
+            imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+            if "re" in imported:
+                users[path.relative_to(PACKAGE).as_posix()] = imported
+    assert set(users) == {"reproduce/numbers.py"}

@@ -1,0 +1,100 @@
+"""A record is found again as it was written, and says what is wrong with one that cannot be used."""
+
+import json
+
+import pytest
+
+from sfar.config import get_profile
+from sfar.errors import SfarError
+from sfar.studies.core import record as records
+from sfar.studies.core.record import Contrast, Record, Row, Verdict
+
+
+@pytest.fixture
+def record():
+    rows = [
+        Row("table", "a", "Method A", "top1", 50.0, 40.0, 60.0, 1.5, 3, 20, [49.0, 50.0, 51.0], ["head"], {"views": v})
+        for v in ("1x1", "4x3")
+    ]
+    rows.append(Row("table", "a", "Method A", "top5", 90.0, 80.0, 95.0, setting={"views": "1x1"}, more={"clips": 4}))
+    contrasts = [Contrast("a", "b", 1.0, -1.0, 2.0, "undecided", "table", setting={"shots": k}) for k in (2, 4)]
+    claims = [Verdict("a-best", "table1", "A is best", "Table 1", "+0.5", True, "holds", "B", "points", 1.0, 0.5, 2.0)]
+    data = {"val_videos": 20}
+    return Record(
+        "made_up", "storyboard", "abc", [0, 1, 2], data, rows, contrasts, claims, {"x": [1]}, {"command": "c"}
+    )
+
+
+def test_it_is_read_as_it_was_written(record, tmp_path):
+    path = tmp_path / "made_up.json"
+    path.write_text(json.dumps(record.to_json()))
+    found = records.read(path, "make x")
+    assert found == record and found.to_json() == record.to_json()
+    assert records.current(path, "abc", "make x") == record
+
+
+def test_rows_are_tidy(record):
+    """What is empty takes no room, what is there has one name."""
+    row = record.to_json()["rows"][2]
+    assert set(row) == {"part", "row", "title", "metric", "mean", "low", "high", "seeds", "videos", "setting", "more"}
+
+
+def test_find_takes_one(record):
+    assert record.find("table", "a", views="4x3") is record.rows[1]
+    assert record.find("table", "a", "top5").more == {"clips": 4}
+    assert record.contrast("a", "b", shots=4) is record.contrasts[1]
+    assert record.claim("a-best").verdict == "holds"
+    assert record.names("table") == ["a"] and record.title("a") == "Method A" and record.title("none") == "none"
+    with pytest.raises(SfarError, match="made_up: 2 entries are row table/a, top1, expected one"):
+        record.find("table", "a")
+    with pytest.raises(SfarError, match="0 entries are row table/a, top1, views = 2x2"):
+        record.find("table", "a", views="2x2")
+    with pytest.raises(SfarError, match="2 entries are contrast a - b"):
+        record.contrast("a", "b")
+    with pytest.raises(SfarError, match="claim 'other'"):
+        record.claim("other")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"is not there: run `make x` first"),
+        ("{", r"is not valid JSON .*run `make x` again"),
+        ("{}", r"is no record as this version writes them: run `make x` again"),
+        ('{"rows": [{"mean": 1}], "contrasts": [], "claims": []}', "no record as this version writes them"),
+    ],
+)
+def test_what_is_wrong_is_said(content, message, tmp_path):
+    path = tmp_path / "made_up.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SfarError, match=message):
+        records.read(path, "make x")
+
+
+def test_another_version_is_stale(record, tmp_path):
+    path = tmp_path / "made_up.json"
+    path.write_text(json.dumps(record.to_json()))
+    with pytest.raises(SfarError, match="other code: run `make x` again"):
+        records.current(path, "def", "make x")
+
+
+def test_inputs_follow_configuration_code_and_what_else_is_said():
+    storyboard = get_profile("storyboard")
+    entry = ["sfar.studies.ablations:measure"]
+    versions = [
+        records.inputs(storyboard, entry),
+        records.inputs(get_profile("storyboard", {"seeds": [0]}), entry),
+        records.inputs(get_profile("storyboard", {"train.epochs": 1}), entry),
+        records.inputs(storyboard, ["sfar.studies.few_shot:measure"]),
+        records.inputs(storyboard, entry, "texts"),
+        records.inputs(storyboard, [*entry, "sfar/paper/table1.csv"]),
+    ]
+    assert len(set(versions)) == len(versions) and versions[0] == records.inputs(storyboard, entry)
+
+
+def test_a_changed_configuration_has_a_folder_of_its_own():
+    profile = get_profile("storyboard")
+    assert records.folder(profile).name == "storyboard"
+    others = [records.folder(get_profile("storyboard", {"train.epochs": 1})), records.folder(profile, ["a.json"])]
+    assert all(f.parent.name == "runs" for f in others) and others[0] != others[1]
