@@ -1,6 +1,7 @@
 """The version of the code behind a number: every definition that is reached counts, and no other does."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import os
@@ -12,8 +13,11 @@ import numpy as np
 import pytest
 
 from sfar.config import get_profile
+from sfar.data.source import dataset
 from sfar.errors import SfarError
+from sfar.model import registry
 from sfar.runs import run
+from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
@@ -444,8 +448,8 @@ def test_data_files_count_by_their_bytes(make):
 
 def test_how_a_definition_is_named():
     assert code.entry(run.run_one) == "sfar.runs.run:run_one"
-    assert code.entry(run.Job.key) == "sfar.runs.run:Job.key"
-    assert "sfar.runs.run:Job" in code.reached(code.entry(run.Job.key)), "of a method its class counts"
+    assert code.entry(Job.key) == "sfar.runs.job:Job.key"
+    assert "sfar.runs.job:Job" in code.reached(code.entry(Job.key)), "of a method its class counts"
 
 
 @pytest.mark.parametrize(
@@ -527,12 +531,16 @@ def unknown(calls, reached):
 
 
 def reached_by(stage, *entries):
-    """What counts in a stage's version, and what enters its key by content, whichever code it is of."""
+    """What counts in a stage's version, and what enters its key by content, whichever code it is of.
+
+    The heads that a registry knows are no content: a key names its own as an entry.
+    """
     s = cache.STAGES[stage]
     followed = code.reached(*s.entries, *entries, cut=s.by_content)
     for module in {name.split(":")[0] for name in followed if ":" in name}:
         importlib.import_module(module)  # what runs at that moment is no part of the work
-    return set(followed), set(code.reached(*s.by_content)) if s.by_content else set()
+    content = [c for c in s.by_content if not c.startswith("sfar.model.registry")]
+    return set(followed), {*s.by_content, *(code.reached(*content) if content else ())}
 
 
 @pytest.fixture
@@ -592,20 +600,21 @@ def test_the_closure_holds_all_that_a_run_calls(in_this_process, tmp_path, metho
     write_kinetics(tmp_path / "data", 5, 2, 1, classes=CLASSES)
     changes = {"train.train_visual": visual, "train.epochs": 1, "train.batch": 2, "train.frozen_draws": 1}
     p = get_profile("storyboard", {"data.root": str(tmp_path / "data"), "data.shots": 2, **changes})
-    data = run.dataset(p)
-    job = run.Job(p, run.Dataset(data.layout, data.root, data.fingerprint, data.classes, True), method, 0, views)
-    followed, content = reached_by("run")
+    job = Job(p, dataclasses.replace(dataset(p), drawn=True), method, 0, views)
+    followed, content = reached_by("run", code.entry(registry.get(method).build))
     calls = called(lambda: (job.key(), run.run_one(job, tick=lambda n: None)))
     assert len(calls) > 100 and not unknown(calls, followed | content)
     used = {file.relative_to(code.PACKAGE).as_posix() for file, _ in calls}
     assert {"data/video.py", "data/store.py", "data/transforms.py", "model/clip.py", "training/evaluate.py"} <= used
     assert ("model/loss.py" in used) == (method != "vanilla")
+    head = registry.get(method).build.__module__
+    assert unknown(calls, {n for n in followed | content if not n.startswith(head)}), "the watch sees the head"
 
 
 def test_the_watch_would_see_what_is_missing(in_this_process, tmp_path):
     """Against the closure of another stage, and against one in which a cut is wrong."""
     calls = called(lambda: write_kinetics(tmp_path / "data", 5, 1, 1, classes=CLASSES))
-    assert "sfar.storyboard.world:add_noise" in unknown(calls, set(code.reached("sfar.runs.run:load_clips")))
+    assert "sfar.storyboard.world:add_noise" in unknown(calls, set(code.reached("sfar.training.train:train")))
     narrow = set(code.reached("sfar.storyboard.write:write_kinetics", cut=["sfar.storyboard.poses"]))
     assert unknown(calls, narrow) and all("storyboard.poses:" in n for n in unknown(calls, narrow))
 
@@ -636,8 +645,8 @@ def test_the_closure_holds_all_that_a_study_calls(monkeypatch):
 
     monkeypatch.setattr(study, "run", made_up)
     profile = get_profile("storyboard", {"seeds": [0]})
-    followed, content = reached_by("record", code.entry(ablations.STUDY.runs))
-    calls = called(lambda: ablations.STUDY.runs(profile, None))
+    followed, content = reached_by("record", code.entry(ablations.measure))
+    calls = called(lambda: ablations.measure(profile, None))
     found = unknown(calls, followed | content)
     assert len(calls) > 15 and not found
 
