@@ -324,8 +324,6 @@ def test_what_would_fail_or_mislead_much_later(key, value):
     refused({key: value}, key)
 
 
-
-
 # --- the paper -----------------------------------------------------------------------------------------------------
 
 
