@@ -7,7 +7,6 @@ import re
 import pytest
 
 from sfar.config import (
-    METHODS,
     PROFILES,
     SETTINGS,
     ModelConfig,
@@ -15,7 +14,6 @@ from sfar.config import (
     as_dict,
     by_dataset,
     changed,
-    check_method,
     digest,
     get_profile,
     values,
@@ -324,12 +322,6 @@ def test_wrong_type_inside(key, value):
 )
 def test_what_would_fail_or_mislead_much_later(key, value):
     refused({key: value}, key)
-
-
-def test_methods():
-    assert [check_method(m) for m in METHODS] == list(METHODS)
-    with pytest.raises(ConfigError, match=r"'bike'.*sfar"):
-        check_method("bike")
 
 
 # --- the paper -----------------------------------------------------------------------------------------------------

@@ -133,6 +133,8 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
     finally:
         hook.remove()
     v = visual(frames[0])[None]
+    assert out.coarse is not None and out.fine is not None
+    o_coarse, o_fine = aggregate(v, out.coarse), aggregate(v, out.fine)
     found = {
         "frames": frames,
         "tokens": seen[0],
@@ -143,10 +145,10 @@ def shapes(model: VideoModel, frames: Tensor) -> dict[str, list[int]]:
         "T_hat": head.attention(t.words, t.sub_words, t.sub_mask),
         "a_coarse": out.coarse,
         "a_fine": out.fine,
-        "o_coarse": aggregate(v, out.coarse),
-        "o_fine": aggregate(v, out.fine),
-        "ffn_coarse": head.ffn_coarse(v, out.coarse),
-        "ffn_fine": head.ffn_fine(v, out.fine),
+        "o_coarse": o_coarse,
+        "o_fine": o_fine,
+        "ffn_coarse": head.ffn_coarse(o_coarse),
+        "ffn_fine": head.ffn_fine(o_fine),
         "o": head.embed(v, t)[0],
         "logits": out.logits,
     }

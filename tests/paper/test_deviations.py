@@ -102,7 +102,7 @@ def test_every_reading_that_is_measured_has_its_place():
     assert all(m.study == "ablations" and bool(m.field) != bool(m.pair) for m in MEASURED)
 
 
-@pytest.mark.parametrize("m", [m for m in MEASURED if m.pair], ids=lambda m: " - ".join(m.pair))
+@pytest.mark.parametrize("m", sorted((m for m in MEASURED if m.pair), key=repr), ids=lambda m: " - ".join(m.pair))
 def test_pairs_stand_where_they_are_told_apart(m):
     """By row: the same numbers in another row would go unnoticed by the eye."""
     rows = [r for r in ROWS if m in deviations.parts(r.effect)]

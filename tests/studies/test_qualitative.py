@@ -389,6 +389,13 @@ def test_words_and_pictures_of_a_figure_do_not_overlap(record, figure):
         assert not any(a.overlaps(b) for _, b in pictures[:i])
 
 
+@pytest.fixture
+def unsaved(monkeypatch):
+    """Figures are drawn; that each is saved is seen above."""
+    monkeypatch.setattr(page.style, "save", lambda figure, path: [path])
+
+
+@pytest.mark.usefixtures("unsaved")
 def test_without_the_truth_its_parts_are_said_to_be_absent(record, tmp_path):
     real = copy.deepcopy(record)
     del real.extra["figures"]["fig1"], real.extra["figures"]["fig10"]
@@ -406,6 +413,7 @@ def test_without_the_truth_its_parts_are_said_to_be_absent(record, tmp_path):
     assert "*" not in "".join(map(str, qualitative.importance_table(real).rows[0]))
 
 
+@pytest.mark.usefixtures("unsaved")
 def test_without_the_named_classes_their_figures_are_said_to_be_absent(record, tmp_path):
     bare = copy.deepcopy(record)
     for f in ("fig1", "fig2", "fig6"):
