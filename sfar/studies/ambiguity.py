@@ -44,25 +44,24 @@ from sfar.training.frozen import frame_embeddings
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Role:
-    """What a method is here: its title in Table 8, and how it is drawn."""
-
-    title: str
-    colour: str
-    marker: str
-
-
 # Mean pooling, and the four rows of Table 8. "flat" is SFAR's own head with nearly equal weights on the frames
 # (temperature 1, which the paper prints): what is left of the gain against it is not the head's, but the weights'. Only
 # the frozen sweep has it.
 ROLES = {
-    "mean": Role("Mean pooling", registry.get("clip").colour, "v"),
-    "flat": Role("SFAR, nearly equal weights", style.UNIFORM, "x"),
-    "single": Role("Single", registry.get("single").colour, "s"),
-    "coarse": Role("Coarse", style.COARSE, "o"),
-    "fine": Role("Fine", style.FINE, "^"),
-    "fusion": Role("Fusion", registry.get("sfar").colour, "D"),
+    "mean": "Mean pooling",
+    "flat": "SFAR, nearly equal weights",
+    "single": "Single",
+    "coarse": "Coarse",
+    "fine": "Fine",
+    "fusion": "Fusion",
+}
+LOOKS = {  # colour and marker, apart from what is measured: another colour makes no record stale
+    "mean": (registry.get("clip").colour, "v"),
+    "flat": (style.UNIFORM, "x"),
+    "single": (registry.get("single").colour, "s"),
+    "coarse": (style.COARSE, "o"),
+    "fine": (style.FINE, "^"),
+    "fusion": (registry.get("sfar").colour, "D"),
 }
 _VARIANTS = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
 _FLAT = next(
@@ -230,7 +229,7 @@ class Tower:
 
     def row(self, part: str, role: str, **setting: Any) -> Row:
         """A role's accuracy, as a row of the record."""
-        title, trained = ROLES[role].title, self.runs[role][0]["trained"]
+        title, trained = ROLES[role], self.runs[role][0]["trained"]
         return study.measured(part, role, title, self.hits[role], trained=trained, tower=self.name, **setting)
 
     def difference(self, part: str, role: str, against: str, **setting: Any) -> Contrast:
@@ -328,7 +327,7 @@ def _bin(
     for m, v in tower.hits.items():
         mean, low, high = (round(n, 4) for n in measured(v))
         trained = tower.runs[m][0]["trained"]
-        row = Row("dose", m, ROLES[m].title, "top1", mean, low, high, seeds=len(v), videos=videos, trained=trained)
+        row = Row("dose", m, ROLES[m], "top1", mean, low, high, seeds=len(v), videos=videos, trained=trained)
         out.append(dataclasses.replace(row, setting=where))
     for m, against in pairs:
         more = {"videos": videos, "x": round(x, 4)}
@@ -480,7 +479,7 @@ def _id(name: str, tower: str) -> str:
 
 def _printed_at_10(role: str, against: str, kind: str) -> str:
     """The printed difference of two rows of Table 8 at degree 10."""
-    one, other = ({"method": ROLES[m].title, "type": kind, "degree": DEGREES} for m in (role, against))
+    one, other = ({"method": ROLES[m], "type": kind, "degree": DEGREES} for m in (role, against))
     return printed.gap("table8", "top1", one, other)
 
 
@@ -503,7 +502,7 @@ def _every_degree(tower: str, kind: str, role: str) -> Decide:
     """Ahead of single granularity at each degree."""
     return highest(
         lambda r: r.contrasts_of("table8", role, "single", tower=tower, type=kind),
-        lambda r, c: f"{ROLES['single'].title}, degree {c.setting['degree']}",
+        lambda r, c: f"{ROLES['single']}, degree {c.setting['degree']}",
     )
 
 
@@ -516,7 +515,7 @@ def degree_claims(tower: str) -> tuple[Claim, ...]:
     """What Tables 8 and 9, Figure 2f and the text about them say, decided on one tower."""
     trend = partial(above, title="no trend", part="trends", tower=tower)
     on_set = partial(above, part="table9", tower=tower)
-    coarse = ROLES["coarse"].title
+    coarse = ROLES["coarse"]
     claims = (
         *(
             Claim(
@@ -670,7 +669,7 @@ def _known(record: Record) -> bool:
 
 
 def _difference(c: Contrast) -> str:
-    return f"{ROLES[c.row].title} − {ROLES[c.against].title}"
+    return f"{ROLES[c.row]} − {ROLES[c.against]}"
 
 
 def overall_table(record: Record, tower: str = HEADLINE) -> Table:
@@ -685,7 +684,7 @@ def table8(record: Record, tower: str = HEADLINE) -> Table:
     for m in ROWS:
         for kind in TYPES:
             at = {r.setting["degree"]: r.mean for r in record.select("table8", m, tower=tower, type=kind)}
-            rows.append([ROLES[m].title, kind, *(at.get(d) for d in range(1, DEGREES + 1))])
+            rows.append([ROLES[m], kind, *(at.get(d) for d in range(1, DEGREES + 1))])
     caption = (
         "Top-1 accuracy [%] by degree of the ambiguous and the non-uniform score (Table 8), measured; visual tower "
         f"{tower}. {record.profile} profile, {page.count(record)}."
@@ -700,7 +699,7 @@ def gains8(record: Record, tower: str = HEADLINE) -> Table:
         for kind in TYPES:
             of = record.contrasts_of("table8", m, "single", tower=tower, type=kind)
             at = {c.setting["degree"]: f"{c.mean:+z.1f} ({interval(c, 0, True)})" for c in of}
-            rows.append([ROLES[m].title, kind, *(at.get(d) for d in range(1, DEGREES + 1))])
+            rows.append([ROLES[m], kind, *(at.get(d) for d in range(1, DEGREES + 1))])
     return Table(DEGREE_COLUMNS, rows)
 
 
@@ -712,7 +711,7 @@ def _trend_cells(c: Contrast) -> list[str]:
 def trends_table(record: Record, tower: str = HEADLINE) -> Table:
     """Slope of accuracy and of the gain over single granularity by degree."""
     rows = [
-        [_difference(c) if c.against else ROLES[c.row].title, c.setting["type"], *_trend_cells(c)]
+        [_difference(c) if c.against else ROLES[c.row], c.setting["type"], *_trend_cells(c)]
         for c in record.contrasts_of("trends", tower=tower)
     ]
     return Table(["Accuracy of", "Type", "Points per degree", "95 % interval", "It"], rows)
@@ -723,8 +722,8 @@ def table9(record: Record, tower: str = HEADLINE) -> Table:
     body, bare = [], []
     for m in ROWS:
         each = [record.find("table9", m, tower=tower, set=s) for s in SETS]
-        body.append([ROLES[m].title, *(x for r in each for x in (r.mean, interval(r)))])
-        bare.append([ROLES[m].title, *(x for r in each for x in (r.mean, r.low, r.high))])
+        body.append([ROLES[m], *(x for r in each for x in (r.mean, interval(r)))])
+        bare.append([ROLES[m], *(x for r in each for x in (r.mean, r.low, r.high))])
     names = ("Ambi set [%]", "Non set [%]", "Average [%]")
     caption = (
         "Top-1 accuracy [%] on the tenth of the classes that scores highest (Table 9), measured; visual tower "
@@ -757,7 +756,7 @@ def weight_table(record: Record) -> Table | None:
     """How much more weight than equal weights falls on frames of the action, for SFAR and for the control."""
     rows = []
     for c in record.contrasts_of("weight"):
-        head = [c.setting["tower"], ROLES[c.row].title, f"a_{c.setting['importance']}"]
+        head = [c.setting["tower"], ROLES[c.row], f"a_{c.setting['importance']}"]
         rows.append([*head, f"{c.mean:+z.1f}", interval(c, 1, True)])
     what = "On frames of the action, above equal weights [points]"
     return Table(["Tower", "Method", "Importance", what, "95 % interval"], rows) if rows else None
@@ -784,8 +783,7 @@ def levels_table(record: Record, dose: str, tower: str = HEADLINE) -> Table | No
     """The accuracy of every method in each bin of a dose."""
     bins = _bins(record, dose, tower)
     rows = [
-        [ROLES[m].title, *(record.find("dose", m, tower=tower, dose=dose, bin=b).mean for b in bins)]
-        for m in TOWERS[tower]
+        [ROLES[m], *(record.find("dose", m, tower=tower, dose=dose, bin=b).mean for b in bins)] for m in TOWERS[tower]
     ]
     return Table([f"Top-1 [%] by {DOSES[dose].title}", *bins.values()], rows) if bins else None
 
@@ -797,7 +795,7 @@ def gains_table(record: Record, dose: str, tower: str = HEADLINE) -> Table | Non
     for m, against in PAIRS:
         if against in TOWERS[tower]:
             each = [record.contrast(m, against, "dose", tower=tower, dose=dose, bin=b) for b in bins]
-            by[f"{ROLES[m].title} − {ROLES[against].title}"] = [with_interval(c, 1, True) for c in each]
+            by[f"{ROLES[m]} − {ROLES[against]}"] = [with_interval(c, 1, True) for c in each]
     columns = [f"Gain [points] by {DOSES[dose].title}", *bins.values()]
     return Table(columns, [[name, *cells] for name, cells in by.items()]) if bins else None
 
@@ -828,7 +826,7 @@ def _printed8() -> dict[tuple[str, str], np.ndarray]:
     """Table 8 of the paper: (role, type) -> accuracy by degree, [10]."""
     rows = paper.load("table8")
     return {
-        (m, kind): np.array([r["top1"] for r in rows if (r["method"], r["type"]) == (ROLES[m].title, kind)])
+        (m, kind): np.array([r["top1"] for r in rows if (r["method"], r["type"]) == (ROLES[m], kind)])
         for m in ROWS
         for kind in TYPES
     }
@@ -836,7 +834,7 @@ def _printed8() -> dict[tuple[str, str], np.ndarray]:
 
 def paper_table8(record: Record) -> Table:
     """Table 8 as printed."""
-    return Table(DEGREE_COLUMNS, [[ROLES[m].title, kind, *map(float, v)] for (m, kind), v in _printed8().items()])
+    return Table(DEGREE_COLUMNS, [[ROLES[m], kind, *map(float, v)] for (m, kind), v in _printed8().items()])
 
 
 def paper_gains(record: Record) -> Table:
@@ -848,7 +846,7 @@ def paper_gains(record: Record) -> Table:
         for kind in TYPES:
             gain = at[m, kind] - at["single", kind]
             ends = [f"{gain[0]:+z.1f}", f"{gain[-1]:+z.1f}", f"{np.polyfit(d, gain, 1)[0]:+z.2f}"]
-            rows.append([ROLES[m].title, kind, *ends, ", ".join(f"{g:.1f}" for g in gain)])
+            rows.append([ROLES[m], kind, *ends, ", ".join(f"{g:.1f}" for g in gain)])
     columns = ["Gain over single", "Type", "Degree 1", f"Degree {DEGREES}", "Points per degree", "All degrees"]
     return Table(columns, rows)
 
@@ -859,7 +857,8 @@ def paper_gains(record: Record) -> Table:
 def _curve(ax: Axes, x: np.ndarray, found: Sequence[Interval], role: str, label: str = "", line: str = "-") -> None:
     """Means with their intervals over ``x``, in the colour of a role."""
     mean, low, high = (np.array([getattr(c, k) for c in found]) for k in ("mean", "low", "high"))
-    look = {"color": ROLES[role].colour, "marker": ROLES[role].marker, "ms": 4, "lw": 1.2, "elinewidth": 0.8}
+    colour, marker = LOOKS[role]
+    look = {"color": colour, "marker": marker, "ms": 4, "lw": 1.2, "elinewidth": 0.8}
     ax.errorbar(x, mean, yerr=[mean - low, high - mean], ls=line, label=label, **look)
 
 
@@ -867,12 +866,12 @@ def table8_figure(record: Record) -> Figure:
     """Accuracy by degree: measured above, printed below."""
     style.use()
     fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey="row")
-    colours, markers = ({ROLES[m].title: getattr(ROLES[m], k) for m in ROWS} for k in ("colour", "marker"))
+    colours, markers = ({ROLES[m]: LOOKS[m][k] for m in ROWS} for k in (0, 1))
     for (top, bottom), (kind, score) in zip(axes.T, TYPES.items(), strict=True):
         for k, m in enumerate(ROWS):
             cells = record.select("table8", m, tower=HEADLINE, type=kind)
             at = np.array([r.setting["degree"] for r in cells])
-            _curve(top, at + 0.13 * (k - 1.5), cells, m, ROLES[m].title)
+            _curve(top, at + 0.13 * (k - 1.5), cells, m, ROLES[m])
         rows = [r for r in paper.load("table8") if r["type"] == kind]
         lines = {key: [r[key] for r in rows] for key in ("degree", "top1", "method")}
         sns.lineplot(
@@ -916,9 +915,9 @@ def fig2f_figure(record: Record) -> Figure:
             where = {"tower": HEADLINE, "type": kind}
             alone = m == "single"
             cells = record.select("table8", m, **where) if alone else record.contrasts_of("table8", m, **where)
-            _bars(left, cells, ROLES[m].colour)
+            _bars(left, cells, LOOKS[m][0])
             height = at[m, kind] - (0 if alone else at["single", kind])
-            right.bar(range(1, DEGREES + 1), height, 0.72, lw=0, color=ROLES[m].colour)
+            right.bar(range(1, DEGREES + 1), height, 0.72, lw=0, color=LOOKS[m][0])
             for ax in (left, right):
                 ax.grid(axis="x", visible=False)
                 if not alone:
@@ -927,7 +926,7 @@ def fig2f_figure(record: Record) -> Figure:
             low, high = min(ax.get_ylim()[0] for ax in pair), max(ax.get_ylim()[1] for ax in pair)
             for ax in pair:
                 ax.set_ylim(low, high)
-        title = ROLES[m].title
+        title = ROLES[m]
         row[0].set_ylabel(f"{title}\ntop-1 [%]" if m == "single" else f"{title}\nminus single\n[points]")
     for left, right, score in zip(axes[0, :2], axes[0, 2:], TYPES.values(), strict=True):
         left.set_title(f"Measured: {page.seeds(record)}\n{score} score", loc="left")
@@ -978,7 +977,7 @@ def _draw_dose(ax: Axes, record: Record, tower: str, dose: str, pairs: Sequence[
         cells = record.contrasts_of("dose", m, against, tower=tower, dose=dose)
         x = np.array([c.more["x"] for c in cells]) + 0.008 * span * (k - (len(pairs) - 1) / 2)
         control = against == "flat"
-        label = "Fusion over equal weights" if control else ROLES[m].title
+        label = "Fusion over equal weights" if control else ROLES[m]
         for c in record.contrasts_of("dose-trends", m, against, tower=tower, dose=dose):
             label += f": {with_interval(c, 1, True)}"
         _curve(ax, x, cells, "flat" if control else m, label, "--" if control else "-")

@@ -594,9 +594,9 @@ def test_tables_show_the_record(record):
         rows = body(ambiguity.table8(record, tower))
         for (m, kind), row in zip([(m, k) for m in ROWS for k in TYPES], rows, strict=True):
             cells = record.select("table8", m, tower=tower, type=kind)
-            assert row == [ambiguity.ROLES[m].title, kind, *(f"{r.mean:.1f}" for r in cells)]
+            assert row == [ambiguity.ROLES[m], kind, *(f"{r.mean:.1f}" for r in cells)]
         rows = body(ambiguity.gains8(record, tower))
-        assert [row[:2] for row in rows] == [[ambiguity.ROLES[m].title, k] for m in OURS for k in TYPES]
+        assert [row[:2] for row in rows] == [[ambiguity.ROLES[m], k] for m in OURS for k in TYPES]
         first = record.contrast("coarse", "single", "table8", tower=tower, type="Ambi", degree=1)
         assert rows[0][2] == f"{first.mean:+z.1f} ({first.low:+z.0f} to {first.high:+z.0f})"
         for row, m in zip(body(ambiguity.table9(record, tower)), ROWS, strict=True):
@@ -661,10 +661,10 @@ def test_figures_show_measured_and_printed_numbers(record):
             cells = record.select("table8", m, tower="fine-tuned", type=kind)
             assert bars[0].get_ydata().tolist() == [r.mean for r in cells]
         for line, m in zip(printed.get_lines(), ROWS, strict=True):
-            title = ambiguity.ROLES[m].title
+            title = ambiguity.ROLES[m]
             rows = [r for r in paper.load("table8") if (r["method"], r["type"]) == (title, kind)]
             assert np.asarray(line.get_ydata()).tolist() == [r["top1"] for r in rows]
-            assert line.get_color() == ambiguity.ROLES[m].colour
+            assert line.get_color() == ambiguity.LOOKS[m][0]
     plt.close(figure)
     figure = ambiguity.fig2f_figure(record)
     for row, m in enumerate(ROWS):
