@@ -200,8 +200,6 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     p = command("train", _train, "Train one method and write a checkpoint.")
     p.add_argument("method", help="one that is trained: clip, temporal, single, sfar or your own")
-        "method", help="a trained one by its name: clip, temporal, single, sfar; an unknown one is told them"
-    )
     options.configured(p)
     p.add_argument("--seed", type=options.seed, default=0)
     p.add_argument(
