@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from sfar import paper
 from sfar.config import Profile
 from sfar.data.source import Dataset, load_clips
+from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_texts, load_clip
 from sfar.paper import printed
@@ -1105,6 +1106,16 @@ def _on_set(kind: str) -> Quantity:
     )
 
 
+def check(profile: Profile) -> None:
+    """Raise ``ConfigError`` for a profile whose videos or frames have no scores."""
+    study.one_label(profile)
+    if profile.train.frames < 2:
+        raise ConfigError(
+            "configuration key 'train.frames': table8 compares the frames of a video with one another (Eq. 17-18), "
+            f"expected at least 2, got {profile.train.frames}"
+        )
+
+
 STUDY = Study(
     id="ambiguity",
     title="Tables 8 and 9, Figure 2f: ambiguous and non-uniform actions",
@@ -1118,5 +1129,6 @@ STUDY = Study(
     claims=CLAIMS,
     blocks=BLOCKS,
     describe=describe,
+    check=check,
     needs=("ablations",),
 )

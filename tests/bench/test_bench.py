@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from sfar.bench.measure import BenchError
 from sfar.bench.whole_window import WholeWindowHead, padded
 from sfar.cli import bench
 from sfar.errors import ConfigError, SfarError
+from sfar.model.texts import ClassTexts
 
 SIZE = {"videos": 5, "classes": 7, "frames": 6, "subtexts": 3, "words": 6}
 CPU = torch.device("cpu")
@@ -65,11 +65,13 @@ def test_evaluation_gives_the_same_logits_as_training():
 
 def test_padding_of_the_window_counts_for_nothing():
     pair = make_pair(SIZE, 24, dtype=torch.float64)
-    noise = pair.whole
-    noise = replace(
-        noise,
-        words=noise.words + 5.0 * ~noise.mask[..., None],
-        sub_words=noise.sub_words + 5.0 * ~noise.sub_mask[..., None],
+    whole = pair.whole
+    noise = ClassTexts(
+        whole.cls,
+        whole.words + 5.0 * ~whole.mask[..., None],
+        whole.mask,
+        whole.sub_words + 5.0 * ~whole.sub_mask[..., None],
+        whole.sub_mask,
     )
     with torch.no_grad():
         assert noise.words.shape[1] == 77 and noise.sub_words.shape[2] == 77

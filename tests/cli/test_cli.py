@@ -73,7 +73,6 @@ def test_empty_and_wrong_layout(capsys, tmp_path, world):
         ["storyboard", "draw", "--out", "x", "--seed", "-1"],
         ["pretrain", "--steps", "none"],
         ["storyboard", "draw", "--out", "x", "--val-per-class", "0"],
-        ["reproduce", "table99"],
         ["reproduse"],
     ],
 )
@@ -261,6 +260,7 @@ def test_out_of_gpu_memory_is_one_message(capsys, monkeypatch, tmp_path):
     [
         (["reproduce", "table1", "--dataset", "storyboard-charades"], ["several labels", "table2a"]),
         (["reproduce", "table8", "--set", "train.frames=1"], ["train.frames", "table8", "at least 2", "got 1"]),
+        (["reproduce", "table99"], ["unknown table or figure 'table99'", "table9"]),
         (["reproduce", "table1", "--dataset", "ucf"], ["unknown data set 'ucf'", "ucf101"]),
         (["train", "sfar", "--out", "x", "--dataset", "hmdb51"], ["hmdb51 on disk", "sfar data layout hmdb51"]),
         (

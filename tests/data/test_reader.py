@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from sfar.config import get_profile
-from sfar.data import store, video
+from sfar.data import source, store, video
 from sfar.data.check import record_file
+from sfar.data.source import dataset, load_clips
 from sfar.data.store import StoredClips
 from sfar.errors import ConfigError, VideoError
-from sfar.runs import run
-from sfar.runs.run import Job, dataset, load_clips
+from sfar.runs.job import Job
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import write_kinetics
 from sfar.util import paths
@@ -71,7 +71,7 @@ def test_both_give_the_same_frames(written, monkeypatch, by_decord, reader, deco
     image = {"data.image_size": size}
     strict = clips(written, "pyav", overrides=image)
     if not decoded:
-        monkeypatch.setattr(run, "ON_DEMAND", 0)
+        monkeypatch.setattr(source, "ON_DEMAND", 0)
     by_decord.clear()
     own = clips(written, reader, overrides=image)
     assert isinstance(own, StoredClips) is decoded and own.reader == reader and own.bad == {}
@@ -135,7 +135,7 @@ def test_a_video_with_a_damaged_picture(damaged, monkeypatch, reader):
     """PyAV names it. decord may hand out as many frames as ever, which is why it is not the default."""
     root, path = damaged
     decoded = clips(root, reader, overrides={"data.max_bad_share": 0.3})
-    monkeypatch.setattr(run, "ON_DEMAND", 0)
+    monkeypatch.setattr(source, "ON_DEMAND", 0)
     demand = clips(root, reader, overrides={"data.max_bad_share": 0.3})
     assert demand.bad == {} and len(demand) == 4, "it is found when it is read"
     i = demand.paths.index(path)

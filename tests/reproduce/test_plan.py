@@ -316,7 +316,7 @@ def test_the_paper_at_its_own_size():
     """Kinetics-400 as published, one H100: hours by hand from the assumptions that are printed."""
     p = PROFILES["paper"]
     sizes = plan._Sizes(plan.Dataset("kinetics400", Path(), "", tuple(KINETICS), False), 240_258, 1, 19_881)
-    jobs = plan.table1.jobs(p, sizes.data)
+    jobs, _ = plan._runs("table1", p, sizes)
     train, test, read_train, read_test = plan._work(p, sizes, jobs)
     clip = 2 * 140.508e9
     assert train == pytest.approx(4 * 4 * 30 * 240_258 * clip, rel=1e-4)  # four methods, four passes

@@ -76,7 +76,8 @@ def again(drawn):
 @pytest.mark.parametrize("name", studies.ORDER)
 def test_record_fits_the_code(name):
     found = record(name)
-    assert found.inputs == studies.load(name).inputs(PROFILE) and found.seeds == list(PROFILE.seeds)
+    seeds = PROFILE.seeds[:1] if name == "qualitative" else PROFILE.seeds  # pictures are of one seed
+    assert found.inputs == studies.load(name).inputs(PROFILE) and found.seeds == list(seeds)
 
 
 def test_ambiguity_and_pictures_are_of_the_runs_measured_again():
