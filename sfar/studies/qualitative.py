@@ -803,6 +803,7 @@ STUDY = Study(
         Item("fig10", "Figure 10: more examples of Figure 2"),
     ),
     measure_content=measure,
+    files=("sfar/paper/statements.csv",),
     claims=(),
     blocks=BLOCKS,
     describe=describe,

@@ -139,6 +139,7 @@ class _Closure:
         self.data = {e: self._data(e) for e in entries if "/" in e}
         roots = [self._root(e) for e in entries if e not in self.data]
         self.cut = {*HARMLESS, *cut}
+        self.cut_packages = tuple(c.removesuffix("*") for c in self.cut if c.endswith(".*"))
         self.entered = {r.module for r in roots}
         todo = roots
         while todo:
@@ -213,9 +214,7 @@ class _Closure:
         return f"cut {node.name}" if self._is_cut(node.module) or str(node) in self.cut else node
 
     def _is_cut(self, module: str) -> bool:
-        return module not in self.entered and any(
-            c == module or (c.endswith(".*") and module.startswith(c[:-1])) for c in self.cut
-        )
+        return module not in self.entered and (module in self.cut or module.startswith(self.cut_packages))
 
     def _imported_with(self, module: str) -> list[_Node]:
         """The statements that run before a definition of ``module`` can be used: its own, and those of its packages."""
