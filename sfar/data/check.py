@@ -234,7 +234,7 @@ def _look(job: tuple[str, str, dict | None, bool, str]) -> tuple[dict[str, Any],
         return record, False
     out: dict[str, Any] = {"path": path, "state": state, "deep": deep, "file": os.path.isfile(full)}
     try:
-        info = guarded(probe, full, reader)
+        info = guarded(probe, full, reader, warm=(decoder, reader))
         guarded(read_frames, full, frames_to_read(info.frames), SHORT_SIDE, reader)
         if deep:
             guarded(read_all, full, DEEP_SHORT_SIDE[decoder(reader)], reader, seconds=DEEP_SECONDS)

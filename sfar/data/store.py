@@ -59,7 +59,8 @@ class VideoClips:
         return torch.from_numpy(frames).unflatten(0, index.shape)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
-        return guarded(read_frames, str(self.manifest.root / self.paths[i]), index, self.short_side, self.reader)
+        path, warm = str(self.manifest.root / self.paths[i]), (decoder, self.reader)
+        return guarded(read_frames, path, index, self.short_side, self.reader, warm=warm)
 
 
 @dataclass
@@ -80,7 +81,7 @@ class StoredClips(VideoClips):
 def _try(job: tuple[str, int, bool, str]) -> tuple[int, float, np.ndarray | None, str]:
     path, short_side, decode, reader = job
     try:
-        info = guarded(probe, path, reader)
+        info = guarded(probe, path, reader, warm=(decoder, reader))
         return info.frames, info.fps, guarded(read_all, path, short_side, reader) if decode else None, ""
     except VideoError as e:
         return 0, 0.0, None, str(e)

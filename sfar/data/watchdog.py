@@ -25,13 +25,15 @@ from sfar.errors import ConfigError, VideoError
 from sfar.util.processes import ignore_sigint
 
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
-_START_SECONDS = 120.0  # to start Python and import NumPy and PyAV; 0.3 s on a warm disk
+# To start Python and import NumPy and PyAV, 0.3 s on a warm disk; and for decord, after torch, a few seconds more.
+_START_SECONDS = 120.0
 _GRACE_SECONDS = 5.0  # after which a helper ends itself, should its parent no longer be there to end it
 _COMMAND = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sfar.data.watchdog import _serve; _serve()"
 )
 
 Function = Callable[..., Any]
+Warm = tuple[Function, Any]
 
 
 class Watchdog:
@@ -46,19 +48,27 @@ class Watchdog:
             raise ConfigError(f"the deadline of a call must be more than 0 seconds, got {seconds}")
         self.seconds = seconds
         self._helper: subprocess.Popen | None = None
+        self._warm: list[Warm] = []  # what this helper has done
         self._lock = threading.Lock()
         _watchdogs.add(self)
 
     def call(
-        self, function: Function, path: str | os.PathLike, *args: Any, seconds: float | None = None, **kwargs: Any
+        self,
+        function: Function,
+        path: str | os.PathLike,
+        *args: Any,
+        seconds: float | None = None,
+        warm: Warm | None = None,
+        **kwargs: Any,
     ) -> Any:
         """``function(path, *args, **kwargs)``, worked out in the helper.
 
         ``function``: probe, read_frames, read_all or another function of a module. ``seconds``: the deadline of this
-        call, where it is not the usual one.
+        call, where it is not the usual one. ``warm``: a function and its argument, worked out once in each helper
+        before a deadline of a call runs: what is slow to import is no fault of a video.
 
         Raises ``VideoError`` naming ``path`` (no answer in time; the helper died), ``ConfigError`` (the helper cannot
-        start), and whatever ``function`` raises, with the same text.
+        start), and whatever ``function`` and that of ``warm`` raise, with the same text.
         """
         seconds = self.seconds if seconds is None else seconds
         with self._lock:
@@ -66,7 +76,9 @@ class Watchdog:
                 # One that died between two calls (ended by the system, say) is no fault of the next video.
                 if self._helper is None or self._helper.poll() is not None:
                     self._start()
-                answer = self._ask((function, path, args, kwargs, seconds), seconds)
+                answer = self._warm_up(warm) if warm and warm not in self._warm else None
+                if not isinstance(answer, _Failure):
+                    answer = self._ask((function, path, args, kwargs, seconds), seconds)
             except _Late:
                 self._end()
                 raise VideoError(
@@ -99,17 +111,31 @@ class Watchdog:
             self._helper = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
             )
+        self._warm = []
         jobs, answers = _pipes(self._helper)
         try:
             jobs.write(pickle.dumps(sys.path))
             with _Deadline(self._helper, _START_SECONDS):
                 _receive(answers)
         except (_Late, EOFError, OSError):
-            how, _ = self._end()
-            raise ConfigError(
-                f"the process that reads videos did not start ({how}); "
-                f"run {sys.executable} -c 'import av, sfar' to see why"
-            ) from None
+            raise self._not_started("av, sfar") from None
+
+    def _warm_up(self, warm: Warm) -> Any:
+        function, argument = warm
+        try:
+            answer = self._ask((function, argument, (), {}, _START_SECONDS), _START_SECONDS)
+        except (_Late, EOFError, OSError):
+            raise self._not_started("torch, decord") from None
+        if not isinstance(answer, _Failure):
+            self._warm.append(warm)
+        return answer
+
+    def _not_started(self, modules: str) -> ConfigError:
+        how, _ = self._end()
+        return ConfigError(
+            f"the process that reads videos did not start ({how}); "
+            f"run {sys.executable} -c 'import {modules}' to see why"
+        )
 
     def _ask(self, job: tuple, seconds: float) -> Any:
         assert self._helper is not None  # ``call`` has started it
@@ -149,9 +175,16 @@ class Watchdog:
                 pipe.close()
 
 
-def guarded(function: Function, path: str | os.PathLike, *args: Any, seconds: float = SECONDS, **kwargs: Any) -> Any:
+def guarded(
+    function: Function,
+    path: str | os.PathLike,
+    *args: Any,
+    seconds: float = SECONDS,
+    warm: Warm | None = None,
+    **kwargs: Any,
+) -> Any:
     """``Watchdog.call`` with a helper that all calls of this process share."""
-    return _shared.call(function, path, *args, seconds=seconds, **kwargs)
+    return _shared.call(function, path, *args, seconds=seconds, warm=warm, **kwargs)
 
 
 # --- both ends of the pipe -----------------------------------------------------------------------------------------

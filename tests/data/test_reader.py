@@ -45,7 +45,7 @@ def by_decord(monkeypatch):
     """Paths of the videos that decord decodes, in this process and not in a helper."""
     seen = []
     decode = video._decord_frames
-    monkeypatch.setattr(store, "guarded", lambda function, *args: function(*args))
+    monkeypatch.setattr(store, "guarded", lambda function, *args, warm=None: function(*args))
     monkeypatch.setattr(video, "_decord_frames", lambda *args: seen.append(args[1]) or decode(*args))
     return seen
 

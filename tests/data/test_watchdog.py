@@ -37,6 +37,17 @@ def hold_everything(path, seconds):
     ctypes.PyDLL(None).sleep(seconds)
 
 
+def count(file_and_seconds):
+    file, seconds = file_and_seconds
+    with open(file, "a") as f:
+        f.write(".")
+    time.sleep(seconds)
+
+
+def refuse(path):
+    raise ConfigError("it is not installed")
+
+
 def leave(path, status):
     os._exit(status)
 
@@ -136,6 +147,19 @@ def test_arrays_survive_both_ways(dog):
 def test_one_helper_takes_all_calls(dog):
     first = dog.call(who, "x")
     assert first != os.getpid() and {dog.call(who, "x") for _ in range(5)} == {first}
+
+
+def test_what_is_slow_to_begin_with_is_done_once_and_before_any_deadline(dog, tmp_path):
+    def call(n, seconds=1.0):
+        return dog.call(echo, n, seconds=seconds, warm=(count, (str(tmp_path / "times"), seconds + 0.5)))[0]
+
+    assert [call("x"), call("y")] == ["x", "y"] and (tmp_path / "times").read_text() == "."
+    with pytest.raises(VideoError, match="crashed"):
+        dog.call(kill, "x", signal.SIGKILL)
+    assert call("z") == "z" and (tmp_path / "times").read_text() == "..", "another helper has it to do again"
+    with pytest.raises(ConfigError, match="not installed"):
+        dog.call(echo, "x", warm=(refuse, "x"))
+    assert dog.call(echo, "x")[0] == "x"
 
 
 def test_what_is_printed_does_not_get_into_the_answers(dog):
