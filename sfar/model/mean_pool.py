@@ -24,5 +24,5 @@ def _build(d: int, tau: float, cfg: ModelConfig) -> MeanPool:
     return MeanPool(tau)
 
 
-VANILLA = Method("vanilla", "Vanilla CLIP (zero-shot)", "#999999", "v", TEXT, _build, trained=False)
-CLIP = Method("clip", "Baseline (CLIP)", "#E69F00", "s", TEXT, _build)
+VANILLA = Method("vanilla", "Vanilla CLIP (zero-shot)", "#999999", "v", reads=TEXT, build=_build, trained=False)
+CLIP = Method("clip", "Baseline (CLIP)", "#E69F00", "s", reads=TEXT, build=_build)

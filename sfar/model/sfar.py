@@ -112,12 +112,13 @@ class SFAR(Head):
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
         """See ``Head``; ``coarse`` and ``fine`` are a_coarse and a_fine, [B, C, L] each."""
-        coarse, fine = self.importance(frames, texts)
+        coarse, fine = self.importance(frames, texts)  # Eq. 4-7, 9
         v, cls = self.weighed(frames), unit(texts.cls)
-        if self.fused:
-            cosine = self._fused_cosine(v, cls, coarse, fine)
+        if not self.fused:
+            o = self.video_embedding(v, coarse, fine)  # Eq. 8, 10, 11
+            cosine = (unit(o) * cls).sum(-1)
         else:
-            cosine = (unit(self.video_embedding(v, coarse, fine)) * cls).sum(-1)
+            cosine = self._fused_cosine(v, cls, coarse, fine)
         return Output(scale * cosine, coarse, fine)
 
     def importance(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor | None, Tensor | None]:
@@ -181,7 +182,7 @@ METHOD = Method(
     "SFAR",
     "#0072B2",
     "D",
-    TEXT
+    reads=TEXT
     | {
         "n_subtexts",
         "attention",
@@ -195,7 +196,7 @@ METHOD = Method(
         "coarse",
         "fine",
     },
-    SFAR,
+    build=SFAR,
     sub_texts=True,
     own=True,
 )

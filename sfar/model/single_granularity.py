@@ -39,6 +39,6 @@ METHOD = Method(
     "Single granularity (BIKE)",
     "#CC79A7",
     "^",
-    TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
-    _build,
+    reads=TEXT | {"temporal_layers", "word_mask", "frame_temperature"},
+    build=_build,
 )

@@ -73,4 +73,4 @@ def _build(d: int, tau: float, cfg: ModelConfig) -> Temporal:
     return Temporal(d, tau, cfg.temporal_layers)
 
 
-METHOD = Method("temporal", "Baseline (Temporal)", "#56B4E9", "o", TEXT | {"temporal_layers"}, _build)
+METHOD = Method("temporal", "Baseline (Temporal)", "#56B4E9", "o", reads=TEXT | {"temporal_layers"}, build=_build)
