@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -45,7 +45,7 @@ def linked_clips(files: tuple[Path, ...], number: int, short_side: int | None, f
     So no walk over the packets is ever kept from another clip. ``short_side`` None: as stored, which a benchmark alone
     asks for.
     """
-    out = VideoClips(Manifest("bench", "train", folder, ("one",), ()), cast(int, short_side))
+    out = VideoClips(Manifest("bench", "train", folder, ("one",), ()), short_side)
     lengths = {f: video.probe(f).frames for f in files}
     folder.mkdir()
     for i in range(number):

@@ -100,13 +100,13 @@ def own_videos(folder: Path, number: int) -> VideoSet:
 
 def cold_frames(path: Path, indices: np.ndarray, short_side: int | None) -> np.ndarray:
     """``read_frames`` as on a video that was not looked at before: no walk over its packets is kept."""
-    video._walk.cache_clear()
+    video.walk.cache_clear()
     return video.read_frames(path, indices, short_side)
 
 
 def decord_frames(path: Path, indices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The bare call of decord: frames [n, H, W, 3] of ``size`` (width, height), nothing checked."""
-    decord = video._decord()
+    decord = video.decord_module()
     assert decord is not None, "asked for where it is there"
     return decord.VideoReader(str(path), width=size[0], height=size[1], num_threads=1).get_batch(indices).asnumpy()
 
@@ -152,7 +152,7 @@ def contenders(path: Path, short_side: int | None) -> dict[str, Callable[[], np.
     """
     info = video.probe(path)
     indices = val_indices(info.frames, FRAMES)
-    size = video._size(info, short_side)
+    size = video.scaled_size(info, short_side)
     stored = (info.width, info.height)
     out: dict[str, Callable[[], np.ndarray]] = {
         "sfar": lambda: cold_frames(path, indices, short_side),
@@ -160,7 +160,7 @@ def contenders(path: Path, short_side: int | None) -> dict[str, Callable[[], np.
     }
     if video.decord_available():
         # Where decord misreads the scaled width it is asked for the stored one, and has less to do than the others.
-        wide = stored if video._decord_misreads(size[0]) else size
+        wide = stored if video.decord_misreads(size[0]) else size
         out["decord, bare"] = lambda: decord_frames(path, indices, wide)
     return out | {
         "sfar, in the guarded process": lambda: guarded(cold_frames, path, indices, short_side),

@@ -33,10 +33,11 @@ class VideoClips:
 
     Clip i is ``lengths[i]`` frames of ``paths[i]`` from frame ``first[i]``. ``labels``: class index; ``sets``: all
     classes of each clip (multi-label). ``bad``: what was left out -> why. ``reader``: ``data.reader``.
+    ``short_side``: as in ``read_frames``.
     """
 
     manifest: Manifest
-    short_side: int
+    short_side: int | None
     labels: list[int] = field(default_factory=list)
     sets: list[tuple[int, ...]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)

@@ -86,7 +86,7 @@ class ClipAugment:
     """Training augmentation: random sized crop, flip, grey, normalise; ONE draw per clip, shared by all its frames.
 
     ``size``: output pixels; ``area``: share of the frame the crop covers; ``aspect``: its width / height (turned
-    about with probability 1/2); ``flip``, ``gray``: probabilities; ``mean``, ``std``: RGB, scale 0 to 1.
+    about with probability 1/2); ``flip``, ``gray``: probabilities.
     (BIKE utils/Augmentation.py, datasets/transforms.py.)
     """
 
@@ -95,8 +95,6 @@ class ClipAugment:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
     gray: float = 0.2
-    mean: tuple[float, float, float] = CLIP_MEAN
-    std: tuple[float, float, float] = CLIP_STD
 
     def __call__(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         """uint8 [T, H, W, 3] -> float32 [T, 3, size, size]. Raises ConfigError for any other input."""
@@ -109,7 +107,7 @@ class ClipAugment:
         clip = clip.float()
         if gray:
             clip = (clip * clip.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True).expand(-1, 3, -1, -1)
-        return _normalise(clip, self.mean, self.std)
+        return _normalise(clip)
 
     def _random_sized_crop(self, frames: Tensor, generator: torch.Generator) -> Tensor:
         height, width = frames.shape[1:3]
@@ -184,7 +182,7 @@ def _resize(clip: Tensor, height: int, width: int) -> Tensor:
     return interpolate(clip, (height, width), mode="bilinear", antialias=True)
 
 
-def _normalise(clip: Tensor, mean: tuple[float, ...] = CLIP_MEAN, std: tuple[float, ...] = CLIP_STD) -> Tensor:
+def _normalise(clip: Tensor) -> Tensor:
     """[T, 3, H, W] on the scale 0 to 255 -> contiguous float32, about mean 0 and deviation 1."""
-    shift, scale = (torch.tensor(v).view(3, 1, 1) * 255 for v in (mean, std))
+    shift, scale = (torch.tensor(v).view(3, 1, 1) * 255 for v in (CLIP_MEAN, CLIP_STD))
     return ((clip.float() - shift) / scale).contiguous()

@@ -113,12 +113,12 @@ def read_frames(
     """
     decoder(reader)
     index = _index(path)
-    size = _size(index.info, short_side)
+    size = scaled_size(index.info, short_side)
     native = (index.info.width, index.info.height)
     # Where decord misreads the scaled width it decodes as stored, and FFmpeg's scaler follows: the same filter, one
     # step later.
-    decode = native if _decord_misreads(size[0]) else size
-    decord = _decord() if reader == "decord" and index.starts and not _decord_misreads(decode[0]) else None
+    decode = native if decord_misreads(size[0]) else size
+    decord = decord_module() if reader == "decord" and index.starts and not decord_misreads(decode[0]) else None
     wanted = _checked_indices(path, indices, index.info.frames)
     unique, inverse = np.unique(wanted, return_inverse=True)
     if len(unique) == 0:
@@ -141,7 +141,7 @@ def read_all(path: str | os.PathLike, short_side: int | None = None, reader: str
 
 def decord_available() -> bool:
     """Whether decord can be imported here (it has wheels for x86-64 Linux and Windows only)."""
-    return _decord() is not None
+    return decord_module() is not None
 
 
 # --- choices and checks --------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def decoder(reader: str) -> str:
     """
     if reader not in READERS:
         raise ConfigError(f"unknown video reader {reader!r}: expected one of {', '.join(READERS)} (data.reader)")
-    if reader == "decord" and _decord() is None:
+    if reader == "decord" and decord_module() is None:
         raise ConfigError("data.reader='decord': decord is not installed on this machine: use 'pyav' or 'auto'")
     return "decord" if reader == "decord" else "pyav"
 
@@ -164,7 +164,7 @@ def reader_key(reader: str) -> list[str]:
     return ["decord"] if decoder(reader) == "decord" else []
 
 
-def _decord_misreads(width: int) -> bool:
+def decord_misreads(width: int) -> bool:
     """Whether decord may take padded rows of ``width`` pixels for rows of more channels.
 
     It does where their length is a multiple of the width (48 and 72 pixels, for instance). Rows are padded to 16, 32 or
@@ -174,7 +174,8 @@ def _decord_misreads(width: int) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _decord() -> Any | None:
+def decord_module() -> Any | None:
+    """The package decord, quiet and never handing out an earlier frame for a later one; None where it does not load."""
     # torch first: imported before torch, decord leaves data loader workers hanging. This import is inside a function so
     # that no tool that sorts imports can move it.
     import torch  # noqa: F401  # for its effect
@@ -210,8 +211,8 @@ def _checked_indices(path: str | os.PathLike, indices: Sequence[int] | np.ndarra
     return wanted.astype(np.int64)
 
 
-def _size(info: VideoInfo, short_side: int | None) -> tuple[int, int]:
-    """Width and height of the frames to return."""
+def scaled_size(info: VideoInfo, short_side: int | None) -> tuple[int, int]:
+    """Width and height of the frames to return, as ``short_side`` of ``read_frames`` asks. Raises ConfigError."""
     if short_side is None:
         return info.width, info.height
     if short_side < 1:
@@ -237,11 +238,12 @@ def _index(path: str | os.PathLike) -> _Index:
     if state.st_size == 0:
         raise VideoError(f"{path}: is empty (0 bytes); download or copy it again", "empty")
     # A sampler asks for the length and then for frames: the second walk is saved, unless the file has changed.
-    return _walk(os.fspath(path), state.st_mtime_ns, state.st_size)
+    return walk(os.fspath(path), state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=64)
-def _walk(path: str, mtime_ns: int, size: int) -> _Index:
+def walk(path: str, mtime_ns: int, size: int) -> _Index:
+    """Where each frame of a file lies: one walk over its packets, kept while time and bytes stay. Raises VideoError."""
     try:
         with av.open(path) as container:
             return _walk_packets(path, container)

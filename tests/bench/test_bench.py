@@ -159,11 +159,11 @@ def test_readers_read_the_same_frames(clip_file):
 
 def test_cold_read_walks_again(clip_file, monkeypatch):
     reader.cold_frames(clip_file, np.arange(3), None)
-    before = reader.video._walk.cache_info().misses
+    before = reader.video.walk.cache_info().misses
     reader.video.read_frames(clip_file, [0])
-    assert reader.video._walk.cache_info().misses == before
+    assert reader.video.walk.cache_info().misses == before
     reader.cold_frames(clip_file, np.arange(3), None)
-    assert reader.video._walk.cache_info().misses == 1  # counted from the clearing
+    assert reader.video.walk.cache_info().misses == 1  # counted from the clearing
 
 
 def test_clips_of_the_pipeline_have_names_of_their_own(clip_file, tmp_path):

@@ -150,7 +150,7 @@ def test_a_video_with_a_damaged_picture(damaged, monkeypatch, reader):
 
 
 def test_a_machine_without_decord(written, monkeypatch):
-    monkeypatch.setattr(video, "_decord", lambda: None)
+    monkeypatch.setattr(video, "decord_module", lambda: None)
     for split in ("train", "val"):
         with pytest.raises(ConfigError, match=r"data\.reader='decord': decord is not installed.*'pyav' or 'auto'"):
             clips(written, "decord", split)

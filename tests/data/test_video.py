@@ -382,7 +382,7 @@ def test_decord_is_used_where_it_is_exact(folder, monkeypatch, name, reader, sho
 
 
 def test_auto_without_decord(folder, monkeypatch):
-    monkeypatch.setattr(video, "_decord", lambda: None)
+    monkeypatch.setattr(video, "decord_module", lambda: None)
     assert numbers(read_frames(folder / "b_frames.mp4", [9, 2])) == [9, 2]
     with pytest.raises(ConfigError, match=r"not installed.*'pyav' or 'auto'"):
         probe(folder / "b_frames.mp4", "decord")

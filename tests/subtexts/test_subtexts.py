@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from sfar.model.heads import VideoModel, class_texts
 
 from sfar.config import METHODS, ModelConfig, get_profile
 from sfar.data.labels import LABEL_SETS, class_names, words
 from sfar.data.source import Dataset
 from sfar.errors import ConfigError, SfarError
+from sfar.model.texts import class_texts
+from sfar.model.video_model import VideoModel
 from sfar.runs.job import READS, Job
 from sfar.storyboard.captions import action_phrases
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
