@@ -563,7 +563,7 @@ def in_this_process(monkeypatch, tmp_path):
         imap_unordered = imap
 
     monkeypatch.setattr(processes, "pool", Pool)
-    monkeypatch.setattr("sfar.data.store.guarded", lambda f, path, *a, **k: f(path, *a, **k))
+    monkeypatch.setattr("sfar.data.store.guarded", lambda f, path, *a, warm=None, **k: f(path, *a, **k))
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
 
 
