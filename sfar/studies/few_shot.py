@@ -110,7 +110,8 @@ def measure(profile: Profile, workers: int | None) -> Content:
     ]:
         own, other = value[d, k, "sfar", "repeat", t, 1], value[d, k, against, "repeat", t, 1]
         contrasts.append(study.difference("sfar", against, own, other, "cells", dataset=_layout(d), shots=k, tower=t))
-    averages, differences = _averages(profile, value)
+    trained = {cell: by[v.name][0]["trained"] for cell, v in plan.items()}
+    averages, differences = _averages(profile, value, trained)
     data = {
         _layout(d): study.about(by[plan[d, SHOTS[-1], "sfar", "repeat", tower, 1].name]) | {"shots": SHOTS[-1]}
         for d in names
@@ -119,9 +120,11 @@ def measure(profile: Profile, workers: int | None) -> Content:
     return Content({"sets": data}, rows + averages, contrasts + differences, extra, study.seconds(by))
 
 
-def _averages(profile: Profile, value: dict[Cell, np.ndarray]) -> tuple[list[Row], list[Contrast]]:
+def _averages(
+    profile: Profile, value: dict[Cell, np.ndarray], trained: dict[Cell, list[str]]
+) -> tuple[list[Row], list[Contrast]]:
     """Means over K and data sets, and the differences between them. A row is "method/epoch/lists"."""
-    n, tower = len(profile.seeds), sweep(profile)
+    n, tower, first = len(profile.seeds), sweep(profile), sets(profile)[0]
 
     def strata(method: str, epoch: str, lists: int) -> list[np.ndarray]:
         """Per data set the mean over K: [seeds, videos]. The zero-shot row is the same for every seed."""
@@ -136,9 +139,9 @@ def _averages(profile: Profile, value: dict[Cell, np.ndarray]) -> tuple[list[Row
     for method, epoch, lists in which:
         mean, low, high = (round(x, 4) for x in statistics.bootstrap_strata(strata(method, epoch, lists)))
         setting = {"epoch": epoch, "lists": lists}
-        rows.append(
-            Row("averages", method, registry.get(method).title, "top1", mean, low, high, setting=setting, seeds=n)
-        )
+        title, parts = registry.get(method).title, trained[first, SHOTS[-1], method, epoch, tower, lists]
+        row = Row("averages", method, title, "top1", mean, low, high, trained=list(parts), setting=setting, seeds=n)
+        rows.append(row)
     pairs = [(("sfar", e, 1), (m.name, e, 1)) for e in EPOCHS for m in registry.rivals()]
     pairs += [(("sfar", "repeat", 1), ("sfar", "once", 1)), (("sfar", "repeat", PROCESSES), ("sfar", "repeat", 1))]
     differences = []

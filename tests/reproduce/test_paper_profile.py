@@ -41,7 +41,7 @@ def test_table1_on_a_vit_b16(tmp_path, monkeypatch, capsys):
     )
 
     (folder,) = (project / "results" / "runs").glob("paper-*")
-    assert {p.name for p in folder.iterdir()} == {f"table1.{e}" for e in ("json", "csv", "md", "png")}
+    assert {p.name for p in folder.iterdir()} == {f"table1.{e}" for e in ("json", "csv", "tex", "md", "png")}
     record = json.loads((folder / "table1.json").read_text(encoding="utf-8"))
     assert record["profile"] == "paper" and record["seeds"] == [3]
     assert [(r["method"], r["views"]) for r in record["rows"]] == [

@@ -97,6 +97,9 @@ def test_every_number_is_in_the_csv(study, record):
     assert {k: sum(x["kind"] == k for x in lines) for k in counts} == counts
     for x, e in zip(lines, [*record.rows, *record.contrasts, *record.claims], strict=True):
         assert [float(x[k]) for k in ("mean", "low", "high")] == [e.mean, e.low, e.high]
+        for key, value in getattr(e, "more", {}).items():
+            if not isinstance(value, dict | list):
+                assert x[key] == str(value)
 
 
 def test_latex_compiles_in_form(study, record):

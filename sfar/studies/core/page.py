@@ -213,29 +213,44 @@ CSV_NUMBERS = ["mean", "std", "low", "high", "seeds", "videos", "trained", "verd
 
 
 def to_csv(study: Study, record: Record) -> str:
-    """Every row, contrast and claim, a number a cell; one column for each key of a setting.
+    """Every row, contrast and claim, a number a cell.
 
-    A study whose findings are no such numbers has a table of its own (``Study.csv``).
+    One column for each key of a setting and for each value that belongs to some rows alone (``more``). A study whose
+    findings are no such numbers has a table of its own (``Study.csv``).
     """
     if study.csv:
         own = study.csv(record)
         return tables.to_csv(own.columns, own.rows)
-    keys = list(dict.fromkeys(k for e in [*record.rows, *record.contrasts] for k in e.setting))
+    measured: list[Row | Contrast] = [*record.rows, *record.contrasts]
+    keys = list(dict.fromkeys(k for e in measured for k in e.setting))
+    own_keys = list(dict.fromkeys(k for e in measured for k in _single(e.more) if k not in CSV_NUMBERS))
     body: list[list[Any]] = []
 
     def line(kind: str, e: Row | Contrast, tail: list[Any], against: str | None, title: str | None) -> None:
-        body.append([kind, e.part, e.row, against, title, e.metric, *(e.setting.get(k) for k in keys), *tail])
+        more = _single(e.more)
+        tail = [more.get(k) if x is None else x for k, x in zip(CSV_NUMBERS, tail, strict=True)]
+        settings = [e.setting.get(k) for k in keys]
+        body.append([kind, e.part, e.row, against, title, e.metric, *settings, *tail, *(more.get(k) for k in own_keys)])
 
     for r in record.rows:
         n = r.seeds if r.trained else None
         line("row", r, [r.mean, r.std, r.low, r.high, n, r.videos, " ".join(r.trained), None], None, r.title)
     for c in record.contrasts:
         line("contrast", c, [c.mean, None, c.low, c.high, None, None, None, c.verdict], c.against, None)
-    empty: list[Any] = [None] * len(keys)
+    empty, last = [None] * len(keys), [None] * len(own_keys)
     for v in record.claims:
         numbers = [v.mean, None, v.low, v.high, None, None, None, v.verdict]
-        body.append(["claim", v.item, v.id, v.against, v.claim, v.unit, *empty, *numbers])
-    return tables.to_csv([*CSV, *keys, *CSV_NUMBERS], body)
+        body.append(["claim", v.item, v.id, v.against, v.claim, v.unit, *empty, *numbers, *last])
+    return tables.to_csv([*CSV, *keys, *CSV_NUMBERS, *own_keys], body)
+
+
+def _single(more: dict[str, Any]) -> dict[str, Any]:
+    """What ``more`` holds as cells: a mapping as "key.name", a list of numbers divided by blanks."""
+    out = {}
+    for key, value in more.items():
+        named = {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+        out |= {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in named.items()}
+    return out
 
 
 def block(study: Study, which: str) -> Text | Shown | Drawn | Printed | Verdicts | Provenance:
