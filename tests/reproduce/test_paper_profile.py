@@ -11,9 +11,11 @@ import pytest
 from sfar.cli.main import main
 from sfar.model.registry import METHODS
 from sfar.storyboard.write import write_kinetics
+from sfar.studies.core.record import Record
 from sfar.util import paths
 
 NOTEBOOK = "03_table1_kinetics.ipynb"
+TOPS = ("top1", "top5")
 
 
 @pytest.mark.slow
@@ -42,23 +44,23 @@ def test_table1_on_a_vit_b16(tmp_path, monkeypatch, capsys):
 
     (folder,) = (project / "results" / "runs").glob("paper-*")
     assert {p.name for p in folder.iterdir()} == {f"table1.{e}" for e in ("json", "csv", "tex", "md", "png")}
-    record = json.loads((folder / "table1.json").read_text(encoding="utf-8"))
-    assert record["profile"] == "paper" and record["seeds"] == [3]
-    assert [(r["method"], r["views"]) for r in record["rows"]] == [
-        (m, v) for m in METHODS for v in (("1x1", "4x3") if m in ("single", "sfar") else ("1x1",))
+    record = Record.from_json(json.loads((folder / "table1.json").read_text(encoding="utf-8")))
+    assert record.profile == "paper" and record.seeds == [3]
+    assert [(r.row, r.setting["views"], r.metric) for r in record.rows] == [
+        (m, v, top) for m in METHODS for v in (("1x1", "4x3") if m in ("single", "sfar") else ("1x1",)) for top in TOPS
     ]
-    assert all(r["top1"]["videos"] == 1 and r["top1"]["mean"] in (0.0, 100.0) for r in record["rows"])
-    assert record["data"]["train_videos"] == 2 and record["data"]["classes"] == 2 and "importance" not in record, (
-        "the truth of the frames is not looked at"
-    )
-    assert record["temperature"] == pytest.approx(0.07), "of a CLIP before training"  # open_clip begins at ln(1 / 0.07)
-    config = record["provenance"]["config"]
+    assert all(r.videos == 1 and r.mean in (0.0, 100.0) for r in record.rows)
+    assert record.data["train_clips"] == 2 and record.data["classes"] == 2
+    assert "importance" not in record.extra, "the truth of the frames is not looked at"
+    temperature = record.extra["temperature"]
+    assert temperature == pytest.approx(0.07), "of a CLIP before training"  # open_clip begins at ln(1 / 0.07)
+    config = record.provenance["config"]
     assert (
         config["model"]["clip"] == "ViT-B-16-quickgelu"
         and config["train"]["lr_clip"] == 5e-6
         and config["data"]["image_size"] == 224
     )
-    assert "make reproduce-table1 PROFILE=paper" in record["provenance"]["command"]
+    assert "make reproduce-table1 PROFILE=paper" in record.provenance["command"]
 
     executed = json.loads((project / "results" / "runs" / NOTEBOOK).read_text(encoding="utf-8"))
     (injected,) = (c for c in executed["cells"] if "injected-parameters" in c["metadata"].get("tags", []))
