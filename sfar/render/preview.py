@@ -9,14 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sfar.render import style
+from sfar.render import frames, style
 from sfar.storyboard import world
 from sfar.storyboard.poses import ACTIONS, figure
 from sfar.storyboard.render import draw, draw_style
-from sfar.storyboard.scripts import ACTIVITIES, KINETICS
+from sfar.storyboard.scripts import KINETICS
 
 SIZE = (256, 192)  # pixels of a frame
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")  # of the actions of a script, in its order
 # Three videos with all their actions, momentary ones too, and a fair share of irrelevant frames (README's picture).
 PICTURE = (("long jump", 15), ("clean and jerk", 25), ("making pizza", 48))
 
@@ -28,36 +27,16 @@ def drawn(activity: str, seed: int, index: int) -> tuple[world.Storyboard, np.nd
     return board, world.render_storyboard(board, rng, SIZE)
 
 
-def filmstrip(ax: Axes, frames: np.ndarray, count: int) -> None:
+def filmstrip(ax: Axes, video: np.ndarray, count: int, label: str = "") -> None:
     """``count`` of the frames [n, height, width, 3] side by side, evenly spaced from the first to the last."""
-    pick = np.linspace(0, len(frames) - 1, count).round().astype(int)
-    gap = ((0, 0), (0, 6), (0, 0))
-    ax.imshow(np.concatenate([np.pad(frames[i], gap, constant_values=255) for i in pick], axis=1), aspect="auto")
+    pick = np.linspace(0, len(video) - 1, count).round().astype(int)
+    frames.show(ax, frames.in_a_row(list(video[pick])), label)
 
 
-def timeline(ax: Axes, board: world.Storyboard, named: float) -> None:
-    """The true atomic action of every frame as a coloured bar; grey: irrelevant to the class.
-
-    Segments longer than the share ``named`` of the video have the action's name in them.
-    """
-    own = list(dict(ACTIVITIES[board.activity]))
-    start = 0
-    for seg in board.segments:
-        colour = PALETTE[own.index(seg.action) % len(PALETTE)] if seg.relevant else "#d0d0d0"
-        ax.barh(0, seg.frames, left=start, color=colour, edgecolor="white", lw=0.8, height=1)
-        if seg.frames / board.frames > named:
-            ax.text(
-                start + seg.frames / 2,
-                0,
-                seg.action.replace("_", " "),
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if seg.relevant else "#444444",
-            )
-        start += seg.frames
-    ax.set_xlim(0, board.frames)
-    ax.axis("off")
+def timeline(ax: Axes, board: world.Storyboard) -> None:
+    """The true atomic action of every frame as a strip; grey: irrelevant to the class."""
+    segments = [(s.action, s.frames, s.relevant) for s in board.segments]
+    frames.draw_storyboard(ax, frames.storyboard(board.activity, segments), below=False)
 
 
 def actions_sheet(seed: int = 3, each: int = 3, columns: int = 5) -> Figure:
@@ -88,16 +67,9 @@ def storyboard_sheet(classes: list[str], seed: int = 3, shots: int = 8, indices:
     fig = plt.figure(figsize=(12, 1.42 * len(classes)), layout="constrained")
     grid = fig.add_gridspec(2 * len(classes), 1, height_ratios=[5.2, 1] * len(classes))
     for k, name in enumerate(classes):
-        board, frames = drawn(name, seed, indices[k] if indices else 0)
-        ax = fig.add_subplot(grid[2 * k])
-        filmstrip(ax, frames, shots)
-        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, fontweight="bold")
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.grid(False)
-        for spine in ax.spines.values():
-            spine.set_visible(False)
-        timeline(fig.add_subplot(grid[2 * k + 1]), board, 0.085)
+        board, video = drawn(name, seed, indices[k] if indices else 0)
+        filmstrip(fig.add_subplot(grid[2 * k]), video, shots, name)
+        timeline(fig.add_subplot(grid[2 * k + 1]), board)
     return fig
 
 

@@ -130,18 +130,17 @@ def figure4(record: Record) -> Figure:
     """Figure 4: a dive in four sub-texts, as printed and as bundled here, over the frames of a drawn dive."""
     style.use()
     name, seed, index = DIVE
-    board, frames = preview.drawn(name, seed, index)
+    board, video = preview.drawn(name, seed, index)
     fig = plt.figure(figsize=(10.4, 4.6), layout="constrained")
     grid = fig.add_gridspec(3, 5, height_ratios=[1.15, 0.22, 2.3])
     ax = fig.add_subplot(grid[0, :])
-    preview.filmstrip(ax, frames, 8)
-    ax.axis("off")
+    preview.filmstrip(ax, video, 8)
     ax.set_title(
         f"A drawn video of {name!r}: 8 of {board.frames} frames, and the true atomic action of every frame "
         "(grey: of other classes)",
         loc="left",
     )
-    preview.timeline(fig.add_subplot(grid[1, :]), board, 0.07)
+    preview.timeline(fig.add_subplot(grid[1, :]), board)
     cards = [
         ("Paper, first list", _printed("figure4", None, "first list"), PAPER),
         ("Paper, second list", _printed("figure4", None, "second list"), PAPER),
