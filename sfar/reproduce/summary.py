@@ -30,8 +30,8 @@ made on it.
   data and are not meant to be equal.
 - **Verdict** on a claim: it *holds* if the whole 95 % interval lies above zero, *does not hold* if the whole interval
   lies below, and is *undecided* otherwise; a claim that something is the highest of several needs all the intervals.
-  Intervals resample seeds and videos (with correlations: also groups or classes); differences are paired on the same
-  seeds and videos. A verdict speaks of the data measured here.
+  Intervals are over seeds and videos, both random (of correlations: over groups or classes); differences are paired on
+  the same seeds and videos. A verdict speaks of the data measured here.
 - **Time**: training and evaluation of all runs of the row's record, one after another on one core. Records share runs,
   and a kept run is not made again, so the times do not add up to that of `make reproduce`.
 - "missing" and "stale" (measured by other code or configuration) name the command that makes the record."""

@@ -75,7 +75,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     pairs = [
         (f"{tower}/sfar", v.name) for tower, rows in towers.items() for v in rows if not registry.get(v.method).own
     ]
-    found = statistics.bootstrap_metric(scores, headline, len(positive), pairs)
+    found = statistics.metric_intervals(scores, headline, len(positive), pairs)
     rows = []
     for tower, own in towers.items():
         for v in own:
@@ -241,10 +241,7 @@ BLOCKS = (
     Shown("rows", rows_table, latex=True, terminal=True),
     Shown("differences", differences_table, "SFAR against the others"),
     Drawn("figure", figure, "Table 2a", file="table2a"),
-    Text(
-        "Intervals resample seeds and videos (a class without a positive video in a resample is left out of it); "
-        "differences are paired over both."
-    ),
+    Text("Intervals are over seeds and videos (jackknife); differences are paired over both."),
     Shown("variants", variants_table, "The same scores by every variant of the metric"),
     Text(variants_text, id="variants-text"),
     Shown("data", data_table, "Data"),

@@ -20,7 +20,7 @@ from sfar.studies.core.record import Contrast, Record, Row, Verdict
 from sfar.studies.core.study import Study
 from sfar.util import paths
 
-INTERVALS = "Intervals resample seeds and videos; differences are paired over both."
+INTERVALS = "Intervals are over seeds and videos, both random; differences are paired over both."
 MULTIPLE = (
     "Each interval is of 95 % by itself: of {n} differences that are truly zero, about {luck:.0f} would still lie off "
     "zero by chance."

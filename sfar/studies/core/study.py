@@ -196,7 +196,7 @@ def contrast(
 
 def difference(row: str, against: str, a: np.ndarray, b: np.ndarray, part: str = "", **setting: Any) -> Contrast:
     """The contrast a - b of paired values [seeds, videos]; ``metric`` and ``unit`` may be among ``setting``."""
-    return contrast(row, against, *statistics.bootstrap_mean(paired(a, b)), part=part, **setting)
+    return contrast(row, against, *statistics.interval(paired(a, b)), part=part, **setting)
 
 
 def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
