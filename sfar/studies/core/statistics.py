@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 95
 _TAIL = 0.5 + LEVEL / 200
@@ -70,7 +70,7 @@ def strata_interval(strata: Sequence[np.ndarray], fitted: int = 1) -> Found:
     spread = p["seeds"] ** 2 / max(r - 1, 1)
     for videos, both, free in zip(p["videos"], p["both"], p["freedom"], strict=True):
         spread += videos**2 / free + both**2 / (free * max(r - 1, 1))
-    half = float(stats.t.ppf(_TAIL, max(variance**2 / spread, 1.0))) * variance**0.5
+    half = float(stdtrit(max(variance**2 / spread, 1.0), _TAIL)) * variance**0.5
     return mean, mean - half, mean + half
 
 
@@ -211,8 +211,8 @@ def correlation_interval(value: float, n: int, of_ranks: bool = False) -> Found:
     if n < 4:
         return value, -1.0, 1.0
     z = np.arctanh(np.clip(value, -1 + 1e-9, 1 - 1e-9))
-    half = float(stats.t.ppf(_TAIL, n - 2)) * ((1.06 if of_ranks else 1.0) / (n - 3)) ** 0.5
-    return value, float(np.tanh(z - half)), float(np.tanh(z + half))
+    half = float(stdtrit(n - 2, _TAIL)) * ((1.06 if of_ranks else 1.0) / (n - 3)) ** 0.5
+    return value, min(value, float(np.tanh(z - half))), max(value, float(np.tanh(z + half)))
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, Found]:
