@@ -187,7 +187,7 @@ class Tower:
         if worth is None:
             return []
         found = statistics.interval(statistics.by_group(worth, self.labels) if by_class else worth, fitted=2)
-        return [study.contrast(role, against, *found, part=part, metric="slope", unit=unit, tower=self.name, **setting)]
+        return [study.contrast(role, against, found, part=part, metric="slope", unit=unit, tower=self.name, **setting)]
 
 
 def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -267,14 +267,14 @@ def _bin(
         return statistics.interval(statistics.by_group(own, tower.labels[mask]) if by_class else own)
 
     for m, v in tower.hits.items():
-        mean, low, high = (round(n, 4) for n in measured(v))
+        mean, low, high = (round(n, 4) for n in measured(v)[:3])
         trained = tower.runs[m][0]["trained"]
         row = Row("dose", m, ROLES[m], "top1", mean, low, high, seeds=len(v), videos=videos, trained=trained)
         out.append(dataclasses.replace(row, setting=where))
     for m, against in pairs:
         more = {"videos": videos, "x": round(x, 4)}
         found = measured(tower.gain(m, against))
-        out.append(study.contrast(m, against, *found, part="dose", more=more, **where))
+        out.append(study.contrast(m, against, found, part="dose", more=more, **where))
     return out
 
 
@@ -331,7 +331,7 @@ def _ranking(
         if known.sum() > 2 and np.ptp(x[known]) > 0 and np.ptp(y[known]) > 0:
             found = statistics.correlation(x[known], y[known])["rho"]
             where = {"metric": "rho", "unit": "", "over": over, "more": {"n": int(known.sum())}}
-            out.append(study.contrast(score, name, *found, part="ranking", **where))
+            out.append(study.contrast(score, name, found, part="ranking", **where))
     return out
 
 

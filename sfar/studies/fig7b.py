@@ -119,7 +119,7 @@ def _correlations(names: list[str], scores: dict[str, Score], hits: np.ndarray) 
                     for metric, numbers in found.items():
                         out.append(
                             study.contrast(
-                                scale, "top1", *numbers, part="correlations", metric=metric, unit="",
+                                scale, "top1", numbers, part="correlations", metric=metric, unit="",
                                 more={"groups": len(keep)}, **setting,
                             )
                         )  # fmt: skip
@@ -166,7 +166,7 @@ def _best(reading: str) -> Claim:
 
     def decide(record: Record) -> Decision | None:
         found = record.contrasts_of("highest TPP", reading=reading)
-        return Decision(c.verdict, c.against, c.mean, c.low, c.high) if (c := next(iter(found), None)) else None
+        return Decision(c.verdict, c, record.title(c.against)) if (c := next(iter(found), None)) else None
 
     return Claim(f"table2d-highest-{reading}", "table2d", text, "section 3.1, Table 2d", decide, _second_generator)
 

@@ -81,7 +81,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
         for v in own:
             runs = by[v.name]
             per_seed = headline(scores[v.name], slice(None))
-            mean, low, high = found[v.name]
+            mean, low, high = (round(x, 4) for x in found[v.name][:3])
             more = {
                 n: round(float(np.mean([r["views"]["1x1"]["map"][n] for r in runs])), 4)
                 for n in VARIANTS
@@ -104,7 +104,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
                     more={"variants": more},
                 )
             )
-    contrasts = [study.contrast(a, b, *found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
+    contrasts = [study.contrast(a, b, found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
     own = by["fine-tuned/sfar"]
     data = {
         **study.about(own),

@@ -89,7 +89,7 @@ def _kinds(gains: np.ndarray, actions: np.ndarray) -> list[Contrast]:
         if own.any():
             found = statistics.interval(gains[:, own])
             more = {"classes": int(own.sum())}
-            out.append(study.contrast(f"n{FIXED}", "n2", *found, part="kinds", actions=name, more=more))
+            out.append(study.contrast(f"n{FIXED}", "n2", found, part="kinds", actions=name, more=more))
     return out
 
 
@@ -114,13 +114,13 @@ def measure(profile: Profile, workers: int | None) -> Content:
             **{f"n{n}": round(float(value[n][:, own].mean()), 4) for n in NS},
         }
         found = statistics.interval(delta[:, own])
-        gains.append(study.contrast(f"n{FIXED}", "n2", *found, part="classes", more=more, cls=name))
+        gains.append(study.contrast(f"n{FIXED}", "n2", found, part="classes", more=more, cls=name))
     actions = np.array([g.more["actions"] or 0 for g in gains], float)
     contrasts = sorted(gains, key=lambda g: (-g.mean, g.setting["cls"]))
     if actions.all() and len(set(actions)) > 1:
         of_class = _per_class(delta, labels, present)
         rho = statistics.correlation(actions, of_class.mean(0))["rho"]
-        contrasts.append(study.contrast("gain", "actions", *rho, part="trend", metric="rho", unit=""))
+        contrasts.append(study.contrast("gain", "actions", rho, part="trend", metric="rho", unit=""))
         contrasts += _kinds(of_class, actions)
     rows, aware, extra = _aware(by, labels, first["classes"])
     return Content(study.about(by["n2"]), rows, contrasts + aware, extra, study.seconds(by))

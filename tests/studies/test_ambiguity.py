@@ -206,7 +206,7 @@ def synthetic(rng, slope, classes=25, per_class=8, seeds=3, by_class=False):
 def trend(gain, x, groups=None):
     """Slope and interval as ``ambiguity.Tower.trend`` takes them."""
     worth = statistics.slope(gain, x)
-    return statistics.interval(worth if groups is None else statistics.by_group(worth, groups), fitted=2)
+    return statistics.interval(worth if groups is None else statistics.by_group(worth, groups), fitted=2)[:3]
 
 
 @pytest.mark.parametrize("by_class", [False, True])
@@ -398,7 +398,7 @@ def changed(record, which, **fields):
     """The record's claims by id, one contrast of the fine-tuned tower changed: (part, row, against, setting)."""
     part, row, against, setting = which
     old = record.contrast(row, against, part, tower="fine-tuned", **setting)
-    new = dataclasses.replace(old, **fields)
+    new = dataclasses.replace(old, **fields, verdict=statistics.verdict(fields["low"], fields["high"]))
     other = dataclasses.replace(record, contrasts=[new if c is old else c for c in record.contrasts])
     return other, {c.id: c for c in decide_all(ambiguity.CLAIMS, other)}
 

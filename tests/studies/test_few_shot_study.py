@@ -13,7 +13,7 @@ from sfar import paper
 from sfar.config import get_profile
 from sfar.model.registry import METHODS, rivals
 from sfar.studies import few_shot
-from sfar.studies.core import page, study
+from sfar.studies.core import page, statistics, study
 from sfar.studies.few_shot import EPOCHS, LAYOUTS, PROCESSES, SHOTS, STUDY
 
 SEEDS = (0, 1, 2)
@@ -180,7 +180,7 @@ def test_highest_needs_every_rival(record, lows, verdict):
         method = c.against.split("/")[0]
         if c.part == "averages" and c.row == "sfar/repeat/1" and method in lows:
             mean, low, high = lows[method]
-            c = dataclasses.replace(c, mean=mean, low=low, high=high)
+            c = dataclasses.replace(c, mean=mean, low=low, high=high, verdict=statistics.verdict(low, high))
         contrasts.append(c)
     changed = STUDY.decided(dataclasses.replace(record, contrasts=contrasts))
     first, second = (changed.claim(f"table3-highest-{epoch}") for epoch in EPOCHS)

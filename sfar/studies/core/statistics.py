@@ -10,15 +10,32 @@ hold the truth is simulated in ``tests/studies/test_coverage.py``, for every des
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 LEVEL = 95
 _TAIL = 0.5 + LEVEL / 200
 
-Found = tuple[float, float, float]  # a number with the ends of its interval
+EQUAL = 1.0  # points: a difference that is smaller makes no difference
+
+
+class Found(NamedTuple):
+    """A number with the ends of its 95 % interval.
+
+    ``p``: how probable a number so far from zero would be if zero were the truth; ``error``: its standard error, on
+    ``freedom`` degrees of freedom; ``fixed``: what of the squared error more seeds would leave. The last three are not
+    given for a correlation, whose error is not in its own unit.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float = 1.0
+    error: float | None = None
+    freedom: float | None = None
+    fixed: float | None = None
 
 
 class _Parts(TypedDict):
@@ -61,17 +78,20 @@ def strata_interval(strata: Sequence[np.ndarray], fitted: int = 1) -> Found:
     """
     strata = [np.asarray(v, float) for v in strata]
     mean = float(np.mean([v.mean() for v in strata]))
-    p = _variance(strata, fitted)
-    of_videos, r = sum(p["videos"]), len(strata[0])
+    parts = _variance(strata, fitted)
+    of_videos, r = sum(parts["videos"]), len(strata[0])
     # Noise of the single hit is in both of the first two parts. What is left may not be less than either.
-    variance = max(p["seeds"] + of_videos - sum(p["both"]), p["seeds"], of_videos)
+    variance = max(parts["seeds"] + of_videos - sum(parts["both"]), parts["seeds"], of_videos)
     if variance <= 1e-18:
-        return mean, mean, mean
-    spread = p["seeds"] ** 2 / max(r - 1, 1)
-    for videos, both, free in zip(p["videos"], p["both"], p["freedom"], strict=True):
+        return Found(mean, mean, mean, float(mean == 0), 0.0, 1.0, 0.0)
+    spread = parts["seeds"] ** 2 / max(r - 1, 1)
+    for videos, both, free in zip(parts["videos"], parts["both"], parts["freedom"], strict=True):
         spread += videos**2 / free + both**2 / (free * max(r - 1, 1))
-    half = float(stdtrit(max(variance**2 / spread, 1.0), _TAIL)) * variance**0.5
-    return mean, mean - half, mean + half
+    error, freedom = variance**0.5, max(variance**2 / spread, 1.0)
+    half = float(stdtrit(freedom, _TAIL)) * error
+    p = 2 * float(stdtr(freedom, -abs(mean) / error))
+    fixed = max(of_videos - sum(parts["both"]), 0.0) if r > 1 else variance
+    return Found(mean, mean - half, mean + half, p, error, freedom, min(fixed, variance))
 
 
 def interval(values: np.ndarray, fitted: int = 1) -> Found:
@@ -147,11 +167,7 @@ def metric_intervals(
         x, y = (np.repeat(values[k], n, 0) if len(values[k]) == 1 else values[k] for k in (a, b))
         values[a, b] = x - y
 
-    def rounded(v: np.ndarray) -> Found:
-        mean, low, high = (round(x, 4) for x in interval(v))
-        return mean, low, high
-
-    return {name: rounded(v) for name, v in values.items()}
+    return {name: interval(v) for name, v in values.items()}
 
 
 class Summary(TypedDict):
@@ -169,7 +185,7 @@ class Summary(TypedDict):
 def summary(values: np.ndarray) -> Summary:
     """Of per-video values [seeds, videos] in percent: mean, deviation over seeds, interval, value of each seed."""
     v = np.asarray(values, float)
-    mean, low, high = interval(v)
+    mean, low, high, *_ = interval(v)
     per_seed = v.mean(1)
     return {
         "mean": round(mean, 4),
@@ -209,10 +225,12 @@ def correlation_interval(value: float, n: int, of_ranks: bool = False) -> Found:
     seeds and videos add to the pairs is in the correlation itself. Fewer than four pairs say nothing.
     """
     if n < 4:
-        return value, -1.0, 1.0
+        return Found(value, -1.0, 1.0)
     z = np.arctanh(np.clip(value, -1 + 1e-9, 1 - 1e-9))
-    half = float(stdtrit(n - 2, _TAIL)) * ((1.06 if of_ranks else 1.0) / (n - 3)) ** 0.5
-    return value, min(value, float(np.tanh(z - half))), max(value, float(np.tanh(z + half)))
+    error = ((1.06 if of_ranks else 1.0) / (n - 3)) ** 0.5
+    half = float(stdtrit(n - 2, _TAIL)) * error
+    p = 2 * float(stdtr(n - 2, -abs(z) / error))
+    return Found(value, min(value, float(np.tanh(z - half))), max(value, float(np.tanh(z + half))), p)
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, Found]:
@@ -220,13 +238,51 @@ def correlation(x: np.ndarray, y: np.ndarray) -> dict[str, Found]:
     x, y = np.asarray(x, float), np.asarray(y, float)
     r = correlation_interval(float(pearson(x, y)), len(x))
     rho = correlation_interval(float(spearman(x, y)), len(x), True)
-    ends = r[1] ** 2, r[2] ** 2
-    r2 = (r[0] ** 2, 0.0 if r[1] < 0 < r[2] else min(ends), max(ends))
+    ends = r.low**2, r.high**2
+    r2 = Found(r.mean**2, 0.0 if r.low < 0 < r.high else min(ends), max(ends), r.p)
     return {"r": r, "r2": r2, "rho": rho}
 
 
-def verdict(low: float, high: float) -> str:
-    """Of the claim that a difference is above zero, from its interval: "holds", "does not hold" or "undecided"."""
+def narrow(found: Any) -> tuple[float, float] | None:
+    """The 90 % interval of a number with ``mean``, ``error`` and ``freedom``; None of one without."""
+    if found.error is None:
+        return None
+    half = float(stdtrit(found.freedom, 0.95)) * found.error
+    return found.mean - half, found.mean + half
+
+
+def verdict(low: float, high: float, within: tuple[float, float] | None = None) -> str:
+    """Of the claim that a difference is above zero: "holds", "does not hold", "equal" or "undecided".
+
+    ``low``, ``high``: the 95 % interval; ``within``: the 90 % interval of a difference in points, which is called equal
+    where this lies within ``EQUAL`` of zero (two one-sided tests, Schuirmann 1987) and the other leaves the sign open.
+    """
     if low > 0:
         return "holds"
-    return "does not hold" if high < 0 else "undecided"
+    if high < 0:
+        return "does not hold"
+    return "equal" if within and within[0] >= -EQUAL and within[1] <= EQUAL else "undecided"
+
+
+POWER = 0.8
+
+
+def in_sight(error: float, freedom: float) -> float:
+    """The difference that a comparison with this error finds four times in five."""
+    return float(stdtrit(freedom, _TAIL) + stdtrit(freedom, POWER)) * error
+
+
+def seeds_to_decide(mean: float, error: float, fixed: float, seeds: int) -> int | None:
+    """How many seeds would put the interval off zero, were ``mean`` the truth; None: none would without more videos."""
+    left = (mean / 2) ** 2 - fixed  # about two errors
+    return None if left <= 0 else max(seeds + 1, int(np.ceil(seeds * (error**2 - fixed) / left)))
+
+
+def holm(p: Sequence[float], level: float = 1 - LEVEL / 100) -> list[bool]:
+    """Which of a family of findings stand when all are counted (Holm 1979): one false among them is rare."""
+    order = np.argsort(p)
+    out, standing = [False] * len(p), True
+    for rank, i in enumerate(order):
+        standing = standing and p[i] <= level / (len(p) - rank)
+        out[i] = bool(standing)
+    return out
