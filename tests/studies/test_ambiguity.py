@@ -773,7 +773,7 @@ def test_the_committed_record_fits_the_code_and_its_files():
     written = STUDY.load(profile)
     folder = paths.results("storyboard")
     assert (folder / "ambiguity.md").read_text() == page.markdown(STUDY, written)
-    assert (folder / "ambiguity.csv").read_text() == page.to_csv(written)
+    assert (folder / "ambiguity.csv").read_text() == page.to_csv(STUDY, written)
     assert written.seeds == list(profile.seeds) and len(written.claims) == len(ambiguity.CLAIMS)
     assert len(frozen(written)) == len(ambiguity.FROZEN_CLAIMS)
     assert all((folder / f"{stem}.png").stat().st_size > 20_000 for stem in FIGURES)

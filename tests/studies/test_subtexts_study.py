@@ -41,7 +41,7 @@ def test_it_follows_from_the_record_of_figure_7b(tmp_path, monkeypatch):
 
 def test_the_printed_prompts_are_what_is_sent(record):
     shown = [text for _, text in page.show(STUDY, record, "prompts").rows]
-    for i, question in enumerate(prompts.questions(), 1):
+    for i, question in prompts.questions().items():
         sent = prompts.messages("long jump", question)
         assert sent[0]["content"] == shown[0] and shown[i] in sent[1]["content"]
         assert prompts.action_line("long jump") in sent[1]["content"]

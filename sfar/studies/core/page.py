@@ -259,11 +259,16 @@ def to_csv(study: Study, record: Record) -> str:
 
 
 def _single(more: dict[str, Any]) -> dict[str, Any]:
-    """What ``more`` holds as cells: a mapping as "key.name", a list of numbers divided by blanks."""
+    """What ``more`` holds as cells: a mapping as "key.name", a list of numbers divided by blanks.
+
+    A key that is a column of every table already has "own." before it.
+    """
     out = {}
     for key, value in more.items():
         named = {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-        out |= {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in named.items()}
+        out |= {
+            f"own.{k}" if k in CSV else k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in named.items()
+        }
     return out
 
 
