@@ -794,7 +794,7 @@ class Profile:
             "storyboard",
             where="Seeds",
             says="1",
-            taken="several; intervals resample seeds and videos",
+            taken="several; intervals are over seeds and videos",
             effect="in every record",
         ),
     )

@@ -127,7 +127,7 @@ WITHOUT_FIELD: tuple[Row, ...] = (
         says="r^2 = 0.79; whether of TPP or of something fitted to it is not said; no interval.",
         taken=(
             "A straight line through the group's mean TPP and top-1, as drawn; the logarithm of TPP and "
-            "Spearman's rho beside it; intervals resample groups, seeds and videos."
+            "Spearman's rho beside it; intervals over groups."
         ),
         effect="Figure 7b",
     ),

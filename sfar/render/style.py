@@ -21,12 +21,13 @@ COARSE, FINE, BOTH, UNIFORM = "#009E73", "#D55E00", "#0072B2", "#999999"
 VERDICTS = {
     "holds": ("#0072B2", "^", "higher"),
     "does not hold": ("#D55E00", "v", "lower"),
+    "equal": ("#009E73", "s", "equal"),
     "undecided": ("#777777", "o", "undecided"),
 }
 
 
 def verdict_word(verdict: str) -> str:
-    """The verdict on "above zero" as a comparison: "higher", "lower" or "undecided"."""
+    """The verdict on "above zero" as a comparison: "higher", "lower", "equal" or "undecided"."""
     return VERDICTS[verdict][2]
 
 

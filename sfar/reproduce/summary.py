@@ -15,7 +15,7 @@ from sfar import studies
 from sfar.config import Profile
 from sfar.errors import SfarError
 from sfar.render.tables import NOTHING, interval, markdown
-from sfar.studies.core import page
+from sfar.studies.core import page, statistics
 from sfar.studies.core import record as records
 from sfar.studies.core.blocks import Drawn
 from sfar.studies.core.record import Contrast, Record, Row, Verdict
@@ -29,14 +29,17 @@ made on it.
   number. **Measured here**: by the command of the row, on the data of this profile. The two columns are of different
   data and are not meant to be equal.
 - **Verdict** on a claim: it *holds* if the whole 95 % interval lies above zero, *does not hold* if the whole interval
-  lies below, and is *undecided* otherwise; a claim that something is the highest of several needs all the intervals.
-  Intervals resample seeds and videos (with correlations: also groups or classes); differences are paired on the same
-  seeds and videos. A verdict speaks of the data measured here.
+  lies below; where it lies on both sides, the two are *equal* if the 90 % interval is within a point of zero, and the
+  claim is *undecided* otherwise: what would have been found four times in five was in sight, and so many seeds would
+  decide if the difference is as measured. A claim that something is the highest of several needs all the intervals.
+  A verdict in **bold** stands when all claims of this page are counted as one family (Holm's correction).
+  Intervals are over seeds and videos, both random (of correlations: over groups or classes); differences are paired on
+  the same seeds and videos. A verdict speaks of the data measured here.
 - **Time**: training and evaluation of all runs of the row's record, one after another on one core. Records share runs,
   and a kept run is not made again, so the times do not add up to that of `make reproduce`.
 - "missing" and "stale" (measured by other code or configuration) name the command that makes the record."""
 COLUMNS = ["Table, figure, number, claim", "Paper", "Measured here", "95 % interval", "Verdict", "Command", "Time"]
-VERDICTS = ("holds", "does not hold", "undecided")
+VERDICTS = ("holds", "does not hold", "equal", "undecided")
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def number(value: Row | Contrast | float) -> tuple[str, str]:
 
 def _count(claims: Sequence[Verdict]) -> str:
     verdicts = [c.verdict for c in claims]
-    many = {"holds": "hold", "does not hold": "do not hold", "undecided": "undecided"}
-    return ", ".join(f"{n} {v if n == 1 else many[v]}" for v in VERDICTS if (n := verdicts.count(v)))
+    many = {"holds": "hold", "does not hold": "do not hold"}
+    return ", ".join(f"{n} {v if n == 1 else many.get(v, v)}" for v in VERDICTS if (n := verdicts.count(v)))
 
 
 def _files(study: Study, item: Item, folder: Path) -> str:
@@ -90,14 +93,21 @@ def _files(study: Study, item: Item, folder: Path) -> str:
     return ", ".join([*links, *(f"[{s}]({s}.png)" for s in mine if (folder / f"{s}.png").is_file())])
 
 
-def _claim_row(c: Verdict, rest: list[str]) -> list[str]:
+def _standing(found: Sequence[Found]) -> set[str]:
+    """Ids of the claims whose verdict stands when all are counted."""
+    claims = [c for f in found if f.content for c in f.content.claims]
+    each = statistics.holm([1.0 if c.p is None else c.p for c in claims])
+    return {c.id for c, stands in zip(claims, each, strict=True) if stands and c.verdict in VERDICTS[:2]}
+
+
+def _claim_row(c: Verdict, standing: set[str], rest: list[str]) -> list[str]:
     digits = page.digits(c)
     return [
         f"claim: {c.claim} ({c.source}; against {c.against})",
         c.printed or NOTHING,
         page.value(c),
         interval(c, digits, True),
-        c.verdict,
+        f"**{c.verdict}**" if c.id in standing else page.undecided(c),
         *rest,
     ]
 
@@ -111,7 +121,7 @@ def rows(profile: Profile) -> tuple[list[list[str]], list[Found]]:
     """The table's rows, and the records they are drawn from."""
     folder = records.folder(profile)
     found = [find(study, profile) for study in studies.studies()]
-    claims = [(c, f) for f in found if f.content for c in f.content.claims]
+    claims, standing = [(c, f) for f in found if f.content for c in f.content.claims], _standing(found)
     shown: list[tuple[Item, Found]] = sorted(
         ((item, f) for f in found for item in f.study.covers), key=lambda pair: _order(pair[0].key)
     )
@@ -124,7 +134,7 @@ def rows(profile: Profile) -> tuple[list[list[str]], list[Found]]:
         links = _files(f.study, item, folder)
         out.append([f"**{item.title}**", "", "", "", verdict, *rest, links])
         out += [[*_quantity_row(q, f, rest), ""] for q in item.quantities]
-        out += [[*_claim_row(c, [f"`{of.command}`", of.time]), f"[page]({of.study.id}.md)"] for c, of in mine]
+        out += [[*_claim_row(c, standing, [f"`{of.command}`", of.time]), f"[page]({of.study.id}.md)"] for c, of in mine]
     return out, found
 
 
@@ -142,15 +152,20 @@ def _totals(found: Sequence[Found]) -> str:
         "of the paper": [c for c in claims if c.of_paper],
         "not of the paper": [c for c in claims if not c.of_paper],
     }
-    body = []
+    body, standing = [], _standing(found)
     for name, own in kinds.items():
         verdicts = [c.verdict for c in own]
-        body.append([name, str(len(own)), *(str(verdicts.count(v)) for v in VERDICTS)])
+        stand = sum(c.id in standing for c in own)
+        body.append([name, str(len(own)), *(str(verdicts.count(v)) for v in VERDICTS), str(stand)])
     items = sum(len(f.study.covers) for f in found)
     open_ = [f"`{f.command}` ({f.state})" for f in found if f.state != "current"]
     rest = f"Records to be made: {', '.join(open_)}." if open_ else "All records are there and fit the code."
-    table = markdown(["", "Claims", *map(str.capitalize, VERDICTS)], body)
-    return f"{table}\n\n{items} tables, figures and audits, each with a command. {rest}"
+    table = markdown(["", "Claims", *map(str.capitalize, VERDICTS), "Stand in the family"], body)
+    chance = (
+        f"If no difference were real, about {0.05 * len(claims):.1f} of the {len(claims)} claims would hold or not "
+        "hold by chance; of those that stand in the family (Holm), one false is a matter of one in twenty."
+    )
+    return f"{table}\n\n{chance}\n\n{items} tables, figures and audits, each with a command. {rest}"
 
 
 def _provenance(found: Sequence[Found], folder: Path) -> str:

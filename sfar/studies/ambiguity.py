@@ -94,7 +94,6 @@ TYPES = {"Ambi": "ambiguous", "Non": "non-uniform"}  # as Table 8 calls the scor
 SETS = (*TYPES, "average")  # Table 9
 PAIRS = (*((m, "mean") for m in (*OURS, "single")), *((m, "single") for m in OURS), ("fusion", "flat"))
 
-DRAWS = 2000
 PER = 0.1  # slopes over a dose are of a tenth
 
 
@@ -102,7 +101,7 @@ PER = 0.1  # slopes over a dose are of a tenth
 class Dose:
     """A supposed cause.
 
-    ``edges`` of its bins; ``by_class``: it belongs to a class (whole classes are resampled then); ``title``: what it
+    ``edges`` of its bins; ``by_class``: it belongs to a class (classes are the sample then); ``title``: what it
     is; ``label``: the same on an axis.
     """
 
@@ -147,64 +146,6 @@ FOUND = {
 }
 
 
-# --- statistics
-
-Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def subset_mean(mask: np.ndarray) -> Statistic:
-    """Mean over the videos of ``mask`` [V]; NaN where none of them was drawn."""
-
-    def statistic(y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        total = (w * mask).sum(-1)
-        return np.divide((y * w * mask).sum(-1), total, out=np.full(total.shape, np.nan), where=total > 0)
-
-    return statistic
-
-
-def slope(x: np.ndarray) -> Statistic:
-    """Least-squares slope over ``x`` [V]; NaN where it does not vary."""
-
-    def statistic(y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        w = w / w.sum(-1, keepdims=True)
-        dx = x - (w * x).sum(-1, keepdims=True)
-        var = (w * dx**2).sum(-1)
-        return np.divide((w * dx * y).sum(-1), var, out=np.full(var.shape, np.nan), where=var > 1e-12)
-
-    return statistic
-
-
-def resample(
-    values: np.ndarray,
-    statistic: Statistic,
-    groups: np.ndarray | None = None,
-    seed: int = 0,
-    draws: int | None = None,
-) -> tuple[float, float, float] | None:
-    """Value and 95 % interval of a statistic of ``values`` [seeds, V].
-
-    ``statistic(mean over seeds of each video [B, V], weight of each video [B, V]) -> [B]``. Seeds and videos are
-    resampled; with ``groups`` [V] (classes) whole groups in place of videos: videos of a class share its ambiguity, and
-    are no independent evidence about it. None where the value itself is undefined; draws where it is are left out.
-    """
-    v = np.asarray(values, float)
-    n_seeds, n = v.shape
-    unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    rng = np.random.default_rng(seed)
-    draws = draws or DRAWS
-    found = []
-    for start in range(0, draws, statistics.CHUNK):
-        b = min(statistics.CHUNK, draws - start)
-        seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), b) / n_seeds
-        count = rng.multinomial(unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), b)
-        found.append(statistic(seeds @ v, count[:, unit].astype(float)))
-    value = float(statistic(v.mean(0)[None], np.ones((1, n)))[0])
-    if not np.isfinite(value):
-        return None
-    low, high = np.nanpercentile(np.concatenate(found), [50 - statistics.LEVEL / 2, 50 + statistics.LEVEL / 2])
-    return value, float(low), float(high)
-
-
 # --- measured
 
 Entries = list[Row | Contrast]
@@ -242,10 +183,11 @@ class Tower:
     ) -> Entries:
         """Slope over ``x`` [V] of a role's accuracy, or of its gain; none where ``x`` does not vary."""
         values = self.gain(role, against) if against else self.hits[role]
-        found = resample(values, slope(x), self.labels if by_class else None)
-        if found is None:
+        worth = statistics.slope(values, x)
+        if worth is None:
             return []
-        return [study.contrast(role, against, *found, part=part, metric="slope", unit=unit, tower=self.name, **setting)]
+        found = statistics.interval(statistics.by_group(worth, self.labels) if by_class else worth, fitted=2)
+        return [study.contrast(role, against, found, part=part, metric="slope", unit=unit, tower=self.name, **setting)]
 
 
 def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -320,20 +262,19 @@ def _bin(
     out: Entries = []
     videos, where = int(mask.sum()), {"tower": tower.name, **setting}
 
-    def measured(values: np.ndarray) -> tuple[float, float, float]:
-        found = resample(values, subset_mean(mask), tower.labels if by_class else None)
-        assert found is not None  # a bin has videos
-        return found
+    def measured(values: np.ndarray) -> statistics.Found:
+        own = values[:, mask]
+        return statistics.interval(statistics.by_group(own, tower.labels[mask]) if by_class else own)
 
     for m, v in tower.hits.items():
-        mean, low, high = (round(n, 4) for n in measured(v))
+        mean, low, high = (round(n, 4) for n in measured(v)[:3])
         trained = tower.runs[m][0]["trained"]
         row = Row("dose", m, ROLES[m], "top1", mean, low, high, seeds=len(v), videos=videos, trained=trained)
         out.append(dataclasses.replace(row, setting=where))
     for m, against in pairs:
         more = {"videos": videos, "x": round(x, 4)}
         found = measured(tower.gain(m, against))
-        out.append(study.contrast(m, against, *found, part="dose", more=more, **where))
+        out.append(study.contrast(m, against, found, part="dose", more=more, **where))
     return out
 
 
@@ -371,7 +312,7 @@ def _by_weight(tower: Tower) -> Entries:
 def _ranking(
     scores: dict[str, dict[str, np.ndarray]], true: dict[str, dict[str, np.ndarray]], labels: np.ndarray
 ) -> Entries:
-    """Spearman's rho of each score with each truth, classes or videos resampled.
+    """Spearman's rho of each score with each truth over classes or videos, with its interval.
 
     Both by what they are of: "classes" [C] and "videos" [V]; a truth about videos is held against classes too. The
     first truth of each score is the primary one.
@@ -388,10 +329,9 @@ def _ranking(
     for score, over, name, x, y in pairs:
         known = np.isfinite(x) & np.isfinite(y)
         if known.sum() > 2 and np.ptp(x[known]) > 0 and np.ptp(y[known]) > 0:
-            rho = statistics.correlation(x[known], y[known][:, None, None], draws=DRAWS)["rho"]
-            found = (rho["value"], rho["low"], rho["high"])
+            found = statistics.correlation(x[known], y[known])["rho"]
             where = {"metric": "rho", "unit": "", "over": over, "more": {"n": int(known.sum())}}
-            out.append(study.contrast(score, name, *found, part="ranking", **where))
+            out.append(study.contrast(score, name, found, part="ranking", **where))
     return out
 
 
@@ -1033,7 +973,7 @@ def dose_text(record: Record) -> str:
         "If the weights help because they leave out frames that do not belong to the class, the gain grows with the "
         "share of such frames; if because they tell similar classes apart, with the true ambiguity. Bins were fixed "
         "beforehand. A gain in the first bin of the irrelevant frames has another reason. Over a class's ambiguity "
-        "whole classes are resampled, else videos; seeds always. The last rows go by the extra weight that the trained "
+        "the classes are the sample, else videos; seeds always. The last rows go by the extra weight that the trained "
         "model itself puts on frames of the action: a correlation, since easy videos may have both. A gain in points "
         "is also bounded by what the other method leaves to gain: see the accuracies beside it."
     )
@@ -1063,7 +1003,7 @@ BLOCKS: tuple[Block, ...] = (
     Drawn("table8-figure", table8_figure, "Table 8", file="table8"),
     _shown("fig2f", gains8, heading="Figure 2f, measured (gain over single granularity [points] by degree)"),
     Drawn("fig2f-figure", fig2f_figure, "Figure 2f", file="fig2f"),
-    Text("Whole classes are resampled.", "Trends over the degrees"),
+    Text("The classes are the sample, not their videos.", "Trends over the degrees"),
     _shown("trends", trends_table),
     _shown("table9", table9, heading="Table 9, measured", latex=True),
     _shown("table9-differences", differences9),

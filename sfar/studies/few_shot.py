@@ -137,7 +137,7 @@ def _averages(
     which = [(m, e, 1) for e in EPOCHS for m in registry.METHODS] + [("sfar", "repeat", PROCESSES)]
     rows = []
     for method, epoch, lists in which:
-        mean, low, high = (round(x, 4) for x in statistics.bootstrap_strata(strata(method, epoch, lists)))
+        mean, low, high = (round(x, 4) for x in statistics.strata_interval(strata(method, epoch, lists))[:3])
         setting = {"epoch": epoch, "lists": lists}
         title, parts = registry.get(method).title, trained[first, SHOTS[-1], method, epoch, tower, lists]
         row = Row("averages", method, title, "top1", mean, low, high, trained=list(parts), setting=setting, seeds=n)
@@ -147,8 +147,8 @@ def _averages(
     differences = []
     for a, b in pairs:
         delta = [x - y for x, y in zip(strata(*a), strata(*b), strict=True)]
-        found = statistics.bootstrap_strata(delta)
-        differences.append(study.contrast(_key(*a), _key(*b), *found, part="averages"))
+        found = statistics.strata_interval(delta)
+        differences.append(study.contrast(_key(*a), _key(*b), found, part="averages"))
     return rows, differences
 
 
@@ -546,8 +546,8 @@ BLOCKS = (
     Text(tuned_text, "Fine-tuned tower", "tuned-text"),
     Shown("tuned", tuned_table),
     Text(
-        "Intervals resample seeds and videos; of an average the seeds once for all data sets. Differences are paired "
-        "over both."
+        "Intervals are over seeds and videos; of an average over the same seeds in all data sets. Differences are "
+        "paired over both."
     ),
     Shown("data", data_table),
     Text(averages_text, "Table 3 as printed (transcribed)", "averages-text"),

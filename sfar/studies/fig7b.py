@@ -107,20 +107,19 @@ def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -
 
 def _correlations(names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
     """Of accuracy with TPP and with its logarithm, both readings, all groups and without those of one phrase."""
-    out = []
+    out, accuracy = [], hits.mean((1, 2))
     several = [i for i, g in enumerate(names) if g not in ONE_PHRASE]
     for reading in READINGS:
         x = np.array([scores[g].mean(reading) for g in names])
         for scale, values in (("TPP", x), ("log TPP", np.log(x))):
             for which, keep in ((ALL, list(range(len(names)))), (SEVERAL, several)):
                 if which == ALL or 3 <= len(keep) < len(names):
-                    found = statistics.correlation(values[keep], hits[keep])
+                    found = statistics.correlation(values[keep], accuracy[keep])
                     setting = {"reading": reading, "which": which}
-                    for metric, c in found.items():
-                        numbers = (c["value"], c["low"], c["high"])
+                    for metric, numbers in found.items():
                         out.append(
                             study.contrast(
-                                scale, "top1", *numbers, part="correlations", metric=metric, unit="",
+                                scale, "top1", numbers, part="correlations", metric=metric, unit="",
                                 more={"groups": len(keep)}, **setting,
                             )
                         )  # fmt: skip
@@ -167,7 +166,7 @@ def _best(reading: str) -> Claim:
 
     def decide(record: Record) -> Decision | None:
         found = record.contrasts_of("highest TPP", reading=reading)
-        return Decision(c.verdict, c.against, c.mean, c.low, c.high) if (c := next(iter(found), None)) else None
+        return Decision(c.verdict, c, record.title(c.against)) if (c := next(iter(found), None)) else None
 
     return Claim(f"table2d-highest-{reading}", "table2d", text, "section 3.1, Table 2d", decide, _second_generator)
 
@@ -341,8 +340,8 @@ BLOCKS = (
     Drawn("figure", figure, "Figure 7b", file="fig7b"),
     Shown("correlations", correlations_table, "Correlation of TPP and top-1", terminal=True),
     Text(
-        f"Intervals resample groups, seeds and videos. Printed in the paper: r² = {paper.FIG7B['r2']} over "
-        f"{paper.FIG7B['groups']} groups (section 4.3, Fig. 7b)."
+        "Intervals of correlations are over groups, by Fisher's transformation. Printed in the paper: "
+        f"r² = {paper.FIG7B['r2']} over {paper.FIG7B['groups']} groups (section 4.3, Fig. 7b)."
     ),
     Verdicts(),
     Shown("groups", groups_table, "Groups (the columns of Table 2d)", latex=True, terminal=True),

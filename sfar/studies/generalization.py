@@ -236,7 +236,7 @@ def describe(record: Record) -> str:
 BLOCKS = (
     Shown("rows", rows_table, "Measured", latex=True, terminal=True),
     Text(
-        '"equal weights" is a control: the same branch, every frame weighted alike. Intervals resample seeds and '
+        '"equal weights" is a control: the same branch, every frame weighted alike. Intervals are over seeds and '
         "videos."
     ),
     *(_differences(s) for s in SCHEDULES),

@@ -75,13 +75,13 @@ def measure(profile: Profile, workers: int | None) -> Content:
     pairs = [
         (f"{tower}/sfar", v.name) for tower, rows in towers.items() for v in rows if not registry.get(v.method).own
     ]
-    found = statistics.bootstrap_metric(scores, headline, len(positive), pairs)
+    found = statistics.metric_intervals(scores, headline, len(positive), pairs)
     rows = []
     for tower, own in towers.items():
         for v in own:
             runs = by[v.name]
             per_seed = headline(scores[v.name], slice(None))
-            mean, low, high = found[v.name]
+            mean, low, high = (round(x, 4) for x in found[v.name][:3])
             more = {
                 n: round(float(np.mean([r["views"]["1x1"]["map"][n] for r in runs])), 4)
                 for n in VARIANTS
@@ -104,7 +104,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
                     more={"variants": more},
                 )
             )
-    contrasts = [study.contrast(a, b, *found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
+    contrasts = [study.contrast(a, b, found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
     own = by["fine-tuned/sfar"]
     data = {
         **study.about(own),
@@ -241,10 +241,7 @@ BLOCKS = (
     Shown("rows", rows_table, latex=True, terminal=True),
     Shown("differences", differences_table, "SFAR against the others"),
     Drawn("figure", figure, "Table 2a", file="table2a"),
-    Text(
-        "Intervals resample seeds and videos (a class without a positive video in a resample is left out of it); "
-        "differences are paired over both."
-    ),
+    Text("Intervals are over seeds and videos (jackknife); differences are paired over both."),
     Shown("variants", variants_table, "The same scores by every variant of the metric"),
     Text(variants_text, id="variants-text"),
     Shown("data", data_table, "Data"),

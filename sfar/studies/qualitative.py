@@ -266,7 +266,7 @@ def _compared(
     """Coarse against single on all videos of some classes: probability of the true class, and top-1.
 
     The contrast's ``higher``: how many videos coarse gives their class more probability; a row's ``right``: how many it
-    has right. One seed: the intervals resample the videos alone.
+    has right. One seed: the intervals are over the videos alone.
     """
     labels = by["single"].labels
     mask = np.isin(labels, classes)

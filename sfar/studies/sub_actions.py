@@ -40,27 +40,6 @@ def _per_class(delta: np.ndarray, labels: np.ndarray, classes: Sequence[int]) ->
     return np.stack([delta[:, labels == c].mean(1) for c in classes], 1)
 
 
-def _trend(
-    delta: np.ndarray, labels: np.ndarray, classes: Sequence[int], x: np.ndarray, draws: int = 2000
-) -> tuple[float, float, float]:
-    """Spearman's rho of the gain of each of ``classes`` with ``x`` [classes], with its interval.
-
-    Seeds, classes and videos are resampled.
-    """
-    rng = np.random.default_rng(0)
-    by_class = [delta[:, labels == c] for c in classes]
-    found = []
-    for _ in range(draws):
-        seeds, pick = rng.integers(len(delta), size=len(delta)), rng.integers(len(x), size=len(x))
-        gain = [
-            by_class[c][seeds][:, rng.integers(by_class[c].shape[1], size=by_class[c].shape[1])].mean() for c in pick
-        ]
-        found.append(statistics.spearman(x[pick], np.array(gain)))
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    value = statistics.spearman(x, np.array([b.mean() for b in by_class]))
-    return round(float(value), 4), round(float(low), 4), round(float(high), 4)
-
-
 def _class_aware(
     scores: dict[int, np.ndarray], labels: np.ndarray, videos: np.ndarray
 ) -> tuple[np.ndarray, dict[int, list[int]]]:
@@ -104,13 +83,13 @@ def _aware(by: study.Runs, labels: np.ndarray, classes: list[str]) -> tuple[list
 
 
 def _kinds(gains: np.ndarray, actions: np.ndarray) -> list[Contrast]:
-    """Mean gain of the classes of many and of few atomic actions, classes of equal weight; both are resampled."""
+    """Mean gain of the classes of many and of few atomic actions, classes of equal weight; over seeds and classes."""
     out = []
     for name, own in (("3 or more", actions >= MANY), ("2", actions < MANY)):
         if own.any():
-            found = statistics.bootstrap_mean(gains[:, own])
+            found = statistics.interval(gains[:, own])
             more = {"classes": int(own.sum())}
-            out.append(study.contrast(f"n{FIXED}", "n2", *found, part="kinds", actions=name, more=more))
+            out.append(study.contrast(f"n{FIXED}", "n2", found, part="kinds", actions=name, more=more))
     return out
 
 
@@ -134,14 +113,15 @@ def measure(profile: Profile, workers: int | None) -> Content:
             "videos": int(own.sum()),
             **{f"n{n}": round(float(value[n][:, own].mean()), 4) for n in NS},
         }
-        found = statistics.bootstrap_mean(delta[:, own])
-        gains.append(study.contrast(f"n{FIXED}", "n2", *found, part="classes", more=more, cls=name))
+        found = statistics.interval(delta[:, own])
+        gains.append(study.contrast(f"n{FIXED}", "n2", found, part="classes", more=more, cls=name))
     actions = np.array([g.more["actions"] or 0 for g in gains], float)
     contrasts = sorted(gains, key=lambda g: (-g.mean, g.setting["cls"]))
     if actions.all() and len(set(actions)) > 1:
-        rho = _trend(delta, labels, present, actions)
-        contrasts.append(study.contrast("gain", "actions", *rho, part="trend", metric="rho", unit=""))
-        contrasts += _kinds(_per_class(delta, labels, present), actions)
+        of_class = _per_class(delta, labels, present)
+        rho = statistics.correlation(actions, of_class.mean(0))["rho"]
+        contrasts.append(study.contrast("gain", "actions", rho, part="trend", metric="rho", unit=""))
+        contrasts += _kinds(of_class, actions)
     rows, aware, extra = _aware(by, labels, first["classes"])
     return Content(study.about(by["n2"]), rows, contrasts + aware, extra, study.seconds(by))
 
@@ -223,7 +203,7 @@ def chance(record: Record) -> str:
     n = len(_classes(record))
     off = sum(not c.low <= 0 <= c.high for c in _classes(record))
     return (
-        f"Intervals resample seeds and the videos of the class. {off} of {n} intervals lie off zero, about "
+        f"Intervals are over seeds and the videos of the class. {off} of {n} intervals lie off zero, about "
         f"{0.05 * n:.0f} would by chance if no class gained anything. A list sorted by what was measured has its "
         "luckiest classes at the ends."
     )
@@ -255,7 +235,7 @@ def trend_text(record: Record) -> str:
     return (
         f"Spearman's rho of gain and number of atomic actions: {found[0].mean:+z.2f} "
         f"(95 % interval {interval(found[0], 2, True)}). "
-        "Seeds and classes are resampled, for rho the videos of each class too."
+        "Both are over classes, the means over seeds too."
     )
 
 

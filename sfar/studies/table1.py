@@ -332,7 +332,7 @@ PAPER_COLUMNS = {
 
 BLOCKS = (
     Shown("methods", methods_table, "Measured", latex=True, terminal=True),
-    Text("Intervals resample seeds and videos. Undecodable videos are left out and named in `table1.json`."),
+    Text("Intervals are over seeds and videos. Undecodable videos are left out and named in `table1.json`."),
     Shown("differences", differences_table, "SFAR against the others"),
     Verdicts(),
     Shown("importance", importance_table, "Where the weight falls"),

@@ -10,6 +10,7 @@ from sfar import studies
 from sfar.studies.core import study
 from sfar.studies.core.claims import Claim, above, decide_all, highest
 from sfar.studies.core.record import Record, Row
+from sfar.studies.core.statistics import Found
 
 PACKAGE = Path(studies.__file__).resolve().parents[1]
 CLAIMS = [(s, c) for s in studies.studies() for c in s.claims]
@@ -21,7 +22,7 @@ def record(*contrasts):
 
 
 def contrast(row, against, mean, low, high, **more):
-    return study.contrast(row, against, mean, low, high, "rows", **more)
+    return study.contrast(row, against, Found(mean, low, high, 0.01), "rows", **more)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import io
 import zlib
-from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +14,6 @@ from sfar.config import get_profile
 from sfar.model.registry import METHODS, rivals
 from sfar.studies import few_shot
 from sfar.studies.core import page, statistics, study
-from sfar.studies.core.statistics import bootstrap_mean, bootstrap_strata
 from sfar.studies.few_shot import EPOCHS, LAYOUTS, PROCESSES, SHOTS, STUDY
 
 SEEDS = (0, 1, 2)
@@ -75,8 +73,6 @@ def made_up(profile, variants, seeds, workers=None, desc=""):
 def record():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "run", made_up)
-        for name in ("bootstrap_mean", "bootstrap_strata"):
-            patch.setattr(statistics, name, partial(getattr(statistics, name), draws=300))
         return STUDY.measure(get_profile("storyboard", {"seeds": list(SEEDS)}))
 
 
@@ -184,40 +180,12 @@ def test_highest_needs_every_rival(record, lows, verdict):
         method = c.against.split("/")[0]
         if c.part == "averages" and c.row == "sfar/repeat/1" and method in lows:
             mean, low, high = lows[method]
-            c = dataclasses.replace(c, mean=mean, low=low, high=high)
+            c = dataclasses.replace(c, mean=mean, low=low, high=high, verdict=statistics.verdict(low, high))
         contrasts.append(c)
     changed = STUDY.decided(dataclasses.replace(record, contrasts=contrasts))
     first, second = (changed.claim(f"table3-highest-{epoch}") for epoch in EPOCHS)
     assert (first.verdict, second.verdict) == (verdict, "holds")
     assert first.against == (METHODS[list(lows)[-1]].title if lows else record.claim("table3-highest-repeat").against)
-
-
-def test_bootstrap_strata_against_a_plain_one():
-    """Seeds drawn once for all strata, videos within each."""
-    rng = np.random.default_rng(0)
-    values = [rng.normal(50 + 5 * i, 10, (4, n)) + 3 * rng.normal(size=(4, 1)) for i, n in enumerate((30, 50, 20))]
-    mean, low, high = bootstrap_strata(values)
-    plain = []
-    for _ in range(3000):
-        seeds = rng.integers(4, size=4)
-        plain.append(np.mean([v[seeds][:, rng.integers(v.shape[1], size=v.shape[1])].mean() for v in values]))
-    width = high - low
-    assert mean == pytest.approx(np.mean([v.mean() for v in values])) and (low, high) == pytest.approx(
-        tuple(np.percentile(plain, [2.5, 97.5])), abs=0.06 * width
-    )
-    assert bootstrap_strata(values) == (mean, low, high), "another call, other draws"
-
-
-def test_bootstrap_strata_does_not_average_a_shared_seed_away():
-    """A seed that is good in one data set is good in all here: three strata are no surer than one."""
-    of_seed = np.array([[-4.0], [0.0], [1.0], [5.0]]) + np.zeros((4, 50))
-    one, three = bootstrap_mean(of_seed), bootstrap_strata([of_seed] * 3)
-    assert three[2] - three[1] == pytest.approx(one[2] - one[1], rel=0.05)
-    of_video = np.random.default_rng(1).normal(0, 5, (1, 50)) + np.zeros((4, 1))
-    one, three = bootstrap_mean(of_video), bootstrap_strata([of_video] * 3)
-    assert three[2] - three[1] == pytest.approx((one[2] - one[1]) / np.sqrt(3), rel=0.1), (
-        "videos of three data sets are three samples"
-    )
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

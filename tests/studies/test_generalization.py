@@ -65,10 +65,10 @@ def test_what_is_compared(monkeypatch):
     ("gain", "verdicts"),
     [
         ({"videoprompt": 15, "atm": 12, "bike": 9}, ["holds", "holds", "holds", "holds", "holds"]),
-        ({"videoprompt": 15, "atm": 0, "bike": 9}, ["holds", "undecided", "holds", "undecided", "holds"]),
+        ({"videoprompt": 15, "atm": 0, "bike": 9}, ["holds", "equal", "holds", "equal", "holds"]),
         (
             {"videoprompt": -12, "atm": -9, "bike": 0},
-            ["does not hold", "does not hold", "undecided", "does not hold", "does not hold"],
+            ["does not hold", "does not hold", "equal", "does not hold", "does not hold"],
         ),
     ],
 )

@@ -168,7 +168,7 @@ def test_highest_needs_every_rival(record, found, verdict, against):
         if c.part == "methods":
             deciding = c.metric == "top1" and c.setting["views"] == "1x1"
             mean, low, high = every[c.against] if deciding else (-5.0, -6.0, -4.0)
-            c = dataclasses.replace(c, mean=mean, low=low, high=high)
+            c = dataclasses.replace(c, mean=mean, low=low, high=high, verdict=statistics.verdict(low, high))
         contrasts.append(c)
     c = STUDY.decided(dataclasses.replace(record, contrasts=contrasts)).claim("table1-highest")
     assert (c.verdict, c.against) == (verdict, METHODS[against].title)

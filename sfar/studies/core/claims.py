@@ -6,20 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sfar.studies.core import statistics
 from sfar.studies.core.record import Contrast, Record, Verdict
-from sfar.studies.core.statistics import verdict
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What decided a claim: the verdict, and the number, interval and rival that show it."""
+    """What decided a claim: the verdict, the contrast that shows it and the rival's name.
+
+    ``sign``: -1 where the claim is that the contrast lies below zero; ``p``: of all that had to be so.
+    """
 
     verdict: str
+    shown: Contrast
     against: str
-    mean: float
-    low: float
-    high: float
-    unit: str = "points"
+    sign: int = 1
+    p: float | None = None
 
 
 Decide = Callable[[Record], Decision | None]  # None: it cannot be decided from this record
@@ -46,6 +48,11 @@ class Claim:
         d = self.decide(record)
         if d is None:
             return None
+        c, in_sight, seeds = d.shown, None, None
+        if d.verdict == "undecided" and c.error and c.freedom and c.fixed is not None:
+            in_sight = round(statistics.in_sight(c.error, c.freedom), 2)
+            seeds = statistics.seeds_to_decide(c.mean, c.error, c.fixed, len(record.seeds))
+        low, high = (c.low, c.high) if d.sign > 0 else (-c.high, -c.low)
         return Verdict(
             id=self.id,
             item=self.item,
@@ -55,16 +62,21 @@ class Claim:
             of_paper=not self.own,
             verdict=d.verdict,
             against=d.against,
-            unit=d.unit,
-            mean=round(d.mean, 4),
-            low=round(d.low, 4),
-            high=round(d.high, 4),
+            unit=c.unit,
+            mean=round(d.sign * c.mean, 4) + 0.0,
+            low=round(low, 4) + 0.0,
+            high=round(high, 4) + 0.0,
+            p=c.p if d.p is None else float(f"{d.p:.3g}"),
+            in_sight=in_sight,
+            seeds=seeds,
         )
 
 
-def _decision(record: Record, c: Contrast, sign: int, against: str) -> Decision:
-    low, high = (c.low, c.high) if sign > 0 else (-c.high, -c.low)
-    return Decision(verdict(low, high), against or record.title(c.against), sign * c.mean, low, high, c.unit)
+OPPOSITE = {"holds": "does not hold", "does not hold": "holds"}
+
+
+def _p(c: Contrast) -> float:
+    return 1.0 if c.p is None else c.p
 
 
 def above(row: str, against: str, *, title: str = "", sign: int = 1, **where: Any) -> Decide:
@@ -77,7 +89,9 @@ def above(row: str, against: str, *, title: str = "", sign: int = 1, **where: An
     def decide(record: Record) -> Decision | None:
         if not record.contrasts_of(row=row, against=against, **where):
             return None
-        return _decision(record, record.contrast(row, against, **where), sign, title)
+        c = record.contrast(row, against, **where)
+        found = c.verdict if sign > 0 else OPPOSITE.get(c.verdict, c.verdict)
+        return Decision(found, c, title or record.title(c.against), sign)
 
     return decide
 
@@ -87,19 +101,21 @@ def highest(
 ) -> Decide:
     """Decided by several contrasts, "higher than every rival".
 
-    It holds if every one lies above zero, does not hold if one lies below, else it is undecided. What is shown is, of
-    the rivals with that verdict, the one with the smallest difference: its interval is what decided.
+    It holds if every one lies above zero, does not hold if one lies below; else it is undecided where one is, and equal
+    where none is. What is shown is, of the rivals with that verdict, the one with the smallest difference: its interval
+    is what decided. Its p is the largest of all where it holds (all must), and the smallest, as often as there are
+    rivals, where it does not (one of them is enough).
     """
 
     def decide(record: Record) -> Decision | None:
         rivals = select(record)
         if not rivals:
             return None
-        each = [verdict(c.low, c.high) for c in rivals]
-        overall = next((v for v in ("does not hold", "undecided") if v in each), "holds")
-        c = min((c for c, v in zip(rivals, each, strict=True) if v == overall), key=lambda c: c.mean)
-        against = title(record, c) if title else record.title(c.against)
-        return Decision(overall, against, c.mean, c.low, c.high, c.unit)
+        each = [c.verdict for c in rivals]
+        overall = next((v for v in ("does not hold", "undecided", "equal") if v in each), "holds")
+        c = min((c for c in rivals if c.verdict == overall), key=lambda c: c.mean)
+        p = max(map(_p, rivals)) if overall == "holds" else min(1.0, len(rivals) * _p(c))
+        return Decision(overall, c, title(record, c) if title else record.title(c.against), p=p)
 
     return decide
 

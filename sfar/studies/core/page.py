@@ -20,7 +20,7 @@ from sfar.studies.core.record import Contrast, Record, Row, Verdict
 from sfar.studies.core.study import Study
 from sfar.util import paths
 
-INTERVALS = "Intervals resample seeds and videos; differences are paired over both."
+INTERVALS = "Intervals are over seeds and videos, both random; differences are paired over both."
 MULTIPLE = (
     "Each interval is of 95 % by itself: of {n} differences that are truly zero, about {luck:.0f} would still lie off "
     "zero by chance."
@@ -80,7 +80,7 @@ def verdicts_table(record: Record) -> Table | str:
     if not record.claims:
         return "None can be measured here."
     return Table(
-        ["Claim", "Source", "Printed", "Verdict here", "Against", "Value", "95 % interval"],
+        ["Claim", "Source", "Printed", "Verdict here", "Against", "Value", "95 % interval", "If undecided"],
         [
             [
                 c.claim,
@@ -90,10 +90,24 @@ def verdicts_table(record: Record) -> Table | str:
                 c.against,
                 value(c),
                 interval(c, digits(c), True),
+                to_decide(c),
             ]
             for c in record.claims
         ],
     )
+
+
+def undecided(c: Verdict) -> str:
+    """The verdict in words; of an undecided one with ``to_decide``."""
+    return c.verdict if c.in_sight is None else f"{c.verdict}: {to_decide(c)}"
+
+
+def to_decide(c: Verdict) -> str:
+    """Of an undecided claim: what would have been found, and what would decide it."""
+    if c.in_sight is None:
+        return tables.NOTHING
+    then = f"{c.seeds} seeds would decide" if c.seeds else "more videos would"
+    return f"{c.in_sight:.1f} was in sight; {then}"
 
 
 def digits(c: Verdict | Contrast) -> int:

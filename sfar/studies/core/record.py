@@ -59,7 +59,8 @@ class Row:
 class Contrast:
     """``row`` minus ``against``, paired over seeds and videos; or another number whose sign decides (a slope, a rho).
 
-    ``mean`` with its 95 % interval; ``verdict`` on "above zero"; ``unit``: "points" of per cent, "" for a pure number.
+    ``mean`` with its 95 % interval; ``verdict`` on "above zero"; ``unit``: "points" of per cent, "" for a pure number;
+    ``p``, ``error``, ``freedom``, ``fixed``: as in ``statistics.Found``.
     """
 
     row: str
@@ -73,11 +74,20 @@ class Contrast:
     unit: str = "points"
     setting: dict[str, Any] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    p: float | None = None
+    error: float | None = None
+    freedom: float | None = None
+    fixed: float | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim as it was decided (``claims.Claim``): of the paper, or of this repository's own."""
+    """A claim as it was decided (``claims.Claim``): of the paper, or of this repository's own.
+
+    ``p``: of the contrast that decided it. Where it is undecided, ``in_sight``: the difference that would have been
+    found four times in five; ``seeds``: how many would decide it if the difference is as measured (None: more videos
+    are needed too).
+    """
 
     id: str
     item: str
@@ -91,6 +101,9 @@ class Verdict:
     mean: float
     low: float
     high: float
+    p: float | None = None
+    in_sight: float | None = None
+    seeds: int | None = None
 
 
 @dataclass

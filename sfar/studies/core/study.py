@@ -178,9 +178,7 @@ def paired(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def contrast(
     row: str,
     against: str,
-    mean: float,
-    low: float,
-    high: float,
+    found: statistics.Found,
     part: str = "",
     metric: str = "top1",
     unit: str = "points",
@@ -189,14 +187,18 @@ def contrast(
 ) -> Contrast:
     """A contrast from its number and interval, with the verdict on "above zero"."""
     # Rounded first, and no negative zero: a bound of exactly zero must not be decided by the last bit of a sum.
-    mean, low, high = (round(float(x), 4) + 0.0 for x in (mean, low, high))
-    decided = statistics.verdict(low, high)
-    return Contrast(row, against, mean, low, high, decided, part, metric, unit, setting, more or {})
+    mean, low, high = (round(float(x), 4) + 0.0 for x in found[:3])
+    decided = statistics.verdict(low, high, statistics.narrow(found) if unit == "points" else None)
+    error, freedom, fixed = (None if x is None else float(f"{x:.5g}") for x in found[4:])
+    p = float(f"{found.p:.3g}")
+    return Contrast(
+        row, against, mean, low, high, decided, part, metric, unit, setting, more or {}, p, error, freedom, fixed
+    )
 
 
 def difference(row: str, against: str, a: np.ndarray, b: np.ndarray, part: str = "", **setting: Any) -> Contrast:
     """The contrast a - b of paired values [seeds, videos]; ``metric`` and ``unit`` may be among ``setting``."""
-    return contrast(row, against, *statistics.bootstrap_mean(paired(a, b)), part=part, **setting)
+    return contrast(row, against, statistics.interval(paired(a, b)), part=part, **setting)
 
 
 def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
