@@ -117,7 +117,7 @@ def test_average_precision():
     assert 0.91 * n <= held <= 0.99 * n, held
 
 
-@pytest.mark.parametrize("groups", [24, 30])
+@pytest.mark.parametrize("groups", [12, 15, 25])
 @pytest.mark.parametrize("strength", [0.0, 0.03])
 def test_correlations(groups, strength):
     """Figure 7b: groups of sub-texts tested with the same seeds on the same videos."""
