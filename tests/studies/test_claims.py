@@ -69,6 +69,26 @@ def test_the_highest_needs_every_interval(intervals, verdict, shown):
     assert (c.verdict, c.against, c.mean) == (verdict, f"Method {shown}", intervals[shown][0])
 
 
+@pytest.mark.parametrize(
+    ("numbers", "verdict", "p"),
+    [
+        ({"b": (1.0, 0.5, 2.0, 0.01), "c": (3.0, 2.0, 4.0, 0.001)}, "holds", 0.01),
+        ({"b": (1.0, 0.5, 2.0, 0.01), "c": (-3.0, -4.0, -2.0, 0.002)}, "does not hold", 0.004),
+        ({"b": (0.1, -0.4, 0.6, 0.7), "c": (3.0, 2.0, 4.0, 0.001)}, "equal", 1.0),
+        ({"b": (0.1, -0.4, 0.6, 0.7), "c": (1.0, -3.0, 4.0, 0.3)}, "undecided", 0.6),
+    ],
+)
+def test_the_highest_is_as_sure_as_what_it_needs(numbers, verdict, p):
+    """All must be above for it to hold: the largest p; one of several below is enough: the smallest, so often."""
+    found = []
+    for name, four in numbers.items():
+        error = 0.25 if name == "b" else 2.0
+        found.append(study.contrast("a", name, Found(*four, error=error, freedom=40, fixed=0.0), "rows"))
+    (c,) = decide_all([Claim("x", "table1", "", "", highest(lambda r: r.contrasts_of(row="a")))], record(*found))
+    assert (c.verdict, c.p) == (verdict, p)
+    assert (c.in_sight is not None) == (verdict == "undecided")
+
+
 def test_what_the_record_does_not_have_is_not_decided():
     claims = [
         Claim("x", "table1", "", "", above("a", "b")),

@@ -6,11 +6,16 @@ from scipy import stats
 
 from sfar.studies.core import statistics
 from sfar.studies.core.statistics import (
+    Found,
     by_group,
     correlation,
     correlation_interval,
+    holm,
+    in_sight,
     interval,
     metric_intervals,
+    narrow,
+    seeds_to_decide,
     slope,
     strata_interval,
     summary,
@@ -148,6 +153,40 @@ def test_metric_of_a_mean_is_the_interval_of_the_mean():
         assert got == pytest.approx(interval(values), abs=1e-3)
     one = metric_intervals({"a": a, "b": b[:1]}, lambda s, keep: s[:, keep].mean(1), 80, [("b", "a")])
     assert one["b", "a"] == pytest.approx(interval(b[:1] - a), abs=1e-3), "one seed against each of the other's"
+
+
+# --- what would decide ------------------------------------------------------------------------------------------------
+
+
+def test_equal_needs_the_narrow_interval_within_a_point():
+    assert verdict(-0.9, 1.2, (-0.7, 1.0)) == "equal" and verdict(-0.9, 1.2, (-0.7, 1.01)) == "undecided"
+    assert verdict(0.1, 0.9, (0.2, 0.8)) == "holds", "a small difference that is sure is a difference"
+    found = interval(np.random.default_rng(0).normal(0, 3, (5, 400)))
+    low, high = narrow(found)
+    assert found.low < low < found.mean < high < found.high and narrow(Found(0.0, -1.0, 1.0)) is None
+
+
+def test_what_was_in_sight_is_found_four_times_in_five():
+    rng = np.random.default_rng(1)
+    worlds = [crossed(rng, 6, 60, 0.5, 2.0, 2.0) for _ in range(2000)]
+    seen = np.mean([in_sight(f.error, f.freedom) for f in map(interval, worlds)])
+    found = np.mean([interval(w + seen).low > 0 for w in worlds])
+    assert found == pytest.approx(0.8, abs=0.04)
+
+
+def test_so_many_seeds_would_decide():
+    """With them the error is half the difference; where the videos' part is larger, no number is enough."""
+    error, fixed, mean = 2.0, 0.5, 2.5
+    n = seeds_to_decide(mean, error, fixed, 5)
+    assert n is not None and 5 < n < 30
+    assert fixed + (error**2 - fixed) * 5 / n <= (mean / 2) ** 2 < fixed + (error**2 - fixed) * 5 / (n - 1)
+    assert seeds_to_decide(1.0, error, fixed, 5) is None
+
+
+def test_holm():
+    assert holm([0.04, 0.001, 0.011]) == [True, True, True]
+    assert holm([0.04, 0.001, 0.03]) == [False, True, False], "the second smallest is above 0.05 / 2"
+    assert holm([]) == []
 
 
 # --- correlations ----------------------------------------------------------------------------------------------------
