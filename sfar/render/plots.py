@@ -142,7 +142,8 @@ def verdict_legend(ax: Axes, shown: Sequence[str], **place: Any) -> None:
     handles = []
     for verdict, (colour, marker, word) in style.VERDICTS.items():
         if verdict in shown:
-            label = word if verdict == "undecided" else f"{word} (95 %)"
+            sure = {"equal": f"{word} (within a point)", "undecided": word}
+            label = sure.get(verdict, f"{word} (95 %)")
             handles += ax.plot([], [], marker, color=colour, ms=5, ls="none", label=label)
     ax.legend(handles=handles, handletextpad=0.2, **place)
 

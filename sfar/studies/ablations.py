@@ -279,7 +279,7 @@ def _value(row: str, field: str, config: dict[str, Any]) -> Any:
 def readings_text(record: Record) -> str:
     """How many readings differ from the default beyond their interval, and how many would by chance."""
     every = record.contrasts_of("readings")
-    off = [c for c in every if c.verdict != "undecided"]
+    off = [c for c in every if c.verdict in ("holds", "does not hold")]
     base = record.find("frozen", "frozen/both")
     return (
         f"By default: {base.mean:.1f} % ({interval(base)}). {len(off)} of {len(every)} intervals lie off zero. "

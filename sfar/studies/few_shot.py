@@ -274,7 +274,7 @@ def _set(of: str) -> tuple[Text, Shown, Text, Shown]:
         return Table(["Method", "Epoch", *(f"K={k}" for k in SHOTS), "Seeds", "Trained"], rows)
 
     def differences(record: Record) -> Table:
-        mark = {"holds": " ▲", "does not hold": " ▼", "undecided": ""}
+        mark = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
         found: dict[tuple[str, str], dict[int, str]] = {}
         for c in record.contrasts_of("cells", dataset=of):
             text = with_interval(c, 1, True) + mark[c.verdict]
@@ -286,7 +286,7 @@ def _set(of: str) -> tuple[Text, Shown, Text, Shown]:
 
     marks = (
         'SFAR against the others, epoch "repeat": mean difference in points (95 % interval); ▲ SFAR is higher, ▼ '
-        "lower, else undecided."
+        "lower, = equal within a point, else undecided."
     )
     return (
         Text(intro, f"{page.set_title(of)} layout, with intervals"),

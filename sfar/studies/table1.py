@@ -130,10 +130,10 @@ CLAIMS = (
     Claim(
         "table1-highest",
         "table1",
-        "SFAR has the highest top-1 accuracy",
+        "SFAR has the highest top-1 accuracy of a single view",
         "Table 1, section 4.2",
         highest(lambda r: r.contrasts_of("methods", "sfar", metric="top1", views="1x1")),
-        lambda: printed.lead("table1", "top1"),
+        lambda: printed.lead("table1", "top1", views="1x1"),  # of single views, as measured: others print more
     ),
     *(
         Claim(

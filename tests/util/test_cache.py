@@ -180,8 +180,8 @@ TRAINED = {"weights", *RUNS}
         ("model/other_methods.py", "ATM", {"host_run"}),
         # A study goes through the registry, or names its methods.
         ("model/registry.py", "METHODS", {"few_shot"}),
-        ("studies/core/statistics.py", "bootstrap_mean", {"ablations", "few_shot"}),
-        ("studies/core/statistics.py", "bootstrap_strata", {"few_shot"}),
+        ("studies/core/statistics.py", "interval", {"ablations", "few_shot"}),
+        ("studies/core/statistics.py", "strata_interval", {"ablations", "few_shot"}),
         ("studies/core/study.py", "difference", {"ablations", "few_shot"}),
         ("studies/ablations.py", "measure", {"ablations"}),
         ("studies/few_shot.py", "_averages", {"few_shot"}),
