@@ -8,7 +8,8 @@ DATA    ?=
 JOBS    ?=
 FOLDER  ?=
 SVG     ?=
-WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)")
+READING ?=
+WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)") $(if $(READING),--reading $(READING))
 OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS))
 # Files of checks side by side, the longest first (tests/conftest.py); without it they run one after another.
 WORKERS  = -n $(or $(JOBS),2) --dist loadfile
@@ -23,11 +24,11 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain clean-cache clean
+.PHONY: help env reproduce summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  SVG=1 (figures as .svg too)\n'
+	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  READING=printed|residual|context  SVG=1 (figures as .svg too)\n'
 
 ## Start here
 env: $(VENV)/.ready  ## create .venv from the lock file (names, versions, hashes)
@@ -117,6 +118,9 @@ preview: env  ## contact sheets of the storyboard world, into preview/
 
 pretrain: env  ## train the storyboard world's CLIP again (about 20 minutes; changes the committed weights)
 	@$(BIN)/sfar pretrain
+
+tune: env  ## search each method's settings on development worlds again, into results/storyboard/tuning.json
+	@$(BIN)/sfar tune $(if $(JOBS),--jobs $(JOBS))
 
 clean-cache: env  ## remove all kept work, so that the next run really starts over
 	@$(BIN)/sfar clean-cache

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sfar.config import DATASETS, Profile, by_dataset, get_profile
+from sfar.config import CHOSEN, DATASETS, PRESETS, Profile, by_dataset, get_profile, reading
 from sfar.errors import ConfigError
 
 
@@ -57,13 +57,19 @@ def configured(p: argparse.ArgumentParser) -> None:
         help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one",
     )
     p.add_argument(
+        "--reading",
+        default="",
+        metavar="NAME",
+        help=f"reading of section 3.4: {', '.join(PRESETS)} (default: {CHOSEN}; DEVIATIONS.md says why)",
+    )
+    p.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a configuration field, e.g. train.epochs=2"
     )
 
 
 def profile(a: argparse.Namespace) -> tuple[Profile, dict[str, Any]]:
     """The configuration that the options ask for, and what it changes in the named profile. Raises ``ConfigError``."""
-    given = pairs(a.set)
+    given = {**(reading(a.reading) if a.reading else {}), **pairs(a.set)}
     base = get_profile(a.profile).data.dataset
     dataset = a.dataset or given.get("data.dataset") or base
     shots = bool(given.get("data.shots") or given.get("data.shot_list"))

@@ -57,6 +57,20 @@ def _reproduce(a: argparse.Namespace) -> int:
     return 0
 
 
+def _tune(a: argparse.Namespace) -> None:
+    from sfar.config import get_profile
+    from sfar.studies import tuning
+    from sfar.studies.core import page
+    from sfar.util import paths
+
+    started = time.time()
+    record = tuning.STUDY.measure(get_profile("storyboard"), a.jobs)
+    files = page.write(tuning.STUDY, record, paths.results("storyboard"))
+    print("\n" + page.terminal(tuning.STUDY, record) + "\n")
+    print("Written: " + ", ".join(os.path.relpath(f) for f in files))
+    print(f"What was chosen stands in sfar/config.py (TUNED). Took {(time.time() - started) / 60:.1f} min")
+
+
 def _pending(a: argparse.Namespace) -> None:
     from sfar.reproduce import targets
 
@@ -133,6 +147,13 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         p = command(name, run, text)
         options.configured(p)
         p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
+
+    p = command(
+        "tune",
+        _tune,
+        "Search each method's settings on development worlds; writes results/storyboard/tuning.json, page and figure.",
+    )
+    p.add_argument("--jobs", type=options.positive, default=None, help="runs side by side (default: one per core)")
 
     p = command("notebook", _notebook, "Execute a notebook headlessly.")
     p.add_argument("name", help="a path, or the start of its name such as 03")

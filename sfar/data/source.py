@@ -170,13 +170,30 @@ def _fingerprint(manifests: list[Manifest]) -> str:
     return h.hexdigest()[:16]
 
 
+def training_profile(profile: Profile) -> Profile:
+    """The profile whose data set has the training videos: another drawing of the world for ``data.replicate`` > 0."""
+    d = profile.data
+    if not d.replicate:
+        return profile
+    # Its test videos are not used: one of each class makes it a whole data set.
+    other = dataclasses.replace(d, seed=1000 * d.seed + d.replicate, replicate=0, val_per_class=1)
+    return check(dataclasses.replace(profile, data=other))
+
+
+def training_data(profile: Profile, data: Dataset) -> Dataset:
+    """The data set that has the training videos; ``data`` is the one that has the test videos."""
+    return dataset(training_profile(profile)) if profile.data.replicate else data
+
+
 def by_name(profile: Profile, name: str) -> Profile:
     """The profile on another data set, drawn or beside its own in ``data.root``: the test side of a zero-shot run.
 
     First fold, all clips.
     """
     root = profile.data.root if name in LAYOUT_NAMES else ""
-    other = dataclasses.replace(profile.data, dataset=name, root=root, fold=1, shots=0, shot_draws=1, shot_list="")
+    other = dataclasses.replace(
+        profile.data, dataset=name, root=root, fold=1, shots=0, shot_draws=1, shot_list="", replicate=0
+    )
     return check(dataclasses.replace(profile, data=other))
 
 
@@ -203,7 +220,8 @@ def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
 def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     """The clips of a split ("train" as the few-shot fields say), decoded once where the data set is small.
 
-    Small: at most ``ON_DEMAND`` videos in its list. Raises ``DataError`` (see ``store.check_bad``).
+    Small: at most ``ON_DEMAND`` videos in its list. A frozen tower sees each training video once: they are not decoded
+    beforehand. ``data``: of the split (``training_data``). Raises ``DataError`` (see ``store.check_bad``).
     """
     fold = profile.data.fold
     manifest = few_shot_manifest(profile, data) if split == "train" else data.manifest(split, fold)
@@ -211,7 +229,7 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     source = listed[0] if len(listed) == 1 or split == "train" else listed[1]
     whole = data.manifest(source, fold)
     short = scale_size(profile.data.image_size)
-    decode = len(whole.clips) <= ON_DEMAND
+    decode = len(whole.clips) <= ON_DEMAND and (split != "train" or profile.train.train_visual)
     place, reader = str(data.root) if not data.drawn else "", profile.data.reader
     k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
     folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode, reader=reader))

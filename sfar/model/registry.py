@@ -15,6 +15,7 @@ METHODS: dict[str, Method] = {
         mean_pool.CLIP,
         temporal.METHOD,
         single_granularity.METHOD,
+        sfar.AS_PRINTED,
         sfar.METHOD,
     )
 }
@@ -36,6 +37,11 @@ def get_trained(name: str) -> Method:
         *others, last = (m.name for m in METHODS.values() if m.trained)
         raise ConfigError(f"{name!r} is not trained: expected {', '.join(others)} or {last}")
     return method
+
+
+def own() -> tuple[Method, ...]:
+    """The paper's method in its readings, the chosen one first."""
+    return tuple(sorted((m for m in METHODS.values() if m.own), key=lambda m: m.name))
 
 
 def rivals() -> tuple[Method, ...]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from sfar.config import ModelConfig
+from sfar.config import PRESETS, ModelConfig
 from sfar.errors import ConfigError
 from sfar.model.embedding import aggregate, attend, coarse_importance, fine_importance, mean_unit_words, unit
 from sfar.model.head import Head, Output, init_weights
 from sfar.model.kernels.fused import Layers, cosines
 from sfar.model.method import TEXT, Method
+from sfar.model.temporal import TemporalTransformer
 from sfar.model.texts import ClassTexts
+
+# Fields of section 3.4 that the readings by name (``config.PRESETS``) differ in, and their values to the letter.
+PRINTED = {key.removeprefix("model."): value for key, value in PRESETS["printed"].items()}
+READING = tuple(PRINTED)
 
 
 class CrossAttention(nn.Module):
@@ -94,6 +100,8 @@ class Kept:
 class SFAR(Head):
     """Eq. 4-11: coarse and fine video embedding of each class, two FFNs, cosine with the class embedding.
 
+    With ``model.context_layers`` the frames pass through BIKE's temporal transformer first, and what Eq. 7 to 10 call
+    frames is what it gives (``in_context``).
     ``fused`` True: Eq. 8, 10, 11 and the cosine are computed by ``kernels.fused``, in a fraction of the time and the
     memory; False: as they are printed. It changes no number but by rounding.
     """
@@ -103,6 +111,7 @@ class SFAR(Head):
     def __init__(self, d: int, tau: float, cfg: ModelConfig):
         super().__init__(tau)
         self.cfg = cfg
+        self.context = TemporalTransformer(d, cfg.context_layers) if cfg.context_layers else None
         if cfg.coarse:
             self.attention = CrossAttention(d, cfg.attention, cfg.attention_heads)
             self.ffn_coarse = nn.Identity() if cfg.ffn == "none" else FeedForward(d, cfg.ffn_residual)
@@ -112,6 +121,7 @@ class SFAR(Head):
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
         """See ``Head``; ``coarse`` and ``fine`` are a_coarse and a_fine, [B, C, L] each."""
+        frames = self.in_context(frames)
         coarse, fine = self.importance(frames, texts)  # Eq. 4-7, 9
         v, cls = self.weighed(frames), unit(texts.cls)
         if not self.fused:
@@ -121,8 +131,12 @@ class SFAR(Head):
             cosine = self._fused_cosine(v, cls, coarse, fine)
         return Output(scale * cosine, coarse, fine)
 
+    def in_context(self, frames: Tensor) -> Tensor:
+        """The frames [B, L, d] after the temporal transformer, or as they are where there is none."""
+        return frames if self.context is None else self.context(frames)
+
     def importance(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor | None, Tensor | None]:
-        """a_coarse (Eq. 7) and a_fine (Eq. 9) of frames [B, L, d], [B, C, L] each, None for one that is left out."""
+        """a_coarse (Eq. 7) and a_fine (Eq. 9) of frames [B, L, d] in their context, [B, C, L] each, None for one that is left out."""
         coarse = fine = None
         if self.cfg.coarse:
             coarse = coarse_importance(self.augmented(texts), texts.mask, frames, self.tau, self.cfg.coarse_reduce)
@@ -147,6 +161,7 @@ class SFAR(Head):
 
     def embed(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The video embedding o [B, C, d] itself (Eq. 11), with both importances."""
+        frames = self.in_context(frames)
         coarse, fine = self.importance(frames, texts)
         return self.video_embedding(self.weighed(frames), coarse, fine), coarse, fine
 
@@ -192,11 +207,28 @@ METHOD = Method(
         "frame_temperature",
         "frame_norm",
         "ffn",
-        "ffn_residual",
         "coarse",
         "fine",
+        *READING,
     },
     build=SFAR,
+    sub_texts=True,
+    own=True,
+)
+
+
+def _as_printed(d: int, tau: float, cfg: ModelConfig) -> SFAR:
+    return SFAR(d, tau, dataclasses.replace(cfg, **{field: PRINTED[field] for field in READING}))
+
+
+# Section 3.4 to the letter, whatever reading the configuration has: a row of its own beside the reading chosen.
+AS_PRINTED = Method(
+    "sfar-printed",
+    "SFAR, as printed",
+    "#D55E00",
+    "s",
+    reads=METHOD.reads - set(READING),
+    build=_as_printed,
     sub_texts=True,
     own=True,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from sfar.config import Profile, as_dict, digest, few_shot
 from sfar.data import fewshot
-from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest
+from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest, training_data
 from sfar.data.video import reader_key
 from sfar.model import registry
 from sfar.model.clip import weights_id
@@ -16,7 +16,7 @@ from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import cache, code
 
-_SHOTS = ("shots", "shot_seed", "shot_draws", "shot_list")
+_OF_TRAINING = ("shots", "shot_seed", "shot_draws", "shot_list", "replicate")
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Job:
             del training["frozen_draws"]
         if not few_shot(p):
             del training["few_shot_epoch"]
-        where = {k: v for k, v in as_dict(p.data).items() if k != "root" and (self.trained or k not in _SHOTS)}
+        where = {k: v for k, v in as_dict(p.data).items() if k != "root" and (self.trained or k not in _OF_TRAINING)}
         if not reader_key(p.data.reader):  # "auto" and "pyav" read the same
             del where["reader"]
         if p.data.shot_list and self.trained:
-            where["shot_list"] = fewshot.content(few_shot_manifest(p, self.data))
+            where["shot_list"] = fewshot.content(few_shot_manifest(p, training_data(p, self.data)))
         sides = [(other, find(other)) for other in (by_name(p, name) for name in self.zero_shot)]
         pairs = [(p, self.data), *sides]
         texts = [dict(subtexts_of(at, d.classes)) for at, d in pairs] if method.sub_texts else None

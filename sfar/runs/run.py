@@ -14,7 +14,7 @@ from open_clip.model import CLIP
 from torch import Tensor
 
 from sfar.config import Profile, few_shot
-from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats, load_clips
+from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats, load_clips, training_data
 from sfar.data.store import VideoClips
 from sfar.errors import ConfigError
 from sfar.model.clip import load_clip
@@ -56,10 +56,11 @@ def loader_workers() -> int:
 class TrainingSet:
     """The clips that a model is trained on.
 
-    ``repeats``: passes through them in one epoch; ``whole``: the full list that few clips were chosen from, where a
+    ``data``: the data set that they are of; ``repeats``: passes through them in one epoch; ``whole``: the full list that few clips were chosen from, where a
     frozen tower's embeddings are taken out of those of the full list.
     """
 
+    data: Dataset
     clips: VideoClips
     repeats: int
     whole: VideoClips | None = None
@@ -107,10 +108,11 @@ def resolve(job: Job, training: bool = True, testing: bool = True) -> Inputs:
 
 
 def _training_set(job: Job) -> TrainingSet:
-    p, data = job.profile, job.data
+    p = job.profile
+    data = training_data(p, job.data)
     clips = load_clips(p, data, "train")
     chosen_of = load_clips(all_clips(p), data, "train") if job.frozen and few_shot(p) else None
-    return TrainingSet(clips, epoch_repeats(p, data, len(clips)), chosen_of)
+    return TrainingSet(data, clips, epoch_repeats(p, data, len(clips)), chosen_of)
 
 
 def unseen_set(profile: Profile) -> EvaluationSet:
@@ -154,7 +156,7 @@ def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
     job, t = inputs.job, inputs.training
     if not job.frozen or t is None:
         return None
-    return training_embeddings(clip, t.clips, job.profile, job.data.fingerprint, t.whole)
+    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole)
 
 
 def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:

@@ -9,49 +9,84 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from sfar import paper
-from sfar.config import Profile, layout
+from sfar.config import CHOSEN, PRESETS, Profile, layout
 from sfar.data.source import dataset, is_drawn
 from sfar.errors import ConfigError
+from sfar.model import registry
+from sfar.model.method import Method
 from sfar.paper import printed
 from sfar.render import plots, style
 from sfar.render.plots import Series
 from sfar.render.tables import Table, interval
 from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
-from sfar.studies.core.claims import Claim, above
+from sfar.studies.core.claims import Claim, above, named
 from sfar.studies.core.record import Contrast, Record
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
 from sfar.subtexts.source import subtexts_of
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
-# Table 2e and Figure 7a: the visual tower fine-tuned, as in the paper. Three of these runs are Table 1's, found again.
+
+def _in(m: Method, name: str) -> str:
+    """The name of a row in one reading of SFAR: the chosen one's is bare."""
+    return name if m.name == "sfar" else f"{m.name.removeprefix('sfar-')}/{name}"
+
+
+def _reading(m: Method) -> str:
+    """What a row's title says of its reading."""
+    return "" if m.name == "sfar" else f", {m.name.removeprefix('sfar-').replace('printed', 'as printed')}"
+
+
+# Table 2e: the visual tower fine-tuned, as in the paper. Four of these runs are Table 1's, found again.
+BRANCHES = {
+    "fine": ("Fine only", (("model.coarse", False),)),
+    "coarse": ("Coarse only", (("model.fine", False),)),
+    "both": ("Coarse and fine", ()),
+}
 TABLE2E = (
     Variant("clip", "Baseline (CLIP)", "clip", zero_shot=True),
     Variant("temporal", "Baseline (Temporal)", "temporal", zero_shot=True),
-    Variant("fine", "Fine only", "sfar", (("model.coarse", False),)),
-    Variant("coarse", "Coarse only", "sfar", (("model.fine", False),)),
-    Variant("both", "Coarse and fine", "sfar", views="4x3", zero_shot=True),
+    *(
+        Variant(
+            _in(m, name),
+            title + _reading(m),
+            m.name,
+            changes,
+            "4x3" if name == "both" else "1x1",
+            zero_shot=name == "both",
+        )
+        for m in registry.own()
+        for name, (title, changes) in BRANCHES.items()
+    ),
 )
+TUNED = (Variant("single", "BIKE's head, 6 temporal layers", "single", views="4x3", zero_shot=True),)
+# Figure 7a and what stands beside it: the tower frozen, with more seeds.
 FIG7A = tuple(
-    Variant(f"n{n}", f"N = {n}", "sfar", (("model.n_subtexts", n),), "4x3" if n == 4 else "1x1", zero_shot=n == 4)
+    Variant(_in(m, f"n{n}"), f"N = {n}{_reading(m)}", m.name, (*FROZEN, ("model.n_subtexts", n)))
+    for m in registry.own()
     for n in (2, 3, 4, 5)
-)
-TUNED = (
-    Variant("single", "BIKE's head, 6 temporal layers", "single", views="4x3", zero_shot=True),
-    Variant("single-0", "BIKE's head without temporal layers", "single", (("model.temporal_layers", 0),)),
-    Variant("residual", "SFAR, residual around the FFNs", "sfar", (("model.ffn_residual", True),)),
 )
 FROZEN_ROWS = (
     Variant("frozen/vanilla", "Vanilla CLIP (zero-shot)", "vanilla"),
     Variant("frozen/temporal", "Baseline (Temporal)", "temporal", FROZEN),
     Variant("frozen/single", "Single granularity (BIKE)", "single", FROZEN),
-    Variant("frozen/fine", "Fine only", "sfar", (*FROZEN, ("model.coarse", False))),
-    Variant("frozen/coarse", "Coarse only", "sfar", (*FROZEN, ("model.fine", False))),
-    Variant("frozen/both", "SFAR", "sfar", FROZEN),
+    Variant(
+        "frozen/single-0", "BIKE's head without temporal layers", "single", (*FROZEN, ("model.temporal_layers", 0))
+    ),
+    *(
+        Variant(f"frozen/{_in(m, name)}", title + _reading(m), m.name, (*FROZEN, *changes))
+        for m in registry.own()
+        for name, (title, changes) in BRANCHES.items()
+    ),
 )
 
 # Readings (of what, title, field, value), the tower frozen; each against SFAR as it is by default.
+_CONTEXT = (
+    ("none, as printed", "model.context_layers", 0)
+    if PRESETS[CHOSEN]["model.context_layers"]
+    else ("6 layers before the weights, BIKE's", "model.context_layers", 6)
+)
 READINGS: tuple[tuple[str, str, str, Any], ...] = (
     ("frame temperature (Eq. 7, 9)", "0.01, BIKE's", "model.frame_temperature", 0.01),
     ("frame temperature (Eq. 7, 9)", "0.03", "model.frame_temperature", 0.03),
@@ -64,7 +99,8 @@ READINGS: tuple[tuple[str, str, str, Any], ...] = (
     ("length of frame embeddings (Eq. 8, 10)", "raw", "model.frame_norm", False),
     ("cross-attention (Eq. 4-6)", "multi-head", "model.attention", "mha"),
     ("FFN (Eq. 11)", "none", "model.ffn", "none"),
-    ("FFN (Eq. 11)", "with a residual", "model.ffn_residual", True),
+    ("FFN (Eq. 11)", "without a residual, as printed", "model.ffn_residual", False),
+    ("frames in context (section 4.1)", *_CONTEXT),
     ("lambda (Eq. 14)", "0: text to video alone", "train.loss_lambda", 0.0),
     ("lambda (Eq. 14)", "0.5", "train.loss_lambda", 0.5),
     ("lambda (Eq. 14)", "2", "train.loss_lambda", 2.0),
@@ -73,26 +109,47 @@ READINGS: tuple[tuple[str, str, str, Any], ...] = (
 )
 LONGER = 3  # times as many epochs, the last of the readings
 
+_OF_BRANCHES = (
+    ("fine", "clip"),
+    ("coarse", "clip"),
+    ("both", "clip"),
+    ("both", "temporal"),
+    ("both", "coarse"),
+    ("both", "fine"),
+    ("coarse", "fine"),
+)
+
+
+def _pair(m: Method, row: str, against: str) -> tuple[str, str]:
+    return _in(m, row), _in(m, against) if against in BRANCHES else against
+
+
+def _frozen(m: Method) -> tuple[tuple[str, str], ...]:
+    pairs = (
+        *(("both", r) for r in ("vanilla", "temporal", "single", "single-0", "coarse", "fine")),
+        *((b, r) for b in ("coarse", "fine") for r in ("vanilla", "temporal")),
+        ("coarse", "fine"),
+    )
+    return tuple((f"frozen/{a}", f"frozen/{b}") for a, b in (_pair(m, *p) for p in pairs))
+
+
 CONTRASTS = {
     "table2e": (
         ("temporal", "clip"),
-        ("fine", "clip"),
-        ("coarse", "clip"),
-        ("both", "clip"),
-        ("both", "temporal"),
-        ("both", "coarse"),
-        ("both", "fine"),
-        ("coarse", "fine"),
+        *(_pair(m, *pair) for m in registry.own() for pair in _OF_BRANCHES),
+        *(("both", _in(m, "both")) for m in registry.own()[1:]),
     ),
-    "fig7a": (("n3", "n2"), ("n4", "n3"), ("n5", "n4"), ("n5", "n2")),
-    "tuned": (
-        ("both", "single"),
-        ("both", "single-0"),
-        ("single", "single-0"),
-        ("residual", "both"),
-        ("residual", "single"),
+    "fig7a": tuple(
+        (_in(m, a), _in(m, b))
+        for m in registry.own()
+        for a, b in (("n3", "n2"), ("n4", "n3"), ("n5", "n4"), ("n5", "n2"))
     ),
-    "frozen": tuple(("frozen/both", f"frozen/{m}") for m in ("vanilla", "temporal", "single", "coarse", "fine")),
+    "tuned": tuple((_in(m, "both"), "single") for m in registry.own()),
+    "frozen": (
+        ("frozen/single", "frozen/single-0"),
+        *(pair for m in registry.own() for pair in _frozen(m)),
+        *(("frozen/both", f"frozen/{_in(m, 'both')}") for m in registry.own()[1:]),
+    ),
 }
 
 
@@ -145,7 +202,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     parts = {"table2e": TABLE2E, "fig7a": FIG7A, "tuned": TUNED, "frozen": FROZEN_ROWS}
     open_ = readings(profile)
     variants = [*(v for part in parts.values() for v in part), *(v for _, v in open_)]
-    by = study.run(profile, variants, profile.seeds, workers, "ablations")
+    by = study.run(profile, variants, workers, "ablations")
     value = {name: study.hits(runs) for name, runs in by.items()}
     rows = [r for part, own in parts.items() for v in own for r in study.rows(part, v, by[v.name])]
     rows += [r for of, v in open_ for r in study.rows("readings", v, by[v.name], of=of, field=v.changes[-1][0])]
@@ -156,8 +213,9 @@ def measure(profile: Profile, workers: int | None) -> Content:
         study.difference(v.name, "frozen/both", value[v.name], value["frozen/both"], "readings", of=of)
         for of, v in open_
     ]
-    step, last = (value["n4"] - value["n2"]) / 2, value["n5"] - value["n4"]
-    contrasts.append(study.difference("n4 - n2", "n5 - n4", step, last, "bend"))
+    for m in registry.own():
+        n2, n4, n5 = (value[_in(m, n)] for n in ("n2", "n4", "n5"))
+        contrasts.append(study.difference(_in(m, "n4 - n2"), "n5 - n4", (n4 - n2) / 2, n5 - n4, "bend"))
     extra = {"temperature": by["both"][0]["temperature"]}
     return Content(study.about(by["both"]), rows, contrasts, extra, study.seconds(by))
 
@@ -174,32 +232,54 @@ PRINTED: dict[str, dict[str, Any]] = {
 }
 
 
-def _beats(row: str, against: str, text: str, source: str) -> Claim:
+def _beats(m: Method, row: str, against: str, text: str, source: str) -> Claim:
     """A claim on two rows of Table 2e."""
 
     def gap() -> str:
         return printed.gap("table2e", "top1", PRINTED[row], PRINTED[against])
 
-    return Claim(f"table2e-{row}-{against}", "table2e", text, source, above(row, against, part="table2e"), gap)
+    own, other = _pair(m, row, against)
+    id = named(f"table2e-{row}-{against}", m)
+    return Claim(id, "table2e", text + _reading(m), source, above(own, other, part="table2e"), gap)
+
+
+def _of_reading(m: Method) -> tuple[Claim, ...]:
+    """The claims of Table 2e and Figure 7a on one reading of SFAR."""
+    return (
+        _beats(m, "fine", "clip", "the fine embedding alone beats fine-tuned CLIP", "Table 2e, section 4.3"),
+        _beats(m, "coarse", "clip", "the coarse embedding alone beats fine-tuned CLIP", "Table 2e, section 4.3"),
+        _beats(m, "both", "clip", "coarse and fine together beat fine-tuned CLIP", "Table 2e, section 4.3"),
+        _beats(m, "both", "temporal", "coarse and fine together beat the temporal baseline", "Table 2e"),
+        _beats(m, "both", "coarse", "coarse and fine together beat coarse alone", "Table 2e, section 4.3"),
+        _beats(m, "both", "fine", "coarse and fine together beat fine alone", "Table 2e, section 4.3"),
+        _beats(m, "coarse", "fine", "coarse alone beats fine alone", "Table 2e"),
+        Claim(
+            named("fig7a-more", m),
+            "fig7a",
+            f"accuracy rises from N = 2 to N = 5{_reading(m)}",
+            "Fig. 7a, section 4.3",
+            above(_in(m, "n5"), _in(m, "n2"), part="fig7a"),
+        ),
+        Claim(
+            named("fig7a-bend", m),
+            "fig7a",
+            f"one sub-text more gains more from N = 2 to 4 than from 4 to 5{_reading(m)}",
+            "Fig. 7a, section 4.3",
+            above(_in(m, "n4 - n2"), "n5 - n4", title="the gain from 4 to 5"),
+        ),
+    )
 
 
 CLAIMS = (
-    _beats("temporal", "clip", "the temporal baseline beats fine-tuned CLIP", "Table 2e"),
-    _beats("fine", "clip", "the fine embedding alone beats fine-tuned CLIP", "Table 2e, section 4.3"),
-    _beats("coarse", "clip", "the coarse embedding alone beats fine-tuned CLIP", "Table 2e, section 4.3"),
-    _beats("both", "clip", "coarse and fine together beat fine-tuned CLIP", "Table 2e, section 4.3"),
-    _beats("both", "temporal", "coarse and fine together beat the temporal baseline", "Table 2e"),
-    _beats("both", "coarse", "coarse and fine together beat coarse alone", "Table 2e, section 4.3"),
-    _beats("both", "fine", "coarse and fine together beat fine alone", "Table 2e, section 4.3"),
-    _beats("coarse", "fine", "coarse alone beats fine alone", "Table 2e"),
-    Claim("fig7a-more", "fig7a", "accuracy rises from N = 2 to N = 5", "Fig. 7a, section 4.3", above("n5", "n2")),
     Claim(
-        "fig7a-bend",
-        "fig7a",
-        "one sub-text more gains more from N = 2 to 4 than from 4 to 5",
-        "Fig. 7a, section 4.3",
-        above("n4 - n2", "n5 - n4", title="the gain from 4 to 5"),
+        "table2e-temporal-clip",
+        "table2e",
+        "the temporal baseline beats fine-tuned CLIP",
+        "Table 2e",
+        above("temporal", "clip", part="table2e"),
+        lambda: printed.gap("table2e", "top1", PRINTED["temporal"], PRINTED["clip"]),
     ),
+    *(claim for m in registry.own() for claim in _of_reading(m)),
 )
 
 
@@ -218,7 +298,9 @@ WORDS: dict[tuple[str, Any], str] = {
     ("model.frame_norm", True): "unit length",
     ("model.attention", "printed"): "three matrices, as printed",
     ("model.ffn", "linear-relu-linear"): "Linear-ReLU-Linear",
-    ("model.ffn_residual", False): "no residual",
+    ("model.ffn_residual", True): "with a residual",
+    ("model.context_layers", 0): "none",
+    ("model.context_layers", 6): "6 layers",
     ("model.prompt", "This is a video about {}"): "This is a video about ...",
 }
 
@@ -292,22 +374,29 @@ def _readings_intro(record: Record) -> str:
     return f"{first} {readings_text(record)}"
 
 
+def _branch(name: str) -> str:
+    """The row of Table 2e that a row in either reading is."""
+    return name.rpartition("/")[2]
+
+
 def table2e_figure(record: Record) -> Figure:
     """Measured accuracy of the five rows, tower fine-tuned and frozen, and the paper's printed values apart from it."""
     style.use()
-    fig, (ax, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), width_ratios=[1.45, 1], layout="constrained")
+    fig, (ax, right) = plt.subplots(1, 2, figsize=(7.2, 3.9), width_ratios=[1.45, 1], layout="constrained")
     tuned = {r.row: r for r in record.select("table2e", metric="top1")}
+    order = list(tuned)
     frozen = {r.row.removeprefix("frozen/"): r for r in record.select("frozen", metric="top1")}
     series = (
         Series(tuned, "tower fine-tuned, as in the paper"),
         Series(frozen, "tower frozen", "s", hollow=True, size=4.5, shift=-0.32),
     )
     title = f"Measured: {record.profile} profile\n{page.count(record)}, 95 % intervals"
-    plots.dot_panel(ax, {name: r.title for name, r in tuned.items()}, series, COLOURS, title)
+    colours = {name: COLOURS[_branch(name)] for name in order}
+    plots.dot_panel(ax, {name: r.title for name, r in tuned.items()}, series, colours, title)
     plots.printed_panel(
         right,
-        [(name, printed.cell("table2e", "top1", **PRINTED[name])) for name in tuned],
-        [COLOURS[name] for name in tuned],
+        [(name, printed.cell("table2e", "top1", **PRINTED[_branch(name)])) for name in order],
+        [COLOURS[_branch(name)] for name in order],
         "Printed in the paper: Kinetics-400\nTable 2e, ViT-B/16",
         labels=False,
         size=6,
@@ -321,9 +410,9 @@ def fig7a_figure(record: Record) -> Figure:
     """Accuracy over the number of sub-texts with the seeds behind it, and the paired gains of each step."""
     style.use()
     fig, (ax, right) = plt.subplots(1, 2, figsize=(7.2, 2.7), width_ratios=[1, 1.05], layout="constrained")
-    rows = record.select("fig7a", metric="top1")
+    rows = [r for r in record.select("fig7a", metric="top1") if "/" not in r.row]
     n = [int(r.row[1:]) for r in rows]
-    for k in range(len(record.seeds)):
+    for k in range(rows[0].seeds):
         label = "one seed each" if k == 0 else None
         ax.plot(n, [r.per_seed[k] for r in rows], "o-", color="#9db8cc", lw=0.7, ms=2.5, zorder=2, label=label)
     mean = [r.mean for r in rows]
@@ -347,7 +436,7 @@ def fig7a_figure(record: Record) -> Figure:
     ax.set_xlabel("Number of sub-texts N")
     ax.set_ylabel("Top-1 accuracy of SFAR [%]")
     ax.set_title(f"Measured: {record.profile} profile\n{page.count(record)}", loc="left")
-    steps = record.contrasts_of("fig7a")[::-1]
+    steps = [c for c in record.contrasts_of("fig7a") if "/" not in c.row][::-1]
     plots.forest(right, list(enumerate(steps)))
     right.set_yticks(range(len(steps)), [f"N = {c.against[1:]} to {c.row[1:]}" for c in steps])
     right.set_ylim(-0.6, len(steps) - 0.4)
@@ -429,10 +518,10 @@ BLOCKS = (
     ),
     _differences("table2e"),
     Drawn("table2e-figure", table2e_figure, "Table 2e", file="table2e"),
-    _rows("fig7a", "Figure 7a: number of sub-texts", "Number of sub-texts (Figure 7a), tower fine-tuned."),
+    _rows("fig7a", "Figure 7a: number of sub-texts", "Number of sub-texts (Figure 7a), tower frozen."),
     _differences("fig7a"),
     Drawn("fig7a-figure", fig7a_figure, "Figure 7a", file="fig7a"),
-    _rows("tuned", "Beside them: BIKE's head, and a residual around the FFNs"),
+    _rows("tuned", "Beside them: BIKE's head"),
     _differences("tuned"),
     _rows("frozen", "The same on a frozen tower"),
     _differences("frozen"),

@@ -346,7 +346,7 @@ def _listed(names: Sequence[str], columns: dict[str, np.ndarray]) -> list[dict[s
 def measure(profile: Profile, workers: int | None) -> Content:
     """Find the runs again, score classes and videos; where the truth is known, hold scores and gains against it."""
     variants = [v for roles in TOWERS.values() for v in roles.values()]
-    by = study.run(profile, variants, profile.seeds, workers, "ambiguity")
+    by = study.run(profile, variants, workers, "ambiguity")
     headline = TOWERS[HEADLINE]["fusion"]
     tuned = by[headline.name]
     data = study.job(profile, headline, profile.seeds[0]).data

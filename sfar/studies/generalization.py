@@ -35,16 +35,21 @@ PAIRS = (("fine", "none", 1), ("fine", "none", 5), ("mean", "none", 1), ("fine",
 
 def _job(profile: Profile, schedule: str, base: str, plug: str, seed: int) -> OtherMethodJob:
     epochs = SCHEDULES[schedule] * profile.train.epochs
-    variant = Variant("sfar", "", "sfar", (*FROZEN, ("train.epochs", epochs)))
-    return OtherMethodJob(study.job(profile, variant, seed), base, plug)
+    return OtherMethodJob(study.job(profile, _variant(epochs), seed), base, plug)
+
+
+def _variant(epochs: int) -> Variant:
+    # The profile's own values, not those that the search found for SFAR: the hosts were not searched for.
+    return Variant("sfar", "", "sfar", (*FROZEN, ("train.epochs", epochs)), tuned=False)
 
 
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every method with every plug under both schedules, on every seed."""
     cells = [(s, b, p) for s in SCHEDULES for b in OTHER_METHODS for p in FVE]
-    plan = {(*cell, seed): _job(profile, *cell, seed) for cell in cells for seed in profile.seeds}
+    seeds = study.seeds_of(profile, _variant(profile.train.epochs))
+    plan = {(*cell, seed): _job(profile, *cell, seed) for cell in cells for seed in seeds}
     made = dict(zip(plan, run_other_methods(list(plan.values()), workers), strict=True))
-    by = {cell: [made[(*cell, s)] for s in profile.seeds] for cell in cells}
+    by = {cell: [made[(*cell, s)] for s in seeds] for cell in cells}
     value = {(cell, k): study.hits(runs, k) for cell, runs in by.items() for k in (1, 5)}
     rows, contrasts = [], []
     for s, b, p in cells:
@@ -70,7 +75,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     first = next(iter(made.values()))
     data = {"val_videos": len(first["labels"]), "classes": len(first["classes"])}
     extra = {"epochs": {s: n * profile.train.epochs for s, n in SCHEDULES.items()}}
-    return Content(data, rows, contrasts, extra, sum(r["seconds"] for r in made.values()))
+    return Content(data, rows, contrasts, extra, sum(r["seconds"] for r in made.values()), list(seeds))
 
 
 # --- what is claimed -------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     known = is_drawn(profile)  # a real class may have the name of one that has a script
     if not known:
         ablations.need_subtexts(profile, dataset(profile).classes)
-    by = study.run(profile, ablations.FIG7A, profile.seeds, workers, "sub-actions")
+    by = study.run(profile, ablations.FIG7A, workers, "sub-actions")
     first = by["n2"][0]
     labels = np.array(first["labels"])
     value = {n: study.hits(by[f"n{n}"]) for n in NS}
@@ -123,7 +123,8 @@ def measure(profile: Profile, workers: int | None) -> Content:
         contrasts.append(study.contrast("gain", "actions", rho, part="trend", metric="rho", unit=""))
         contrasts += _kinds(of_class, actions)
     rows, aware, extra = _aware(by, labels, first["classes"])
-    return Content(study.about(by["n2"]), rows, contrasts + aware, extra, study.seconds(by))
+    seeds = list(study.seeds_of(profile, ablations.FIG7A[0]))
+    return Content(study.about(by["n2"]), rows, contrasts + aware, extra, study.seconds(by), seeds)
 
 
 # --- what is claimed -------------------------------------------------------------------------------------------------

@@ -12,14 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sfar.config import Profile, as_dict
-from sfar.data.store import StoredClips, VideoClips
+from sfar.data.source import ON_DEMAND
+from sfar.data.store import VideoClips
 from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
 from sfar.data.video import reader_key
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD, embed_frames, weights_id
 from sfar.util import cache
 
-BATCH = 32  # clips in one pass through the tower
+BATCH = 16  # clips in one pass through the tower
 
 
 def _number(clips: VideoClips, i: int) -> int:
@@ -33,10 +34,10 @@ def _number(clips: VideoClips, i: int) -> int:
     )
 
 
-def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) -> Tensor:
-    """One version of every clip through the tower: [clips, L, d].
+def _embedded(clip: CLIP, clips: VideoClips, profile: Profile, draws: int | None) -> Tensor:
+    """Every clip through the tower: [draws, clips, L, d] of so many augmented versions, [clips, L, d] of the test view.
 
-    ``draw`` None: the single test view; else that augmented version.
+    A clip is read once for all its versions.
     """
     t, size = profile.train, profile.data.image_size
     device = clip.logit_scale.device
@@ -44,18 +45,21 @@ def _draws(clip: CLIP, clips: VideoClips, profile: Profile, draw: int | None) ->
     augment = ClipAugment(size, area=t.crop_area, flip=t.flip, gray=t.gray)
 
     def one(i: int) -> Tensor:
-        if draw is None:
+        if draws is None:
             return center_crop(clips.read(i, lambda n: val_indices(n, t.frames)), size)
-        rng = np.random.default_rng([draw, _number(clips, i)])
-        frames = clips.read(i, lambda n: train_indices(n, t.frames, rng))
-        return augment(frames, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        rngs = [np.random.default_rng([k, _number(clips, i)]) for k in range(draws)]
+        versions = clips.read(i, lambda n: np.stack([train_indices(n, t.frames, rng) for rng in rngs]))
+        seeds = [int(rng.integers(2**62)) for rng in rngs]
+        return torch.stack([augment(v, torch.Generator().manual_seed(s)) for v, s in zip(versions, seeds, strict=True)])
 
     out = []
     with torch.inference_mode():
         for start in range(0, len(clips), BATCH):
-            x = torch.stack([one(i) for i in range(start, min(start + BATCH, len(clips)))])
-            out.append(embed_frames(clip, x.to(device)).float().cpu())
-    return torch.cat(out)
+            x = torch.stack([one(i) for i in range(start, min(start + BATCH, len(clips)))]).to(device)
+            v = embed_frames(clip, x.flatten(0, -5)).float().cpu()
+            out.append(v.unflatten(0, x.shape[:-4]))
+    found = torch.cat(out)
+    return found if draws is None else found.transpose(0, 1).contiguous()
 
 
 def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprint: str, training: bool) -> Tensor:
@@ -83,12 +87,8 @@ def frame_embeddings(clip: CLIP, clips: VideoClips, profile: Profile, fingerprin
         what["reader"] = key
 
     def build(folder: Path) -> None:
-        versions = (
-            [_draws(clip, clips, profile, k) for k in range(t.frozen_draws)]
-            if training
-            else [_draws(clip, clips, profile, None)]
-        )
-        save_file({"frames": torch.stack(versions) if training else versions[0]}, folder / "frames.safetensors")
+        found = _embedded(clip, clips, profile, t.frozen_draws if training else None)
+        save_file({"frames": found}, folder / "frames.safetensors")
 
     return load_file(cache.folder("embeddings", cache.key("embeddings", what), build) / "frames.safetensors")["frames"]
 
@@ -98,10 +98,10 @@ def training_embeddings(
 ) -> Tensor:
     """Frame embeddings of the training ``clips`` by a frozen tower, [draws, clips, L, d] (``frame_embeddings``).
 
-    ``whole``: the full list that a few-shot list was chosen from. Where that is decoded anyway its embeddings are made,
-    and the chosen ones taken out of them: all lists of a sweep then cost one pass.
+    ``whole``: the full list that a few-shot list was chosen from. Where that is small its embeddings are made, and the
+    chosen ones taken out of them: all lists of a sweep then cost one pass.
     """
-    if not isinstance(whole, StoredClips):
+    if whole is None or len(whole) > ON_DEMAND:
         return frame_embeddings(clip, clips, profile, fingerprint, True)
     place = {c: i for i, c in enumerate(zip(whole.paths, whole.first, whole.lengths, strict=True))}
     chosen = [place[c] for c in zip(clips.paths, clips.first, clips.lengths, strict=True)]

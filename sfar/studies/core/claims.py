@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sfar.model.method import Method
 from sfar.studies.core import statistics
 from sfar.studies.core.record import Contrast, Record, Verdict
 
@@ -49,9 +50,9 @@ class Claim:
         if d is None:
             return None
         c, in_sight, seeds = d.shown, None, None
-        if d.verdict == "undecided" and c.error and c.freedom and c.fixed is not None:
+        if d.verdict == "undecided" and c.error and c.freedom and c.seeds and c.fixed is not None:
             in_sight = round(statistics.in_sight(c.error, c.freedom), 2)
-            seeds = statistics.seeds_to_decide(c.mean, c.error, c.fixed, len(record.seeds))
+            seeds = statistics.seeds_to_decide(c.mean, c.error, c.fixed, c.seeds)
         low, high = (c.low, c.high) if d.sign > 0 else (-c.high, -c.low)
         return Verdict(
             id=self.id,
@@ -70,6 +71,11 @@ class Claim:
             in_sight=in_sight,
             seeds=seeds,
         )
+
+
+def named(id: str, method: Method) -> str:
+    """The id of a claim on one reading of SFAR: the chosen one's is bare, the other's ends in its reading's name."""
+    return id if method.name == "sfar" else f"{id}-{method.name.removeprefix('sfar-')}"
 
 
 OPPOSITE = {"holds": "does not hold", "does not hold": "holds"}

@@ -60,7 +60,7 @@ class Contrast:
     """``row`` minus ``against``, paired over seeds and videos; or another number whose sign decides (a slope, a rho).
 
     ``mean`` with its 95 % interval; ``verdict`` on "above zero"; ``unit``: "points" of per cent, "" for a pure number;
-    ``p``, ``error``, ``freedom``, ``fixed``: as in ``statistics.Found``.
+    ``p``, ``error``, ``freedom``, ``fixed``, ``seeds``: as in ``statistics.Found``.
     """
 
     row: str
@@ -78,6 +78,7 @@ class Contrast:
     error: float | None = None
     freedom: float | None = None
     fixed: float | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_conte
     ``entries``: the function that measures it (``code.entry``) and data files that it reads; ``extra``: inputs that are
     not in the profile; ``by_content``: definitions that are not followed, as what they give is in ``extra``.
     """
-    names: dict[str, Any] = {"profile": profile.name, "seeds": list(profile.seeds)}
+    names: dict[str, Any] = {"profile": profile.name, "seeds": [list(profile.seeds), list(profile.frozen_seeds)]}
     if profile.data.root:
         names["root"] = profile.data.root
     # A study says by name which methods it runs, or goes through all of them, which then count by themselves.
@@ -259,7 +260,7 @@ def folder(profile: Profile, extra: Any = None) -> Path:
         standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
     if profile == standard and not extra:
         return paths.results(profile.name)
-    which = digest(_config(profile), profile.data.root, list(profile.seeds), extra)[:8]
+    which = digest(_config(profile), profile.data.root, [profile.seeds, profile.frozen_seeds], extra)[:8]
     return paths.PROJECT / "results" / "runs" / f"{profile.name}-{which}"
 
 

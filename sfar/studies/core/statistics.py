@@ -25,8 +25,8 @@ class Found(NamedTuple):
     """A number with the ends of its 95 % interval.
 
     ``p``: how probable a number so far from zero would be if zero were the truth; ``error``: its standard error, on
-    ``freedom`` degrees of freedom; ``fixed``: what of the squared error more seeds would leave. The last three are not
-    given for a correlation, whose error is not in its own unit.
+    ``freedom`` degrees of freedom; ``fixed``: what of the squared error more than these ``seeds`` would leave. The
+    last four are not given for a correlation, whose error is not in its own unit.
     """
 
     mean: float
@@ -36,6 +36,7 @@ class Found(NamedTuple):
     error: float | None = None
     freedom: float | None = None
     fixed: float | None = None
+    seeds: int | None = None
 
 
 class _Parts(TypedDict):
@@ -83,7 +84,7 @@ def strata_interval(strata: Sequence[np.ndarray], fitted: int = 1) -> Found:
     # Noise of the single hit is in both of the first two parts. What is left may not be less than either.
     variance = max(parts["seeds"] + of_videos - sum(parts["both"]), parts["seeds"], of_videos)
     if variance <= 1e-18:
-        return Found(mean, mean, mean, float(mean == 0), 0.0, 1.0, 0.0)
+        return Found(mean, mean, mean, float(mean == 0), 0.0, 1.0, 0.0, r)
     spread = parts["seeds"] ** 2 / max(r - 1, 1)
     for videos, both, free in zip(parts["videos"], parts["both"], parts["freedom"], strict=True):
         spread += videos**2 / free + both**2 / (free * max(r - 1, 1))
@@ -91,7 +92,7 @@ def strata_interval(strata: Sequence[np.ndarray], fitted: int = 1) -> Found:
     half = float(stdtrit(freedom, _TAIL)) * error
     p = 2 * float(stdtr(freedom, -abs(mean) / error))
     fixed = max(of_videos - sum(parts["both"]), 0.0) if r > 1 else variance
-    return Found(mean, mean - half, mean + half, p, error, freedom, min(fixed, variance))
+    return Found(mean, mean - half, mean + half, p, error, freedom, min(fixed, variance), r)
 
 
 def interval(values: np.ndarray, fitted: int = 1) -> Found:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import DataConfig, Profile, as_dict, by_dataset, changed, get_profile, layout
-from sfar.data.source import Dataset, dataset, sets_in
+from sfar.config import DataConfig, Profile, by_dataset, changed, get_profile, layout, tuned, values
+from sfar.data.source import Dataset, dataset, is_drawn, sets_in
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.render.tables import Table
@@ -39,7 +39,8 @@ class Variant:
     """One row: a method with fields changed.
 
     ``zero_shot``: tested on the unseen data sets of Table 2b too (``unseen``), so that it is the same run as Table 1's.
-    ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both.
+    ``seeded_list``: the run's seed also draws the few-shot list, so that seeds cover both. ``tuned``: with what the
+    search found for its method on development worlds (``config.tuned``), as far as ``changes`` and the user leave it.
     """
 
     name: str
@@ -49,11 +50,21 @@ class Variant:
     views: str = "1x1"
     zero_shot: bool = False
     seeded_list: bool = False
+    tuned: bool = True
 
     def profile(self, base: Profile, seed: int) -> Profile:
-        """The configuration of one run."""
+        """The configuration of one run: of a drawn world a seed has training videos of its own."""
         extra = {"data.shot_seed": seed} if self.seeded_list else {}
-        return changed(base, {**dict(self.changes), **extra})
+        found = {k: v for k, v in tuned(base.name, self.method).items() if k not in given(base)} if self.tuned else {}
+        profile = changed(base, {**found, **dict(self.changes), **extra})
+        drawn = is_drawn(profile) and registry.get(self.method).trained
+        return changed(profile, {"data.replicate": seed}) if drawn else profile
+
+
+def given(base: Profile) -> set[str]:
+    """The fields of ``base`` that are not as its profile has them: the user has set them."""
+    standard = values(get_profile(base.name))
+    return {k for k, v in values(base).items() if v != standard[k]}
 
 
 def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[str, Any], ...]:
@@ -61,16 +72,8 @@ def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[st
 
     Fields that the user has set stay as they are.
     """
-    standard = as_dict(get_profile(base.name))
-    given = {
-        f"{group}.{k}"
-        for group, fields in as_dict(base).items()
-        if isinstance(fields, dict)
-        for k, v in fields.items()
-        if v != standard[group][k]
-    }
     new = by_dataset(base.name, dataset, shots)
-    return tuple((k, v) for k, v in new.items() if k == "data.dataset" or k not in given)
+    return tuple((k, v) for k, v in new.items() if k == "data.dataset" or k not in given(base))
 
 
 @lru_cache(maxsize=64)
@@ -78,9 +81,15 @@ def _dataset(data: DataConfig, profile: Profile) -> Dataset:
     return dataset(profile)
 
 
-def seeds_of(variant: Variant, seeds: Sequence[int]) -> Sequence[int]:
-    """The seeds that a variant is run on: of a method that is not trained the first alone."""
-    return seeds if registry.get(variant.method).trained else seeds[:1]
+def seeds_of(profile: Profile, variant: Variant) -> tuple[int, ...]:
+    """The seeds that a variant is run on.
+
+    On a frozen tower those of ``frozen_seeds``, of a method that is not trained the first alone.
+    """
+    if not registry.get(variant.method).trained:
+        return profile.seeds[:1]
+    tuned = variant.profile(profile, 0).train.train_visual
+    return profile.seeds if tuned or not profile.frozen_seeds else profile.frozen_seeds
 
 
 def one_label(profile: Profile) -> None:
@@ -96,7 +105,9 @@ def job(base: Profile, variant: Variant, seed: int) -> Job:
     """The run of a variant on one seed."""
     profile = variant.profile(base, seed)
     # Few-shot fields choose from a data set; they do not make it another one.
-    plain = changed(profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": ""})
+    plain = changed(
+        profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": "", "data.replicate": 0}
+    )
     data = _dataset(plain.data, changed(base, {"data.dataset": plain.data.dataset, "data.fold": plain.data.fold}))
     tested = unseen(profile, data) if variant.zero_shot else ()
     return Job(profile, data, variant.method, seed, variant.views, tested)
@@ -124,18 +135,18 @@ Runs = dict[str, list[dict[str, Any]]]  # by variant name, the results of its ru
 def run(
     base: Profile,
     variants: Sequence[Variant],
-    seeds: Sequence[int],
     workers: int | None = None,
     desc: str = "training",
 ) -> Runs:
-    """The results of every variant on every seed, by variant name. A method that is not trained is run once."""
-    jobs = {(v.name, s): job(base, v, s) for v in variants for s in seeds_of(v, seeds)}
+    """The results of every variant on each of its seeds (``seeds_of``), by variant name."""
+    seeds = {v.name: seeds_of(base, v) for v in variants}
+    jobs = {(v.name, s): job(base, v, s) for v in variants for s in seeds[v.name]}
     unique: dict[str, Job] = {}
     keys = {where: j.key() for where, j in jobs.items()}
     for where, j in jobs.items():
         unique.setdefault(keys[where], j)  # two rows may ask for one run
     found = dict(zip(unique, run_all(list(unique.values()), workers, desc), strict=True))
-    return {v.name: [found[keys[v.name, s]] for s in seeds if (v.name, s) in keys] for v in variants}
+    return {v.name: [found[keys[v.name, s]] for s in seeds[v.name]] for v in variants}
 
 
 # --- what is made of the runs ----------------------------------------------------------------------------------------
@@ -189,16 +200,43 @@ def contrast(
     # Rounded first, and no negative zero: a bound of exactly zero must not be decided by the last bit of a sum.
     mean, low, high = (round(float(x), 4) + 0.0 for x in found[:3])
     decided = statistics.verdict(low, high, statistics.narrow(found) if unit == "points" else None)
-    error, freedom, fixed = (None if x is None else float(f"{x:.5g}") for x in found[4:])
+    error, freedom, fixed = (None if x is None else float(f"{x:.5g}") for x in found[4:7])
     p = float(f"{found.p:.3g}")
     return Contrast(
-        row, against, mean, low, high, decided, part, metric, unit, setting, more or {}, p, error, freedom, fixed
+        row,
+        against,
+        mean,
+        low,
+        high,
+        decided,
+        part,
+        metric,
+        unit,
+        setting,
+        more or {},
+        p,
+        error,
+        freedom,
+        fixed,
+        found.seeds,
     )
 
 
 def difference(row: str, against: str, a: np.ndarray, b: np.ndarray, part: str = "", **setting: Any) -> Contrast:
     """The contrast a - b of paired values [seeds, videos]; ``metric`` and ``unit`` may be among ``setting``."""
     return contrast(row, against, statistics.interval(paired(a, b)), part=part, **setting)
+
+
+def compared() -> list[tuple[str, str]]:
+    """Each reading of SFAR against each rival, and the chosen one against the printed one."""
+    own = registry.own()
+    return [(m.name, r.name) for m in own for r in registry.rivals()] + [(own[0].name, m.name) for m in own[1:]]
+
+
+def over_rivals(record: Record, row: str, part: str, **where: Any) -> list[Contrast]:
+    """The contrasts of one reading of SFAR with its rivals alone."""
+    rivals = {m.name for m in registry.rivals()}
+    return [c for c in record.contrasts_of(part, row, **where) if c.against in rivals]
 
 
 def about(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
