@@ -276,9 +276,9 @@ def describe(record: Record) -> str:
 
 
 HOW = (
-    "Every method gets the same number of trials, the same learning rates, epochs and temperatures (drawn once for all), "
-    "and is chosen by its own value: the mean of five settings, over worlds and seeds. On a frozen tower Baseline (CLIP) "
-    "has nothing to choose; where the tower is fine-tuned it has the profile's values, and all methods have the profile's "
+    "Every method gets the same number of trials, with the same learning rates, epochs and temperatures (drawn once for "
+    "all), and is chosen by its own value: the mean of five settings, over worlds. On a frozen tower Baseline (CLIP) has "
+    "nothing to choose: it keeps the profile's values. Where the tower is fine-tuned, all methods have the profile's "
     "learning rate of the tower."
 )
 
