@@ -33,6 +33,11 @@ JITTER = (0.75, 1.33)  # of an action's share, from video to video
 EPS = 1e-9  # a share below it is none
 
 
+def _within(value: Any, low: float, high: float) -> bool:
+    kinds = (int,) if isinstance(low, int) else (int, float)
+    return type(value) in kinds and low <= value <= high  # NaN is in no range
+
+
 @dataclass(frozen=True)
 class Knobs:
     """What of the storyboard world is turned. Raises ``ConfigError`` for a value outside ``RANGES``.
@@ -56,15 +61,12 @@ class Knobs:
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
-            value: Any = getattr(self, name)
-            if value is None and name != "overlap":
-                continue
-            whole = isinstance(low, int)
-            if type(value) not in ((int,) if whole else (int, float)) or not low <= value <= high:  # NaN is in none
-                kind = "a whole number" if whole else "a number"
+            value = getattr(self, name)
+            if not (value is None and name != "overlap") and not _within(value, low, high):
+                kind = "a whole number" if isinstance(low, int) else "a number"
                 raise ConfigError(
                     f"knob {name!r} of the storyboard world: expected {kind} from {low} to {high}, got {value!r}; "
-                    f"leave it out for the plain world"
+                    "leave it out for the plain world"
                 )
 
     @property
