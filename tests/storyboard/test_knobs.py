@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +24,7 @@ from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
 from sfar.storyboard.write import truth, write_kinetics
 from sfar.studies.core import record
 from sfar.studies.core.degrees import true_ambiguity
-from sfar.util import cache
+from sfar.util import cache, paths
 
 DAY = (*UCF, *HMDB)  # classes of the Charades-like set
 SOME = [
@@ -356,3 +357,29 @@ def test_the_command_refuses_in_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["storyboard", "draw", "--out", str(out), "--actions", "two"])
     assert stop.value.code and not out.exists()
+
+
+# --- the datasheet -------------------------------------------------------------------------------------------------
+
+PAGE = (paths.PROJECT / "docs" / "storyboard.md").read_text(encoding="utf-8")
+
+
+def test_the_commands_of_the_datasheet_are_understood(monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(source, "draw", lambda folder, *a: drawn.append(a))
+    monkeypatch.chdir(tmp_path)
+    lines = re.findall(r"^sfar (storyboard draw .*)$", PAGE, re.MULTILINE)
+    assert [main(line.split()) for line in lines] == [0] * len(lines)
+    turned = [a[-1].turned for a in drawn]
+    assert turned[0] == {} and turned[-1] == ARGS and {k for t in turned[1:-1] for k in t} == set(RANGES)
+    assert all(f"`--{k}`, `data.world_{k}` | {low:g} to {high:g} |" in PAGE for k, (low, high) in RANGES.items())
+
+
+def test_the_table_of_the_datasheet_is_what_the_scripts_give():
+    rows = re.findall(r"^\| (plain|\w+ [\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 10
+    for row, *cells in rows:
+        name, _, value = row.partition(" ")
+        k = Knobs(**{name: json.loads(value)}) if value else PLAIN
+        for of, cell in zip((KINETICS, UCF, HMDB), cells, strict=True):
+            assert f"{true_ambiguity({c: knobs.script(c, k) for c in of})['overlap'].mean():.2f}" == cell
