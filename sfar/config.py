@@ -787,6 +787,58 @@ class DataConfig:
             effect="in every record",
         ),
     )
+    world_irrelevant: float | None = setting(
+        None,
+        "Drawn world: share of every video's frames that show other activities; null: drawn for each, 0 to 0.75.",
+        kind=float,
+        optional=True,
+        unit="share of the frames",
+        low=0,
+        high=0.9,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    world_overlap: float = setting(
+        0.0,
+        "Drawn world: share of its script, from the beginning, that a class has in common with a partner class.",
+        unit="share of the script",
+        low=0,
+        high=1,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    world_evenness: float | None = setting(
+        None,
+        "Drawn world: from 0, every action's own share of the script, to 1, equal durations; null: as it always was.",
+        kind=float,
+        optional=True,
+        low=0,
+        high=1,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    world_momentary: int | None = setting(
+        None,
+        "Drawn world: length of each script's shortest action in every video; null: as its share of the script says.",
+        kind=int,
+        optional=True,
+        unit="frames",
+        low=1,
+        high=8,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
+    world_actions: int | None = setting(
+        None,
+        "Drawn world: actions of a script; null: its own, 2 to 4.",
+        kind=int,
+        optional=True,
+        unit="actions",
+        low=2,
+        high=6,
+        role="drawn",
+        source="of the drawn world; not in the paper",
+    )
     max_bad_share: float = setting(
         0.01,
         "Share of missing or undecodable videos that ends the run when it is exceeded.",
@@ -982,6 +1034,11 @@ def _check_videos(p: Profile) -> None:
             f"configuration key 'data.root': {d.dataset} is drawn, not read; for a folder name its data set: "
             f"{', '.join(LAYOUT_NAMES)} (data.dataset, --dataset)"
         )
+    if (knobs := turned_knobs(d)) and (d.root or d.dataset not in DRAWN):
+        raise ConfigError(
+            f"configuration key 'data.{KNOB}{next(iter(knobs))}': of the drawn world only; leave it out for a data set "
+            "that is read from a folder"
+        )
     if d.fold != 1 and layout(p) in ("kinetics400", "charades"):
         raise ConfigError(f"configuration key 'data.fold': {d.dataset} has one official split, got {d.fold}")
     if d.shot_list and (d.shots or d.shot_draws > 1):
@@ -995,6 +1052,26 @@ def _check_videos(p: Profile) -> None:
         )
     if d.shot_draws > 1 and not d.shots:
         raise ConfigError("configuration key 'data.shot_draws': needs data.shots")
+
+
+KNOB = "world_"  # how the fields of ``data`` begin that are knobs of the drawn world
+
+
+def turned_knobs(data: DataConfig) -> dict[str, Any]:
+    """The knobs of the drawn world that are not at their defaults, by the names of ``storyboard.knobs.Knobs``."""
+    found = {f.name: getattr(data, f.name) for f in dataclasses.fields(data) if f.name.startswith(KNOB)}
+    plain = DataConfig()
+    return {k.removeprefix(KNOB): v for k, v in found.items() if v != getattr(plain, k)}
+
+
+def which_data(data: DataConfig) -> dict[str, Any]:
+    """``data`` as keys have it, in plain JSON types: without its folder, and without the knobs that are not turned."""
+    turned = turned_knobs(data)
+    return {
+        k: v
+        for k, v in as_dict(data).items()
+        if k != "root" and (not k.startswith(KNOB) or k.removeprefix(KNOB) in turned)
+    }
 
 
 def layout(p: Profile) -> str:

@@ -14,12 +14,14 @@ from sfar.errors import ConfigError
 
 def _draw(a: argparse.Namespace) -> None:
     from sfar.data.source import draw
+    from sfar.storyboard.knobs import RANGES, Knobs
     from sfar.util.paths import build_folder
 
     out = Path(a.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already and not an empty folder: give a new one")
-    build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class))
+    knobs = Knobs(**{k: v for k in RANGES if (v := getattr(a, k)) is not None})
+    build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class, knobs))
     print(f"Layout of {a.dataset} written to {out}")
 
 
@@ -43,11 +45,17 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
         dest="what", required=True, metavar="WHAT"
     )
     p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
-    p.add_argument("--dataset", default="kinetics400", choices=LAYOUT_NAMES)
+    p.add_argument("--dataset", "--layout", default="kinetics400", choices=LAYOUT_NAMES)
     p.add_argument("--out", required=True, metavar="DIR")
     p.add_argument("--seed", type=options.seed, default=2025)
     p.add_argument("--train-per-class", type=options.positive, default=24)
     p.add_argument("--val-per-class", type=options.positive, default=16)
+    knobs = p.add_argument_group("knobs", "docs/storyboard.md defines them; left out: the plain world")
+    knobs.add_argument("--irrelevant", type=float, metavar="SHARE", help="of every video's frames, 0 to 0.9")
+    knobs.add_argument("--overlap", type=float, metavar="SHARE", help="of its script that a class has of its partner")
+    knobs.add_argument("--evenness", type=float, metavar="0..1", help="from the script's own durations to equal ones")
+    knobs.add_argument("--momentary", type=int, metavar="FRAMES", help="length of each script's shortest action")
+    knobs.add_argument("--actions", type=int, metavar="N", help="actions of a script, 2 to 6")
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
 

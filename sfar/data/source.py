@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.config import DRAWN, LAYOUT_NAMES, Profile, check, digest, few_shot, layout
+from sfar.config import DRAWN, LAYOUT_NAMES, Profile, check, digest, few_shot, layout, turned_knobs
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import VideoClips, clips_of, examine
@@ -15,6 +15,7 @@ from sfar.data.transforms import scale_size
 from sfar.data.video import reader_key
 from sfar.errors import DataError
 from sfar.storyboard import sets
+from sfar.storyboard.knobs import PLAIN, Knobs
 from sfar.storyboard.write import write_kinetics
 from sfar.util import cache
 
@@ -66,16 +67,21 @@ def _read(which: str, root: Path, version: str, split: str, fold: int) -> Manife
     return _lists[key]
 
 
-def draw(folder: Path, which: str, seed: int, train: int, val: int) -> None:
+def draw(folder: Path, which: str, seed: int, train: int, val: int, knobs: Knobs = PLAIN) -> None:
     """Write the storyboard world in the layout ``which`` (one of ``config.LAYOUT_NAMES``): so many videos per class."""
     if which == "kinetics400":
-        write_kinetics(folder, seed, train, val)
+        write_kinetics(folder, seed, train, val, knobs=knobs)
     elif which == "ucf101":
-        sets.write_ucf101(folder, seed, train, val)
+        sets.write_ucf101(folder, seed, train, val, knobs=knobs)
     elif which == "hmdb51":
-        sets.write_hmdb51(folder, seed, train, val)
+        sets.write_hmdb51(folder, seed, train, val, knobs=knobs)
     else:  # a video has about two of the twenty classes
-        sets.write_charades(folder, seed, 10 * train, 10 * val)
+        sets.write_charades(folder, seed, 10 * train, 10 * val, knobs=knobs)
+
+
+def knobs_of(profile: Profile) -> Knobs:
+    """What the profile turns in the drawn world."""
+    return Knobs(**turned_knobs(profile.data))
 
 
 def is_drawn(profile: Profile) -> bool:
@@ -141,9 +147,13 @@ def dataset(profile: Profile) -> Dataset:
             f"(data.root); `sfar data layout {d.dataset}` shows what it must look like"
         )
     stage = "world" if which == "kinetics400" else "sets"
+    knobs = knobs_of(profile)
     inputs = [d.seed, d.train_per_class, d.val_per_class] + ([which] if stage == "sets" else [])
+    inputs += [knobs.turned] if knobs.turned else []
     root = cache.folder(
-        stage, cache.key(stage, inputs), lambda folder: draw(folder, which, d.seed, d.train_per_class, d.val_per_class)
+        stage,
+        cache.key(stage, inputs),
+        lambda folder: draw(folder, which, d.seed, d.train_per_class, d.val_per_class, knobs),
     )
     fingerprint = cache.key(stage, inputs, with_libraries=False)
     return Dataset(which, root, fingerprint, _read(which, root, fingerprint, "val", 1).classes, True)

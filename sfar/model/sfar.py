@@ -136,7 +136,7 @@ class SFAR(Head):
         return frames if self.context is None else self.context(frames)
 
     def importance(self, frames: Tensor, texts: ClassTexts) -> tuple[Tensor | None, Tensor | None]:
-        """a_coarse (Eq. 7) and a_fine (Eq. 9) of frames [B, L, d] in their context, [B, C, L] each, None for one that is left out."""
+        """a_coarse (Eq. 7) and a_fine (Eq. 9) of frames [B, L, d] in their context, [B, C, L] each; None: left out."""
         coarse = fine = None
         if self.cfg.coarse:
             coarse = coarse_importance(self.augmented(texts), texts.mask, frames, self.tau, self.cfg.coarse_reduce)

@@ -102,7 +102,8 @@ class Segment:
 
 def storyboard(activity: str, segments: Sequence[tuple[str, int, bool]]) -> list[Segment]:
     """The true storyboard of a drawn video of ``activity`` from its (action, frames, own)."""
-    order = [action for action, _ in ACTIVITIES[activity]]
+    shown = [action for action, _, own in segments if own]  # not all of its plain script where a knob is turned
+    order = list(dict.fromkeys([*dict(ACTIVITIES[activity]), *shown]))
     total = sum(frames for _, frames, _ in segments)
     out, start = [], 0
     for action, frames, own in segments:

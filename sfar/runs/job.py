@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sfar.config import Profile, as_dict, digest, few_shot
+from sfar.config import Profile, as_dict, digest, few_shot, which_data
 from sfar.data import fewshot
 from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest, training_data
 from sfar.data.video import reader_key
@@ -57,7 +57,7 @@ class Job:
             del training["frozen_draws"]
         if not few_shot(p):
             del training["few_shot_epoch"]
-        where = {k: v for k, v in as_dict(p.data).items() if k != "root" and (self.trained or k not in _OF_TRAINING)}
+        where = {k: v for k, v in which_data(p.data).items() if self.trained or k not in _OF_TRAINING}
         if not reader_key(p.data.reader):  # "auto" and "pyav" read the same
             del where["reader"]
         if p.data.shot_list and self.trained:

@@ -56,8 +56,8 @@ def loader_workers() -> int:
 class TrainingSet:
     """The clips that a model is trained on.
 
-    ``data``: the data set that they are of; ``repeats``: passes through them in one epoch; ``whole``: the full list that few clips were chosen from, where a
-    frozen tower's embeddings are taken out of those of the full list.
+    ``data``: the data set that they are of; ``repeats``: passes through them in one epoch; ``whole``: the full list
+    that few clips were chosen from, where a frozen tower's embeddings are taken out of those of the full list.
     """
 
     data: Dataset

@@ -7,8 +7,6 @@ action is its part of the video's relevant frames.
 
 from __future__ import annotations
 
-from sfar.storyboard.poses import ACTIONS
-
 Script = tuple[tuple[str, float], ...]
 
 # The Kinetics-like supervised set.
@@ -72,9 +70,3 @@ HMDB: dict[str, Script] = {
 }
 
 ACTIVITIES: dict[str, Script] = {**KINETICS, **UCF, **HMDB}
-
-
-def irrelevant_pool(activity: str) -> list[str]:
-    """The atomic actions unrelated to ``activity``: everything its script does not name."""
-    own = {a for a, _ in ACTIVITIES[activity]}
-    return [a for a in ACTIONS if a not in own]

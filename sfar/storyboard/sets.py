@@ -18,6 +18,7 @@ import numpy as np
 
 from sfar.errors import ConfigError
 from sfar.storyboard import world
+from sfar.storyboard.knobs import PLAIN, Knobs, least, unrelated
 from sfar.storyboard.poses import ACTIONS
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, UCF
 from sfar.storyboard.write import draw_videos, encode_h264, shown, write_truth
@@ -112,6 +113,7 @@ def write_ucf101(
     val_per_class: int,
     classes: tuple[str, ...] = tuple(UCF),
     workers: int | None = None,
+    knobs: Knobs = PLAIN,
 ) -> None:
     """Write the UCF-101-like set: ``UCF-101/``, ``ucfTrainTestlist/`` and ``truth.json``.
 
@@ -120,7 +122,7 @@ def write_ucf101(
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total, order = train_per_class + val_per_class, sorted(classes, key=camel_case)
-    jobs = [(str(root), ucf101_path(c, i), seed, "ucf101", c, i) for c in order for i in range(total)]
+    jobs = [(str(root), ucf101_path(c, i), seed, "ucf101", c, i, knobs) for c in order for i in range(total)]
     rows = draw_videos(_write_avi, jobs, workers)
     lists = root / "ucfTrainTestlist"
     lists.mkdir(exist_ok=True)
@@ -132,7 +134,7 @@ def write_ucf101(
         ]
         _write_lines(lists / f"trainlist0{fold}.txt", [f"{path} {k}" for k, i, path in paths if i not in test])
         _write_lines(lists / f"testlist0{fold}.txt", [path for _, i, path in paths if i in test])
-    write_truth(root, seed, rows)
+    write_truth(root, seed, rows, order, knobs)
 
 
 def write_hmdb51(
@@ -142,6 +144,7 @@ def write_hmdb51(
     val_per_class: int,
     classes: tuple[str, ...] = tuple(HMDB),
     workers: int | None = None,
+    knobs: Knobs = PLAIN,
 ) -> None:
     """Write the HMDB-51-like set: ``videos/``, ``testTrainMulti_7030_splits/`` and ``truth.json``.
 
@@ -151,7 +154,7 @@ def write_hmdb51(
     """
     _check(classes, train_per_class=train_per_class, val_per_class=val_per_class)
     total = train_per_class + val_per_class + UNUSED
-    jobs = [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i) for c in classes for i in range(total)]
+    jobs = [(str(root), hmdb51_path(c, i), seed, "hmdb51", c, i, knobs) for c in classes for i in range(total)]
     rows = draw_videos(_write_avi, jobs, workers)
     lists = root / "testTrainMulti_7030_splits"
     lists.mkdir(exist_ok=True)
@@ -162,7 +165,7 @@ def write_hmdb51(
             # The space at the end of a line is in the original.
             lines = [f"{Path(hmdb51_path(c, i)).name} {use[i]} " for i in range(total)]
             _write_lines(lists / f"{c.replace(' ', '_')}_test_split{fold}.txt", lines, end="\n")
-    write_truth(root, seed, rows)
+    write_truth(root, seed, rows, classes, knobs)
 
 
 def write_charades(
@@ -172,6 +175,7 @@ def write_charades(
     val_videos: int,
     classes: tuple[str, ...] = (*UCF, *HMDB),
     workers: int | None = None,
+    knobs: Knobs = PLAIN,
 ) -> None:
     """Write the Charades-like set: ``Charades_v1_480/``, ``Charades_v1_{train,test,classes}``, ``truth.json``.
 
@@ -189,7 +193,7 @@ def write_charades(
             f"{len(classes)} classes; ask for more videos or fewer classes"
         )
     jobs = [
-        (str(root), seed, split, i, tuple(classes))
+        (str(root), seed, split, i, tuple(classes), knobs)
         for split, n in (("train", train_videos), ("val", val_videos))
         for i in range(n)
     ]
@@ -201,19 +205,20 @@ def write_charades(
             w.writeheader()
             # By id, not by index: in the list the classes must not follow one another in order.
             w.writerows(row["csv"] for row in sorted(rows, key=lambda r: r["video"]) if row["split"] == split)
-    write_truth(root, seed, [{k: v for k, v in row.items() if k != "csv"} for row in rows])
+    write_truth(root, seed, [{k: v for k, v in row.items() if k != "csv"} for row in rows], classes, knobs)
 
 
 # --- storyboards of several activities -----------------------------------------------------------------------------
 
 
 def draw_sequence(
-    rng: np.random.Generator, first: str | None, classes: tuple[str, ...]
+    rng: np.random.Generator, first: str | None, classes: tuple[str, ...], knobs: Knobs = PLAIN
 ) -> tuple[world.Storyboard, list[tuple[str, int, int]]]:
     """The storyboard of a Charades-like video, and its activities as (name, first frame, frame behind the last).
 
     ``first`` is among the activities, in any place; None: no activity, only runs of actions that none of ``classes``
-    has in its script.
+    has in its script. A fixed share of irrelevant frames makes these runs longer or shorter, not the activities; a
+    video without activity stays as it is.
     """
     fps = int(rng.choice(CHARADES_RATES))
     if first is None:
@@ -225,20 +230,32 @@ def draw_sequence(
             [str(c) for c in rng.permutation([first, *rng.choice(others, more, replace=False)])] if more else [first]
         )
         fillers = len(names) + 1
-    own = {a for c in (names or classes) for a, _ in ACTIVITIES[c]}
-    pool = [a for a in ACTIONS if a not in own]  # never empty: no script has "stand"
-    unrelated = rng.choice(pool, fillers, replace=len(pool) < fillers)
-    segments, activities, at = [], [], 0
-    for k, action in enumerate(unrelated):
-        segments.append(world.Segment(str(action), round(rng.uniform(*FILLER_SECONDS) * fps), False))
-        at += segments[-1].frames
+    pool = unrelated(names or classes, knobs)  # never empty: no script has "stand"
+    actions = rng.choice(pool, fillers, replace=len(pool) < fillers)
+    lengths, runs = [], []
+    for k in range(fillers):
+        lengths.append(round(rng.uniform(*FILLER_SECONDS) * fps))
         if k < len(names):
-            runs = world.script_segments(names[k], round(rng.uniform(*ACTIVITY_SECONDS) * fps), rng)
-            frames = sum(r.frames for r in runs)
-            segments += runs
+            frames = round(rng.uniform(*ACTIVITY_SECONDS) * fps)
+            runs.append(world.script_segments(names[k], max(frames, least(names[k], knobs)), rng, knobs))
+    if names and knobs.irrelevant is not None:
+        lengths = _filling(lengths, sum(s.frames for run in runs for s in run), knobs.irrelevant)
+    segments, activities, at = [], [], 0
+    for k, (action, n) in enumerate(zip(actions, lengths, strict=True)):
+        segments += [world.Segment(str(action), n, False)] if n else []
+        at += n
+        if k < len(names):
+            segments += runs[k]
+            frames = sum(s.frames for s in runs[k])
             activities.append((names[k], at, at + frames))
             at += frames
     return world.Storyboard(", ".join(names), fps, tuple(segments)), activities
+
+
+def _filling(lengths: list[int], relevant: int, share: float) -> list[int]:
+    """``lengths`` of irrelevant runs scaled so that beside ``relevant`` frames they are ``share`` of the video."""
+    ends = np.round(np.cumsum(lengths) / sum(lengths) * round(relevant * share / (1 - share)))
+    return [int(n) for n in np.diff([0, *ends])]
 
 
 def activity_number(index: int) -> int | None:
@@ -250,22 +267,23 @@ def activity_number(index: int) -> int | None:
 # --- files ---------------------------------------------------------------------------------------------------------
 
 
-def _write_avi(job: tuple[str, str, int, str, str, int]) -> dict[str, Any]:
-    root, relative, seed, name, activity, index = job
+def _write_avi(job: tuple[str, str, int, str, str, int, Knobs]) -> dict[str, Any]:
+    root, relative, seed, name, activity, index, knobs = job
     # With the set's name in it, no other set has the same video of the same activity.
     rng = world.video_rng(seed, f"{name}/{activity}", index)
-    board = world.draw_storyboard(activity, rng)
+    board = world.draw_storyboard(activity, rng, knobs)
     path = Path(root) / relative
     path.parent.mkdir(parents=True, exist_ok=True)
     encode_mpeg4(path, world.render_storyboard(board, rng), board.fps)
     return {"video": relative, "label": activity, "index": index, **shown(board)}
 
 
-def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...]]) -> dict[str, Any]:
-    root, seed, split, index, classes = job
+def _write_charades_video(job: tuple[str, int, str, int, tuple[str, ...], Knobs]) -> dict[str, Any]:
+    root, seed, split, index, classes, knobs = job
     rng = world.video_rng(seed, f"charades/{split}", index)
     number = activity_number(index)
-    board, activities = draw_sequence(rng, None if number is None else classes[number % len(classes)], classes)
+    first = None if number is None else classes[number % len(classes)]
+    board, activities = draw_sequence(rng, first, classes, knobs)
     frames = world.render_storyboard(board, rng)
     vid = charades_id(seed, split, index)
     relative = f"Charades_v1_480/{vid}.mp4"

@@ -3,19 +3,20 @@
 Half of what makes video recognition hard in the paper is here by construction and recorded: unequal and momentary
 atomic actions, and a share of irrelevant frames, drawn per video from 0 to 0.75 (to the nearest frame) and showing
 actions of other, unrelated activities, as untrimmed web video does. Everything follows from (seed, activity, index)
-alone.
+and the knobs (``knobs.Knobs``) alone.
 """
 
 from __future__ import annotations
 
+import copy
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from sfar.storyboard.knobs import PLAIN, Knobs, durations, least, script, unrelated
 from sfar.storyboard.poses import figure
 from sfar.storyboard.render import HEIGHT, WIDTH, draw, draw_style
-from sfar.storyboard.scripts import ACTIVITIES, irrelevant_pool
 
 IRRELEVANT_RANGE = (0.0, 0.75)  # fixed beforehand on development seeds; not moved to please a claim
 SECONDS = (2.0, 5.0)
@@ -59,29 +60,37 @@ def video_rng(seed: int, activity: str, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(activity.encode()), index])
 
 
-def script_segments(activity: str, frames: int, rng: np.random.Generator) -> list[Segment]:
-    """The script of ``activity`` in ``frames`` frames, durations jittered.
+def script_segments(activity: str, frames: int, rng: np.random.Generator, knobs: Knobs = PLAIN) -> list[Segment]:
+    """The script of ``activity`` in ``frames`` frames, as ``knobs.durations`` shares them out."""
+    counts = durations(activity, frames, rng, knobs)
+    return [Segment(a, n, True) for (a, _), n in zip(script(activity, knobs), counts, strict=True)]
 
-    Shares become whole frames, at least one each; what rounding leaves over goes to the longest action.
+
+def draw_storyboard(activity: str, rng: np.random.Generator, knobs: Knobs = PLAIN) -> Storyboard:
+    """A random storyboard of ``activity``: its script, with irrelevant runs put between, before and after.
+
+    ``rng`` is left as the plain world leaves it, whatever the knobs: the frames show the same person in the same place.
     """
-    script = ACTIVITIES[activity]
-    weights = np.array([share for _, share in script]) * rng.uniform(0.75, 1.33, len(script))
-    counts = np.maximum(1, np.floor(weights / weights.sum() * frames).astype(int))
-    counts[int(np.argmax(counts))] += frames - int(counts.sum())
-    return [Segment(a, int(n), True) for (a, _), n in zip(script, counts, strict=True)]
+    again = copy.deepcopy(rng)
+    plain = _draw(activity, rng, PLAIN)
+    return _draw(activity, again, knobs) if knobs.turned else plain
 
 
-def draw_storyboard(activity: str, rng: np.random.Generator) -> Storyboard:
-    """A random storyboard of ``activity``: its script, with irrelevant runs put between, before and after."""
+def _draw(activity: str, rng: np.random.Generator, knobs: Knobs) -> Storyboard:
     fps = int(rng.choice(FRAME_RATES))
     total = max(16, round(rng.uniform(*SECONDS) * fps))
-    irrelevant = round(rng.uniform(*IRRELEVANT_RANGE) * total)
-    runs = [[s] for s in script_segments(activity, total - irrelevant, rng)]
+    share = rng.uniform(*IRRELEVANT_RANGE)
+    if knobs.irrelevant is not None:
+        share = knobs.irrelevant
+    while total - round(share * total) < least(activity, knobs):  # never in the plain world
+        total += 1
+    irrelevant = round(share * total)
+    runs = [[s] for s in script_segments(activity, total - irrelevant, rng, knobs)]
     if irrelevant:
         pieces = int(rng.integers(1, min(4, irrelevant) + 1))
         cuts = np.sort(rng.choice(np.arange(1, irrelevant), pieces - 1, replace=False)) if pieces > 1 else []
         lengths = np.diff([0, *cuts, irrelevant])
-        actions = rng.choice(irrelevant_pool(activity), pieces, replace=False)
+        actions = rng.choice(unrelated([activity], knobs), pieces, replace=False)
         slots = rng.integers(0, len(runs) + 1, pieces)
         inserted: list[list[Segment]] = [[] for _ in range(len(runs) + 1)]
         for a, n, slot in zip(actions, lengths, slots, strict=True):

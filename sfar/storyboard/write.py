@@ -7,7 +7,7 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sfar.storyboard import world
+from sfar.storyboard.knobs import PLAIN, Knobs, script
 from sfar.storyboard.scripts import KINETICS
 from sfar.util import processes
 
@@ -64,10 +65,13 @@ def draw_videos(
         return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
 
 
-def write_truth(root: Path, seed: int, rows: list[dict[str, Any]]) -> None:
-    """Write ``truth.json``: the seed and what each video shows."""
+def write_truth(
+    root: Path, seed: int, rows: list[dict[str, Any]], classes: Iterable[str] = (), knobs: Knobs = PLAIN
+) -> None:
+    """Write ``truth.json``: the seed and what each video shows; of a turned world the knobs and scripts as well."""
+    turned = {"knobs": knobs.turned, "scripts": {c: script(c, knobs) for c in classes}} if knobs.turned else {}
     (root / "truth.json").write_text(
-        json.dumps({"seed": seed, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
+        json.dumps({"seed": seed, **turned, "videos": {r["video"]: r for r in rows}}), encoding="utf-8"
     )
 
 
@@ -76,11 +80,11 @@ def truth(root: Path) -> dict[str, dict[str, Any]]:
     return json.loads((root / "truth.json").read_text(encoding="utf-8"))["videos"]
 
 
-def _write_one(job: tuple[str, int, str, str, int]) -> dict[str, Any]:
-    folder, seed, split, activity, index = job
+def _write_one(job: tuple[str, int, str, str, int, Knobs]) -> dict[str, Any]:
+    folder, seed, split, activity, index, knobs = job
     # Train and validation videos come from different indices of the same seed: they are never the same storyboard.
     rng = world.video_rng(seed, activity, index + (0 if split == "train" else 100_000))
-    board = world.draw_storyboard(activity, rng)
+    board = world.draw_storyboard(activity, rng, knobs)
     frames = world.render_storyboard(board, rng)
     seconds, start = math.ceil(board.frames / board.fps), int(rng.integers(0, 300))
     vid = video_id(seed, split, activity, index)
@@ -104,16 +108,17 @@ def write_kinetics(
     val_per_class: int,
     classes: tuple[str, ...] = tuple(KINETICS),
     workers: int | None = None,
+    knobs: Knobs = PLAIN,
 ) -> None:
     """Write the Kinetics-like set: ``train/``, ``val/``, ``annotations/{train,val}.csv`` and ``truth.json``.
 
     The same seed gives the same frames on any machine, and the same file hashes on the same encoder version.
-    ``workers``: processes (None: one per core).
+    ``workers``: processes (None: one per core); ``knobs``: what is turned, here and in the writers of ``sets.py``.
     """
     for split in ("train", "val"):
         (root / split).mkdir(parents=True, exist_ok=True)
     jobs = [
-        (str(root), seed, split, c, i)
+        (str(root), seed, split, c, i, knobs)
         for split, n in (("train", train_per_class), ("val", val_per_class))
         for c in classes
         for i in range(n)
@@ -129,4 +134,4 @@ def write_kinetics(
                 for r in rows
                 if r["split"] == split
             )
-    write_truth(root, seed, rows)
+    write_truth(root, seed, rows, classes, knobs)

@@ -82,7 +82,7 @@ FROZEN_ROWS = (
 )
 
 # Readings (of what, title, field, value), the tower frozen; each against SFAR as it is by default.
-_CONTEXT = (
+_CONTEXT: tuple[str, str, int] = (
     ("none, as printed", "model.context_layers", 0)
     if PRESETS[CHOSEN]["model.context_layers"]
     else ("6 layers before the weights, BIKE's", "model.context_layers", 6)

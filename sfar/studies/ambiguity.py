@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from sfar import paper
 from sfar.config import Profile
-from sfar.data.source import Dataset, load_clips
+from sfar.data.source import Dataset, knobs_of, load_clips
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_texts, load_clip
@@ -31,6 +31,7 @@ from sfar.paper import printed
 from sfar.render import plots, style
 from sfar.render.tables import Interval, Table, interval, with_interval
 from sfar.runs.run import device
+from sfar.storyboard.knobs import script
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies import ablations
@@ -363,7 +364,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
         each = [degrees.true_non_uniformity(shown[p]["segments"], profile.train.frames) for p in paths]
         true["videos"] = {k: np.array([e[k] for e in each]) for k in each[0]}
         if all(c in ACTIVITIES for c in names):
-            true["classes"] = degrees.true_ambiguity({c: ACTIVITIES[c] for c in names})
+            true["classes"] = degrees.true_ambiguity({c: script(c, knobs_of(profile)) for c in names})
         found += _ranking(scores, true, labels)
         by_video = {**scores["videos"], **true["videos"]}
         extra["videos"] = {"label": labels.tolist(), **{k: v.round(4).tolist() for k, v in by_video.items()}}

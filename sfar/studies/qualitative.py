@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from sfar.config import Profile
-from sfar.data.source import Dataset, by_name, dataset, load_clips
+from sfar.data.source import Dataset, by_name, dataset, knobs_of, load_clips
 from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.errors import ConfigError
@@ -38,6 +38,7 @@ from sfar.render.tables import Table, with_interval
 from sfar.runs import executor, store
 from sfar.runs.job import Job
 from sfar.runs.run import device, loader_workers
+from sfar.storyboard.knobs import Knobs, script
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies.core import degrees, page, study
@@ -102,14 +103,16 @@ def spread(names: Sequence[str], count: int) -> list[str]:
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def class_ambiguity(classes: Sequence[str], cls: Tensor, drawn: bool) -> tuple[np.ndarray, str]:
+def class_ambiguity(
+    classes: Sequence[str], cls: Tensor, drawn: bool, knobs: Knobs | None = None
+) -> tuple[np.ndarray, str]:
     """How ambiguous each class is, [C], and by what.
 
-    By the true overlap of the scripts that videos were ``drawn`` from, else by the paper's score (Eq. 16) of the class
-    embeddings ``cls`` [C, d].
+    By the true overlap of the scripts that videos were ``drawn`` from (``knobs``: what was turned), else by the paper's
+    score (Eq. 16) of the class embeddings ``cls`` [C, d].
     """
     if drawn and all(c in ACTIVITIES for c in classes):
-        return degrees.true_ambiguity({c: ACTIVITIES[c] for c in classes})["overlap"], "true overlap"
+        return degrees.true_ambiguity({c: script(c, knobs or Knobs()) for c in classes})["overlap"], "true overlap"
     return degrees.ambiguous_score(degrees.class_similarity(cls)), "ambiguous score (Eq. 16)"
 
 
@@ -166,7 +169,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     names = [clips.paths[i] for i in usable]
     seen = truth(data.root) if data.drawn else None
     shares = [seen[p]["irrelevant"] for p in names] if seen else None
-    hard, measure_of = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn)
+    hard, measure_of = class_ambiguity(data.classes, trained["both"].texts.cls, data.drawn, knobs_of(profile))
     chosen = choose(data.classes, names, by["single"].labels.tolist(), hard, shares)
 
     videos: dict[str, dict[str, Any]] = {}

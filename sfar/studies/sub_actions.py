@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 
 from sfar import paper
 from sfar.config import Profile
-from sfar.data.source import dataset, is_drawn
+from sfar.data.source import dataset, is_drawn, knobs_of
 from sfar.paper import printed
 from sfar.render import plots, style
 from sfar.render.tables import Table, interval
+from sfar.storyboard.knobs import script
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.studies import ablations
 from sfar.studies.core import page, statistics, study
@@ -109,7 +110,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     for c in present:
         name, own = first["classes"][c], labels == c
         more = {
-            "actions": len(ACTIVITIES[name]) if known and name in ACTIVITIES else None,
+            "actions": len(script(name, knobs_of(profile))) if known and name in ACTIVITIES else None,
             "videos": int(own.sum()),
             **{f"n{n}": round(float(value[n][:, own].mean()), 4) for n in NS},
         }

@@ -99,11 +99,11 @@ def test_a_drawn_set_is_drawn_once(monkeypatch, tmp_path):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
     calls = []
 
-    def draw(folder, which, seed, train, val):
+    def draw(folder, which, seed, train, val, knobs):
         from sfar.storyboard.sets import write_hmdb51
 
         calls.append((which, seed, train, val))
-        write_hmdb51(folder, seed, train, val, classes=SOLE["hmdb51"], workers=1)
+        write_hmdb51(folder, seed, train, val, classes=SOLE["hmdb51"], workers=1, knobs=knobs)
 
     monkeypatch.setattr(source, "draw", draw)
     p = get_profile(

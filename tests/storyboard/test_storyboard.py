@@ -11,7 +11,7 @@ import pytest
 
 from sfar.data.kinetics import read_kinetics
 from sfar.data.video import probe, read_all
-from sfar.storyboard import captions, scripts, world
+from sfar.storyboard import captions, knobs, world
 from sfar.storyboard.poses import ACTIONS
 from sfar.storyboard.render import HEIGHT, WIDTH
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
@@ -88,7 +88,7 @@ def test_non_uniform_by_construction():
 
 def test_irrelevant_actions_are_foreign_to_the_script():
     for name, script in ACTIVITIES.items():
-        pool = scripts.irrelevant_pool(name)
+        pool = knobs.unrelated([name])
         assert set(pool) == set(ACTIONS) - {a for a, _ in script} and len(pool) == len(set(pool))
 
 

@@ -129,7 +129,7 @@ def true_ambiguity(scripts: dict[str, Script]) -> dict[str, np.ndarray]:
     classes it overlaps most, Eq. 16 with the truth in place of CLIP.
     """
     pairs = overlaps(scripts)
-    users = Counter(a for s in scripts.values() for a, _ in s)  # in how many scripts each action is
+    users = Counter(a for s in scripts.values() for a in dict(s))  # in how many scripts each action is
     shared = [sum(w for a, w in s if users[a] > 1) for s in scripts.values()]
     return {
         "overlap": np.where(np.eye(len(pairs), dtype=bool), 0, pairs).max(1),

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sfar.config import DRAWN, Profile, as_dict, digest, get_profile
+from sfar.config import DRAWN, Profile, as_dict, digest, get_profile, which_data
 from sfar.errors import SfarError
 from sfar.model import registry
 from sfar.model.clip import STORYBOARD
@@ -230,8 +230,7 @@ def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]
 
 
 def _config(profile: Profile) -> list[Any]:
-    data = {k: v for k, v in as_dict(profile.data).items() if k != "root"}
-    return [as_dict(profile.model), as_dict(profile.train), data]
+    return [as_dict(profile.model), as_dict(profile.train), which_data(profile.data)]
 
 
 def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_content: Sequence[str] = ()) -> str:
