@@ -82,11 +82,7 @@ FROZEN_ROWS = (
 )
 
 # Readings (of what, title, field, value), the tower frozen; each against SFAR as it is by default.
-_CONTEXT: tuple[str, str, int] = (
-    ("none, as printed", "model.context_layers", 0)
-    if PRESETS[CHOSEN]["model.context_layers"]
-    else ("6 layers before the weights, BIKE's", "model.context_layers", 6)
-)
+_IN_CONTEXT = PRESETS[CHOSEN]["model.context_layers"]
 READINGS: tuple[tuple[str, str, str, Any], ...] = (
     ("frame temperature (Eq. 7, 9)", "0.01, BIKE's", "model.frame_temperature", 0.01),
     ("frame temperature (Eq. 7, 9)", "0.03", "model.frame_temperature", 0.03),
@@ -100,7 +96,12 @@ READINGS: tuple[tuple[str, str, str, Any], ...] = (
     ("cross-attention (Eq. 4-6)", "multi-head", "model.attention", "mha"),
     ("FFN (Eq. 11)", "none", "model.ffn", "none"),
     ("FFN (Eq. 11)", "without a residual, as printed", "model.ffn_residual", False),
-    ("frames in context (section 4.1)", *_CONTEXT),
+    (
+        "frames in context (section 4.1)",
+        "none, as printed" if _IN_CONTEXT else "6 layers before the weights, BIKE's",
+        "model.context_layers",
+        0 if _IN_CONTEXT else 6,
+    ),
     ("lambda (Eq. 14)", "0: text to video alone", "train.loss_lambda", 0.0),
     ("lambda (Eq. 14)", "0.5", "train.loss_lambda", 0.5),
     ("lambda (Eq. 14)", "2", "train.loss_lambda", 2.0),
