@@ -22,7 +22,8 @@ def both_directions(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     y = logits[:, labels]  # [video, text of sample b]
     same = (labels[:, None] == labels[None, :]).to(y.dtype)
     t2v = -((y.log_softmax(0) * same).sum(0) / same.sum(0)).mean()
-    return t2v, F.cross_entropy(logits, labels)
+    v2t = F.cross_entropy(logits, labels)
+    return t2v, v2t
 
 
 def check_finite(loss: Tensor, t2v: Tensor, v2t: Tensor, logits: Tensor) -> None:

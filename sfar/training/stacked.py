@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sfar.config import Profile
 from sfar.data.store import VideoClips
@@ -68,9 +69,9 @@ def can_stack(profile: Profile, device: torch.device) -> bool:
 
 
 def train_stacked(
-    replicates: Sequence[Replicate], profile: Profile, on_step: Callable[[int, int], None] | None = None
+    replicates: Sequence[Replicate], profile: Profile, on_step: Callable[[int, int, float], None] | None = None
 ) -> list[History]:
-    """Train the models in place, as ``train`` does each, to 1e-5; ``on_step(step, steps)`` is called after each step.
+    """Train the models in place as ``train`` does each, to 1e-5; ``on_step`` is called as there, with the mean loss.
 
     They are of one method and one configuration, their towers frozen and alike, their texts the same, and so is the
     number of clips in an epoch. The ``seconds`` of a history are its share of the whole. Raises ``OneFailed`` when a
@@ -102,7 +103,8 @@ def train_stacked(
         for done in range(per_epoch):
             x, labels = _batch(data, batches[:, done])
             set_rates(optimizer, epoch + (done + 1) / per_epoch, t)
-            logits = forward(weights.by_name, x.to(device, non_blocking=True))
+            with sdpa_kernel(SDPBackend.MATH):  # vmap would take the fused one model by model, with a warning
+                logits = forward(weights.by_name, x.to(device, non_blocking=True))
             t2v, v2t = losses(logits, labels.to(device, non_blocking=True))
             loss = t2v + t.loss_lambda * v2t
             kept = torch.stack([loss, t2v, v2t]).detach().cpu()
@@ -119,7 +121,7 @@ def train_stacked(
             optimizer.step()
             sums += kept
             if on_step:
-                on_step(epoch * per_epoch + done + 1, t.epochs * per_epoch)
+                on_step(epoch * per_epoch + done + 1, t.epochs * per_epoch, kept[0].mean().item())
         for k, history in enumerate(histories):
             history.add((sums[:, k] / per_epoch).tolist())
             history.steps += per_epoch

@@ -174,6 +174,7 @@ class Logits(nn.Module):
         self.model, self.embedded, self.device_type, self.dtype = model, embedded, device.type, dtype
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, C] of clips or of frame embeddings."""
         with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
             return (self.model.from_embeddings(x) if self.embedded else self.model(x)).logits.float()
 

@@ -72,9 +72,7 @@ class _Linear(torch.autograd.Function):
         info: Any, in_dims: tuple[int | None, ...], *inputs: Any
     ) -> tuple[Tensor, int]:
         """Of many models at once: one call for small matrices, for large ones each in its own."""
-        x, w = (
-            t if at is None else t.movedim(at, 0) for t, at in zip(inputs, in_dims, strict=True)
-        )
+        x, w = (t if at is None else t.movedim(at, 0) for t, at in zip(inputs, in_dims, strict=True))
         if _by_convolution(x[0] if x.dim() == 3 else x, w.shape[-2]):
             return torch.stack([_Linear.apply(*one) for one in each(info.batch_size, in_dims, inputs)]), 0
         return x @ w.transpose(-2, -1), 0
