@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ def run_stacked(jobs: Sequence[Job], tick: Tick | None = None) -> Iterator[dict[
         yield made | {"seconds": round(common + time.perf_counter() - started, 1)}
 
 
+def _times(tick: Tick, runs: int, work: float) -> None:
+    tick(runs * work)
+
+
 def _fit(models: Sequence[VideoModel], inputs: Sequence[Inputs], tick: Tick | None) -> list[History]:
     """Train the models in place, those together that pass through as many clips."""
     known: dict[Any, Tensor] = {}
@@ -79,7 +84,7 @@ def _fit(models: Sequence[VideoModel], inputs: Sequence[Inputs], tick: Tick | No
     found: dict[int, History] = {}
     for n in sorted({r.per_epoch for r in replicates}):
         places = [i for i, r in enumerate(replicates) if r.per_epoch == n]
-        told = per_step(inputs[0].job, tick and (lambda work, k=len(places): tick(k * work)))
+        told = per_step(inputs[0].job, tick and partial(_times, tick, len(places)))
         try:
             histories = train_stacked([replicates[i] for i in places], inputs[0].job.profile, told)
         except OneFailed as e:

@@ -89,7 +89,7 @@ class _Linear(torch.autograd.Function):
 
 
 def each(n: int, in_dims: Sequence[int | None], inputs: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """The arguments of each of ``n`` models, where vmap gives them together (as ``autograd.Function.vmap`` has them)."""
+    """The arguments of each of ``n`` models, where ``vmap`` of an autograd function is given them together."""
     # Not one by one: each would have a gradient of the size of all.
     parts = [itertools.repeat(x, n) if at is None else x.unbind(at) for x, at in zip(inputs, in_dims, strict=True)]
     return zip(*parts, strict=True)
