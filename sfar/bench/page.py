@@ -15,7 +15,7 @@ from sfar.errors import SfarError
 from sfar.render import style, tables
 from sfar.util import paths
 
-PARTS = ("head", "overhead", "reader", "pipeline", "step", "scaling")
+PARTS = ("head", "overhead", "reader", "pipeline", "step", "replicates", "scaling")
 MODE = "forward+backward"  # what the panels of the head show
 HEADS = {"literal": ("#D55E00", "s", "literal"), "fast": ("#0072B2", "o", "SFAR")}
 AXES = {
@@ -396,12 +396,23 @@ def _scaling_markdown(r: dict[str, Any]) -> str:
     )
 
 
+def _replicates_markdown(r: dict[str, Any]) -> str:
+    rows = [[name, _spread(s, " s")] for name, s in r["seconds"].items()]
+    return (
+        f"Training of SFAR's head on embeddings of a frozen tower, {r['classes']} classes, {r['cores']} cores, a thread "
+        f"for each program. {r['runs']} stacked take {_spread(r['stacked_over_one'])} times as long as one; one by one "
+        f"they take {_spread(r['one_by_one_over_stacked'])} times as long as stacked.\n\n"
+        + tables.markdown(["Trainings", "Time"], rows)
+    )
+
+
 _PAGES = {
     "head": _head_markdown,
     "overhead": _overhead_markdown,
     "reader": _reader_markdown,
     "pipeline": _pipeline_markdown,
     "step": _step_markdown,
+    "replicates": _replicates_markdown,
     "scaling": _scaling_markdown,
 }
 

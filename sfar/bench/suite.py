@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sfar.bench import head, overhead, pipeline, reader, scaling, step
+from sfar.bench import head, overhead, pipeline, reader, replicates, scaling, step
 from sfar.bench.inputs import Bench
 from sfar.bench.measure import BenchError, provenance
 from sfar.util import paths
@@ -35,6 +35,7 @@ PARTS = {
     "reader": Part(reader.run, reader.ticks, "reading 8 frames of a video"),
     "pipeline": Part(pipeline.run, pipeline.ticks, "reading against training"),
     "step": Part(step.run, step.ticks, "a training step"),
+    "replicates": Part(replicates.run, replicates.ticks, "many seeds in one program"),
     "scaling": Part(scaling.run, scaling.ticks, "several processes"),
 }
 

@@ -38,14 +38,14 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "bench",
         _bench,
-        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, scaling.",
+        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, seeds in one program, scaling.",
         sub,
     )
     p.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
-        help="head, overhead, reader, pipeline, step, scaling (default: all, about 12 minutes on 2 cores)",
+        help="head, overhead, reader, pipeline, step, replicates, scaling (default: all, about 12 minutes on 2 cores)",
     )
     p.add_argument("--folder", default="", metavar="DIR", help="reader: videos of your own too")
     p.add_argument("--quick", action="store_true", help="tiny sizes, in seconds: does it run? Its numbers mean little")

@@ -7,6 +7,7 @@ transformer's states after ``ln_final`` times ``text_projection``. The row at th
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -135,6 +136,14 @@ def freeze_text_tower(model: CLIP) -> CLIP:
     for name, p in model.named_parameters():
         p.requires_grad_("visual" in name or name == "logit_scale")
     return model
+
+
+def with_own_scale(model: CLIP) -> CLIP:
+    """``model`` once more with a logit scale of its own; everything else of it is the same."""
+    own = copy.copy(model)
+    own._parameters = dict(model._parameters)
+    own.logit_scale = nn.Parameter(model.logit_scale.detach().clone())
+    return own
 
 
 def storyboard_config() -> dict[str, Any]:

@@ -11,9 +11,9 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from sfar.model.kernels.matmul import linear
+from sfar.model.kernels.words import summed_softmax
 
 
 def unit(x: Tensor) -> Tensor:
@@ -44,18 +44,10 @@ def coarse_importance(
     number of words) or "mean" (rows add up to one). Only real words are computed: they are packed to [P, d] first. What
     has a row for each word is computed again for the backward pass, not kept.
     """
-    index, classes = mask.nonzero(as_tuple=True), len(words)
+    index = mask.nonzero(as_tuple=True)
     b, length, d = frames.shape
-
-    def over_words(w: Tensor, v: Tensor) -> Tensor:
-        # Videos last: a softmax over the few frames of a video is several times slower where these are next to each
-        # other.
-        p = (linear(w, v).view(len(w), length, b) / temperature).softmax(1)
-        return p.new_zeros(classes, length, b).index_add(0, index[0], p)
-
     rows = unit(frames).transpose(0, 1).reshape(length * b, d)
-    summed = checkpoint(over_words, unit(words[index]), rows, use_reentrant=False, preserve_rng_state=False)
-    assert isinstance(summed, Tensor)
+    summed = summed_softmax(unit(words[index]) / temperature, rows, index[0], len(words), length)
     out = summed.permute(2, 0, 1).contiguous()
     return out / mask.sum(1)[None, :, None] if reduce == "mean" else out
 

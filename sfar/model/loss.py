@@ -17,6 +17,24 @@ class NotFinite(SfarError):
         self.videos = videos
 
 
+def both_directions(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """L_T2V (Eq. 12) and L_V2T (Eq. 13) of logits y [B, C] and labels [B]; see ``info_nce``."""
+    y = logits[:, labels]  # [video, text of sample b]
+    same = (labels[:, None] == labels[None, :]).to(y.dtype)
+    t2v = -((y.log_softmax(0) * same).sum(0) / same.sum(0)).mean()
+    v2t = F.cross_entropy(logits, labels)
+    return t2v, v2t
+
+
+def check_finite(loss: Tensor, t2v: Tensor, v2t: Tensor, logits: Tensor) -> None:
+    """Raise ``NotFinite`` unless the loss (a number, as its parts) of logits [B, C] is finite."""
+    if not torch.isfinite(loss):
+        wrong = (~torch.isfinite(logits).all(1)).nonzero()[:, 0].tolist()
+        raise NotFinite(
+            f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip", wrong
+        )
+
+
 def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, dict[str, float]]:
     """L = L_T2V + lam * L_V2T of logits y [B, C] (cosine times logit scale) and labels [B]; and both parts.
 
@@ -25,14 +43,7 @@ def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, 
     softmax over all C classes; averaging within k_b and then over b gives each video the same weight, so it is plain
     cross-entropy. Raises ``NotFinite``.
     """
-    y = logits[:, labels]  # [video, text of sample b]
-    same = (labels[:, None] == labels[None, :]).to(y.dtype)
-    t2v = -((y.log_softmax(0) * same).sum(0) / same.sum(0)).mean()
-    v2t = F.cross_entropy(logits, labels)
+    t2v, v2t = both_directions(logits, labels)
     loss = t2v + lam * v2t
-    if not torch.isfinite(loss):
-        wrong = (~torch.isfinite(logits).all(1)).nonzero()[:, 0].tolist()
-        raise NotFinite(
-            f"the loss is not finite (T2V {t2v.item()}, V2T {v2t.item()}): lower train.lr_head or train.lr_clip", wrong
-        )
+    check_finite(loss, t2v, v2t, logits)
     return loss, {"t2v": t2v.item(), "v2t": v2t.item()}

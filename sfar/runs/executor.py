@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from open_clip.model import CLIP
 from tqdm import tqdm
 
 from sfar.data.source import dataset
@@ -21,6 +22,8 @@ from sfar.model.clip import load_clip
 from sfar.runs import store
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
+from sfar.runs.stacked import at_once, kind, run_stacked
+from sfar.training.stacked import OneFailed
 from sfar.util import cache, processes
 
 
@@ -28,13 +31,29 @@ from sfar.util import cache, processes
 class Task:
     """One thing to be made and kept under ``key``: ``make(key, tick)`` does both, here or in another process.
 
-    ``job``: whose data it works on, and whose cost it has; ``name``: for messages and the progress bar.
+    ``job``: whose data it works on, and whose cost it has; ``name``: for messages and the progress bar. ``parts``: the
+    tasks that it makes in one program; it then returns what is kept of each, in their order, and has no key.
     """
 
     name: str
     key: str
     job: Job
     make: Callable[[str, Tick], Any]
+    parts: tuple[Task, ...] = ()
+
+    @property
+    def all(self) -> tuple[Task, ...]:
+        """The tasks with a key."""
+        return self.parts or (self,)
+
+    def by_key(self, made: Any) -> dict[str, Any]:
+        """What ``make`` gave, by key."""
+        return dict(zip((t.key for t in self.parts), made, strict=True)) if self.parts else {self.key: made}
+
+    def failed(self, e: SfarError) -> SfarError:
+        """An error of its making, with the name of the run."""
+        name = self.parts[e.replicate].name if self.parts and isinstance(e, OneFailed) else self.name
+        return SfarError(f"run {name}: {e}")
 
 
 def prepare(job: Job) -> tuple[int, int]:
@@ -52,17 +71,33 @@ def _prepared(job: Job) -> tuple[int, int]:
     training, val = inputs.training, inputs.validation
     assert val is not None
     if job.frozen:
-        clip = load_clip(p.model.clip, p.model.pretrained).to(device())
+        clip = _clip(p.model.clip, p.model.pretrained)
         embed_training(clip, inputs)
         for tested in (val, *inputs.unseen.values()):
             embed_evaluation(clip, tested)
     return len(training.clips) * training.repeats if training else 0, len(val.clips)
 
 
+@functools.lru_cache(maxsize=1)
+def _clip(name: str, pretrained: str) -> CLIP:
+    """Of many lists of few clips each, one after another."""
+    return load_clip(name, pretrained).to(device())
+
+
+def _alone(tasks: Sequence[Task], workers: int) -> list[Task]:
+    return list(tasks)
+
+
 def spread(
-    tasks: Sequence[Task], find: Callable[[str], Any | None], workers: int | None = None, desc: str = "training"
+    tasks: Sequence[Task],
+    find: Callable[[str], Any | None],
+    workers: int | None = None,
+    desc: str = "training",
+    together: Callable[[Sequence[Task], int], list[Task]] = _alone,
 ) -> list[Any]:
     """What is kept of all tasks, in their order: what ``find(key)`` finds is not made again.
+
+    ``together(tasks, processes)``: what is made of those that are not kept, where some of them go into one program.
 
     On a CPU the tasks run side by side, a process and a thread each; on a GPU one after another. They are kept one by
     one: interrupted or failed, the finished ones stay. Raises ``SfarError`` naming the task that failed.
@@ -71,13 +106,16 @@ def spread(
     new = {t.key: t for t in tasks if t.key not in found}
     if new:
         cost = {key: t.job.cost(*prepare(t.job)) for key, t in new.items()}
-        todo = sorted(new.values(), key=lambda t: -cost[t.key])  # the long ones first: no core is idle at the end
+        workers = 1 if device().type == "cuda" else workers or processes.cores()
+        todo = together(list(new.values()), workers)
+        # The long ones first: no core is idle at the end.
+        todo.sort(key=lambda t: -sum(cost[part.key] for part in t.all))
         with tqdm(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
-            bar.set_postfix_str(f"0/{len(todo)} runs")
+            bar.set_postfix_str(f"0/{len(new)} runs")
             if device().type == "cuda":
                 found |= one_after_another(todo, bar)
             else:
-                found |= side_by_side(todo, bar, workers or processes.cores())
+                found |= side_by_side(todo, bar, workers)
             bar.update(bar.total - bar.n)
     return [found[t.key] for t in tasks]
 
@@ -87,7 +125,10 @@ def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
     made = {}
     for t in todo:
         bar.set_postfix_str(t.name)
-        made[t.key] = t.make(t.key, bar.update)
+        try:
+            made |= t.by_key(t.make(t.key, bar.update))
+        except OneFailed as e:
+            raise t.failed(e) from e
     return made
 
 
@@ -110,6 +151,7 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
     stop = threading.Event()
     waiting: dict[Future, Task] = {}
     made = {}
+    runs = sum(len(t.all) for t in todo)
 
     def show() -> None:
         while not stop.is_set():
@@ -117,7 +159,8 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
                 name, n = ticks.get(timeout=0.2)
             except queue.Empty:
                 continue
-            bar.set_postfix_str(f"{len(todo) - len(waiting)}/{len(todo)} runs, {name}", refresh=False)
+            left = sum(len(t.all) for t in list(waiting.values()))
+            bar.set_postfix_str(f"{runs - left}/{runs} runs, {name}", refresh=False)
             bar.update(min(n, bar.total - bar.n))
 
     watcher = threading.Thread(target=show, daemon=True)
@@ -128,14 +171,14 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
             for future in as_completed(list(waiting)):
                 task = waiting.pop(future)
                 try:
-                    made[task.key] = pool.result(future)
+                    made |= task.by_key(pool.result(future))
                 except processes.ProcessDied as e:
                     raise SfarError(
                         f"run {task.name}: its process died (out of memory?). Finished runs are kept; try again with "
                         "JOBS=1"
                     ) from e
                 except SfarError as e:
-                    raise SfarError(f"run {task.name}: {e}") from e
+                    raise task.failed(e) from e
     finally:
         stop.set()
         watcher.join()
@@ -149,12 +192,43 @@ def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
     return store.keep("run", key, partial(run_one, job, tick))
 
 
+def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> list[dict[str, Any]]:
+    """Each is kept as soon as it is there."""
+    made = run_stacked(jobs, tick)
+    return [store.keep("run", key, lambda keeper: next(made)) for key in keys]
+
+
+def stacks(tasks: Sequence[Task], workers: int) -> list[Task]:
+    """Runs that differ in their seed alone, cut into programs of a few; the others as they are."""
+    groups: dict[Job, list[Task]] = {}
+    out = []
+    for t in tasks:
+        if of := kind(t.job):
+            groups.setdefault(of, []).append(t)
+        else:
+            out.append(t)
+    runs = sum(map(len, groups.values()))
+    for of, group in groups.items():
+        n = at_once(of, runs, workers)
+        pieces = -(-len(group) // n)
+        out += [_stack(group[i::pieces]) for i in range(pieces)]
+    return out
+
+
+def _stack(tasks: Sequence[Task]) -> Task:
+    if len(tasks) == 1:
+        return tasks[0]
+    jobs, keys = [t.job for t in tasks], [t.key for t in tasks]
+    name = f"{tasks[0].name} and {len(tasks) - 1} more"
+    return Task(name, "+".join(keys), jobs[0], partial(_run_stack, jobs, keys), tuple(tasks))
+
+
 def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "training") -> list[dict[str, Any]]:
     """The records of all jobs, in their order; see ``spread``."""
     find = functools.cache(dataset)  # each data set of other classes is looked at once for all keys
     # The keys now: a file edited while a run lasts must not lend its version to the result.
     tasks = [Task(j.name(), j.key(find), j, partial(_run, j)) for j in jobs]
-    return spread(tasks, partial(cache.load_json, "run"), workers, desc)
+    return spread(tasks, partial(cache.load_json, "run"), workers, desc, stacks)
 
 
 def train_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "training") -> list[Path]:

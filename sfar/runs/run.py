@@ -17,7 +17,7 @@ from sfar.config import Profile, few_shot
 from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats, load_clips, training_data
 from sfar.data.store import VideoClips
 from sfar.errors import ConfigError
-from sfar.model.clip import load_clip
+from sfar.model.clip import load_clip, with_own_scale
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
@@ -125,15 +125,23 @@ def unseen_set(profile: Profile) -> EvaluationSet:
 
 
 def build_model(
-    profile: Profile, classes: Sequence[str], texts: Mapping[str, Sequence[str]], method: str, seed: int
+    profile: Profile,
+    classes: Sequence[str],
+    texts: Mapping[str, Sequence[str]],
+    method: str,
+    seed: int,
+    like: VideoModel | None = None,
 ) -> VideoModel:
     """A model with freshly drawn head weights (from ``seed``) and the CLIP of the profile.
 
-    ``texts``: the sub-texts of the ``classes``. Raises ``ConfigError`` for a CLIP of another input size.
+    ``texts``: the sub-texts of the ``classes``. ``like``: another seed's model, on a frozen tower and not yet trained:
+    towers and texts are shared with it. Raises ``ConfigError`` for a CLIP of another input size.
     """
     m = profile.model
     seed_everything(seed)  # before CLIP is read: making its layers draws too
     clip = load_clip(m.clip, m.pretrained)
+    if like is not None:
+        return VideoModel(method, with_own_scale(like.clip), like.texts, m, False)
     size = clip.visual.image_size
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
@@ -145,10 +153,10 @@ def build_model(
     return VideoModel(method, clip, embedded, m, profile.train.train_visual)
 
 
-def build(inputs: Inputs) -> VideoModel:
-    """The model of a job, on its device."""
+def build(inputs: Inputs, like: VideoModel | None = None) -> VideoModel:
+    """The model of a job, on its device; ``like``: see ``build_model``."""
     job = inputs.job
-    return build_model(job.profile, job.data.classes, inputs.texts, job.method, job.seed).to(device())
+    return build_model(job.profile, job.data.classes, inputs.texts, job.method, job.seed, like).to(device())
 
 
 def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
@@ -222,14 +230,37 @@ def score_set(
     )
 
 
-def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool) -> Scores:
+class Shared:
+    """What CLIP's own towers say of the sets that runs of one configuration are tested on, asked once for all."""
+
+    def __init__(self) -> None:
+        self._embedded: dict[tuple[Dataset, int], Tensor] = {}
+        self._texts: dict[tuple[Dataset, int], ClassTexts] = {}
+
+    def embedded(self, clip: CLIP, tested: EvaluationSet) -> Tensor:
+        """As ``embed_evaluation``."""
+        key = tested.data, tested.profile.data.fold
+        if key not in self._embedded:
+            self._embedded[key] = embed_evaluation(clip, tested)
+        return self._embedded[key]
+
+    def texts(self, clip: CLIP, tested: EvaluationSet) -> ClassTexts:
+        """The texts of the set's classes."""
+        key = tested.data, tested.profile.data.fold
+        if key not in self._texts:
+            made = class_texts(clip, list(tested.data.classes), tested.texts, tested.profile.model)
+            self._texts[key] = made.to(device())
+        return self._texts[key]
+
+
+def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool, shared: Shared | None = None) -> Scores:
     """The same on other classes, whose texts stand in for the training ones.
 
     ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
     """
-    embedded = embed_evaluation(model.clip, tested) if frozen else None
-    texts = class_texts(model.clip, list(tested.data.classes), tested.texts, tested.profile.model).to(device())
-    return score_set(model, tested, embedded=embedded, texts=texts)
+    shared = shared or Shared()
+    embedded = shared.embedded(model.clip, tested) if frozen else None
+    return score_set(model, tested, embedded=embedded, texts=shared.texts(model.clip, tested))
 
 
 @dataclass(frozen=True)
@@ -241,12 +272,12 @@ class RunScores:
     unseen: dict[str, Scores]
 
 
-def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None) -> RunScores:
+def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None, shared: Shared | None = None) -> RunScores:
     """Test ``model`` on all that the job names."""
-    job, val = inputs.job, inputs.validation
+    job, val, shared = inputs.job, inputs.validation, shared or Shared()
     assert val is not None, "inputs without their test side"
     tick = tick or (lambda done: None)
-    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None)
+    single = score_set(model, val, embedded=shared.embedded(model.clip, val) if job.frozen else None)
     tick(len(val.clips))
     many = None
     if job.views != "1x1":
@@ -254,7 +285,7 @@ def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None) -> RunSco
         tick(len(val.clips) * VIEWS[job.views][0] * VIEWS[job.views][1])
     unseen = {}
     for name, tested in inputs.unseen.items():
-        unseen[name] = score_unseen(model, tested, job.frozen)
+        unseen[name] = score_unseen(model, tested, job.frozen, shared)
         tick(len(val.clips))
     return RunScores(single, many, unseen)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from sfar.config import Profile
+from sfar.config import Profile, TrainConfig
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import ClipAugment, train_indices
 from sfar.errors import ConfigError, SfarError, VideoError
@@ -73,10 +73,14 @@ class TrainingEmbeddings(Dataset):
     def __len__(self) -> int:
         return len(self.labels) * self.repeats
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+    def place(self, i: Any) -> tuple[Any, Any]:
+        """(draw, clip) of an item; of an array of them, arrays."""
         # Repeats of a clip within an epoch are different draws too.
         draw = (self.epoch * self.repeats + i // len(self.labels)) % len(self.embedded)
-        clip = i % len(self.labels)
+        return draw, i % len(self.labels)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        draw, clip = self.place(i)
         return self.embedded[draw, clip], self.labels[clip]
 
 
@@ -95,6 +99,30 @@ def learning_rate(epoch: float, warmup: float, epochs: float) -> float:
     if epoch < warmup:
         return epoch / warmup
     return 0.5 * (1 + math.cos(math.pi * (epoch - warmup) / max(epochs - warmup, 1e-9)))
+
+
+def batches_of(seed: int, epoch: int, n: int, batch: int) -> np.ndarray:
+    """The items [steps, batch] of an epoch over ``n`` of them, the last incomplete batch dropped."""
+    steps = n // batch
+    return np.random.default_rng([seed, epoch]).permutation(n)[: steps * batch].reshape(steps, batch)
+
+
+def adamw(groups: dict[str, list[nn.Parameter]], t: TrainConfig, **how: Any) -> torch.optim.AdamW:
+    """AdamW over the two learning-rate groups of a model (``VideoModel.groups``); ``how``: torch's own switches."""
+    rates = {"clip": t.lr_clip, "head": t.lr_head}
+    return torch.optim.AdamW(
+        [{"params": ps, "lr": rates[name], "base": rates[name]} for name, ps in groups.items() if ps],
+        betas=t.betas,
+        eps=t.eps,
+        weight_decay=t.weight_decay,
+        **how,
+    )
+
+
+def set_rates(optimizer: torch.optim.Optimizer, epoch: float, t: TrainConfig) -> None:
+    """The learning rates at fractional ``epoch``."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * learning_rate(epoch, t.warmup_epochs, t.epochs)
 
 
 def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
@@ -116,6 +144,11 @@ class History:
     steps: int
     seconds: float
 
+    def add(self, means: Sequence[float]) -> None:
+        """The mean loss of one more epoch, with its two parts."""
+        for name, value in zip(("loss", "t2v", "v2t"), means, strict=True):
+            getattr(self, name).append(round(value, 6))
+
 
 @dataclass
 class Progress:
@@ -133,7 +166,7 @@ class Progress:
     bad: dict[str, str] = field(default_factory=dict)
 
 
-class _Logits(nn.Module):
+class Logits(nn.Module):
     """The model as a function of one tensor to one tensor, which is what DistributedDataParallel takes."""
 
     def __init__(self, model: VideoModel, embedded: bool, device: torch.device, dtype: torch.dtype | None):
@@ -141,6 +174,7 @@ class _Logits(nn.Module):
         self.model, self.embedded, self.device_type, self.dtype = model, embedded, device.type, dtype
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits [B, C] of clips or of frame embeddings."""
         with torch.autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
             return (self.model.from_embeddings(x) if self.embedded else self.model(x)).logits.float()
 
@@ -211,12 +245,7 @@ def train(
         if embedded is None
         else TrainingEmbeddings(embedded, clips.labels, repeats)
     )
-    groups = [
-        {"params": ps, "lr": lr, "base": lr}
-        for ps, lr in ((model.groups()["clip"], t.lr_clip), (model.groups()["head"], t.lr_head))
-        if ps
-    ]
-    optimizer = torch.optim.AdamW(groups, betas=t.betas, eps=t.eps, weight_decay=t.weight_decay)
+    optimizer = adamw(model.groups(), t)
     dtype = autocast_dtype(t.precision, device)
     # ``_backward`` multiplies by the number of processes.
     scaler = torch.amp.GradScaler(device.type, 2.0**16 / world.size, enabled=dtype == torch.float16)
@@ -235,15 +264,14 @@ def train(
         clips.bad |= {clips.paths[int(k)]: why for k, why in at.bad.items()}
     before, history = at.history.seconds, at.history
     model.train()
-    module = world.wrap(_Logits(model, embedded is not None, device, dtype))
+    module = world.wrap(Logits(model, embedded is not None, device, dtype))
     stand_in = torch.zeros(
         1,
         *((t.frames, 3, profile.data.image_size, profile.data.image_size) if embedded is None else embedded.shape[2:]),
     )
     while at.epoch < t.epochs:
         data.epoch = at.epoch
-        order = np.random.default_rng([seed, at.epoch]).permutation(len(data))
-        batches = order[: per_epoch * batch].reshape(per_epoch, batch)
+        batches = batches_of(seed, at.epoch, len(data), batch)
         mine = [np.array_split(rows, world.size)[world.rank].tolist() for rows in batches[at.done :]]
         loader = DataLoader(
             data, batch_sampler=mine, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=_collate
@@ -260,17 +288,14 @@ def train(
                 check_bad(clips, profile.data.max_bad_share, map(int, at.bad))
             counts = [s[3] for s in said]
             if any(counts):
-                for group in optimizer.param_groups:
-                    group["lr"] = group["base"] * learning_rate(
-                        at.epoch + (at.done + 1) / per_epoch, t.warmup_epochs, t.epochs
-                    )
+                set_rates(optimizer, at.epoch + (at.done + 1) / per_epoch, t)
                 x = (stand_in if x is None else x).to(device, non_blocking=True)
                 labels = torch.tensor([k for s in said for k in s[4 : 4 + s[3]]], device=device)
                 optimizer.zero_grad(set_to_none=True)
                 try:
                     loss, parts = _backward(module, x, labels, counts, t.loss_lambda, micro, scaler, world)
                 except NotFinite as e:
-                    raise SfarError(f"{e}. {_batch(clips, batches[at.done], e.videos, at, per_epoch)}") from e
+                    raise SfarError(f"{e}. {which_batch(clips, batches[at.done], e.videos, at, per_epoch)}") from e
                 scaler.step(optimizer)
                 scaler.update()
                 at.sums = [a + b for a, b in zip(at.sums, (loss.item(), parts["t2v"], parts["v2t"]), strict=True)]
@@ -283,14 +308,13 @@ def train(
                 keeper.save(model, optimizer, scaler, at)
             if stop:
                 keeper.stopped(at, per_epoch)
-        for name, value in zip(("loss", "t2v", "v2t"), at.sums, strict=True):
-            getattr(history, name).append(round(value / max(1, at.counted), 6))
+        history.add([value / max(1, at.counted) for value in at.sums])
         at.epoch, at.done, at.sums, at.counted = at.epoch + 1, 0, [0.0, 0.0, 0.0], 0
     history.seconds = round(before + time.perf_counter() - start, 2)
     return history
 
 
-def _batch(clips: VideoClips, rows: np.ndarray, wrong: list[int], at: Progress, per_epoch: int) -> str:
+def which_batch(clips: VideoClips, rows: np.ndarray, wrong: list[int], at: Progress, per_epoch: int) -> str:
     """Which batch it was.
 
     ``wrong``: its videos whose own logits are not finite, by place among those that could be read.

@@ -36,6 +36,8 @@ _DRAW = "sfar.data.source:draw"
 _SUBTEXTS = ("sfar.subtexts.source:subtexts_of", "sfar.subtexts.texts")
 # Where the code of a method is had by its name. A key adds the heads that it is of: another one makes nothing stale.
 _BY_NAME = ("sfar.model.registry:get", "sfar.model.registry:get_trained")
+# A run by itself, and with others of its kind.
+_RUN = ("sfar.runs.run:run_one", "sfar.runs.stacked:run_stacked")
 _CLIP = "sfar/storyboard/weights/clip.json"
 _SETS = (
     "sfar.storyboard.sets:write_ucf101",
@@ -54,12 +56,12 @@ STAGES: dict[str, Stage] = {
     # Decoded videos, and which videos a list names.
     "frames": Stage(("sfar.data.store:examine", "sfar.data.layouts:read"), _READING),
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
-    "run": Stage(("sfar.runs.run:run_one", _CLIP), _LEARNING, _GIVEN),
+    "run": Stage((*_RUN, _CLIP), _LEARNING, _GIVEN),
     "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, _GIVEN),
     # Of trained models; the key of the same run, code included, is an input.
     "weights": Stage(("sfar.runs.store:keep_weights", "sfar.training.checkpoint"), (*_LEARNING, "safetensors"), _GIVEN),
     # What a study measures from its runs. It adds the function that does (``code.entry``) and the data files it reads.
-    "record": Stage(("sfar.runs.run:run_one", _CLIP), (*_LEARNING, "pillow", "openai"), (*_SUBTEXTS, *_BY_NAME)),
+    "record": Stage((*_RUN, _CLIP), (*_LEARNING, "pillow", "openai"), (*_SUBTEXTS, *_BY_NAME)),
 }
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sfar.model.kernels.matmul import matmul_t, weight_gradient
+from sfar.model.kernels.matmul import each, matmul_t, weight_gradient
 
 ROWS = {"cpu": 2048, "cuda": 32768}  # pairs of video and class in a chunk
 TINY = 1e-12  # a zero vector has cosine 0
@@ -53,8 +53,13 @@ def cosines(frames: Tensor, cls: Tensor, parts: list[tuple[Tensor, Layers]], res
     # Not stacked and summed: both would get the same memory as their gradient, and autograd adds to it in place.
     b2 = functools.reduce(torch.add, [f.b2 for _, f in parts])
     skip = frames.repeat(1, k, 1) if residual else None
-    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (importance, first, b1, w2, b2, cls))
-    return _Cosines.apply(keep, importance, first, b1, w2, b2, skip, cls)
+    return _cosines(importance, first, b1, w2, b2, skip, cls)
+
+
+def _cosines(*inputs: Tensor | None) -> Tensor:
+    """``_Cosines`` of its inputs but the first."""
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    return _Cosines.apply(keep, *inputs)[0]
 
 
 def _chunks(b: int, c: int, device: torch.device) -> list[slice]:
@@ -85,13 +90,13 @@ class _Cosines(torch.autograd.Function):
     """cos(W2 relu(a u + b1) + b2 [+ a skip], cls).
 
     a [B, C, K], u [B, K, H], b1 [H], w2 [d, H], b2 [d], skip [B, K, d] or None, cls [C, d]. ``keep``: whether o is kept
-    for a backward pass.
+    for a backward pass. What follows the cosines in the result is for that pass alone.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, keep: bool, a: Tensor, u: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, skip: Tensor | None, cls: Tensor
-    ) -> Tensor:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # with ``setup_context`` there is no ``ctx``
+        keep: bool, a: Tensor, u: Tensor, b1: Tensor, w2: Tensor, b2: Tensor, skip: Tensor | None, cls: Tensor
+    ) -> tuple[Tensor, ...]:
         b, c, d = len(a), len(cls), len(w2)
         dots, norms = a.new_empty(b, c), a.new_empty(b, c)
         chunks = _chunks(b, c, a.device)
@@ -107,15 +112,35 @@ class _Cosines(torch.autograd.Function):
             if keep:
                 outs.append(o)
         norms.clamp_(min=TINY)
+        return dots / norms, dots, norms, *outs
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        keep, a, u, b1, w2, _, skip, cls = inputs
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
         if keep:
-            ctx.save_for_backward(a, u, b1, w2, skip, cls, dots, norms, *outs)
-        return dots / norms
+            ctx.save_for_backward(a, u, b1, w2, skip, cls, *output[1:])
+
+    @staticmethod
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        """One model after another: together their rows would not stay in the processor's cache.
+
+        The cosines alone: what the backward pass takes is kept for each.
+        """
+        # Whether one will follow is not seen inside of vmap, so that ``keep`` is asked again.
+        found = [_cosines(*one) for one in each(info.batch_size, in_dims[1:], inputs[1:])]
+        return (torch.stack(found),), (0,)
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameters' names
-        ctx: Any, grad: Tensor
+        ctx: Any, grad: Tensor | None, *_: None
     ) -> tuple[Tensor | None, ...]:
+        if grad is None:  # not made up as zeros, or those of o would be too
+            return (None,) * 8
         a, u, b1, w2, skip, cls, dots, norms, *outs = ctx.saved_tensors
         b, c, d, width = len(a), len(cls), len(w2), w2.shape[1]
         to_text, to_self = grad / norms, grad * dots / norms**3

@@ -8,6 +8,8 @@ switched off (``torch.backends.mkldnn.set_flags``).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -56,9 +58,24 @@ class _Linear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
-        ctx.save_for_backward(x, w)
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # with ``setup_context`` there is no ``ctx``
+        x: Tensor, w: Tensor
+    ) -> Tensor:
         return matmul_t(x, w)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def vmap(  # pyright: ignore[reportIncompatibleMethodOverride]
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[Tensor, int]:
+        """Of many models at once: one call for small matrices, for large ones each in its own."""
+        x, w = (t if at is None else t.movedim(at, 0) for t, at in zip(inputs, in_dims, strict=True))
+        if _by_convolution(x[0] if x.dim() == 3 else x, w.shape[-2]):
+            return torch.stack([_Linear.apply(*one) for one in each(info.batch_size, in_dims, inputs)]), 0
+        return x @ w.transpose(-2, -1), 0
 
     @staticmethod
     @once_differentiable
@@ -69,6 +86,13 @@ class _Linear(torch.autograd.Function):
         d_x = matmul_t(g, w.T) if ctx.needs_input_grad[0] else None
         d_w = weight_gradient(x, g) if ctx.needs_input_grad[1] else None
         return d_x, d_w
+
+
+def each(n: int, in_dims: Sequence[int | None], inputs: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The arguments of each of ``n`` models, where ``vmap`` of an autograd function is given them together."""
+    # Not one by one: each would have a gradient of the size of all.
+    parts = [itertools.repeat(x, n) if at is None else x.unbind(at) for x, at in zip(inputs, in_dims, strict=True)]
+    return zip(*parts, strict=True)
 
 
 def linear(x: Tensor, w: Tensor) -> Tensor:

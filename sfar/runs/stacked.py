@@ -1,0 +1,93 @@
+"""Runs that differ in their seed alone, made in one program: the records of ``run_one``, in a fraction of the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sfar.model.video_model import VideoModel
+from sfar.runs.job import Job
+from sfar.runs.run import Inputs, Shared, Tick, build, device, embed_training, per_step, record, resolve, score
+from sfar.training.stacked import OneFailed, Replicate, can_stack, train_stacked
+from sfar.training.train import History
+
+# Fields of ``profile.data`` that may differ, besides the seed: they choose clips, and change nothing else.
+PER_REPLICATE = ("shot_seed",)
+
+# Runs in a program at most, and pairs of a video and a class in a step of all of them: more are no quicker, and a long
+# training is better off with states of its own on the way.
+MOST, PAIRS = 10, 2**16
+
+
+def kind(job: Job) -> Job | None:
+    """What runs that can be made together have in common; None for a job that is made by itself."""
+    if not job.frozen or not can_stack(job.profile, device()):
+        return None
+    p = job.profile
+    same = {name: type(p.data).__dataclass_fields__[name].default for name in PER_REPLICATE}
+    return replace(
+        job,
+        seed=0,
+        profile=replace(p, data=replace(p.data, **same), seeds=(0,)),
+        data=replace(job.data, root=Path(), fingerprint="", lists=""),  # follow from the profile
+    )
+
+
+def at_once(job: Job, runs: int, workers: int) -> int:
+    """How many of ``runs`` runs like ``job`` are made in one program, so that ``workers`` processes have work."""
+    pairs = job.profile.train.batch * len(job.data.classes)
+    return max(1, min(MOST, PAIRS // pairs, -(-runs // workers)))
+
+
+def run_stacked(jobs: Sequence[Job], tick: Tick | None = None) -> Iterator[dict[str, Any]]:
+    """Train jobs of one ``kind`` together, then evaluate each; their records, in their order (see ``run.run_one``).
+
+    Numbers are those of ``run_one`` to rounding; ``seconds`` are a run's share of what is common, and its own. Raises
+    ``OneFailed``.
+    """
+    started = time.perf_counter()
+    inputs = [resolve(job) for job in jobs]
+    models = [build(inputs[0])]
+    models += [build(own, models[0]) for own in inputs[1:]]
+    histories = _fit(models, inputs, tick)
+    shared, common = Shared(), (time.perf_counter() - started) / len(jobs)
+    for model, own, history in zip(models, inputs, histories, strict=True):
+        started = time.perf_counter()
+        made = record(own, model, history, score(model, own, tick, shared))
+        yield made | {"seconds": round(common + time.perf_counter() - started, 1)}
+
+
+def _times(tick: Tick, runs: int, work: float) -> None:
+    tick(runs * work)
+
+
+def _fit(models: Sequence[VideoModel], inputs: Sequence[Inputs], tick: Tick | None) -> list[History]:
+    """Train the models in place, those together that pass through as many clips."""
+    known: dict[Any, Tensor] = {}
+    replicates = []
+    for model, own in zip(models, inputs, strict=True):
+        chosen = own.training
+        assert chosen is not None, "the jobs are trained"
+        clips = chosen.clips
+        key = own.job.data, tuple(zip(clips.paths, clips.first, clips.lengths, strict=True))
+        if key not in known:
+            embedded = embed_training(model.clip, own)
+            assert embedded is not None, "their towers are frozen"
+            known[key] = embedded
+        replicates.append(Replicate(model, clips, known[key], own.job.seed, chosen.repeats))
+    found: dict[int, History] = {}
+    for n in sorted({r.per_epoch for r in replicates}):
+        places = [i for i, r in enumerate(replicates) if r.per_epoch == n]
+        told = per_step(inputs[0].job, tick and partial(_times, tick, len(places)))
+        try:
+            histories = train_stacked([replicates[i] for i in places], inputs[0].job.profile, told)
+        except OneFailed as e:
+            raise OneFailed(e.text, places[e.replicate]) from e
+        found |= dict(zip(places, histories, strict=True))
+    return [found[i] for i in range(len(models))]
