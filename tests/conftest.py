@@ -5,14 +5,13 @@ The workers of a run (``-n``) share one cache and begin with the longest files.
 
 import fcntl
 import os
+from contextlib import contextmanager
 
 import pytest
 import torch
 
-from sfar.util import paths
-
 # The others follow in the order of their names: none is so long that a worker would be left alone with it at the end.
-LONGEST = ("test_end_to_end", "test_studies_end_to_end")
+LONGEST = ("test_end_to_end", "test_studies_end_to_end", "test_distributed", "test_cli", "test_paper_profile")
 
 
 def pytest_collection_modifyitems(items):
@@ -20,23 +19,36 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """A cache for the whole run, empty at its start: what the tests show was made during them."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """The folder of the whole run's cache, empty at its start: what the tests show was made during them."""
     if "PYTEST_XDIST_WORKER" in os.environ:  # a worker's own folder stands in that of the run
         folder = tmp_path_factory.getbasetemp().parent / "cache"
         folder.mkdir(exist_ok=True)
-    else:
-        folder = tmp_path_factory.mktemp("cache")
+        return folder
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(shared):
+    """The cache of all that has no other."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("SFAR_CACHE", str(folder))
+    patch.setenv("SFAR_CACHE", str(shared))
     torch.set_num_threads(1)
     yield
     patch.undo()
 
 
+@contextmanager
+def one_at_a_time(lock):
+    """Of the workers of a run."""
+    with open(lock, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def drawn(own_cache):
+def drawn(shared, own_cache):
     """``drawn(name, ...)``: these sets of the storyboard world are drawn and decoded by the worker that asks first.
 
     The others wait instead of doing it again.
@@ -46,8 +58,7 @@ def drawn(own_cache):
         from sfar.config import by_dataset, get_profile
         from sfar.data.source import dataset, load_clips
 
-        with open(paths.cache() / "drawn.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with one_at_a_time(shared / "drawn.lock"):
             for name in names:
                 profile = get_profile("storyboard", by_dataset("storyboard", name))
                 data = dataset(profile)
@@ -58,8 +69,29 @@ def drawn(own_cache):
 
 
 @pytest.fixture(scope="session")
-def roots(tmp_path_factory):
-    """The folders of three small sets, by layout; they are read only."""
+def roots(shared):
+    """The folders of three small sets, by layout; they are read only.
+
+    Drawn by the worker that asks first, and decoded into the cache of the run.
+    """
     import small_sets
 
-    return small_sets.write(tmp_path_factory.mktemp("small"))
+    with one_at_a_time(shared / "small.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SFAR_CACHE", str(shared))
+        return small_sets.write(shared / "small", patch)
+
+
+@pytest.fixture
+def videos_here(monkeypatch):
+    """Videos are drawn, decoded and examined in this process (``one_process``)."""
+    import one_process
+
+    one_process.videos(monkeypatch)
+
+
+@pytest.fixture
+def runs_here(monkeypatch):
+    """Runs are made in this process (``one_process``)."""
+    import one_process
+
+    one_process.runs(monkeypatch)

@@ -2,20 +2,30 @@
 
 from typing import Any
 
+import one_process
+
 from sfar.config import get_profile
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 
 SOLE = {"kinetics400": tuple(KINETICS)[:2], "ucf101": tuple(UCF)[:2], "hmdb51": tuple(HMDB)[:2]}
 
 
-def write(base):
-    """Draw the sets below ``base``; returns their folders by layout."""
+def write(base, patch):
+    """Draw the sets below ``base`` and decode them, where that is not done; returns their folders by layout."""
+    from sfar.data.source import dataset, load_clips
     from sfar.storyboard.sets import write_hmdb51, write_ucf101
     from sfar.storyboard.write import write_kinetics
 
+    found = {name: base / name for name in SOLE}
+    one_process.videos(patch)
     for name, draw in (("kinetics400", write_kinetics), ("ucf101", write_ucf101), ("hmdb51", write_hmdb51)):
-        draw(base / name, 5, 4, 2, classes=SOLE[name], workers=1)
-    return {name: base / name for name in SOLE}
+        if not (base / f"{name}.done").exists():
+            draw(base / name, 5, 4, 2, classes=SOLE[name])
+            profile = at(found, name)
+            for split in ("train", "val"):
+                load_clips(profile, dataset(profile), split)
+            (base / f"{name}.done").touch()
+    return found
 
 
 def at(roots, name: str = "kinetics400", /, **overrides: Any):

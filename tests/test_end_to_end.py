@@ -123,6 +123,7 @@ def test_zero_shot_again(runs):
                 assert abs(value - row.per_seed[0]) <= allowed(row.videos), (name, method, protocol)
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_same_seed_same_record():
     """Twice the same seed on one machine: the same record to the last digit; another seed: another one."""
     profile = get_profile(

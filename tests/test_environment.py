@@ -5,17 +5,20 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions, version
+from functools import cache
+from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 from import_graph import imported
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from sfar.errors import ConfigError
-from sfar.util import cache
+from sfar.util import cache as kept
 from sfar.util.extras import extra
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +47,7 @@ def text(name):
 PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
 
 
+@cache
 def extras():
     """Extra ("" for what everyone gets) -> its requirements, those of other extras of this package in their place."""
     lists = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
@@ -60,6 +64,7 @@ def extras():
     return {name: list(of(name)) for name in lists}
 
 
+@cache
 def direct():
     """Every direct requirement, once."""
     return list({str(r): r for rs in extras().values() for r in rs}.values())
@@ -73,6 +78,7 @@ def conda_pins():
     return [Requirement(line) for part in conda()["dependencies"] if isinstance(part, dict) for line in part["pip"]]
 
 
+@cache
 def lock():
     """(requirement, its options) of every entry of the lock file."""
     lines = [line.strip() for line in text("requirements.lock").replace("\\\n", " ").splitlines()]
@@ -87,7 +93,12 @@ def pin(requirement):
 
 
 def wanted(requirement, machine):
-    return requirement.marker is None or requirement.marker.evaluate(machine)
+    return requirement.marker is None or holds(str(requirement.marker), tuple(machine.items()))
+
+
+@cache
+def holds(marker, machine):
+    return Marker(marker).evaluate(dict(machine))
 
 
 def environments():
@@ -174,8 +185,8 @@ def test_installed_is_what_is_locked(requirement):
 
 def test_cache_keys_name_libraries_that_are_locked():
     pins = {canonicalize_name(r.name): r for r, _ in lock()}
-    for stage in cache.STAGES:
-        found = {canonicalize_name(n): v.split("+")[0] for n, v in cache.libraries(stage).items()}
+    for stage in kept.STAGES:
+        found = {canonicalize_name(n): v.split("+")[0] for n, v in kept.libraries(stage).items()}
         assert found and found == {n: pin(pins[n]) for n in found}
 
 
@@ -185,12 +196,17 @@ def test_cache_keys_name_libraries_that_are_locked():
 OPTIONAL = {"sfar/subtexts/generate.py": "llm", "sfar/reproduce/notebooks.py": "notebooks"}
 
 
+packages_distributions = cache(metadata.packages_distributions)  # looks at every installed file
+
+
+@cache
 def brought(*names):
     """Top modules that the requirements of these extras ("": of everyone) bring themselves."""
     packages = {canonicalize_name(r.name) for name in names for r in extras()[name]}
     return {m for m, ds in packages_distributions().items() if packages & {canonicalize_name(d) for d in ds}}
 
 
+@cache
 def foreign(folder):
     """Every module of somebody else that a file below ``folder`` imports -> the files."""
     ours = {p.stem for p in (ROOT / "tests").rglob("*.py")} | {"sfar"}

@@ -1,6 +1,7 @@
 """The command: what it does, and one clear message for each mistake; no traceback, no half-written results."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -91,6 +92,7 @@ def test_unknown_method(capsys, tmp_path):
 SMALL = ["--set", "train.epochs=1"]
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_train_and_evaluate(capsys, tmp_path, world):
     ckpt = tmp_path / "sfar.safetensors"
     assert main(["train", "sfar", "--data", str(world), "--out", str(ckpt), *SMALL]) == 0
@@ -105,6 +107,7 @@ def test_train_and_evaluate(capsys, tmp_path, world):
     refused(capsys, ["evaluate", damaged, "--data", world], damaged, "damaged")
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_bad_videos_are_named_and_never_replaced(capsys, tmp_path, world):
     """One truncated, one empty and one that is not a video: over the stated share the run fails and names them."""
     root = tmp_path / "k400"
@@ -143,11 +146,13 @@ def test_undeclared_notebook_parameter(capsys):
 def _command(*argv, **options):
     return subprocess.Popen(
         [sys.executable, "-m", "sfar", *map(str, argv)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
-        **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
     )
+
+
+def _read(file):
+    return file.read_text(encoding="utf-8")
 
 
 def _alive(group):
@@ -196,20 +201,23 @@ def test_interrupted_draw_leaves_nothing(tmp_path):
 
 def test_interrupted_training_ends_with_one_message(tmp_path, world):
     """Ctrl-C while two runs train side by side: no worker is left, no traceback, no half-written record."""
-    cache = tmp_path / "cache"
     argv = ["reproduce", "table1", "--data", world, "--seeds", "0", "--jobs", "2", "--set", "train.epochs=500"]
-    p = _command(
-        *argv,
-        start_new_session=True,
-        preexec_fn=_hears_ctrl_c,
-        env={**os.environ, "SFAR_CACHE": str(cache), "SFAR_HOME": str(tmp_path)},
-    )
-    deadline = time.time() + 90
-    while time.time() < deadline and len(list(cache.glob("frames/*/.complete"))) < 2:
-        time.sleep(0.2)
-    time.sleep(6)
-    err = _interrupt(p)
-    assert p.returncode == 130, err
+    said = tmp_path / "said"
+    with open(said, "w") as file:
+        p = _command(
+            *argv,
+            start_new_session=True,
+            preexec_fn=_hears_ctrl_c,
+            env={**os.environ, "SFAR_HOME": str(tmp_path)},
+            stderr=file,
+        )
+    deadline = time.time() + 300  # until both have taken a step
+    while time.time() < deadline and p.poll() is None and len(set(re.findall(r"runs, (\S+)/seed 0", _read(said)))) < 2:
+        time.sleep(0.1)
+    both = set(re.findall(r"runs, (\S+)/seed 0", _read(said)))
+    _interrupt(p)
+    err = _read(said)
+    assert p.returncode == 130 and len(both) == 2, err
     assert err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
     assert not (tmp_path / "results").exists()
     deadline = time.time() + 15  # the interpreter's own helper process goes a moment later
@@ -311,6 +319,7 @@ def sets(tmp_path_factory):
     return base
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
     ckpt = str(tmp_path / "x.safetensors")
     hmdb, ucf = (["--dataset", n, "--data", str(sets / n)] for n in ("hmdb51", "ucf101"))
@@ -336,6 +345,7 @@ def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
     )
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_charades(capsys, tmp_path, sets):
     ckpt = str(tmp_path / "x.safetensors")
     where = [

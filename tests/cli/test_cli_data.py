@@ -55,6 +55,7 @@ def refused(capsys, argv, *parts):
 # --- check ---
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_check_prints_and_writes_a_report(hmdb, tmp_path, capsys):
     assert run("check", "hmdb51", "--root", hmdb, "--workers", 1, "--out", tmp_path / "new" / "r.json") == 0
     out = capsys.readouterr().out
@@ -64,6 +65,7 @@ def test_check_prints_and_writes_a_report(hmdb, tmp_path, capsys):
     assert report["status"] == 0 and report["dataset"] == "hmdb51" and report["wrong"] == []
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_check_returns_1_and_names_the_files(tmp_path, capsys):
     root = make(tmp_path / "set")
     (root / "videos/wave/wave_0.avi").write_bytes(b"")

@@ -12,6 +12,8 @@ from sfar.data import layouts, source
 from sfar.data.fewshot import choose
 from sfar.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures("videos_here")
+
 # --- data sets -----------------------------------------------------------------------------------------------------
 
 

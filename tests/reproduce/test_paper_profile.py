@@ -19,6 +19,7 @@ TOPS = ("top1", "top5")
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("videos_here", "runs_here")
 def test_table1_on_a_vit_b16(tmp_path, monkeypatch, capsys):
     """Weights drawn at random, two training videos and one test video, one frame of each: the numbers say nothing."""
     root, project = tmp_path / "k400", tmp_path / "project"

@@ -4,10 +4,10 @@ The folders are the storyboard world's, two classes in each layout; the model is
 sizes is as with ViT-B/16. The numbers say nothing.
 """
 
-import contextlib
 import json
 import shutil
 
+import one_process
 import pytest
 
 from sfar.cli.main import main
@@ -16,7 +16,7 @@ from sfar.data.source import by_name, dataset, root_of
 from sfar.errors import ConfigError, DataError
 from sfar.model.registry import METHODS
 from sfar.reproduce import plan
-from sfar.runs import executor, store
+from sfar.runs import store
 from sfar.storyboard.scripts import HMDB, UCF
 from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
@@ -35,7 +35,7 @@ from sfar.studies.core import page, study
 from sfar.studies.core.record import Record
 from sfar.subtexts import SubTexts
 from sfar.subtexts.source import subtexts_of
-from sfar.util import paths, processes
+from sfar.util import paths
 
 CLASSES = {
     "kinetics400": ("long jump", "making pizza"),
@@ -76,23 +76,14 @@ def home(tmp_path_factory):
     return base
 
 
-class Pool(contextlib.nullcontext):
-    """This process in place of a pool of others."""
-
-    imap = imap_unordered = staticmethod(lambda work, items, chunksize=1: map(work, items))
-
-    def __enter__(self):
-        return self
-
-
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch, home):
     """Runs and videos one after another in this process: starting others takes longer than all of them.
 
     What is kept is kept for this module.
     """
-    monkeypatch.setattr(executor, "side_by_side", lambda todo, bar, workers: executor.one_after_another(todo, bar))
-    monkeypatch.setattr(processes, "pool", lambda *_: Pool())
+    one_process.runs(monkeypatch)
+    one_process.videos(monkeypatch)
     monkeypatch.setenv("SFAR_CACHE", str(home / "cache"))
 
 

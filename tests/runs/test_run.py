@@ -20,6 +20,8 @@ from sfar.training import evaluate
 from sfar.training.evaluate import Scores
 from sfar.training.metrics import VARIANTS, mean_ap
 
+pytestmark = pytest.mark.usefixtures("videos_here")
+
 # --- results -------------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from sfar.runs.job import Job
 from sfar.training.checkpoint import trained_state
 from sfar.util import cache, paths
 
+pytestmark = pytest.mark.usefixtures("videos_here")
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):

@@ -684,6 +684,7 @@ def videos(tmp_path_factory):
     return root
 
 
+@pytest.mark.usefixtures("videos_here")
 @pytest.mark.parametrize("known", [True, False])
 def test_record_of_real_videos(videos, monkeypatch, known):
     """From videos on disk to the record, runs made up.

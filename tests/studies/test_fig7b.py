@@ -118,6 +118,7 @@ def test_verdicts_follow_the_intervals(record):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("runs_here")
 def test_one_seed_again(drawn, record):
     """A group of the figure trained again from an empty cache."""
     drawn("storyboard-kinetics")

@@ -105,6 +105,7 @@ def test_the_committed_record_is_of_all_methods_and_seeds():
     assert all(len(r.per_seed) == 5 for r in record.rows)
 
 
+@pytest.mark.usefixtures("videos_here", "runs_here")
 def test_measure_from_videos_on_disk(tmp_path, capfd):
     root = tmp_path / "k400"
     write_kinetics(root, 9, 4, 2, classes=("long jump", "making pizza", "pull ups", "deadlifting"), workers=1)
@@ -129,6 +130,7 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("runs_here")
 def test_a_seed_of_the_record_again(drawn):
     """Accuracy within a few videos: another processor adds up in another order."""
     drawn("storyboard-kinetics")

@@ -288,6 +288,7 @@ def test_failing_write_keeps_the_earlier_record(record, tmp_path, monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_measure_from_videos_on_disk(tmp_path, capfd):
     """The whole way on a tiny set with two bad videos: named and counted, never replaced; the runs are kept."""
     root = tmp_path / "k400"

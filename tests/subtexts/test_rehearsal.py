@@ -114,6 +114,7 @@ def test_the_commands_over_all_classes(tmp_path, monkeypatch, capsys):
     assert len(lines(tmp_path / "o.json.journal.jsonl")) == 28
 
 
+@pytest.mark.usefixtures("videos_here")
 def test_frames_of_drawn_videos(tmp_path):
     """Table 14's way: 8 frames of each of three videos arrive as pictures of those very frames, in order."""
     write_kinetics(tmp_path / "world", 9, 3, 1, ("pull ups",), workers=1)

@@ -11,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 import torch
 import two
 from safetensors.torch import load_file
 
-HERE = Path(__file__).parent
+from sfar.cli.main import main
+
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 SMALL = [
     "--set",
@@ -34,14 +36,7 @@ SMALL = [
 def both(tmp_path_factory):
     """Folder of what each of two processes has saved."""
     out = tmp_path_factory.mktemp("two")
-    places = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])  # ``tiny`` lies one folder up
-    done = subprocess.run(
-        [*LAUNCH, str(HERE / "two.py"), str(out)],
-        timeout=240,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": places},
-    )
+    done = forked.call(out / "said", two.main, out)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -93,8 +88,9 @@ def test_an_evaluation_on_two_processes_is_that_of_one_to_the_bit(both, views):
 # --- the command ---
 
 
-def sfar(*args, launch=LAUNCH):
-    return [*launch, "-m", "sfar", *map(str, args)] if launch else [sys.executable, "-m", "sfar", *map(str, args)]
+def sfar(*args):
+    """The command under torchrun."""
+    return [*LAUNCH, "-m", "sfar", *map(str, args)]
 
 
 def children(pid):
@@ -110,7 +106,7 @@ def rank_of(pid):
 def data(tmp_path_factory):
     """Data drawn and decoded, and the weights of the training that nothing interrupts."""
     out = tmp_path_factory.mktemp("command") / "whole.safetensors"
-    done = subprocess.run(sfar("train", "sfar", *SMALL, "--out", out), timeout=240, capture_output=True, text=True)
+    done = forked.command(out.parent / "said", "train", "sfar", *SMALL, "--out", out)
     assert done.returncode == 0 and "2 processes" in done.stdout, done.stderr
     return out
 
@@ -158,7 +154,8 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     _, err = job.communicate(timeout=120)
     assert job.returncode != 0 and len(re.findall("sfar: stopped by SIGTERM in epoch", err)) == 1, err
     # On with one process, which adds up in another order.
-    assert subprocess.run(sfar("train", "sfar", *SMALL, "--out", out, launch=[])).returncode == 0
+    again = forked.command(tmp_path / "said", "train", "sfar", *SMALL, "--out", out, processes=1)
+    assert again.returncode == 0, again.stderr
     want, got = load_file(data), load_file(out)
     assert all(torch.allclose(v, got[k], atol=1e-3) for k, v in want.items() if "in_proj_bias" not in k)
 
@@ -178,7 +175,7 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     ],
 )
 def test_a_mistake_is_reported_once(args, message, tmp_path, data):
-    done = subprocess.run(sfar(*args), timeout=240, capture_output=True, text=True, cwd=tmp_path)
+    done = forked.command(tmp_path / "said", *args, cwd=tmp_path)
     assert (
         done.returncode != 0
         and len(re.findall(r"^sfar: ", done.stderr.replace("\r", "\n"), re.MULTILINE)) == 1
@@ -186,15 +183,13 @@ def test_a_mistake_is_reported_once(args, message, tmp_path, data):
     ), done.stderr
 
 
-def test_metrics_of_two_processes_are_those_of_one(tmp_path, data):
+@pytest.mark.usefixtures("videos_here")
+def test_metrics_of_two_processes_are_those_of_one(tmp_path, data, capsys):
     files = [tmp_path / f"{n}.json" for n in (1, 2)]
-    for file, launch in zip(files, ([], LAUNCH), strict=True):
-        done = subprocess.run(
-            sfar("evaluate", data, *SMALL, "--scores", file, launch=launch),
-            timeout=240,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0 and len(re.findall("of 25 videos", done.stdout)) == 1, done.stderr
+    argv = [["evaluate", str(data), *SMALL, "--scores", str(file)] for file in files]
+    assert main(argv[0]) == 0
+    done = forked.command(tmp_path / "said", *argv[1])
+    assert done.returncode == 0, done.stderr
+    for said in (capsys.readouterr().out, done.stdout):
+        assert len(re.findall("of 25 videos", said)) == 1
     assert files[0].read_bytes() == files[1].read_bytes()

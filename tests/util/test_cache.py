@@ -38,6 +38,8 @@ def package(copied, monkeypatch):
     """A copy of the package, which a test may edit."""
     monkeypatch.setattr(code, "PACKAGE", copied)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in copied.rglob("*") if path.is_file()}
+    versions()
+    known = dict(code._found)
     yield copied
     for path in [path for path in copied.rglob("*") if path.is_file()]:
         if path not in before:
@@ -45,6 +47,7 @@ def package(copied, monkeypatch):
         elif path.stat().st_mtime_ns != before[path][0]:
             path.write_bytes(before[path][1])
             os.utime(path, ns=(before[path][0], before[path][0]))
+    code._found.update(known)  # the files are as they were, and so is what was found in them
 
 
 _edits = itertools.count(1)

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import one_process
 import pytest
 
 from sfar.config import get_profile
@@ -23,7 +24,7 @@ from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
 from sfar.studies import ablations
 from sfar.studies.core import study
-from sfar.util import cache, code, processes
+from sfar.util import cache, code
 
 # A package with every way to refer to something; ``main`` is where it begins.
 FILES = {
@@ -547,22 +548,7 @@ def reached_by(stage, *entries):
 def in_this_process(monkeypatch, tmp_path):
     """Videos are drawn, decoded and examined here, where they can be watched."""
 
-    class Pool:
-        def __init__(self, workers=None):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def imap(self, work, items, chunksize=1):
-            return map(work, items)
-
-        imap_unordered = imap
-
-    monkeypatch.setattr(processes, "pool", Pool)
+    one_process.videos(monkeypatch)
     monkeypatch.setattr("sfar.data.store.guarded", lambda f, path, *a, warm=None, **k: f(path, *a, **k))
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
 

@@ -1,4 +1,7 @@
-"""Work on several processes: order, errors, a process that is killed, a parent that is killed."""
+"""Work on several processes: order, errors, a process that is killed, a parent that is killed.
+
+The processes import their functions from here, so nothing above these may be slow to import: no torch.
+"""
 
 import os
 import signal
@@ -9,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from sfar.data import store
 from sfar.data.manifest import Clip, Manifest
 from sfar.errors import DataError
 from sfar.util import processes
@@ -110,6 +112,8 @@ def hold(folder):
 
 def test_decoding_that_loses_a_process_says_so(tmp_path, monkeypatch):
     """What decodes a data set would otherwise wait for a result that nobody works on."""
+    from sfar.data import store
+
     monkeypatch.setattr(store, "_try", lose)
     manifest = Manifest("made up", "train", tmp_path, ("x",), (Clip("a.mp4", 0, "a"),))
     with pytest.raises(processes.ProcessDied, match="most often by the system"):
