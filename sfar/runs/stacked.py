@@ -18,7 +18,7 @@ from sfar.training.stacked import OneFailed, Replicate, can_stack, train_stacked
 from sfar.training.train import History
 
 # Fields of ``profile.data`` that may differ, besides the seed: they choose clips, and change nothing else.
-PER_REPLICATE = ("shot_seed",)
+PER_REPLICATE = ("shot_seed", "replicate")
 
 # Runs in a program at most, and pairs of a video and a class in a step of all of them: more are no quicker, and a long
 # training is better off with states of its own on the way.
@@ -68,22 +68,23 @@ def _times(tick: Tick, runs: int, work: float) -> None:
 
 
 def _fit(models: Sequence[VideoModel], inputs: Sequence[Inputs], tick: Tick | None) -> list[History]:
-    """Train the models in place, those together that pass through as many clips."""
+    """Train the models in place, those together that take as many steps."""
     known: dict[Any, Tensor] = {}
     replicates = []
     for model, own in zip(models, inputs, strict=True):
         chosen = own.training
         assert chosen is not None, "the jobs are trained"
         clips = chosen.clips
-        key = own.job.data, tuple(zip(clips.paths, clips.first, clips.lengths, strict=True))
+        key = chosen.data, tuple(zip(clips.paths, clips.first, clips.lengths, strict=True))
         if key not in known:
             embedded = embed_training(model.clip, own)
             assert embedded is not None, "their towers are frozen"
             known[key] = embedded
         replicates.append(Replicate(model, clips, known[key], own.job.seed, chosen.repeats))
     found: dict[int, History] = {}
-    for n in sorted({r.per_epoch for r in replicates}):
-        places = [i for i, r in enumerate(replicates) if r.per_epoch == n]
+    batch = inputs[0].job.profile.train.batch
+    for shape in sorted({r.shape(batch) for r in replicates}):
+        places = [i for i, r in enumerate(replicates) if r.shape(batch) == shape]
         told = per_step(inputs[0].job, tick and partial(_times, tick, len(places)))
         try:
             histories = train_stacked([replicates[i] for i in places], inputs[0].job.profile, told)

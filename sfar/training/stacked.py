@@ -50,6 +50,11 @@ class Replicate:
         """Clips of an epoch."""
         return len(self.clips) * self.repeats
 
+    def shape(self, batch: int) -> tuple[int, int]:
+        """Steps of an epoch and clips of each, of batches of ``batch``: what is trained together has the same."""
+        size = min(batch, self.per_epoch)
+        return self.per_epoch // size, size
+
 
 class OneFailed(SfarError):
     """One of the trainings failed. ``replicate``: its number."""
@@ -74,15 +79,14 @@ def train_stacked(
     """Train the models in place as ``train`` does each, to 1e-5; ``on_step`` is called as there, with the mean loss.
 
     They are of one method and one configuration, their towers frozen and alike, their texts the same, and so is the
-    number of clips in an epoch. The ``seconds`` of a history are its share of the whole. Raises ``OneFailed`` when a
+    number of steps in an epoch. The ``seconds`` of a history are its share of the whole. Raises ``OneFailed`` when a
     loss is not finite, ``ValueError`` for replicates that cannot be trained together.
     """
     t, start, first = profile.train, time.perf_counter(), replicates[0]
-    if len({r.per_epoch for r in replicates}) > 1:
+    if len({r.shape(t.batch) for r in replicates}) > 1:
         raise ValueError("trainings of different length")
     device = next(first.model.parameters()).device
-    batch = min(t.batch, first.per_epoch)
-    per_epoch = first.per_epoch // batch
+    per_epoch, batch = first.shape(t.batch)
     module = Logits(first.model, True, device, None)  # the weights of all pass through this one
     weights = _Stacked([r.model for r in replicates])
     optimizer = adamw(weights.groups(), t, fused=True)
