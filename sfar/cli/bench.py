@@ -38,7 +38,7 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "bench",
         _bench,
-        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, seeds in one program, scaling.",
+        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, many seeds, scaling.",
         sub,
     )
     p.add_argument(

@@ -66,7 +66,7 @@ def test_records_are_those_of_one_at_a_time(roots, method, changes):
 
 
 def charades_job(seed):
-    changes = {"data.dataset": "storyboard-charades", "data.train_per_class": 1, "data.val_per_class": 3}
+    changes = {"data.dataset": "storyboard-charades", "data.train_per_class": 3, "data.val_per_class": 3}
     p = get_profile("storyboard", {**changes, **FROZEN, "train.epochs": 1})
     return Job(p, dataset(p), "sfar", seed)
 
