@@ -400,8 +400,8 @@ def _replicates_markdown(r: dict[str, Any]) -> str:
     rows = [[name, _spread(s, " s")] for name, s in r["seconds"].items()]
     return (
         f"Training of SFAR's head on embeddings of a frozen tower, {r['classes']} classes, {r['cores']} cores, "
-        f"a thread for each program. {r['runs']} stacked take {_spread(r['stacked_over_one'])} times as long as one; one by one "
-        f"they take {_spread(r['one_by_one_over_stacked'])} times as long as stacked.\n\n"
+        f"a thread for each program. {r['runs']} stacked take {_spread(r['stacked_over_one'])} times as long as one; "
+        f"one by one they take {_spread(r['one_by_one_over_stacked'])} times as long as stacked.\n\n"
         + tables.markdown(["Trainings", "Time"], rows)
     )
 
