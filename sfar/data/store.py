@@ -108,7 +108,9 @@ def examine(
     videos: dict[str, Any] = {}
     offset = 0
     with processes.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
-        looks = tqdm(pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video")
+        looks = tqdm(
+            pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video", disable=processes.inside()
+        )
         for path, (n, fps, frames, error) in zip(paths, looks, strict=True):
             videos[path] = {"error": error} if error else {"frames": n, "fps": fps}
             if frames is not None:

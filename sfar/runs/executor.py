@@ -16,6 +16,7 @@ import torch
 from open_clip.model import CLIP
 from tqdm import tqdm
 
+from sfar.config import ModelConfig, TrainConfig
 from sfar.data.source import dataset
 from sfar.errors import SfarError
 from sfar.model.clip import load_clip
@@ -56,16 +57,42 @@ class Task:
         return SfarError(f"run {name}: {e}")
 
 
-def prepare(job: Job) -> tuple[int, int]:
-    """Draw, decode and embed here, once, what the job's process will find in the cache.
+def _common(job: Job) -> Job:
+    """What of a job says which videos it works on: the same for all methods, seeds and settings of a training."""
+    p, t = job.profile, job.profile.train
+    keep = ("frames", "crop_area", "flip", "gray", "train_visual", "frozen_draws", "few_shot_epoch")
+    profile = replace(
+        p,
+        model=ModelConfig(p.model.clip, p.model.pretrained, subtexts=p.model.subtexts, n_subtexts=p.model.n_subtexts),
+        train=replace(TrainConfig(), **{name: getattr(t, name) for name in keep}),
+        seeds=(0,),
+        frozen_seeds=(),
+    )
+    return replace(job, profile=profile, method="clip" if job.trained else job.method, seed=0, views="1x1")
 
-    Returns the clips of one epoch and of the test, which ``Job.cost`` takes.
+
+def prepare(jobs: Sequence[Job], workers: int) -> list[tuple[int, int]]:
+    """Draw, decode and embed, once, what the jobs' processes will find in the cache.
+
+    Returns of each job the clips of one epoch and of the test, which ``Job.cost`` takes. What is the world's own is
+    made here first, with all cores; then the other drawings of its training videos, side by side.
     """
-    # All methods that are trained work on the same data, with every seed.
-    return _prepared(replace(job, method="clip" if job.trained else job.method, seed=0, views="1x1"))
+    common = [_common(job) for job in jobs]
+    others = [job for job in dict.fromkeys(common) if job not in _known and job.profile.data.replicate]
+    for job in dict.fromkeys(common):
+        if job not in _known and (job not in others or workers == 1):
+            _known[job] = _prepared(job)
+    if others and workers > 1:
+        with processes.Workers(min(workers, len(others)), torch.set_num_threads, (1,)) as pool:
+            made = pool.imap(_prepared, others)
+            bar = tqdm(made, total=len(others), desc="training videos of each seed", unit="drawing", smoothing=0.1)
+            _known.update(zip(others, bar, strict=True))
+    return [_known[job] for job in common]
 
 
-@functools.cache
+_known: dict[Job, tuple[int, int]] = {}  # of this process
+
+
 def _prepared(job: Job) -> tuple[int, int]:
     p, inputs = job.profile, resolve(job)
     training, val = inputs.training, inputs.validation
@@ -105,8 +132,9 @@ def spread(
     found = {t.key: kept for t in tasks if (kept := find(t.key)) is not None}
     new = {t.key: t for t in tasks if t.key not in found}
     if new:
-        cost = {key: t.job.cost(*prepare(t.job)) for key, t in new.items()}
         workers = 1 if device().type == "cuda" else workers or processes.cores()
+        sizes = prepare([t.job for t in new.values()], workers)
+        cost = {key: t.job.cost(*size) for (key, t), size in zip(new.items(), sizes, strict=True)}
         todo = together(list(new.values()), workers)
         # The long ones first: no core is idle at the end.
         todo.sort(key=lambda t: -sum(cost[part.key] for part in t.all))

@@ -62,7 +62,15 @@ def draw_videos(
     ``workers``: processes (None: one per core).
     """
     with processes.pool(workers) as pool:
-        return list(tqdm(pool.imap(write, jobs, chunksize=8), total=len(jobs), desc="drawing videos", unit="video"))
+        return list(
+            tqdm(
+                pool.imap(write, jobs, chunksize=8),
+                total=len(jobs),
+                desc="drawing videos",
+                unit="video",
+                disable=processes.inside(),
+            )
+        )
 
 
 def write_truth(

@@ -136,6 +136,27 @@ class Workers:
             yield from self.result(future)
 
 
-def pool(workers: int | None = None) -> Workers:
-    """Processes for one kind of work."""
-    return Workers(workers)
+def inside() -> bool:
+    """Whether this is one of several processes that work side by side already."""
+    return multiprocessing.parent_process() is not None
+
+
+class _Here:
+    """The same work in this process."""
+
+    def __enter__(self) -> _Here:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def imap(self, work: Callable[[Any], Any], items: Iterable, chunksize: int = 1) -> Iterator:
+        """As ``Workers.imap``."""
+        return map(work, items)
+
+    imap_unordered = imap
+
+
+def pool(workers: int | None = None) -> Workers | _Here:
+    """Processes for one kind of work; none more where several work side by side already."""
+    return _Here() if inside() else Workers(workers)
