@@ -962,9 +962,6 @@ def get_profile(name: str, overrides: dict[str, Any] | None = None) -> Profile:
 
 def changed(profile: Profile, overrides: dict[str, Any]) -> Profile:
     """``profile`` with other values of fields by dotted name; errors as ``get_profile``."""
-    own = overrides.get("seeds")
-    if own is not None and "frozen_seeds" not in overrides and tuple(own) != profile.seeds:
-        overrides = {**overrides, "frozen_seeds": ()}  # seeds that are asked for are those of all runs
     for key, value in overrides.items():
         value = find(key).typed(key, value)
         group, _, name = key.rpartition(".")
@@ -973,6 +970,8 @@ def changed(profile: Profile, overrides: dict[str, Any]) -> Profile:
                 profile, **{group: dataclasses.replace(getattr(profile, group), **{name: value})}
             )
         else:
+            if name == "seeds" and value != profile.seeds and "frozen_seeds" not in overrides:
+                profile = dataclasses.replace(profile, frozen_seeds=())  # those that are asked for are those of all
             profile = dataclasses.replace(profile, **{name: value})
     return check(profile)
 

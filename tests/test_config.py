@@ -38,11 +38,12 @@ def test_every_field_is_declared():
     """A field without ``setting`` would be neither checked nor listed."""
     groups = {f.name: f.default_factory for f in dataclasses.fields(Profile) if callable(f.default_factory)}
     declared = {f"{g}.{f.name}" for g, kind in groups.items() for f in dataclasses.fields(kind())}
-    assert set(groups) == {"model", "train", "data"} and declared | {"seeds"} == set(SETTINGS)
+    assert set(groups) == {"model", "train", "data"} and declared | {"seeds", "frozen_seeds"} == set(SETTINGS)
     for p in PROFILES.values():
         assert values(p) == {
             **{f"{g}.{k}": v for g in groups for k, v in as_dict(p)[g].items()},
             "seeds": list(p.seeds),
+            "frozen_seeds": list(p.frozen_seeds),
         }
 
 
@@ -150,7 +151,8 @@ def test_overrides_change_what_they_name_and_nothing_else():
     )
     for group, key in (("train", "epochs"), ("train", "crop_area"), ("model", "prompt")):
         after[group][key] = before[group][key]
-    after["seeds"] = before["seeds"]
+    assert new.frozen_seeds == ()  # seeds that are asked for are those of all runs
+    after["seeds"], after["frozen_seeds"] = before["seeds"], before["frozen_seeds"]
     assert after == before == as_dict(PROFILES["storyboard"])
 
 
@@ -171,7 +173,7 @@ def test_frame_temperature_may_be_left_open_or_given():
 def test_profiles_are_plain_data():
     for name in PROFILES:
         d = as_dict(PROFILES[name])
-        assert set(d) == {"name", "model", "train", "data", "seeds"}
+        assert set(d) == {"name", "model", "train", "data", "seeds", "frozen_seeds"}
         assert digest(d) == digest(as_dict(get_profile(name)))
     assert digest(as_dict(PROFILES["paper"])) != digest(as_dict(PROFILES["storyboard"]))
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 2, "b": 1})

@@ -226,7 +226,7 @@ AS_PRINTED = Method(
     "sfar-printed",
     "SFAR, as printed",
     "#D55E00",
-    "s",
+    "X",
     reads=METHOD.reads - set(READING),
     build=_as_printed,
     sub_texts=True,

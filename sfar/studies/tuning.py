@@ -284,7 +284,7 @@ HOW = (
     "Every method gets the same number of trials, with the same learning rates, epochs and temperatures (drawn once "
     "for all), and is chosen by its own value: the mean of five settings, over worlds. On a frozen tower Baseline "
     "(CLIP) has nothing to choose: it keeps the profile's values. Where the tower is fine-tuned, all methods have the "
-    "profile's learning rate of the tower."
+    "profile's epochs and its learning rate of the tower."
 )
 
 BLOCKS = (

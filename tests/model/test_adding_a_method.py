@@ -102,8 +102,8 @@ def facts(tmp_path_factory):
 
 
 def test_it_has_its_place_and_its_look(facts):
-    assert facts["order"] == ["vanilla", "clip", "class_pool", "temporal", "single", "sfar"]
-    assert facts["rivals"] == facts["order"][:-1]
+    assert facts["order"] == ["vanilla", "clip", "class_pool", "temporal", "single", "sfar-printed", "sfar"]
+    assert facts["rivals"] == facts["order"][:-2]
     assert facts["look"] == ["Class pooling", "#F0E442", "P"]
 
 
@@ -119,5 +119,5 @@ def test_the_key_of_its_runs_has_what_it_reads(facts):
 
 
 def test_the_commands_know_it(facts):
-    assert "'vanilla' is not trained: expected clip, class_pool, temporal, single or sfar" in facts["untrained"]
+    assert "'vanilla' is not trained: expected clip, class_pool, temporal, single, sfar-printed or sfar" in facts["untrained"]
     assert "unknown method 'clas_pool'; did you mean 'class_pool'?" in facts["unknown"]

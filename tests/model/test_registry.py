@@ -7,9 +7,9 @@ import pytest
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model.registry import METHODS, get, get_trained, rivals
+from sfar.model.registry import METHODS, get, get_trained, own, rivals
 
-PAPER = ["vanilla", "clip", "temporal", "single", "sfar"]
+PAPER = ["vanilla", "clip", "temporal", "single", "sfar-printed", "sfar"]
 
 
 def test_the_order_is_the_tables():
@@ -18,8 +18,8 @@ def test_the_order_is_the_tables():
 
 
 def test_one_is_the_papers_and_the_others_are_its_rivals():
-    assert [m.name for m in METHODS.values() if m.own] == ["sfar"] and get("sfar").sub_texts
-    assert [m.name for m in rivals()] == [name for name in METHODS if name != "sfar"]
+    assert [m.name for m in own()] == ["sfar", "sfar-printed"] and all(m.sub_texts for m in own())
+    assert [m.name for m in rivals()] == [name for name in METHODS if not name.startswith("sfar")]
     assert not get("vanilla").trained and all(get(name).trained for name in PAPER[1:])
 
 
@@ -50,5 +50,5 @@ def test_a_method_that_is_not_trained(monkeypatch):
     for name in METHODS.keys() - PAPER:
         monkeypatch.delitem(METHODS, name)
     assert get_trained("clip") is METHODS["clip"]
-    with pytest.raises(ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single or sfar$"):
+    with pytest.raises(ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single, sfar-printed or sfar$"):
         get_trained("vanilla")

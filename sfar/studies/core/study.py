@@ -55,8 +55,11 @@ class Variant:
     def profile(self, base: Profile, seed: int) -> Profile:
         """The configuration of one run: of a drawn world a seed has training videos of its own."""
         extra = {"data.shot_seed": seed} if self.seeded_list else {}
+        fields = dict(self.changes)
         found = {k: v for k, v in tuned(base.name, self.method).items() if k not in given(base)} if self.tuned else {}
-        profile = changed(base, {**found, **dict(self.changes), **extra})
+        if fields.get("train.train_visual", base.train.train_visual):
+            found.pop("train.epochs", None)  # the tower's schedule was not searched for: it is the same for all
+        profile = changed(base, {**found, **fields, **extra})
         drawn = is_drawn(profile) and registry.get(self.method).trained
         return changed(profile, {"data.replicate": seed}) if drawn else profile
 
