@@ -308,7 +308,7 @@ HOW = (
     "Every method has what the search on development worlds found for it; a sweep over epochs sets the epochs. A list "
     "of few videos is drawn from all with the seed, and repeated up to the length of the full one in each epoch. The "
     "tower is frozen, on which Baseline (CLIP) trains the logit scale alone. Top-1 accuracy in percent with its 95 % "
-    "interval over seeds and videos, zero-shot over all classes; ▲ the first is higher, ▼ lower, = equal within a point."
+    "interval over seeds and videos, zero-shot over all classes; ▲ the first is higher, ▼ lower, = equal."
 )
 
 BLOCKS = (

@@ -326,21 +326,20 @@ def _row(name: str, title: str, metric: str, of: str, found: statistics.Found, t
 
 def _contrast(r: Reading, p: Pattern, by: Runs, maps: dict[Any, statistics.Found]) -> Contrast:
     """A pattern in a reading; ``against`` says the rival, ``pattern`` in its setting the column."""
-    where = {"part": "patterns", "pattern": p.id}
     if p.of == "multi-label":
-        return study.contrast(r.id, p.against, maps[r.id, p.against], metric="map", **where)
+        return study.contrast(r.id, p.against, maps[r.id, p.against], "patterns", "map", pattern=p.id)
     own = by[f"{r.id}/{p.row}"]
     if p.of == "zero-shot":
         pairs = zip(_unseen(own), _unseen(by[f"{p.against}/both"]), strict=True)
         found = statistics.strata_interval([study.paired(a, b) for a, b in pairs])
-        return study.contrast(r.id, p.against, found, **where)
+        return study.contrast(r.id, p.against, found, "patterns", pattern=p.id)
     if p.of == "few-shot":
         other = by[f"{p.against}/few-shot"]
     elif p.against in RUNS:
         other = by[f"{r.id}/{p.against}"]
     else:
         other = by[f"{p.against if p.against == 'vanilla' else _rival(p.against, r.tuned)}/both"]
-    return study.difference(r.id, p.against, study.hits(own), study.hits(other), **where)
+    return study.difference(r.id, p.against, study.hits(own), study.hits(other), "patterns", pattern=p.id)
 
 
 # --- what is claimed -------------------------------------------------------------------------------------------------
@@ -548,7 +547,7 @@ def figure(record: Record) -> Figure:
         ax.text(x, top + 0.2, p.label, ha="center", va="bottom", fontsize=6.8, linespacing=1.05)
     for group in dict.fromkeys(p.group for p in PATTERNS):
         own = [x for x, p in zip(places, PATTERNS, strict=True) if p.group == group]
-        ax.text(np.mean(own), top + 1.75, group, ha="center", va="bottom", fontsize=7, fontweight="bold")
+        ax.text(sum(own) / len(own), top + 1.75, group, ha="center", va="bottom", fontsize=7, fontweight="bold")
         if len(own) > 1:
             ax.plot([own[0] - 0.42, own[-1] + 0.42], [top + 1.62] * 2, color="#888888", lw=0.7)
     ax.text(end, top + 0.2, f"holds,\nof {len(PATTERNS)}", ha="center", va="bottom", fontsize=6.8, fontweight="bold")
@@ -578,10 +577,10 @@ def _rows(ax: Axes, heights: list[float]) -> None:
 
 HOW = (
     "A row is a reading of Eq. 11 and of the frames that it is given, at a temperature over frames; a column is a "
-    "pattern that the paper prints, as the difference of two runs (or of two means), paired over seeds and videos. ▲ the "
-    "pattern holds, ▼ the opposite does (95 % intervals), = equal within a point, ? undecided. The tower is frozen. All "
-    'rows have the profile\'s own learning rates and epochs, and so have their rivals; the two rows "as reported", and '
-    "their rivals, have what the search on development worlds found for each method."
+    "pattern that the paper prints, as the difference of two runs (or of two means), paired over seeds and videos. ▲ "
+    "the pattern holds, ▼ the opposite does (95 % intervals), = equal within a point, ? undecided. The tower is "
+    'frozen. All rows have the profile\'s own learning rates and epochs, and so have their rivals; the two rows "as reported", '
+    "and their rivals, have what the search on development worlds found for each method."
 )
 
 BLOCKS = (

@@ -1,5 +1,7 @@
 """Accuracy against the budget of training, on made-up runs: its runs, where the order changes, its figure."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import pytest
 from test_readings_map import PROFILE, measured
@@ -70,8 +72,6 @@ def test_from_which_budget_on(record):
     c = record.contrasts[0]
 
     def each(*verdicts):
-        from dataclasses import replace
-
         return [(n, replace(c, verdict=v)) for n, v in zip((2, 4, 8), verdicts, strict=True)]
 
     assert budget._from(each("does not hold", "holds", "holds"), ("holds",)) == 4

@@ -30,7 +30,7 @@ def skill(v, p):
     return out - 3.0 * (not m.coarse) - 1.5 * (not m.fine) - 2.0 * (m.n_subtexts == 2)
 
 
-def tested(seed, name, strength, n):
+def labelled(seed, name, strength, n):
     """Labels and scores of ``n`` videos; ease of the videos is the same for all."""
     labels = np.arange(n) % CLASSES
     ease = np.random.default_rng(7).normal(size=n)
@@ -60,12 +60,12 @@ def result(v, p, s, strength):
         view = {"scores": (scores + 0.4 * strength * POSITIVE).tolist()}
         view["sets"] = [np.flatnonzero(r).tolist() for r in POSITIVE]
         return base | {"labels": [0] * n, "views": {"1x1": view}}
-    labels, z = tested(s, v.name, strength, n)
+    labels, z = labelled(s, v.name, strength, n)
     own = z[np.arange(n), labels][:, None]
     base |= {"labels": labels.tolist(), "views": {"1x1": {"ranks": ((z >= own).sum(1) - 1).tolist()}}}
     if v.zero_shot:
         for name in study.UNSEEN:
-            other, scores = tested(s, v.name + name, strength, VIDEOS[name])
+            other, scores = labelled(s, v.name + name, strength, VIDEOS[name])
             base["zero_shot"][name] = {"scores": scores.tolist(), "labels": other.tolist()}
     return base
 
