@@ -123,7 +123,7 @@ CLAIMS = (
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
-AXES = {"videos": "Training videos of each class", "epochs": "Epochs over all of them"}
+AXES = {"videos": "Training videos of each class", "epochs": "Epochs over all training videos"}
 TITLES = {"supervised": "Supervised", "ucf101": "Zero-shot, UCF-101 layout", "hmdb51": "Zero-shot, HMDB-51 layout"}
 PAPER_SETS = ("Kinetics-400", "UCF-101", "HMDB-51")
 

@@ -401,8 +401,13 @@ def temperature_figure(record: Record) -> Figure | None:
     fig, axes = plt.subplots(1, 3, figsize=(7.4, 2.9), layout="constrained")
     panels: tuple[tuple[Axes, tuple[str, ...], str, str], ...] = (
         (axes[0], ("present", "absent"), "Scores of present and\nabsent classes", "Mean standard score"),
-        (axes[1], ("map",), "Multi-label\nCharades layout", "Mean average precision [%]"),
-        (axes[2], ("top1",), "Supervised\nKinetics-400 layout", "Top-1 accuracy [%]"),
+        (axes[1], ("map",), f"Multi-label\n{record.data['videos']} test videos", "Mean average precision [%]"),
+        (
+            axes[2],
+            ("top1",),
+            f"Supervised\n{_at(record, 'sfar', 1.0, 'top1').videos} test videos",
+            "Top-1 accuracy [%]",
+        ),
     )
     for ax, metrics, title, label in panels:
         for k, name in enumerate(TEMPERED):
@@ -421,7 +426,7 @@ def temperature_figure(record: Record) -> Figure | None:
     handles += axes[0].plot([], [], "--", color=plots.SHADE, label="absent")
     seeds = _at(record, "sfar", TEMPERATURES[0], "map").seeds
     look = {"alignment": "left", "title_fontproperties": {"weight": "bold", "size": 8}, "columnspacing": 1.4}
-    title = f"{record.profile} profile, frozen tower, {seeds} seeds, {record.data['videos']} videos, 95 % intervals"
+    title = f"{record.profile} profile, frozen tower, {seeds} seeds, 95 % intervals"
     labels = [*labels, "classes present", "classes absent"]
     fig.legend(handles, labels, loc="outside lower left", ncols=5, title=title, **look)
     return fig

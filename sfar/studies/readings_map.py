@@ -86,8 +86,8 @@ def _reading(kind: str, temperature: float | None, more: str = "") -> Reading:
 
 
 READINGS: tuple[Reading, ...] = (
-    Reading("reported/printed", "as printed, as reported", "printed", "sfar-printed", tuned=True),
-    Reading("reported/chosen", "chosen reading, as reported", CHOSEN_KIND, "sfar", tuned=True),
+    Reading("reported/printed", "SFAR, as printed, as reported", "printed", "sfar-printed", tuned=True),
+    Reading("reported/chosen", "SFAR, chosen reading, as reported", CHOSEN_KIND, "sfar", tuned=True),
     *(_reading(kind, t) for kind in KINDS for t in TEMPERATURES),
     *(_reading(CHOSEN_KIND, None, more) for more in OTHERS),
 )
@@ -147,7 +147,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "coarse",
-        "embeddings (Table 2e)",
+        "embeddings",
         "both −\ncoarse",
         "both embeddings over coarse only",
         "supervised",
@@ -158,7 +158,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "fine",
-        "embeddings (Table 2e)",
+        "embeddings",
         "both −\nfine",
         "both embeddings over fine only",
         "supervised",
@@ -169,7 +169,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "coarse-fine",
-        "embeddings (Table 2e)",
+        "embeddings",
         "coarse\n− fine",
         "coarse only over fine only",
         "supervised",
@@ -526,7 +526,7 @@ def _places() -> list[float]:
 def figure(record: Record) -> Figure:
     """The map: readings by patterns, coloured by verdict, with the difference in points in each cell."""
     style.use()
-    fig, ax = plt.subplots(figsize=(7.4, 5.3), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.4, 4.9), layout="constrained")
     heights, places, found = _heights(), _places(), counts(record)
     top, end = 0.5, places[-1] + 1.15
     for y, r in zip(heights, READINGS, strict=True):
@@ -536,7 +536,7 @@ def figure(record: Record) -> Figure:
             ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=TINTS[c.verdict], edgecolor="white", lw=1))
             weight = "bold" if c.verdict in ("holds", "does not hold") else "normal"
             text = f"{c.mean:+z.1f}".replace("-", "−")
-            ax.text(x, y, text, ha="center", va="center", fontsize=6.8, fontweight=weight, color="#222222")
+            ax.text(x, y, text, ha="center", va="center", fontsize=6.6, fontweight=weight, color="#222222")
         weight = "bold" if found[r.id] == max(found.values()) else "normal"
         ax.text(end, y, str(found[r.id]), ha="center", va="center", fontsize=8, fontweight=weight)
         if r.tuned:
@@ -553,21 +553,54 @@ def figure(record: Record) -> Figure:
     ax.text(end, top + 0.2, f"holds,\nof {len(PATTERNS)}", ha="center", va="bottom", fontsize=6.8, fontweight="bold")
     ax.set_xlim(-0.55, end + 0.55)
     ax.set_ylim(heights[-1] - 0.55, top + 2.5)
-    _rows(ax, heights)
-    what = f"Which reading can be the paper? {record.profile} profile, frozen tower, {page.seeds(record)}; points"
+    _rows(ax, heights, record)
+    what = f"Which reading can be the paper? Differences in points, frozen tower, {page.seeds(record)}"
     fig.suptitle(what, x=0.01, ha="left", fontsize=9, fontweight="bold")
     handles = [Patch(facecolor=TINTS[v], label=w) for v, w in WORDS.items()]
     fig.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.2, columnspacing=1.4)
     return fig
 
 
-def _rows(ax: Axes, heights: list[float]) -> None:
-    """Names of the rows; what is printed and what was chosen in the colour of its method."""
-    ax.set_yticks(heights, [_title(r) for r in READINGS], fontsize=7)
+def _group(r: Reading) -> str:
+    """What the rows of one block are called in the figure."""
+    if r.tuned:
+        return "SFAR, as printed" if r.kind == "printed" else "SFAR"
+    if not _swept(r):
+        return "chosen reading with"
+    mark = "\n(chosen)" if r.kind == CHOSEN_KIND else ""
+    return KINDS[r.kind][0].replace(", ", ",\n") + mark
+
+
+def _row_label(r: Reading, record: Record) -> str:
+    if r.tuned:
+        return "as reported"
+    if not _swept(r):
+        return OTHERS[r.id.rpartition("/")[2]][0]
+    t = record.extra["temperature"] if r.temperature is None else r.temperature
+    return f"temperature {t:.2g}"
+
+
+def _standard(r: Reading) -> bool:
+    """Whether the row is what is printed, or what was chosen."""
+    return r.tuned or (_swept(r) and r.temperature is None and r.kind in ("printed", CHOSEN_KIND))
+
+
+def _rows(ax: Axes, heights: list[float], record: Record) -> None:
+    """Names of the rows and of their blocks; what is printed and what was chosen in the colour of its method."""
+    ax.set_yticks(heights, [_row_label(r, record) for r in READINGS], fontsize=7)
     for label, r in zip(ax.get_yticklabels(), READINGS, strict=True):
-        if r.tuned or _title(r) != r.title or r.id == f"printed/{_degree(None)}":
+        if _standard(r):
             label.set_color(registry.get(r.method).colour)
             label.set_fontweight("bold")
+    blocks: dict[str, list[int]] = {}
+    for i, r in enumerate(READINGS):
+        blocks.setdefault(_group(r), []).append(i)
+    for group, own in blocks.items():
+        r = READINGS[own[0]]
+        y = sum(heights[i] for i in own) / len(own)
+        colour = registry.get(r.method).colour if _standard(r) else "#222222"
+        look = {"fontsize": 7, "fontweight": "bold", "color": colour, "va": "center", "linespacing": 1.15}
+        ax.annotate(group, (-4.15, y), ha="right", annotation_clip=False, **look)
     ax.set_xticks([])
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False)
@@ -579,8 +612,8 @@ HOW = (
     "A row is a reading of Eq. 11 and of the frames that it is given, at a temperature over frames; a column is a "
     "pattern that the paper prints, as the difference of two runs (or of two means), paired over seeds and videos. ▲ "
     "the pattern holds, ▼ the opposite does (95 % intervals), = equal within a point, ? undecided. The tower is "
-    'frozen. All rows have the profile\'s own learning rates and epochs, and so have their rivals; the two rows "as reported", '
-    "and their rivals, have what the search on development worlds found for each method."
+    "frozen. All rows have the profile's own learning rates and epochs, and so have their rivals; the rows "
+    '"as reported", and their rivals, have what the search on development worlds found for each method.'
 )
 
 BLOCKS = (
