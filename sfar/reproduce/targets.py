@@ -10,6 +10,7 @@ from typing import Any
 
 from sfar import studies
 from sfar.config import Profile, as_dict, digest
+from sfar.data.source import is_drawn
 from sfar.studies.core import page
 from sfar.studies.core.study import Study
 from sfar.util import cache, code, paths
@@ -85,7 +86,7 @@ def finish(made: Made, profile: Profile) -> None:
 
 def pending(profile: Profile) -> list[str]:
     """A target of each study that is not finished, in the order to make them."""
-    every = studies.studies()
+    every = [s for s in studies.studies() if is_drawn(profile) or not s.drawn_only]
     if profile.data.root:
         return [s.target for s in every]
     sources, out = _sources(), []

@@ -27,6 +27,8 @@ ORDER = (
     "sub_actions",
     "ambiguity",
     "qualitative",
+    "readings_map",
+    "budget",
     "audit",
 )
 

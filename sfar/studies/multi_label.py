@@ -1,11 +1,17 @@
-"""Table 2a: multi-label recognition in the Charades layout, mean average precision by every named variant."""
+"""Table 2a: multi-label recognition in the Charades layout, mean average precision by every named variant.
+
+Beside it, in the storyboard world, what the temperature over frames has to do with it: a video of several actions is
+scored by how its present classes stand against the absent ones.
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfar import paper
@@ -17,11 +23,11 @@ from sfar.paper import printed
 from sfar.paper.printed import OURS
 from sfar.render import plots, style
 from sfar.render.plots import Series
-from sfar.render.tables import Table, interval
+from sfar.render.tables import Table, interval, with_interval
 from sfar.runs.run import MAP_BATCH
 from sfar.studies.core import page, statistics, study
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
-from sfar.studies.core.claims import Claim, highest, named
+from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
 from sfar.training.metrics import VARIANTS, mean_ap
@@ -34,6 +40,11 @@ HEADLINE = (
 )
 TUNED = ("clip", "single", "sfar-printed", "sfar")
 TOWERS = ("fine-tuned", "frozen")
+# The temperature over frames (Eq. 7, 9), the tower frozen, every method with the profile's values.
+TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
+TEMPERED = ("single", "sfar-printed", "sfar")
+TEMPERED_SEEDS = 5
+_STEPS = tuple(pairwise(TEMPERATURES))
 
 
 def sets(profile: Profile) -> tuple[str, ...]:
@@ -51,6 +62,25 @@ def variants(profile: Profile) -> dict[str, tuple[Variant, ...]]:
             Variant(f"frozen/{m.name}", m.title, m.name, base + (FROZEN if m.trained else ())) for m in frozen
         ),
         "fine-tuned": tuple(Variant(f"fine-tuned/{m.name}", m.title, m.name, base) for m in tuned),
+    }
+
+
+def tempered(profile: Profile) -> dict[tuple[str, str, float], Variant]:
+    """By what it is for, method and temperature; nothing on real data sets."""
+    if not is_drawn(profile):
+        return {}
+    kinds = {"multi-label": study.protocol(profile, sets(profile)[0]), "supervised": ()}
+    return {
+        (of, name, t): Variant(
+            f"temperature/{of}/{name}/{t:g}",
+            registry.get(name).title,
+            name,
+            (*base, *FROZEN, ("model.frame_temperature", t)),
+            tuned=False,
+        )
+        for of, base in kinds.items()
+        for name in TEMPERED
+        for t in TEMPERATURES
     }
 
 
@@ -110,6 +140,13 @@ def measure(profile: Profile, workers: int | None) -> Content:
                 )
             )
     contrasts = [study.contrast(a, b, found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
+    swept = tempered(profile)
+    if swept:
+        more = study.run(profile, list(swept.values()), workers, "temperatures", most=TEMPERED_SEEDS)
+        by |= more
+        found_rows, found_contrasts = _temperature(swept, more, positive)
+        rows += found_rows
+        contrasts += found_contrasts
     own = by["fine-tuned/sfar"]
     data = {
         **study.about(own),
@@ -121,6 +158,68 @@ def measure(profile: Profile, workers: int | None) -> Content:
         "frames": every[0].profile(profile, 0).train.frames,
     }
     return Content(data, rows, contrasts, {}, study.seconds(by))
+
+
+def standard_scores(scores: np.ndarray) -> np.ndarray:
+    """Scores [..., videos, classes] with mean 0 and deviation 1 within each class, over the videos."""
+    off = scores - scores.mean(-2, keepdims=True)
+    spread = scores.std(-2, keepdims=True)
+    return np.divide(off, spread, out=np.zeros_like(off), where=spread > 0)
+
+
+def _temperature(
+    swept: dict[tuple[str, str, float], Variant], by: study.Runs, positive: np.ndarray
+) -> tuple[list[Row], list[Contrast]]:
+    """Of each method and temperature: mAP, mean standard score of present and of absent classes, supervised top-1."""
+    multi = {(name, t): v for (of, name, t), v in swept.items() if of == "multi-label"}
+    scores: dict[Any, np.ndarray] = {
+        at: np.array([r["views"]["1x1"]["scores"] for r in by[v.name]]) for at, v in multi.items()
+    }
+
+    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
+        return np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])
+
+    def standing(which: np.ndarray) -> Any:
+        return lambda s, keep: standard_scores(s[:, keep])[:, which[keep]].mean(1)
+
+    steps = [((name, b), (name, a)) for name in TEMPERED for a, b in (*_STEPS, (0.1, 1.0))]
+    measures = {"map": headline, "present": standing(positive), "absent": standing(~positive)}
+    found = {
+        metric: statistics.metric_intervals(scores, each, len(positive), steps if metric == "map" else [])
+        for metric, each in measures.items()
+    }
+    rows = []
+    for (name, t), v in multi.items():
+        setting = {"method": name, "temperature": t}
+        runs = by[v.name]
+        for metric, each in measures.items():
+            mean, low, high = (round(x, 4) for x in found[metric][name, t][:3])
+            seeds = each(scores[name, t], np.arange(len(positive))).round(4).tolist()
+            rows.append(
+                Row(
+                    "temperature",
+                    f"{name}/{t:g}",
+                    v.title,
+                    metric,
+                    mean,
+                    low,
+                    high,
+                    seeds=len(seeds),
+                    videos=len(positive),
+                    per_seed=seeds,
+                    trained=runs[0]["trained"],
+                    setting=setting,
+                )
+            )
+        hits = study.hits(by[swept["supervised", name, t].name])
+        rows.append(
+            study.measured("temperature", f"{name}/{t:g}", v.title, hits, "top1", runs[0]["trained"], **setting)
+        )
+    contrasts = [
+        study.contrast(f"{a[0]}/{a[1]:g}", f"{b[0]}/{b[1]:g}", found["map"][a, b], part="temperature", metric="map")
+        for a, b in steps
+    ]
+    return rows, contrasts
 
 
 # --- what is claimed -------------------------------------------------------------------------------------------------
@@ -141,7 +240,17 @@ def _highest(tower: str, own: Method) -> Claim:
     )
 
 
-CLAIMS = tuple(_highest(tower, own) for own in registry.own() for tower in TOWERS)
+CLAIMS = (
+    *(_highest(tower, own) for own in registry.own() for tower in TOWERS),
+    Claim(
+        "table2a-temperature",
+        "table2a",
+        "a higher temperature over frames raises SFAR's mAP (1 against 0.1, frozen tower)",
+        "Eq. 7, 9 (not a claim of the paper)",
+        above("sfar/1", "sfar/0.1", title="temperature 0.1", part="temperature", metric="map"),
+        own=True,
+    ),
+)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
@@ -151,12 +260,16 @@ def _title(row: Row) -> str:
     return f"{row.title}, {row.part}" if row.trained else row.title
 
 
+def _methods(record: Record) -> list[Row]:
+    """The rows of the methods, without those of the temperatures."""
+    return [r for r in record.select(metric="map") if r.part in TOWERS]
+
+
 def rows_table(record: Record) -> Table:
     """Mean average precision of every row."""
-    body = [[_title(r), r.mean, r.std, interval(r), r.seeds_text, r.trained_text] for r in record.select(metric="map")]
-    bare = [
-        [_title(r), r.mean, r.std, r.low, r.high, r.more["variants"].get("bike")] for r in record.select(metric="map")
-    ]
+    rows = _methods(record)
+    body = [[_title(r), r.mean, r.std, interval(r), r.seeds_text, r.trained_text] for r in rows]
+    bare = [[_title(r), r.mean, r.std, r.low, r.high, r.more["variants"].get("bike")] for r in rows]
     caption = f"Mean average precision, Charades layout (Table 2a). {page.counted(record)}"
     return Table(
         ["Method, tower", "mAP [%]", "std", "95 % interval", "Seeds", "Trained"],
@@ -167,14 +280,14 @@ def rows_table(record: Record) -> Table:
 
 def differences_table(record: Record) -> Table:
     """Paired differences: the same seeds, the same videos."""
-    titles = {r.row: _title(r) for r in record.rows}
-    return page.contrasts_table(record.contrasts, titles.__getitem__)
+    titles = {r.row: _title(r) for r in _methods(record)}
+    return page.contrasts_table([c for c in record.contrasts if c.part in TOWERS], titles.__getitem__)
 
 
 def variants_table(record: Record) -> Table:
     """The same scores by every variant of the metric, averaged over the seeds; what BIKE's average takes away."""
     rows = []
-    for r in record.rows:
+    for r in _methods(record):
         of = r.more["variants"]
         rows.append([_title(r), *(of.get(v) for v in VARIANTS), f"{of['bike'] - of[HEADLINE]:+.1f}"])
     return Table(["Method, tower", *VARIANTS, f"bike − {HEADLINE}"], rows)
@@ -236,6 +349,100 @@ def figure(record: Record) -> Figure:
     return fig
 
 
+METRICS = {
+    "map": "mAP [%]",
+    "present": "Standard score of present classes",
+    "absent": "of absent classes",
+    "top1": "Supervised, Kinetics-400 layout: top-1 [%]",
+}
+
+
+def _at(record: Record, method: str, t: float, metric: str) -> Row:
+    return record.find("temperature", f"{method}/{t:g}", metric)
+
+
+def _has_temperatures(record: Record) -> bool:
+    return bool(record.select("temperature"))
+
+
+def temperature_table(record: Record) -> Table | None:
+    """Every method at every temperature."""
+    if not _has_temperatures(record):
+        return None
+    rows = []
+    for name in TEMPERED:
+        for t in TEMPERATURES:
+            each = {metric: _at(record, name, t, metric) for metric in METRICS}
+            cells = [with_interval(r, 1 if metric in ("map", "top1") else 2, False) for metric, r in each.items()]
+            rows.append([each["map"].title, f"{t:g}", *cells, each["map"].seeds])
+    return Table(["Method", "Temperature", *METRICS.values(), "Seeds"], rows)
+
+
+def temperature_text(record: Record) -> str:
+    """What is measured, and where each method is best."""
+    if not _has_temperatures(record):
+        return ""
+    best = []
+    for name in TEMPERED:
+        at = {m: max(TEMPERATURES, key=lambda t, m=m: _at(record, name, t, m).mean) for m in ("map", "top1")}
+        best.append(f"{registry.get(name).title}: mAP at {at['map']:g}, top-1 at {at['top1']:g}")
+    return (
+        "The softmax over frames at other temperatures, tower frozen, every method with the profile's own values. A "
+        "score is standardized within its class over the test videos, so that present classes stand above zero and "
+        f"absent ones below it. Highest: {'; '.join(best)}."
+    )
+
+
+def temperature_figure(record: Record) -> Figure | None:
+    """Scores of present and absent classes, mAP and supervised top-1, each against the temperature."""
+    if not _has_temperatures(record):
+        return None
+    style.use()
+    fig, axes = plt.subplots(1, 3, figsize=(7.4, 2.9), layout="constrained")
+    panels: tuple[tuple[Axes, tuple[str, ...], str, str], ...] = (
+        (axes[0], ("present", "absent"), "Scores of present and\nabsent classes", "Mean standard score"),
+        (axes[1], ("map",), f"Multi-label\n{record.data['videos']} test videos", "Mean average precision [%]"),
+        (
+            axes[2],
+            ("top1",),
+            f"Supervised\n{_at(record, 'sfar', 1.0, 'top1').videos} test videos",
+            "Top-1 accuracy [%]",
+        ),
+    )
+    for ax, metrics, title, label in panels:
+        for k, name in enumerate(TEMPERED):
+            for metric in metrics:
+                _curve(ax, record, name, metric, 1.07 ** (k - 1))
+        if len(metrics) > 1:
+            ax.axhline(0, color=plots.SHADE, lw=0.8, zorder=1)
+        ax.set_xscale("log")
+        ax.set_xticks(TEMPERATURES, [f"{t:g}" for t in TEMPERATURES])
+        ax.minorticks_off()
+        ax.set_xlabel("Temperature over frames")
+        ax.set_ylabel(label)
+        ax.set_title(title, loc="left")
+    handles, labels = axes[1].get_legend_handles_labels()
+    handles += axes[0].plot([], [], "-", color=plots.SHADE, label="present")
+    handles += axes[0].plot([], [], "--", color=plots.SHADE, label="absent")
+    seeds = _at(record, "sfar", TEMPERATURES[0], "map").seeds
+    look = {"alignment": "left", "title_fontproperties": {"weight": "bold", "size": 8}, "columnspacing": 1.4}
+    title = f"{record.profile} profile, frozen tower, {seeds} seeds, 95 % intervals"
+    labels = [*labels, "classes present", "classes absent"]
+    fig.legend(handles, labels, loc="outside lower left", ncols=5, title=title, **look)
+    return fig
+
+
+def _curve(ax: Axes, record: Record, name: str, metric: str, shift: float) -> None:
+    method = registry.get(name)
+    rows = [_at(record, name, t, metric) for t in TEMPERATURES]
+    mean, low, high = (np.array([getattr(r, k) for r in rows]) for k in ("mean", "low", "high"))
+    absent = metric == "absent"
+    look = {"color": method.colour, "marker": method.marker, "ms": 4, "mew": 0.8, "lw": 1.2, "elinewidth": 0.9}
+    face = {"mfc": "white", "ls": "--"} if absent else {"mec": "white", "ls": "-"}
+    label = None if absent else method.title
+    ax.errorbar(np.array(TEMPERATURES) * shift, mean, yerr=[mean - low, high - mean], label=label, **look, **face)
+
+
 def describe(record: Record) -> str:
     """What was trained and tested on."""
     return (
@@ -253,6 +460,9 @@ BLOCKS = (
     Text("Intervals are over seeds and videos (jackknife); differences are paired over both."),
     Shown("variants", variants_table, "The same scores by every variant of the metric"),
     Text(variants_text, id="variants-text"),
+    Text(temperature_text, "Why: the temperature over frames", "temperature-text"),
+    Drawn("temperature-figure", temperature_figure, "Temperature over frames", file="temperature"),
+    Shown("temperature", temperature_table),
     Shown("data", data_table, "Data"),
     Printed(
         "table2a",

@@ -14,25 +14,27 @@ from sfar.runs.run import MAP_BATCH
 from sfar.studies import multi_label
 from sfar.studies.core import page, study
 from sfar.studies.core.statistics import metric_intervals
-from sfar.studies.multi_label import HEADLINE, STUDY, TUNED
+from sfar.studies.multi_label import HEADLINE, STUDY, TEMPERATURES, TEMPERED, TUNED
 from sfar.training.metrics import VARIANTS, mean_ap
 
 SEEDS = (0, 1, 2, 3)
 VIDEOS, CLASSES = 40, 6
-SKILL = {"vanilla": 0.3, "clip": 0.5, "temporal": 0.6, "single": 0.8, "sfar": 3.0}
+SKILL = {"vanilla": 0.3, "clip": 0.5, "temporal": 0.6, "single": 0.8, "sfar-printed": 0.7, "sfar": 3.0}
+WARM = {0.03: -1.5, 0.1: -1.0, 0.3: -0.4, 1.0: 0.0, 3.0: -0.2}  # what the temperature adds to it
 POSITIVE = np.random.default_rng(5).random((VIDEOS, CLASSES)) < 0.25
 POSITIVE[3] = False  # a video without any label
 NAMES = [f"frozen/{m}" for m in METHODS if m != "clip"] + [f"fine-tuned/{m}" for m in TUNED]
 
 
-def made_up(profile, variants, seeds, workers=None, desc=""):
+def made_up(profile, variants, workers=None, desc="", most=None):
     out = {}
     for v in variants:
         out[v.name] = []
-        for s in seeds if v.method != "vanilla" else seeds[:1]:
+        warm = WARM.get(v.profile(profile, 0).model.frame_temperature, 0.0)
+        for s in study.seeds_of(profile, v, most):
             scores = (
                 np.random.default_rng([s, zlib.crc32(v.name.encode())]).normal(size=POSITIVE.shape)
-                + SKILL[v.method] * POSITIVE
+                + (SKILL[v.method] + warm) * POSITIVE
             )
             maps = {n: mean_ap(scores, POSITIVE, n, batch=MAP_BATCH if n == "bike" else 0) for n in VARIANTS}
             trained = (
@@ -52,6 +54,7 @@ def made_up(profile, variants, seeds, workers=None, desc=""):
                             "map": maps,
                             "scores": scores.tolist(),
                             "sets": [np.flatnonzero(r).tolist() for r in POSITIVE],
+                            "ranks": np.random.default_rng(s).integers(0, 4, VIDEOS).tolist(),
                         }
                     },
                     "classes": ["a"] * CLASSES,
@@ -70,14 +73,21 @@ def record():
         return STUDY.measure(get_profile("storyboard", {"seeds": list(SEEDS)}))
 
 
+def of_methods(entries):
+    """Rows or contrasts without those of the temperatures."""
+    return [e for e in entries if e.part != "temperature"]
+
+
 # --- the record ------------------------------------------------------------------------------------------------------
 
 
 def test_rows_are_the_final_map_of_the_scores(record):
-    assert sorted(r.row for r in record.rows) == sorted(NAMES) and record.data["frames"] == 16
+    rows = of_methods(record.rows)
+    assert sorted(r.row for r in rows) == sorted(NAMES) and record.data["frames"] == 16
     towers = multi_label.variants(get_profile("storyboard"))
-    runs = made_up(get_profile("storyboard"), [v for rows in towers.values() for v in rows], SEEDS)
-    for r in record.rows:
+    profile = get_profile("storyboard", {"seeds": list(SEEDS)})
+    runs = made_up(profile, [v for own in towers.values() for v in own])
+    for r in rows:
         each = [mean_ap(np.array(x["views"]["1x1"]["scores"]), POSITIVE, "present") for x in runs[r.row]]
         assert r.per_seed == pytest.approx(each, abs=1e-3) and len(each) == r.seeds
         assert r.mean == pytest.approx(np.mean(each), abs=1e-3) and r.low < r.mean < r.high
@@ -92,14 +102,19 @@ def test_rows_are_the_final_map_of_the_scores(record):
 
 
 def test_differences_and_claims_follow_the_intervals(record):
-    mean = {r.row: r.mean for r in record.rows}
-    assert {(c.row, c.against) for c in record.contrasts} == {
-        (f"{t}/sfar", n) for t in ("frozen", "fine-tuned") for n in NAMES if n.startswith(t) and not n.endswith("/sfar")
+    mean = {r.row: r.mean for r in of_methods(record.rows)}
+    contrasts = of_methods(record.contrasts)
+    assert {(c.row, c.against) for c in contrasts} == {
+        (f"{t}/{a}", f"{t}/{b}")
+        for t in ("frozen", "fine-tuned")
+        for a, b in study.compared()
+        if {f"{t}/{a}", f"{t}/{b}"} <= set(NAMES)
     }
-    for c in record.contrasts:
+    for c in contrasts:
         assert c.mean == pytest.approx(mean[c.row] - mean[c.against], abs=1e-3)
         assert c.verdict == ("holds" if c.low > 0 else "does not hold" if c.high < 0 else "undecided")
-    assert [c.verdict for c in record.claims] == ["holds", "holds"] and all(c.low > 0 for c in record.claims)
+    chosen = [c for c in record.claims if c.of_paper and "printed" not in c.id]
+    assert [c.verdict for c in chosen] == ["holds", "holds"] and all(c.low > 0 for c in chosen)
 
 
 def test_interval_of_map_against_a_plain_bootstrap():
@@ -133,7 +148,7 @@ def test_interval_of_map_against_a_plain_bootstrap():
 
 def test_the_running_average_is_shown_as_a_difference_only(record):
     table = str(page.show(STUDY, record, "variants"))
-    for r in record.rows:
+    for r in of_methods(record.rows):
         assert f"{r.more['variants']['bike'] - r.more['variants'][HEADLINE]:+.1f}" in table
     assert "bike" not in str(page.show(STUDY, record, "rows"))
     assert f"batches of {MAP_BATCH}" in page.show(STUDY, record, "variants-text")
@@ -144,7 +159,7 @@ def test_without_every_class_there_is_no_official_number(record):
         left = {k: v for k, v in r.more["variants"].items() if k != "official"}
         return replace(r, more={"variants": left})
 
-    changed = replace(record, rows=[without(r) for r in record.rows])
+    changed = replace(record, rows=[without(r) for r in of_methods(record.rows)])
     row = str(page.show(STUDY, changed, "variants")).splitlines()[2]
     assert [c.strip() for c in row.split("|")][2] == "–"
 
@@ -167,10 +182,52 @@ def test_measured_and_printed_never_share_a_table(record):
 def test_the_figure_shows_every_row_apart_from_the_papers(record):
     measured, printed = multi_label.figure(record).axes
     points = {round(float(x.get_xdata()[0]), 4) for x in measured.get_lines() if len(x.get_xdata()) == 1}
-    assert points == {round(r.mean, 4) for r in record.rows}
+    assert points == {round(r.mean, 4) for r in of_methods(record.rows)}
     shown = sorted(float(x.get_xdata()[0]) for x in printed.get_lines() if len(x.get_xdata()) == 1)
     assert shown == sorted(r["map"] for r in paper.load("table2a"))
     plt.close("all")
+
+
+# --- the temperature over frames -------------------------------------------------------------------------------------
+
+
+def test_temperatures_are_of_the_frozen_tower_and_the_profiles_values():
+    profile = get_profile("storyboard")
+    plan = multi_label.tempered(profile)
+    assert set(plan) == {(of, m, t) for of in ("multi-label", "supervised") for m in TEMPERED for t in TEMPERATURES}
+    for (of, method, t), v in plan.items():
+        p = v.profile(profile, 2)
+        assert v.method == method and not v.tuned and not p.train.train_visual and p.model.frame_temperature == t
+        assert (p.data.dataset == "storyboard-charades") == (of == "multi-label")
+    assert multi_label.tempered(get_profile("paper", {"data.root": "/x"})) == {}
+
+
+def test_standard_scores_are_of_each_class():
+    z = multi_label.standard_scores(np.random.default_rng(2).normal(3, [1, 5, 9], size=(2, 50, 3)))
+    assert z.mean(1) == pytest.approx(np.zeros((2, 3))) and z.std(1) == pytest.approx(np.ones((2, 3)))
+    assert not multi_label.standard_scores(np.ones((1, 4, 2))).any(), "a class whose scores are all alike"
+
+
+def test_present_and_absent_scores_balance(record):
+    """Within a class standard scores have mean zero: present and absent ones weigh each other up."""
+    share = POSITIVE.mean()
+    for m in TEMPERED:
+        for t in TEMPERATURES:
+            at = {k: record.find("temperature", f"{m}/{t:g}", k) for k in ("map", "present", "absent", "top1")}
+            assert share * at["present"].mean + (1 - share) * at["absent"].mean == pytest.approx(0, abs=1e-3)
+            assert at["present"].low <= at["present"].mean <= at["present"].high and at["map"].seeds == len(SEEDS)
+    assert record.claim("table2a-temperature").verdict == "holds" and not record.claim("table2a-temperature").of_paper
+
+
+def test_temperature_table_text_and_figure(record):
+    assert str(page.show(STUDY, record, "temperature")).count("\n") == len(TEMPERED) * len(TEMPERATURES) + 1
+    assert "SFAR: mAP at 1," in page.show(STUDY, record, "temperature-text")
+    figure = page.show(STUDY, record, "temperature-figure")
+    figure.canvas.draw()
+    assert len(figure.axes) == 3
+    plt.close(figure)
+    bare = replace(record, rows=of_methods(record.rows))
+    assert page.show(STUDY, bare, "temperature") is None and page.show(STUDY, bare, "temperature-figure") is None
 
 
 # --- the committed record --------------------------------------------------------------------------------------------
@@ -179,6 +236,7 @@ def test_the_figure_shows_every_row_apart_from_the_papers(record):
 def test_the_committed_record_is_of_all_methods_and_seeds():
     profile = get_profile("storyboard")
     record = STUDY.load(profile)
-    assert record.seeds == list(profile.seeds) and sorted(r.row for r in record.rows) == sorted(NAMES)
+    assert record.seeds == list(profile.seeds)
+    assert sorted(r.row for r in of_methods(record.rows)) == sorted(NAMES)
     assert record.data["videos"] == 160 and record.data["classes"] == 20
     assert all(r.seeds == (5 if r.trained else 1) for r in record.rows)

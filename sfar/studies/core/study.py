@@ -84,15 +84,17 @@ def _dataset(data: DataConfig, profile: Profile) -> Dataset:
     return dataset(profile)
 
 
-def seeds_of(profile: Profile, variant: Variant) -> tuple[int, ...]:
+def seeds_of(profile: Profile, variant: Variant, most: int | None = None) -> tuple[int, ...]:
     """The seeds that a variant is run on.
 
-    On a frozen tower those of ``frozen_seeds``, of a method that is not trained the first alone.
+    On a frozen tower those of ``frozen_seeds``, the first ``most`` of them; of a method that is not trained the first
+    alone.
     """
     if not registry.get(variant.method).trained:
         return profile.seeds[:1]
-    tuned = variant.profile(profile, 0).train.train_visual
-    return profile.seeds if tuned or not profile.frozen_seeds else profile.frozen_seeds
+    if variant.profile(profile, 0).train.train_visual:
+        return profile.seeds
+    return (profile.frozen_seeds or profile.seeds)[:most]
 
 
 def one_label(profile: Profile) -> None:
@@ -102,6 +104,13 @@ def one_label(profile: Profile) -> None:
             f"top-1 accuracy is asked for, and the videos of {profile.data.dataset} have several labels: use "
             "`sfar reproduce table2a`, or `sfar train` and `sfar evaluate`"
         )
+
+
+def drawn_alone(profile: Profile) -> None:
+    """Raise ``ConfigError`` for a real data set, of a study that is of the storyboard world alone (``drawn_only``)."""
+    if not is_drawn(profile):
+        raise ConfigError("this is measured in the storyboard world alone: leave out the paper profile and its data")
+    one_label(profile)
 
 
 def job(base: Profile, variant: Variant, seed: int) -> Job:
@@ -140,9 +149,10 @@ def run(
     variants: Sequence[Variant],
     workers: int | None = None,
     desc: str = "training",
+    most: int | None = None,
 ) -> Runs:
     """The results of every variant on each of its seeds (``seeds_of``), by variant name."""
-    seeds = {v.name: seeds_of(base, v) for v in variants}
+    seeds = {v.name: seeds_of(base, v, most) for v in variants}
     jobs = {(v.name, s): job(base, v, s) for v in variants for s in seeds[v.name]}
     unique: dict[str, Job] = {}
     keys = {where: j.key() for where, j in jobs.items()}
@@ -277,7 +287,10 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Item:
-    """A table or figure of the paper: ``key`` is its target (``make reproduce-KEY``) and the stem of its picture."""
+    """A table or figure, of the paper or this repository's own.
+
+    ``key`` is its target (``make reproduce-KEY``) and the stem of its picture; ``title`` says of an own one that it is.
+    """
 
     key: str
     title: str
@@ -309,7 +322,8 @@ class Study:
     up; a record that it reads has to be in ``inputs_of``;
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
     ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow
-    from; ``check(profile)`` raises for what cannot be measured.
+    from; ``check(profile)`` raises for what cannot be measured;
+    ``drawn_only``: of the storyboard world alone, so that ``sfar pending`` leaves it out for real data sets.
 
     What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
     and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no
@@ -329,6 +343,7 @@ class Study:
     groups: bool = False
     inputs_of: Callable[..., Any] | None = None
     check: Callable[[Profile], None] | None = None
+    drawn_only: bool = False
     sets: Callable[[Profile], tuple[str, ...]] | None = None
     tested_on_unseen: bool = False
     csv: Callable[[Record], Table] | None = None
