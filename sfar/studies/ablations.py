@@ -53,7 +53,7 @@ TABLE2E = (
             title + _reading(m),
             m.name,
             changes,
-            "4x3" if name == "both" else "1x1",
+            "4x3" if (m.name, name) == ("sfar", "both") else "1x1",
             zero_shot=name == "both",
         )
         for m in registry.own()

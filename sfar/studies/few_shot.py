@@ -39,6 +39,7 @@ SHOTS = (2, 4, 8, 16)
 TUNED_SHOTS = (2, 16)
 _TUNED_METHODS = ("clip", *(m.name for m in registry.own()))
 TUNED_SETS = 1  # how many of the sets have fine-tuned cells too: such a run takes thirty times as long
+MOST = 5  # seeds of a cell, of which there are some hundred and forty
 PROCESSES = 8  # BIKE trains on eight, each with a list of its own: Python's `random` is not seeded there
 EPOCHS = {"repeat": "the list repeated up to the length of the full one (BIKE)", "once": "one pass through the list"}
 
@@ -91,7 +92,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     if not is_drawn(profile):
         need_sets(profile, names)
     plan = {cell: _variant(profile, cell) for cell in cells(profile)}
-    by = study.run(profile, list(plan.values()), workers, "few-shot")
+    by = study.run(profile, list(plan.values()), workers, "few-shot", MOST)
     value = {cell: study.hits(by[v.name]) for cell, v in plan.items()}
     rows: list[Row] = []
     for cell, v in plan.items():
@@ -119,7 +120,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
         for d in names
     }
     extra = {"tower": tower}
-    seeds = list(study.seeds_of(profile, plan[names[0], SHOTS[0], "sfar", "repeat", tower, 1]))
+    seeds = list(study.seeds_of(profile, plan[names[0], SHOTS[0], "sfar", "repeat", tower, 1], MOST))
     return Content({"sets": data}, rows + averages, contrasts + differences, extra, study.seconds(by), seeds)
 
 

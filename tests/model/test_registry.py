@@ -50,5 +50,7 @@ def test_a_method_that_is_not_trained(monkeypatch):
     for name in METHODS.keys() - PAPER:
         monkeypatch.delitem(METHODS, name)
     assert get_trained("clip") is METHODS["clip"]
-    with pytest.raises(ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single, sfar-printed or sfar$"):
+    with pytest.raises(
+        ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single, sfar-printed or sfar$"
+    ):
         get_trained("vanilla")
