@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from sfar import paper
-from sfar.config import CHOSEN, PRESETS, Profile, layout
+from sfar.config import CHOSEN, PRESETS, Profile, layout, tuned
 from sfar.data.source import dataset, is_drawn
 from sfar.errors import ConfigError
 from sfar.model import registry
@@ -92,7 +92,7 @@ READINGS: tuple[tuple[str, str, str, Any], ...] = (
     ("words that count (Eq. 7, 9)", "start token too", "model.word_mask", "real"),
     ("words that count (Eq. 7, 9)", "all 77 positions, BIKE's", "model.word_mask", "all"),
     ("sum or mean over words (Eq. 7)", "sum, as printed", "model.coarse_reduce", "sum"),
-    ("length of frame embeddings (Eq. 8, 10)", "raw", "model.frame_norm", False),
+    ("length of frame embeddings (Eq. 8, 10)", "unit length, BIKE's", "model.frame_norm", True),
     ("cross-attention (Eq. 4-6)", "multi-head", "model.attention", "mha"),
     ("FFN (Eq. 11)", "none", "model.ffn", "none"),
     ("FFN (Eq. 11)", "without a residual, as printed", "model.ffn_residual", False),
@@ -296,7 +296,7 @@ COLOURS = {
 # What a default is called where the field's own value does not say it.
 WORDS: dict[tuple[str, Any], str] = {
     ("model.word_mask", "words"): "no start token, no padding",
-    ("model.frame_norm", True): "unit length",
+    ("model.frame_norm", False): "raw, as printed",
     ("model.attention", "printed"): "three matrices, as printed",
     ("model.ffn", "linear-relu-linear"): "Linear-ReLU-Linear",
     ("model.ffn_residual", True): "with a residual",
@@ -309,7 +309,7 @@ WORDS: dict[tuple[str, Any], str] = {
 def default(record: Record, field: str) -> str:
     """The value that a field has where no reading changes it, in words."""
     group, name = field.split(".")
-    value = record.provenance["config"][group][name]
+    value = tuned(record.profile, "sfar").get(field, record.provenance["config"][group][name])
     if field == "model.frame_temperature" and value is None:
         return f"{record.extra['temperature']:.3g}, 1 / logit scale"
     return WORDS.get((field, value), f"{value:g}" if isinstance(value, float) else str(value))

@@ -31,7 +31,7 @@ from sfar.studies.few_shot import MARKERS, PAPER_COLOURS
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
-SEEDS = 5  # of those of a frozen tower
+SEEDS = 3  # of those of a frozen tower
 SHOTS = (2, 4, 8, 16)  # and all training videos, ``data.train_per_class``
 EPOCHS = (1, 3, 6, 12)  # over all training videos
 SWEEPS = ("videos", "epochs")

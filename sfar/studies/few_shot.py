@@ -36,7 +36,7 @@ SETS = {
 }
 LAYOUTS = SETS["real"]
 SHOTS = (2, 4, 8, 16)
-TUNED_SHOTS = (2, 16)
+TUNED_SHOTS = (2,)
 _TUNED_METHODS = ("clip", *(m.name for m in registry.own()))
 TUNED_SETS = 1  # how many of the sets have fine-tuned cells too: such a run takes thirty times as long
 MOST = 5  # seeds of a cell, of which there are some hundred and forty

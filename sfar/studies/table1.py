@@ -15,6 +15,7 @@ from sfar import paper
 from sfar.config import Profile
 from sfar.data.source import Dataset, dataset, load_clips
 from sfar.model import cost, registry
+from sfar.model.method import Method
 from sfar.paper import printed
 from sfar.paper.printed import OURS
 from sfar.render import plots, style
@@ -79,7 +80,13 @@ def _data(profile: Profile, data: Dataset, by: study.Runs) -> dict[str, Any]:
     }
 
 
-IMPORTANCES = {"single": "Single granularity (BIKE)", "coarse": "SFAR, a_coarse", "fine": "SFAR, a_fine"}
+IMPORTANCES = {
+    "single": "Single granularity (BIKE)",
+    "coarse": "SFAR, a_coarse",
+    "fine": "SFAR, a_fine",
+    "printed/coarse": "SFAR, as printed, a_coarse",
+    "printed/fine": "SFAR, as printed, a_fine",
+}
 EDGES = (0.0, 0.25, 0.5, 1.0)  # of 8 frames: 1-2, 3-4, 5-7 irrelevant ones
 
 
@@ -92,7 +99,13 @@ def _importance(by: study.Runs) -> tuple[list[Row], list[Contrast], dict[str, An
     mixed = (uniform > 0) & (uniform < 1)
     share = 1 - uniform[mixed]
     bins = [(share > a) & (share <= b) for a, b in pairwise(EDGES)]
-    of = {"single": ("single", "coarse"), "coarse": ("sfar", "coarse"), "fine": ("sfar", "fine")}
+    of = {
+        "single": ("single", "coarse"),
+        "coarse": ("sfar", "coarse"),
+        "fine": ("sfar", "fine"),
+        "printed/coarse": ("sfar-printed", "coarse"),
+        "printed/fine": ("sfar-printed", "fine"),
+    }
     mass = {
         name: 100 * np.array([r["relevant_mass"][which] for r in by[method]])[:, mixed]
         for name, (method, which) in of.items()
@@ -109,7 +122,9 @@ def _importance(by: study.Runs) -> tuple[list[Row], list[Contrast], dict[str, An
                 found = study.measured("by share", name, IMPORTANCES[name], (a - equal)[:, b], "gain", bin=i)
                 found.more["share"] = round(float(share[b].mean()), 4)
                 rows.append(found)
-    contrasts.append(study.difference("fine", "coarse", mass["fine"], mass["coarse"], "importance", metric="mass"))
+    for lead in ("", "printed/"):
+        fine, coarse = f"{lead}fine", f"{lead}coarse"
+        contrasts.append(study.difference(fine, coarse, mass[fine], mass[coarse], "importance", metric="mass"))
     about = {
         "videos": int(mixed.sum()),
         "uniform": round(float(equal.mean()), 4),
@@ -126,6 +141,31 @@ def _fig6() -> str:
     return printed.signed(printed.said("fig6-fine") - printed.said("fig6-coarse")) + " (one frame)"
 
 
+def _of_weights(m: Method) -> tuple[Claim, ...]:
+    """The claims on where the weights of one reading of SFAR fall."""
+    lead, words = ("", "") if m.name == "sfar" else ("printed/", ", as printed")
+    return (
+        *(
+            Claim(
+                named(f"importance-{name}", m),
+                "fig6",
+                f"a_{name} puts more weight than equal weights on frames that show an action of the class{words}",
+                "sections 3.2, 3.3, Fig. 6",
+                above(f"{lead}{name}", "equal weights", part="importance"),
+            )
+            for name in ("coarse", "fine")
+        ),
+        Claim(
+            named("importance-fine-sharper", m),
+            "fig6",
+            f"a_fine puts more weight on those frames than a_coarse{words}",
+            "section 3.3, Fig. 6",
+            above(f"{lead}fine", f"{lead}coarse", title="a_coarse", part="importance"),
+            _fig6,
+        ),
+    )
+
+
 CLAIMS = (
     *(
         Claim(
@@ -138,24 +178,7 @@ CLAIMS = (
         )
         for m in registry.own()
     ),
-    *(
-        Claim(
-            f"importance-{name}",
-            "fig6",
-            f"a_{name} puts more weight than equal weights on frames that show an action of the class",
-            "sections 3.2, 3.3, Fig. 6",
-            above(name, "equal weights", part="importance"),
-        )
-        for name in ("coarse", "fine")
-    ),
-    Claim(
-        "importance-fine-sharper",
-        "fig6",
-        "a_fine puts more weight on those frames than a_coarse",
-        "section 3.3, Fig. 6",
-        above("fine", "coarse", title="a_coarse", part="importance"),
-        _fig6,
-    ),
+    *(claim for m in registry.own() for claim in _of_weights(m)),
 )
 
 
@@ -303,6 +326,8 @@ def _draw_importance(ax: Axes, record: Record) -> None:
         ("single", "BIKE", "s", registry.get("single").colour),
         ("coarse", "SFAR coarse", "o", style.COARSE),
         ("fine", "SFAR fine", "^", style.FINE),
+        ("printed/coarse", "coarse, as printed", "o", "#9bbfb3"),
+        ("printed/fine", "fine, as printed", "^", "#e5c07b"),
     )
     for k, (key, name, marker, colour) in enumerate(looks):
         rows = record.select("by share", key)
@@ -310,12 +335,12 @@ def _draw_importance(ax: Axes, record: Record) -> None:
         gain, low, high = (np.array([getattr(r, n) for r in rows]) for n in ("mean", "low", "high"))
         reach = [gain - low, high - gain]
         look = {"color": colour, "marker": marker, "ms": 4.5, "lw": 1.3, "elinewidth": 1, "label": name}
-        ax.errorbar(100 * share + 1.6 * (k - 1), gain, yerr=reach, **look)
+        ax.errorbar(100 * share + 1.3 * (k - 2), gain, yerr=reach, **look)
     ax.set_xlabel("Irrelevant among the 8 sampled frames [%]")
     ax.set_ylabel("Weight on relevant frames,\nagainst equal weights [points]")
     ax.set_xlim(0, 100)
-    plots.widen(ax, top=0.28)
-    ax.legend(loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.4)
+    plots.widen(ax, top=0.34)
+    ax.legend(loc="upper left", ncols=2, columnspacing=1.0, handlelength=1.4)
     videos = record.extra["importance"]["videos"]
     ax.set_title(f"Does the weight find the action?\n{videos} videos with both kinds of frames", loc="left")
 
