@@ -21,7 +21,7 @@ from sfar.render.tables import Table, interval
 from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above, named
-from sfar.studies.core.record import Contrast, Record
+from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
 from sfar.subtexts.source import subtexts_of
 
@@ -331,6 +331,10 @@ def _rows(part: str, heading: str, caption: str = "") -> Shown:
     return Shown(part, page.rows_of(part, caption), heading, latex=bool(caption), terminal=bool(caption))
 
 
+def _open(record: Record) -> list[Row]:
+    return record.select("readings", metric="top1")
+
+
 def readings_table(record: Record) -> Table:
     """SFAR on the frozen tower with one field changed, against SFAR as it is by default."""
     rows, bare = [], []
@@ -348,7 +352,7 @@ def readings_table(record: Record) -> Table:
         latex=Table(
             ["Of what", "Reading", "Top-1 [%]", "Difference", "low", "high"],
             bare,
-            caption=f"Open readings against the default, tower frozen. {page.counted(record)}",
+            caption=f"Open readings against the default, tower frozen. {page.counted(record, _open(record))}",
         ),
     )
 
@@ -436,7 +440,7 @@ def fig7a_figure(record: Record) -> Figure:
     ax.set_xlim(n[0] - 0.3, n[-1] + 0.6)
     ax.set_xlabel("Number of sub-texts N")
     ax.set_ylabel("Top-1 accuracy of SFAR [%]")
-    ax.set_title(f"Measured: {record.profile} profile\n{page.count(record)}", loc="left")
+    ax.set_title(f"Measured: {record.profile} profile\n{page.count(record, rows)}, tower frozen", loc="left")
     steps = [c for c in record.contrasts_of("fig7a") if "/" not in c.row][::-1]
     plots.forest(right, list(enumerate(steps)))
     right.set_yticks(range(len(steps)), [f"N = {c.against[1:]} to {c.row[1:]}" for c in steps])
@@ -495,7 +499,7 @@ def readings_figure(record: Record) -> Figure:
     ax.set_yticks([])
     ax.set_ylim(y + 0.3, 0.9)
     ax.spines["left"].set_visible(False)
-    what = f"What each open reading is worth: {record.profile} profile, {page.count(record)}, 95 % intervals"
+    what = f"What each open reading is worth: {record.profile} profile, {page.count(record, rows)}, 95 % intervals"
     ax.set_title(what, loc="left", x=left)
     verdicts = [c.verdict for _, c in shown]
     plots.verdict_legend(

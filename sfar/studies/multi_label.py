@@ -52,7 +52,7 @@ def sets(profile: Profile) -> tuple[str, ...]:
     return (SETS["storyboard" if is_drawn(profile) else "real"],)
 
 
-def _protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
+def protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
     """What makes the profile one of Charades; drawn, with half as many of its longer videos for each seed."""
     few = (("data.train_per_class", profile.data.train_per_class // 2),) if is_drawn(profile) else ()
     return study.protocol(profile, sets(profile)[0]) + few
@@ -60,7 +60,7 @@ def _protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
 
 def variants(profile: Profile) -> dict[str, tuple[Variant, ...]]:
     """By tower: every method on the frozen one (where CLIP itself is what zero-shot is), three of them fine-tuned."""
-    base = _protocol(profile)
+    base = protocol(profile)
     frozen = [m for m in registry.METHODS.values() if m.name != "clip"]
     tuned = [registry.get(name) for name in TUNED]
     return {
@@ -75,7 +75,7 @@ def tempered(profile: Profile) -> dict[tuple[str, str, float], Variant]:
     """By what it is for, method and temperature; nothing on real data sets."""
     if not is_drawn(profile):
         return {}
-    kinds = {"multi-label": _protocol(profile), "supervised": ()}
+    kinds = {"multi-label": protocol(profile), "supervised": ()}
     return {
         (of, name, t): Variant(
             f"temperature/{of}/{name}/{t:g}",

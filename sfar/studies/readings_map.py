@@ -23,6 +23,7 @@ from sfar.paper import printed
 from sfar.paper.printed import OURS
 from sfar.render import style
 from sfar.render.tables import Table, with_interval
+from sfar.studies import multi_label
 from sfar.studies.core import page, statistics, study
 from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, Decision, highest
@@ -38,22 +39,21 @@ SETS = {"few-shot": "storyboard-hmdb51", "multi-label": "storyboard-charades"}
 TEMPERATURES: tuple[float | None, ...] = (None, 0.3, 1.0)
 CONTEXT = 6  # layers of the temporal transformer before the weights
 
-# Readings of Eq. 11 and of what it is given: title, residual, layers before the weights.
-KINDS: dict[str, tuple[str, bool, int]] = {
-    "printed": ("as printed", False, 0),
-    "residual": ("residual", True, 0),
-    "printed-context": ("printed, frames in context", False, CONTEXT),
-    "context": ("residual, frames in context", True, CONTEXT),
+# Readings of Eq. 11 and of what it is given: title, residual, layers before the weights, frames of unit length.
+KINDS: dict[str, tuple[str, bool, int, bool]] = {
+    "printed": ("as printed", False, 0, True),
+    "residual": ("residual", True, 0, True),
+    "raw": ("residual, raw frames", True, 0, False),
+    "printed-context": ("printed, frames in context", False, CONTEXT, True),
+    "context": ("residual, frames in context", True, CONTEXT, True),
 }
+FIELDS = ("model.ffn_residual", "model.context_layers", "model.frame_norm")
 CHOSEN_KIND = next(
-    kind
-    for kind, (_, residual, layers) in KINDS.items()
-    if (residual, layers) == (PRESETS[CHOSEN]["model.ffn_residual"], PRESETS[CHOSEN]["model.context_layers"])
+    kind for kind, (_, *values) in KINDS.items() if values == [PRESETS[CHOSEN][field] for field in FIELDS]
 )
 # Of the chosen kind alone: what else section 3.4 leaves open and can be had at the same price.
 OTHERS: dict[str, tuple[str, str, Any]] = {
     "sum": ("sum over words (Eq. 7)", "model.coarse_reduce", "sum"),
-    "raw": ("raw frames (Eq. 8, 10)", "model.frame_norm", False),
 }
 
 
@@ -71,10 +71,10 @@ class Reading:
 
 
 def _reading(kind: str, temperature: float | None, more: str = "") -> Reading:
-    title, residual, layers = KINDS[kind]
+    title, *values = KINDS[kind]
     changes: tuple[tuple[str, Any], ...] = ()
     if kind != "printed":
-        changes += (("model.ffn_residual", residual), ("model.context_layers", layers))
+        changes += tuple(zip(FIELDS, values, strict=True))
     if temperature is not None:
         changes += (("model.frame_temperature", temperature),)
     if more:
@@ -230,7 +230,11 @@ RUNS: dict[str, tuple[tuple[str, Any], ...]] = {
 
 def _variant(profile: Profile, name: str, title: str, method: str, what: str, own: Any, tuned: bool) -> Variant:
     trained = registry.get(method).trained
-    base = study.protocol(profile, SETS[what], what == "few-shot" and trained) if what in SETS else ()
+    base: tuple[tuple[str, Any], ...] = ()
+    if what == "multi-label":
+        base = multi_label.protocol(profile)
+    elif what in SETS:
+        base = study.protocol(profile, SETS[what], trained)
     changes = (*base, *(FROZEN if trained else ()), *own, *(RUNS[what] if trained else ()))
     return Variant(
         f"{name}/{what}", title, method, changes, "1x1", what == "both", trained and what == "few-shot", tuned

@@ -260,6 +260,7 @@ def figure(record: Record) -> Figure:
     ax.set_ylabel("Expected best, mean of the settings [%]")
     ax.set_title("What more search would bring", loc="left")
     ax.set_xlim(1, n[-1])
+    ax.set_xticks([k for k in n if k == 1 or k % 5 == 0])
     right.set_xticks(range(len(SETTINGS)), [s.replace(" ", "\n", 1) for s in SETTINGS])
     right.set_ylabel("Top-1, mAP [%]")
     right.set_title("All trials (lines) and the one chosen (mark)", loc="left")
@@ -306,6 +307,7 @@ STUDY = Study(
     blocks=BLOCKS,
     describe=describe,
     check=check,
+    made_by="make tune",
 )
 
 

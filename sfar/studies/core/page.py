@@ -51,7 +51,7 @@ def rows_of(part: str, caption: str = "") -> Callable[[Record], Table]:
     """``rows_table`` of a part as what a block takes; the caption of its LaTeX form gets the profile and the counts."""
 
     def make(record: Record) -> Table:
-        return rows_table(record, part, f"{caption} {counted(record)}" if caption else "")
+        return rows_table(record, part, f"{caption} {counted(record, record.select(part))}" if caption else "")
 
     return make
 
@@ -145,20 +145,20 @@ def set_title(dataset: str) -> str:
     return LAYOUTS[DRAWN.get(dataset, dataset)].title
 
 
-def seeds(record: Record) -> str:
-    """Text such as "5 seeds"."""
-    n = len(record.seeds)
+def seeds(record: Record, rows: Sequence[Row] = ()) -> str:
+    """Text such as "5 seeds": of the record, or of some ``rows`` that have others (those of a frozen tower)."""
+    n = max((r.seeds for r in rows), default=len(record.seeds))
     return f"{n} seed{'s' * (n != 1)}"
 
 
-def count(record: Record) -> str:
-    """Text such as "5 seeds, 400 videos"."""
-    return f"{seeds(record)}, {record.data['val_videos']} videos"
+def count(record: Record, rows: Sequence[Row] = ()) -> str:
+    """Text such as "5 seeds, 400 videos"; ``rows`` as in ``seeds``."""
+    return f"{seeds(record, rows)}, {record.data['val_videos']} videos"
 
 
-def counted(record: Record) -> str:
-    """The end of a LaTeX caption."""
-    return f"{record.profile} profile, {count(record)}; low, high: 95 % interval over seeds and videos."
+def counted(record: Record, rows: Sequence[Row] = ()) -> str:
+    """The end of a LaTeX caption; ``rows`` as in ``seeds``."""
+    return f"{record.profile} profile, {count(record, rows)}; low, high: 95 % interval over seeds and videos."
 
 
 def videos(record: Record) -> str:
@@ -179,6 +179,8 @@ def head(study: Study, record: Record) -> str:
     p = record.provenance
     more = study.describe(record) if study.describe else ""
     seeds = f"; seeds {', '.join(map(str, record.seeds))}" if record.seeds else ""
+    if (most := max((r.seeds for r in record.rows), default=0)) > len(record.seeds) > 0:
+        seeds += f" (on a frozen tower {most} of them)"
     return (
         f"# {study.title}\n\nMeasured with `{p['command']}` ({record.profile} profile) at revision {p['revision']} "
         f"on {p['hardware']}, {p['date']}{seeds}. {more}".rstrip()

@@ -325,6 +325,8 @@ class Study:
     from; ``check(profile)`` raises for what cannot be measured;
     ``drawn_only``: of the storyboard world alone, so that ``sfar pending`` leaves it out for real data sets.
 
+    ``made_by``: the command that measures it where it is no target of ``reproduce``.
+
     What ``sfar reproduce --dry-run`` asks: ``sets(profile)``, the data sets that it takes (without it the profile's,
     and with ``tested_on_unseen`` those of Table 2b); ``planned(profile)``, its variants, where they depend on no
     record; ``texts(profile, classes)``, the configurations whose sub-texts it takes.
@@ -348,6 +350,7 @@ class Study:
     tested_on_unseen: bool = False
     csv: Callable[[Record], Table] | None = None
     planned: Callable[[Profile], Sequence[tuple[Variant, Sequence[int]]]] | None = None
+    made_by: str = ""
     texts: Callable[[Profile, tuple[str, ...]], Sequence[Profile]] | None = None
 
     @property
@@ -357,6 +360,8 @@ class Study:
 
     def command(self, profile: Profile) -> str:
         """The command that measures it."""
+        if self.made_by:
+            return self.made_by
         return f"make reproduce-{self.target}{records.suffix(profile)}"
 
     def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
