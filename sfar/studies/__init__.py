@@ -28,7 +28,6 @@ ORDER = (
     "ambiguity",
     "qualitative",
     "readings_map",
-    "budget",
     "audit",
 )
 
