@@ -43,8 +43,8 @@ TOWERS = ("fine-tuned", "frozen")
 # The temperature over frames (Eq. 7, 9), the tower frozen, every method with the profile's values.
 TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
 TEMPERED = ("single", "sfar-printed", "sfar")
-TEMPERED_SEEDS = 3
-MOST = 5  # seeds on a frozen tower: a drawing of these longer videos takes a minute
+TEMPERED_SEEDS = 2
+MOST = 3  # seeds on a frozen tower: a drawing of these longer videos takes a minute
 _STEPS = tuple(pairwise(TEMPERATURES))
 
 
