@@ -199,7 +199,7 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     p = command("train", _train, "Train one method and write a checkpoint.")
-    p.add_argument("method", help="one that is trained: clip, temporal, single, sfar or your own")
+    p.add_argument("method", help="one that is trained: clip, temporal, single, sfar, sfar-printed or your own")
     options.configured(p)
     p.add_argument("--seed", type=options.seed, default=0)
     p.add_argument(

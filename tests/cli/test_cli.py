@@ -306,6 +306,37 @@ def test_the_protocol_follows_the_data_set(argv, epochs, frames):
     assert overrides.get("train.epochs", 30) == epochs, "the notebook is given the same"
 
 
+@pytest.mark.parametrize("profile", ["storyboard", "paper"])
+def test_a_reading_by_name(profile):
+    """It sets its fields and no other; one that is given by itself goes before it."""
+    from sfar.cli import options
+    from sfar.cli.main import parser
+    from sfar.config import CHOSEN, PRESETS, get_profile, values
+
+    def made(*argv):
+        return options.profile(parser().parse_args(["reproduce", "table1", "--profile", profile, *argv]))
+
+    plain = values(get_profile(profile))
+    assert values(made()[0]) == plain
+    for name, fields in PRESETS.items():
+        found, overrides = made("--reading", name)
+        assert values(found) == {**plain, **fields} and fields.items() <= overrides.items()
+    assert values(made("--reading", CHOSEN)[0]) == plain, "the chosen one is the profile's own"
+    found, overrides = made("--reading", "printed", "--set", "model.ffn_residual=true")
+    assert found.model.ffn_residual and overrides["model.ffn_residual"] is True
+    assert found.model.context_layers == PRESETS["printed"]["model.context_layers"]
+
+
+def test_an_unknown_reading(capsys):
+    refused(
+        capsys,
+        ["reproduce", "table1", "--reading", "residul"],
+        "unknown reading 'residul'",
+        "did you mean 'residual'",
+        "printed, residual, context",
+    )
+
+
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     """Two classes of UCF-101 and of HMDB-51, 4 + 2 videos each, and ten videos of three classes as in Charades."""

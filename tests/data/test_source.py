@@ -112,7 +112,7 @@ def test_a_drawn_set_is_drawn_once(monkeypatch, tmp_path):
         "storyboard", {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 2, "data.val_per_class": 1}
     )
     data = source.dataset(p)
-    assert data.drawn and data.layout == "hmdb51" and source.dataset(p) == data and calls == [("hmdb51", 2025, 2, 1)]
+    assert data.drawn and data.layout == "hmdb51" and source.dataset(p) == data and calls == [("hmdb51", 2026, 2, 1)]
     assert (
         source.dataset(
             get_profile(
@@ -136,6 +136,101 @@ def test_by_name():
     assert other.train == p.train and other.model == p.model and other.data.seed == p.data.seed
     with pytest.raises(ConfigError, match=r"data\.dataset"):
         source.by_name(p, "storyboard-kinetics600")
+
+
+# --- training videos of another drawing ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_draws(monkeypatch, tmp_path):
+    """Two classes in place of all, drawn in this process; what was asked for, in order."""
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
+    calls = []
+
+    def draw(folder, which, seed, train, val, knobs):
+        from sfar.storyboard.sets import write_hmdb51
+
+        calls.append((seed, train, val, knobs))
+        write_hmdb51(folder, seed, train, val, classes=SOLE["hmdb51"], workers=1, knobs=knobs)
+
+    monkeypatch.setattr(source, "draw", draw)
+    return calls
+
+
+SMALL = {"data.dataset": "storyboard-hmdb51", "data.train_per_class": 2, "data.val_per_class": 2}
+
+
+def content(data, split):
+    """Of each video its label and its bytes, without what it is called."""
+    return [(c.label, (data.root / c.path).read_bytes()) for c in data.manifest(split).clips]
+
+
+def test_a_replicate_trains_on_another_drawing(small_draws):
+    """Of the same world and classes; no video is common, and the test side is what it was."""
+    plain = get_profile("storyboard", SMALL)
+    second, third = (get_profile("storyboard", {**SMALL, "data.replicate": k}) for k in (1, 2))
+    data = source.dataset(plain)
+    assert source.training_profile(plain) is plain and source.training_data(plain, data) is data
+    assert source.dataset(second) == data, "its test videos are the world's own"
+    drawn = {k: source.training_data(p, data) for k, p in ((1, second), (2, third))}
+    seeds = [1000 * plain.data.seed + k for k in (1, 2)]
+    assert [c[:3] for c in small_draws] == [(plain.data.seed, 2, 2), *((s, 2, 1) for s in seeds)]
+    sides = [data, *drawn.values()]
+    assert len({d.fingerprint for d in sides}) == 3 and len({d.root for d in sides}) == 3
+    assert all(d.classes == data.classes and d.layout == data.layout and d.drawn for d in sides)
+    own = [content(d, "train") for d in sides]
+    assert all([label for label, _ in x] == [label for label, _ in own[0]] for x in own)
+    videos = [v for x in (*own, content(data, "val")) for _, v in x]
+    assert len(set(videos)) == len(videos) == 3 * 4 + 4, "no video of one drawing is in another, nor is one tested on"
+    assert source.training_data(second, data) == drawn[1] and len(small_draws) == 3, "drawn once"
+
+
+def test_a_replicate_of_a_turned_world_is_turned_too(small_draws):
+    p = get_profile("storyboard", {**SMALL, "data.replicate": 3, "data.world_irrelevant": 0.2})
+    source.training_data(p, source.dataset(p))
+    assert [c[3] for c in small_draws] == [source.knobs_of(p)] * 2 and source.knobs_of(p) != source.PLAIN
+
+
+def test_a_few_shot_list_is_of_the_replicate(small_draws):
+    p = get_profile("storyboard", {**SMALL, "data.replicate": 1, "data.shots": 1})
+    data = source.dataset(p)
+    training = source.training_data(p, data)
+    clips = source.load_clips(p, training, "train")
+    assert len(clips.paths) == len(SOLE["hmdb51"]) and source.epoch_repeats(p, training, len(clips.paths)) == 2
+    assert clips.manifest == choose(training.manifest("train"), 1, 0) and clips.manifest.root == training.root
+
+
+def test_training_videos_of_a_frozen_tower_are_not_decoded_beforehand(small_draws, monkeypatch):
+    """It sees each once; those of a tower that is fine-tuned are, and so are test videos."""
+    decoded, examine = [], source.examine
+    monkeypatch.setattr(source, "examine", lambda *a, **k: decoded.append(a[3]) or examine(*a, **k))
+    for tower in (False, True):
+        p = get_profile("storyboard", {**SMALL, "train.train_visual": tower})
+        data = source.dataset(p)
+        found = source.load_clips(p, data, "train")
+        source.load_clips(p, data, "val")
+        if not tower:
+            assert decoded == [False, True]
+            first = [found.read(i, lambda n: [0, n - 1]) for i in range(len(found))]
+    assert decoded == [False, True], "the test side's are of the whole set: they are there for the training of a tower"
+    for i, seen in enumerate(first):
+        assert (found.read(i, lambda n: [0, n - 1]) == seen).all(), "the same frames either way"
+
+
+def test_a_replicate_is_of_a_drawn_world(roots):
+    for over in ({"data.dataset": "hmdb51"}, {"data.root": str(roots["kinetics400"])}):
+        with pytest.raises(ConfigError, match=r"data\.replicate.*is read, not drawn"):
+            get_profile("storyboard", {**over, "data.replicate": 1})
+    with pytest.raises(ConfigError, match=r"data\.replicate"):
+        get_profile("paper", {"data.replicate": 2})
+    with pytest.raises(ConfigError, match=r"data\.replicate"):
+        get_profile("storyboard", {"data.replicate": -1})
+
+
+def test_other_sets_of_a_replicate_are_the_worlds_own():
+    """Zero-shot tests are the same for every seed."""
+    p = get_profile("storyboard", {"data.replicate": 4})
+    assert source.by_name(p, "storyboard-ucf101") == source.by_name(get_profile("storyboard"), "storyboard-ucf101")
 
 
 # --- few-shot ------------------------------------------------------------------------------------------------------

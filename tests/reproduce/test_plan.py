@@ -78,7 +78,7 @@ def test_the_drawn_world(tmp_path, monkeypatch):
     p = plan.plan("table1", PROFILES["storyboard"])
     assert (
         p.wrong == []
-        and "25 classes, 600 training and 400 test videos" in p.text
+        and "25 classes, 600 training and 800 test videos" in p.text
         and "results/storyboard" in p.text
         and "committed: " in p.text
     )
@@ -88,8 +88,8 @@ def test_the_drawn_world(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "dataset, words",
     [
-        ("storyboard-ucf101", "10 classes, 20 training and 160 test videos\n  few-shot list: "),
-        ("storyboard-charades", "20 classes, 240 training and 160 test videos"),
+        ("storyboard-ucf101", "10 classes, 20 training and 320 test videos\n  few-shot list: "),
+        ("storyboard-charades", "20 classes, 240 training and 320 test videos"),
     ],
 )
 def test_drawn_sets_in_other_layouts(dataset, words):

@@ -93,7 +93,7 @@ def test_a_study_is_measured_written_and_shown(study, tmp_path):
     assert study == [((0, 1, 2, 3, 4), 3)] and "| 5 " in made.text and made.standard
     assert files(made) == {"tiny.csv", "tiny.md", "tiny.json"}
     assert all(f.parent == tmp_path / "results" / "storyboard" for f in made.files)
-    assert made.parameters(get_profile("storyboard"), {}, []) == {"overrides": {}, "seeds": [0, 1, 2, 3, 4]}
+    assert made.parameters(get_profile("storyboard"), {}, []) == {"overrides": {}, "seeds": [0, 1, 2]}
     other = targets.make("table99", get_profile("storyboard", {"seeds": [7], "train.epochs": 1}))
     assert not other.standard and other.files[0].parent.parent == tmp_path / "results" / "runs"
     given = other.parameters(get_profile("storyboard", {"seeds": [7]}), {"seeds": [7], "train.epochs": 1}, [])

@@ -91,8 +91,8 @@ def test_the_plain_world_has_the_keys_that_it_had(monkeypatch):
     monkeypatch.setattr(cache, "folder", lambda *a: asked.append("drawn"))
     monkeypatch.setattr(source, "_read", lambda which, root, *a: SimpleNamespace(classes=("c",)))
     for name, stage, plain in (
-        ("storyboard-kinetics", "world", [2025, 24, 16]),
-        ("storyboard-hmdb51", "sets", [2025, 24, 16, "hmdb51"]),
+        ("storyboard-kinetics", "world", [2026, 24, 32]),
+        ("storyboard-hmdb51", "sets", [2026, 24, 32, "hmdb51"]),
     ):
         for changes, more in (({}, []), ({"data.world_overlap": 0.5}, [{"overlap": 0.5}])):
             asked.clear()

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sfar import paper
+from sfar import config, paper
 from sfar.config import get_profile
 from sfar.data.source import Dataset
 from sfar.errors import ConfigError
@@ -21,6 +21,7 @@ from sfar.studies.core.record import Contrast
 from sfar.subtexts import SubTexts
 
 CLASSES = sorted(KINETICS)
+SEEDS, FROZEN_SEEDS = (0, 1, 2), (0, 1, 2, 3, 4)  # more of them where the tower is frozen
 
 
 def made_up(per_class=2, share=None, scores=True, classes=CLASSES):
@@ -29,13 +30,13 @@ def made_up(per_class=2, share=None, scores=True, classes=CLASSES):
     ``share``: of the videos right, by variant.
     """
 
-    def run(base, variants, seeds, workers=None, desc=""):
+    def run(base, variants, workers=None, desc="", most=None):
         labels = np.repeat(np.arange(len(classes)), per_class)
         ease = np.random.default_rng(99).normal(0, 1, len(labels))
         out = {}
         for k, v in enumerate(variants):
             out[v.name] = []
-            for seed in seeds if v.method != "vanilla" else seeds[:1]:
+            for seed in study.seeds_of(base, v, most):
                 z = np.random.default_rng([k, seed]).normal(size=(len(labels), len(classes)))
                 if share is None:
                     z[np.arange(len(labels)), labels] += 2.0 + 0.1 * (k % 9) + ease
@@ -77,7 +78,7 @@ def measured(module, seeds=(0, 1, 2), profile="storyboard", overrides=None, **ki
 
 @pytest.fixture(scope="module")
 def record():
-    return measured(ablations)
+    return measured(ablations, overrides={"frozen_seeds": list(FROZEN_SEEDS)})
 
 
 def figures_drawn(draw, record):
@@ -135,8 +136,8 @@ def variants(profile):
 
 
 def test_rows_and_contrasts_are_those_of_the_runs(record):
-    profile = get_profile("storyboard", {"seeds": [0, 1, 2]})
-    by = made_up()(profile, variants(profile), profile.seeds)
+    profile = get_profile("storyboard", {"seeds": list(SEEDS), "frozen_seeds": list(FROZEN_SEEDS)})
+    by = made_up()(profile, variants(profile))
     hit = {
         (name, f"top{k}"): [[100.0 * (r < k) for r in run["views"]["1x1"]["ranks"]] for run in runs]
         for name, runs in by.items()
@@ -150,32 +151,68 @@ def test_rows_and_contrasts_are_those_of_the_runs(record):
         assert r.per_seed == pytest.approx(per_seed, abs=1e-3) and r.mean == pytest.approx(np.mean(per_seed), abs=1e-3)
         assert r.low <= r.mean <= r.high and (r.seeds, r.videos) == (len(per_seed), 50)
         assert r.trained == by[r.row][0]["trained"]
+        assert r.seeds == (len(SEEDS) if "visual" in r.trained else len(FROZEN_SEEDS) if r.trained else 1)
     simple = [c for c in record.contrasts if c.part != "bend"]
     pairs = [(part, *pair) for part, own in ablations.CONTRASTS.items() for pair in own]
     pairs += [("readings", v.name, "frozen/both") for v in parts(profile)["readings"]]
-    assert [(c.part, c.row, c.against) for c in simple] == pairs and len(record.contrasts) == len(pairs) + 1
+    assert [(c.part, c.row, c.against) for c in simple] == pairs and len(record.contrasts) == len(pairs) + 2
     for c in simple:
         a, b = hit[c.row, "top1"], hit[c.against, "top1"]
         b = b * len(a) if len(b) < len(a) else b  # the zero-shot row has one run
         mean = np.mean([x - y for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)])
         assert c.mean == pytest.approx(mean, abs=1e-3) and c.low <= c.mean <= c.high
-        assert c.verdict == statistics.verdict(c.low, c.high)
-    n = {k: record.find("fig7a", f"n{k}").mean for k in (2, 4, 5)}
-    bend = record.contrast("n4 - n2", "n5 - n4", "bend")
-    assert bend.mean == pytest.approx((n[4] - n[2]) / 2 - (n[5] - n[4]), abs=1e-3)
+        assert c.verdict == statistics.verdict(c.low, c.high) and c.seeds == max(len(a), len(b))
+    assert len(record.contrasts_of("bend")) == 2
+    for reading in ("", "printed/"):
+        n = {k: record.find("fig7a", f"{reading}n{k}").mean for k in (2, 4, 5)}
+        bend = record.contrast(f"{reading}n4 - n2", "n5 - n4", "bend")
+        assert bend.mean == pytest.approx((n[4] - n[2]) / 2 - (n[5] - n[4]), abs=1e-3)
+
+
+def test_every_comparison_is_of_both_readings():
+    """What SFAR as chosen is held against, SFAR as printed is too; and the two against each other."""
+    other = {"fine": "printed/fine", "coarse": "printed/coarse", "both": "printed/both"}
+    for part, pairs in ablations.CONTRASTS.items():
+        lead = "frozen/" * (part == "frozen")
+        names = {f"{lead}{k}": f"{lead}{v}" for k, v in other.items()} | {
+            f"n{k}": f"printed/n{k}" for k in (2, 3, 4, 5)
+        }
+        chosen = [p for p in pairs if p[0] in names and "printed/" not in "".join(p)]
+        mirrored = [(names[a], names.get(b, b)) for a, b in chosen]
+        apart = [(f"{lead}both", f"{lead}printed/both")] if part in ("table2e", "frozen") else []
+        plain = [p for p in pairs if p[0] not in names and "printed/" not in "".join(p)]
+        assert chosen and sorted(pairs) == sorted([*plain, *chosen, *mirrored, *apart]), part
+        assert plain == {"table2e": [("temporal", "clip")], "frozen": [("frozen/single", "frozen/single-0")]}.get(
+            part, []
+        )
+    for part in parts(get_profile("storyboard")).values():
+        rows = {v.name: v for v in part if v.method == "sfar-printed"}
+        for name, v in rows.items():
+            (chosen,) = (c for c in part if c.name == name.replace("printed/", ""))
+            assert (chosen.method, chosen.changes) == ("sfar", v.changes)
+            assert v.title == f"{chosen.title}, as printed"
 
 
 def test_towers_and_references(record):
-    """Table 2e and Figure 7a fine-tune the tower, the readings do not; each contrast has both sides on one tower."""
+    """Table 2e fine-tunes the tower, Figure 7a and the readings do not; each contrast has both sides on one tower."""
     fine_tuned = {part: {"visual" in r.trained for r in record.select(part)} for part in record_parts(record)}
-    assert fine_tuned == {"table2e": {True}, "fig7a": {True}, "tuned": {True}, "frozen": {False}, "readings": {False}}
+    assert fine_tuned == {"table2e": {True}, "fig7a": {False}, "tuned": {True}, "frozen": {False}, "readings": {False}}
     for c in record.contrasts:
         if c.part == "readings":
             assert c.row.startswith("reading/") and c.against == "frozen/both"
         else:
             assert c.row.startswith("frozen/") == c.against.startswith("frozen/") == (c.part == "frozen")
+    profile = get_profile("storyboard")
+    tuned = {v.name: bool(v.profile(profile, 0).train.train_visual) for v in variants(profile) if v.method != "vanilla"}
+    for c in record.contrasts:
+        if c.part != "bend" and "frozen/vanilla" not in (c.row, c.against):
+            assert tuned[c.row] == tuned[c.against] == ("visual" in trained(record, c.row))
     changed = {v.name: v.changes[-1][0] for _, v in ablations.readings(get_profile("storyboard"))}
     assert all(r.setting["field"] == changed[r.row] and r.setting["of"] for r in record.select("readings"))
+
+
+def trained(record, row):
+    return next(r.trained for r in record.rows if r.row == row)
 
 
 def record_parts(record):
@@ -194,17 +231,30 @@ def test_claims_follow_the_intervals(record):
         "table2e-coarse-fine": ("coarse", "fine"),
         "fig7a-more": ("n5", "n2"),
         "fig7a-bend": ("n4 - n2", "n5 - n4"),
+        "table2e-fine-clip-printed": ("printed/fine", "clip"),
+        "table2e-coarse-clip-printed": ("printed/coarse", "clip"),
+        "table2e-both-clip-printed": ("printed/both", "clip"),
+        "table2e-both-temporal-printed": ("printed/both", "temporal"),
+        "table2e-both-coarse-printed": ("printed/both", "printed/coarse"),
+        "table2e-both-fine-printed": ("printed/both", "printed/fine"),
+        "table2e-coarse-fine-printed": ("printed/coarse", "printed/fine"),
+        "fig7a-more-printed": ("printed/n5", "printed/n2"),
+        "fig7a-bend-printed": ("printed/n4 - n2", "n5 - n4"),
     }
     assert [c.id for c in record.claims] == list(decided_by)
     for c in record.claims:
         by = record.contrast(*decided_by[c.id])
         assert (c.mean, c.low, c.high, c.verdict) == (by.mean, by.low, by.high, by.verdict) and c.of_paper
     top1 = dict(zip(("clip", "temporal", "fine", "coarse", "both"), paper.load("table2e"), strict=True))
-    for c in record.claims[:8]:
-        a, b = decided_by[c.id]
+    of_table = [c for c in record.claims if c.item == "table2e"]
+    assert len(of_table) == 1 + 2 * 7
+    for c in of_table:
+        a, b = (name.removeprefix("printed/") for name in decided_by[c.id])
+        assert c.claim.endswith(", as printed") == c.id.endswith("-printed")
         assert c.printed == f"{top1[a]['top1'] - top1[b]['top1']:+.1f}" and c.printed not in c.claim
 
 
+@pytest.mark.parametrize("reading", ["", "printed/"])
 @pytest.mark.parametrize(
     "shares, value, verdict",
     [
@@ -213,9 +263,9 @@ def test_claims_follow_the_intervals(record):
         ((0.2, 0.2, 0.2, 0.8), -60.0, "does not hold"),
     ],
 )
-def test_the_gain_from_4_to_5_is_held_against_the_gain_of_one_sub_text(shares, value, verdict):
-    share = {f"n{n}": s for n, s in zip((2, 3, 4, 5), shares, strict=True)}
-    bend = measured(ablations, seeds=(0,), per_class=1, share=share).claim("fig7a-bend")
+def test_the_gain_from_4_to_5_is_held_against_the_gain_of_one_sub_text(shares, value, verdict, reading):
+    share = {f"{reading}n{n}": s for n, s in zip((2, 3, 4, 5), shares, strict=True)}
+    bend = measured(ablations, seeds=(0,), per_class=1, share=share).claim("fig7a-bend" + "-printed" * bool(reading))
     assert bend.mean == pytest.approx(value) and (bend.verdict, bend.against) == (verdict, "the gain from 4 to 5")
 
 
@@ -246,10 +296,15 @@ def test_one_run_serves_several_rows(monkeypatch):
     monkeypatch.setattr(study, "_dataset", lambda *_: data)
     asked = []
     monkeypatch.setattr(study, "run_all", lambda jobs, *_: asked.extend(jobs) or [{"seconds": 2.0} for _ in jobs])
-    rows = (*ablations.TABLE2E, *ablations.FIG7A, *ablations.FROZEN_ROWS[:1])
-    by = study.run(get_profile("storyboard"), rows, [0, 1])
-    assert len(asked) == 2 * (5 + 4 - 1) + 1, "Coarse and fine is N = 4; the zero-shot row is run once"
-    assert all(a is b for a, b in zip(by["both"], by["n4"], strict=True)) and len(by["frozen/vanilla"]) == 1
+    rows = (*ablations.TABLE2E, *ablations.FIG7A, *ablations.FROZEN_ROWS)
+    by = study.run(get_profile("storyboard", {"seeds": [0, 1], "frozen_seeds": [0, 1, 2]}), rows)
+    expected = 2 * (2 + 2 * 3) + 3 * (3 + 2 * (3 + 4 - 1)) + 1
+    assert len(asked) == expected, "on a frozen tower SFAR is N = 4; the zero-shot row is run once"
+    for reading in ("", "printed/"):
+        both, four = by[f"frozen/{reading}both"], by[f"{reading}n4"]
+        assert all(a is b for a, b in zip(both, four, strict=True)) and len(four) == 3
+        assert len(by[f"{reading}both"]) == 2
+    assert by["n4"][0] is not by["printed/n4"][0] and len(by["frozen/vanilla"]) == 1
     assert study.seconds(by) == 2.0 * len(asked)
 
 
@@ -301,7 +356,7 @@ def test_every_difference_is_on_the_page(record):
             assert line[0] == f"{record.title(c.row)}{more} − {record.title(c.against)}{more}"
             assert line[1:] == [f"{c.mean:+z.1f}", f"{c.low:+z.1f} to {c.high:+z.1f}", word[c.verdict]]
         count += len(rows)
-    assert count + len(record.select("readings", metric="top1")) + 1 == len(record.contrasts), "the bend is a claim's"
+    assert count + len(record.select("readings", metric="top1")) + 2 == len(record.contrasts), "the bends are claims'"
 
 
 def test_measured_and_printed_never_share_a_table(record):
@@ -321,17 +376,27 @@ def test_text_for_the_terminal(record):
     assert all(r.title in text for part in ("table2e", "fig7a", "readings") for r in record.select(part))
 
 
-def test_defaults_in_words(record):
-    assert ablations.default(record, "model.frame_temperature") == "0.0678, 1 / logit scale"
+def test_defaults_in_words(record, monkeypatch):
+    found = config.tuned("storyboard", "sfar")
+    assert ablations.default(record, "model.frame_temperature") == f"{found['model.frame_temperature']:g}"
     assert ablations.default(record, "model.word_mask") == "no start token, no padding"
-    config = record.provenance["config"]
-    given = {**config, "model": {"frame_temperature": 0.05, "word_mask": "all"}}
+    monkeypatch.setattr(ablations, "tuned", lambda *_: {})
+    assert ablations.default(record, "model.frame_temperature") == "0.0678, 1 / logit scale"
+    monkeypatch.undo()
+    kept = record.provenance["config"]
+    given = {**kept, "model": {"frame_temperature": 0.05, "word_mask": "all"}}
     other = dataclasses.replace(record, provenance={**record.provenance, "config": given})
     assert ablations.default(other, "model.frame_temperature") == "0.05"
     assert ablations.default(other, "model.word_mask") == "all"
+    for preset in config.PRESETS.values():  # of whichever reading is the chosen one
+        fields = {"model.ffn_residual", "model.context_layers"}
+        assert set(preset) == fields and all(item in ablations.WORDS for item in preset.items() if item[1] is not False)
     for field, value in ablations.WORDS:
         group, name = field.split(".")
-        assert config[group][name] == value, "a wording of a default that is none"
+        own = found.get(field, kept[group][name])
+        other = {preset[field] for preset in config.PRESETS.values() if field in preset}
+        assert value == own or value in other, "a wording of a default that is none"
+        assert ablations.default(record, field) == ablations.WORDS[field, own]
 
 
 def test_what_chance_alone_would_do_is_said(record):
@@ -369,24 +434,26 @@ def test_figure_of_table_2e(record):
     figure = figures_drawn(ablations.table2e_figure, record)
     ours, theirs = figure.axes
     tuned = record.select("table2e", metric="top1")
-    frozen = [r for r in record.select("frozen", metric="top1") if r.row.split("/")[1] in [t.row for t in tuned]]
+    names = [t.row for t in tuned]
+    frozen = [r for r in record.select("frozen", metric="top1") if r.row.removeprefix("frozen/") in names]
     single = {
         m: [x.get_xdata()[0] for x in ours.lines if x.get_marker() == m and len(x.get_xdata()) == 1] for m in "os"
     }
-    assert single == {"o": [r.mean for r in tuned], "s": [r.mean for r in frozen]} and len(frozen) == 4
+    assert single == {"o": [r.mean for r in tuned], "s": [r.mean for r in frozen]} and len(frozen) == 7
     seeds = [list(line.get_xdata()) for line in ours.lines if line.get_marker() == "|"]
     assert seeds == [r.per_seed for r in (*tuned, *frozen)]
-    assert [line.get_xdata()[0] for line in theirs.lines] == [r["top1"] for r in paper.load("table2e")]
+    top1 = [r["top1"] for r in paper.load("table2e")]
+    assert [line.get_xdata()[0] for line in theirs.lines] == [*top1, *top1[2:]], "beside each reading the paper's row"
     assert "Printed" in theirs.get_title("left") and "Measured" in ours.get_title("left")
 
 
 def test_figure_7a(record):
     ax, steps = figures_drawn(ablations.fig7a_figure, record).axes
-    rows = record.select("fig7a", metric="top1")
+    rows = [record.find("fig7a", f"n{n}") for n in (2, 3, 4, 5)]
     mean = [r.mean for r in rows]
     assert any(list(line.get_xdata()) == [2, 3, 4, 5] and list(line.get_ydata()) == mean for line in ax.lines)
     per_seed = [list(line.get_ydata()) for line in ax.lines if line.get_color() == "#9db8cc"]
-    assert per_seed == [[r.per_seed[k] for r in rows] for k in range(3)]
+    assert per_seed == [[r.per_seed[k] for r in rows] for k in range(len(FROZEN_SEEDS))]
     assert labels_of(ax) == [f"{m:.1f}" for m in mean] and list(ax.get_xticks()) == [2, 3, 4, 5]
     assert [t.get_text() for t in steps.get_yticklabels()] == ["N = 2 to 5", "N = 4 to 5", "N = 3 to 4", "N = 2 to 3"]
 
@@ -410,7 +477,7 @@ def test_figure_of_the_readings(record):
     groups = {r.setting["of"] for r in rows}
     assert all(r.title in shown and r.setting["of"] in shown for r in rows)
     assert sum(t.startswith("default: ") for t in shown) == len(groups)
-    assert "default: Linear-ReLU-Linear, no residual" in shown
+    assert "default: Linear-ReLU-Linear, with a residual" in shown
     spots = {t.get_text(): t.xy[1] for t in ax.texts}
     names = [t for t in shown if not t.startswith(("default", "+", "−"))]
     assert len(names) == len(rows) + len(groups), "every reading and every group has its name"
@@ -428,7 +495,8 @@ def test_committed_record():
     for part, own in parts(profile).items():
         assert kept.names(part) == [v.name for v in own]
     for r in kept.rows:
-        assert r.seeds == (len(kept.seeds) if r.trained else 1) and r.videos == kept.data["val_videos"]
+        seeds = profile.seeds if "visual" in r.trained else profile.frozen_seeds if r.trained else (0,)
+        assert r.seeds == len(seeds) and r.videos == kept.data["val_videos"]
     said = [(of, v.title) for of, v in ablations.readings(profile)]
     assert [(r.setting["of"], r.title) for r in kept.select("readings", metric="top1")] == said
-    assert len(kept.claims) == 10 and all(c.verdict == statistics.verdict(c.low, c.high) for c in kept.claims)
+    assert len(kept.claims) == 1 + 2 * 9 and all(c.verdict == statistics.verdict(c.low, c.high) for c in kept.claims)

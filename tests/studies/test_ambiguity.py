@@ -698,7 +698,7 @@ def test_record_of_real_videos(videos, monkeypatch, known):
     labels = [NAMES.index(shown[p]["label"]) for p in used]
     rng = np.random.default_rng(0)
 
-    def run(base, variants, seeds, workers, desc):
+    def run(base, variants, workers, desc):
         kept = {
             "paths": used,
             "labels": labels,
@@ -716,8 +716,7 @@ def test_record_of_real_videos(videos, monkeypatch, known):
             }
         return {
             v.name: [
-                {**kept, "views": {"1x1": {"ranks": rng.integers(0, 3, 7).tolist()}}}
-                for _ in (seeds if v.method != "vanilla" else seeds[:1])
+                {**kept, "views": {"1x1": {"ranks": rng.integers(0, 3, 7).tolist()}}} for _ in study.seeds_of(base, v)
             ]
             for v in variants
         }

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sfar import studies
-from sfar.studies.core import study
-from sfar.studies.core.claims import Claim, above, decide_all, highest
+from sfar.model import registry
+from sfar.studies.core import statistics, study
+from sfar.studies.core.claims import Claim, above, decide_all, highest, named
 from sfar.studies.core.record import Record, Row
 from sfar.studies.core.statistics import Found
 
@@ -83,10 +84,25 @@ def test_the_highest_is_as_sure_as_what_it_needs(numbers, verdict, p):
     found = []
     for name, four in numbers.items():
         error = 0.25 if name == "b" else 2.0
-        found.append(study.contrast("a", name, Found(*four, error=error, freedom=40, fixed=0.0), "rows"))
+        found.append(study.contrast("a", name, Found(*four, error=error, freedom=40, fixed=0.0, seeds=5), "rows"))
     (c,) = decide_all([Claim("x", "table1", "", "", highest(lambda r: r.contrasts_of(row="a")))], record(*found))
     assert (c.verdict, c.p) == (verdict, p)
     assert (c.in_sight is not None) == (verdict == "undecided")
+
+
+def test_so_many_seeds_would_decide_from_those_that_the_contrast_has():
+    """Rows of one record have their own seeds: on a frozen tower more than fine-tuned."""
+    found = {}
+    for n in (3, 10):
+        c = study.contrast("a", "b", Found(1.0, -0.5, 2.5, 0.2, error=0.7, freedom=12.0, fixed=0.01, seeds=n), "rows")
+        (v,) = decide_all([Claim("x", "table1", "", "", above("a", "b"))], record(c))
+        assert v.verdict == "undecided" and v.in_sight == round(statistics.in_sight(0.7, 12.0), 2)
+        found[n] = v.seeds
+        assert v.seeds == statistics.seeds_to_decide(1.0, 0.7, 0.01, n) and v.seeds > n
+    assert found[10] > found[3], "the same error of more seeds takes more to halve"
+    c = study.contrast("a", "b", Found(1.0, -0.5, 2.5, 0.2), "rows")
+    (v,) = decide_all([Claim("x", "table1", "", "", above("a", "b"))], record(c))
+    assert (v.verdict, v.in_sight, v.seeds) == ("undecided", None, None)
 
 
 def test_what_the_record_does_not_have_is_not_decided():
@@ -103,6 +119,22 @@ def test_what_the_record_does_not_have_is_not_decided():
 def test_ids_are_unique():
     ids = [c.id for _, c in CLAIMS]
     assert len(ids) == len(set(ids)) == 73 and all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
+
+
+def test_a_claim_of_both_readings_has_two_ids_and_two_texts():
+    chosen, printed = registry.own()
+    assert (named("x", chosen), named("x", printed)) == ("x", "x-printed")
+    by = {c.id: (of, c) for of, c in CLAIMS}
+    # "printed" is also what a reading of TPP and of the ambiguity score is called: those have no other beside them.
+    pairs = [(i, i.removesuffix("-printed")) for i in by if i.endswith("-printed") and i.removesuffix("-printed") in by]
+    for other, own in pairs:
+        (of, c), (of_own, mine) = by[other], by[own]
+        assert of is of_own and (c.item, c.source, c.own) == (mine.item, mine.source, mine.own)
+        assert c.text != mine.text and "as printed" in c.text and "as printed" not in mine.text
+        assert callable(c.printed) or c.printed == mine.printed
+    of_tables = {"table1", "table2b", "table2e", "fig7a", "fig6"}
+    alone = {i for i, (_, c) in by.items() if c.item in of_tables} - {i for pair in pairs for i in pair}
+    assert pairs and alone == {"table2e-temporal-clip"}, "no reading of SFAR is in it"
 
 
 @pytest.mark.parametrize(("of", "claim"), CLAIMS, ids=lambda x: getattr(x, "id", ""))

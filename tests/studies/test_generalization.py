@@ -4,16 +4,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sfar import paper
+from sfar import config, paper
 from sfar.config import get_profile
 from sfar.data.source import Dataset
 from sfar.model.other_methods import FVE, OTHER_METHODS
 from sfar.runs.job import Job
-from sfar.runs.other_methods import OtherMethodJob, run_other_methods
+from sfar.runs.other_methods import run_other_methods
 from sfar.storyboard.write import write_kinetics
 from sfar.studies import generalization
 from sfar.studies.core import page, study
-from sfar.studies.core.study import FROZEN, Variant
 from sfar.studies.generalization import STUDY
 from sfar.util import paths
 
@@ -49,7 +48,8 @@ def made_up(monkeypatch, gain):
 
 def test_what_is_compared(monkeypatch):
     record = made_up(monkeypatch, {"videoprompt": 15, "atm": 0, "bike": -12})
-    assert record.extra["epochs"] == {"profile": 3, "longer": 9}
+    assert record.extra["epochs"] == {"profile": 3, "longer": 9} and record.seeds == [0, 1, 2, 3, 4]
+    assert all(r.seeds == 5 for r in record.rows)
     assert len(record.rows) == 2 * 2 * 3 * 3 and record.provenance["training_seconds"] == 0.5 * 90
     assert record.find("profile", "atm/none").mean == pytest.approx(100 * 20 / 60, abs=1e-3)
     assert record.find("longer", "bike/fine").mean == pytest.approx(100 * 9 / 60, abs=1e-3)
@@ -59,6 +59,19 @@ def test_what_is_compared(monkeypatch):
         one, other = record.find(c.part, c.row, c.metric), record.find(c.part, c.against, c.metric)
         assert c.mean == pytest.approx(one.mean - other.mean, abs=1e-3) and c.low <= c.mean <= c.high
     assert all(c.mean == 0 for c in found if c.metric == "top5")
+
+
+def test_what_the_search_found_for_sfar_is_not_taken(monkeypatch):
+    """The other methods were not searched for: all have the profile's own values, and a seed its own videos."""
+    monkeypatch.setattr(config, "TUNED", {"sfar": {"train.lr_head": 0.5, "train.epochs": 8}})
+    data = Dataset("kinetics400", paths.PROJECT, "fingerprint", ("a", "b"), True)
+    monkeypatch.setattr(study, "_dataset", lambda data_config, profile: data)
+    base = get_profile("storyboard")
+    for schedule, epochs in (("profile", base.train.epochs), ("longer", 3 * base.train.epochs)):
+        own = generalization._job(base, schedule, "bike", "fine", 4)
+        assert (own.base, own.plug, own.job.seed) == ("bike", "fine", 4)
+        assert (own.job.profile.train.epochs, own.job.profile.train.lr_head) == (epochs, base.train.lr_head)
+        assert own.job.profile.data.replicate == 4 and not own.job.profile.train.train_visual
 
 
 @pytest.mark.parametrize(
@@ -135,8 +148,7 @@ def test_a_seed_of_the_record_again(drawn):
     """Accuracy within a few videos: another processor adds up in another order."""
     drawn("storyboard-kinetics")
     record, base = STUDY.get(), get_profile("storyboard")
-    job = study.job(base, Variant("sfar", "", "sfar", FROZEN), base.seeds[0])
-    jobs = [OtherMethodJob(job, m, f) for m in OTHER_METHODS for f in FVE]
+    jobs = [generalization._job(base, "profile", m, f, base.seeds[0]) for m in OTHER_METHODS for f in FVE]
     for j, r in zip(jobs, run_other_methods(jobs), strict=True):
         row = record.find("profile", f"{j.base}/{j.plug}")
         assert r["views"]["1x1"]["top1"] == pytest.approx(row.per_seed[0], abs=2)

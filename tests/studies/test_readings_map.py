@@ -100,7 +100,7 @@ def test_readings_are_kinds_by_temperatures():
     swept = [(r.kind, r.temperature) for r in READINGS if readings_map._swept(r)]
     assert swept == [(k, t) for k in KINDS for t in TEMPERATURES] and len(READINGS) == 16
     made = {r.id: r for r in READINGS}
-    assert made["printed/1"].method == "sfar-printed" and made[f"{CHOSEN_KIND}/raw"].method == "sfar"
+    assert made["printed/1"].method == "sfar-printed" and made[f"{CHOSEN_KIND}/sum"].method == "sfar"
     assert {r.id for r in READINGS if r.tuned} == {"reported/printed", "reported/chosen"}
 
 

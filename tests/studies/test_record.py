@@ -17,7 +17,10 @@ def record():
         for v in ("1x1", "4x3")
     ]
     rows.append(Row("table", "a", "Method A", "top5", 90.0, 80.0, 95.0, setting={"views": "1x1"}, more={"clips": 4}))
-    contrasts = [Contrast("a", "b", 1.0, -1.0, 2.0, "undecided", "table", setting={"shots": k}) for k in (2, 4)]
+    contrasts = [
+        Contrast("a", "b", 1.0, -1.0, 2.0, "undecided", "table", setting={"shots": k}, seeds=n)
+        for k, n in ((2, None), (4, 3))
+    ]
     claims = [Verdict("a-best", "table1", "A is best", "Table 1", "+0.5", True, "holds", "B", "points", 1.0, 0.5, 2.0)]
     data = {"val_videos": 20}
     return Record(
@@ -37,6 +40,8 @@ def test_rows_are_tidy(record):
     """What is empty takes no room, what is there has one name."""
     row = record.to_json()["rows"][2]
     assert set(row) == {"part", "row", "title", "metric", "mean", "low", "high", "seeds", "videos", "setting", "more"}
+    first, second = record.to_json()["contrasts"]
+    assert "seeds" not in first and second["seeds"] == 3, "a correlation has none"
 
 
 def test_find_takes_one(record):
@@ -85,6 +90,8 @@ def test_inputs_follow_configuration_code_and_what_else_is_said():
     versions = [
         records.inputs(storyboard, entry),
         records.inputs(get_profile("storyboard", {"seeds": [0]}), entry),
+        records.inputs(get_profile("storyboard", {"frozen_seeds": [0]}), entry),
+        records.inputs(get_profile("storyboard", {"data.world_overlap": 0.5}), entry),
         records.inputs(get_profile("storyboard", {"train.epochs": 1}), entry),
         records.inputs(storyboard, ["sfar.studies.few_shot:measure"]),
         records.inputs(storyboard, entry, "texts"),
@@ -96,5 +103,6 @@ def test_inputs_follow_configuration_code_and_what_else_is_said():
 def test_a_changed_configuration_has_a_folder_of_its_own():
     profile = get_profile("storyboard")
     assert records.folder(profile).name == "storyboard"
-    others = [records.folder(get_profile("storyboard", {"train.epochs": 1})), records.folder(profile, ["a.json"])]
-    assert all(f.parent.name == "runs" for f in others) and others[0] != others[1]
+    changed = ({"train.epochs": 1}, {"frozen_seeds": [0]}, {"data.world_overlap": 0.5})
+    others = [records.folder(get_profile("storyboard", c)) for c in changed] + [records.folder(profile, ["a.json"])]
+    assert all(f.parent.name == "runs" for f in others) and len(set(others)) == len(others)

@@ -37,12 +37,13 @@ def test_mean_is_exact_and_inside():
     values = np.array([[0.0, 100.0, 100.0, 0.0], [100.0, 100.0, 100.0, 0.0]])
     mean, low, high = interval(values)[:3]
     assert mean == 62.5 and low < mean < high and high - mean == pytest.approx(mean - low)
+    assert interval(values).seeds == 2
 
 
 def test_nothing_varies():
     assert interval(np.full((3, 20), 7.0))[:3] == pytest.approx((7.0, 7.0, 7.0))
     assert interval(np.full((1, 1), -2.0))[:3] == pytest.approx((-2.0, -2.0, -2.0))
-    assert interval(np.zeros((5, 4)))[:4] == (0.0, 0.0, 0.0, 1.0)
+    assert interval(np.zeros((5, 4)))[:4] == (0.0, 0.0, 0.0, 1.0) and interval(np.zeros((5, 4))).seeds == 5
 
 
 def test_one_seed_covers_the_videos_only():
@@ -88,7 +89,7 @@ def test_strata_share_their_seeds():
     """A seed that is good in one data set is good in all here: three strata are no surer than one."""
     of_seed = np.array([[-4.0], [0.0], [1.0], [5.0]]) + np.zeros((4, 50))
     one, three = interval(of_seed), strata_interval([of_seed] * 3)
-    assert three == pytest.approx(one)
+    assert three == pytest.approx(one) and three.seeds == one.seeds == 4
     of_video = np.random.default_rng(1).normal(0, 5, (1, 50)) + np.zeros((4, 1))
     one, three = interval(of_video), strata_interval([of_video] * 3)
     assert three[2] - three[1] == pytest.approx((one[2] - one[1]) / np.sqrt(3), rel=0.05), "videos are three samples"
@@ -200,6 +201,7 @@ def test_correlation_by_fisher():
     found = stats.pearsonr(x, y)
     ends = found.confidence_interval(0.95)
     assert correlation(x, y)["r"][:3] == pytest.approx((found.statistic, ends.low, ends.high), abs=2e-3)
+    assert correlation(x, y)["r"].seeds is None, "of groups, not of seeds"
     assert correlation(x, y)["rho"][0] == pytest.approx(stats.spearmanr(x, y).statistic)
 
 

@@ -39,7 +39,7 @@ def foreign():
 
 
 def test_classes_are_those_of_the_runs(record):
-    by = made_up(4)(None, ablations.FIG7A, [0, 1, 2])
+    by = made_up(4)(get_profile("storyboard", {"seeds": [0, 1, 2]}), ablations.FIG7A)
     for c in classes_of(record):
         k = CLASSES.index(c.setting["cls"])
         for n in NS:
@@ -280,9 +280,9 @@ def test_committed_record():
     profile = get_profile("storyboard")
     kept = STUDY.load(profile)
     assert {c.setting["cls"] for c in classes_of(kept)} == set(CLASSES) == set(kept.extra["chosen"])
-    assert len(kept.seeds) >= 5 and len(kept.claims) == 4
+    assert kept.seeds == list(profile.frozen_seeds) and len(kept.seeds) >= 5 and len(kept.claims) == 4
     for c in classes_of(kept):
-        assert c.more["actions"] == len(ACTIVITIES[c.setting["cls"]]) and c.more["videos"] == 16
+        assert c.more["actions"] == len(ACTIVITIES[c.setting["cls"]]) and c.more["videos"] == profile.data.val_per_class
     fig7a = ablations.STUDY.load(profile)
     for n in NS:  # as many videos in each class: the mean over classes is the mean over videos
         mean = np.mean([c.more[f"n{n}"] for c in classes_of(kept)])

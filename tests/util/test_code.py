@@ -609,7 +609,7 @@ def test_the_closure_holds_all_that_a_study_calls(monkeypatch):
     """``ablations``, its runs made up."""
     labels = np.arange(25).repeat(2)
 
-    def made_up(base, variants, seeds, workers, desc):
+    def made_up(base, variants, workers, desc):
         rng = np.random.default_rng(0)
         return {
             v.name: [
@@ -624,7 +624,7 @@ def test_the_closure_holds_all_that_a_study_calls(monkeypatch):
                     "missing": [],
                     "seconds": 1.0,
                 }
-                for _ in seeds
+                for _ in study.seeds_of(base, v)
             ]
             for v in variants
         }
