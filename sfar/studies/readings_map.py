@@ -33,7 +33,7 @@ from sfar.training.metrics import mean_ap
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
-SEEDS = 2  # of those of a frozen tower: every reading takes six trainings on each
+SEEDS = 3  # of those of a frozen tower: every reading takes six trainings on each
 SHOTS = 2
 SETS = {"few-shot": "storyboard-hmdb51", "multi-label": "storyboard-charades"}
 TEMPERATURES: tuple[float | None, ...] = (None, 0.3, 1.0)  # with frames in context, six times the work, the first
