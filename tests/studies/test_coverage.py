@@ -9,6 +9,8 @@ import json
 import numpy as np
 import pytest
 
+from sfar.config import get_profile
+from sfar.studies import few_shot
 from sfar.studies.core import statistics
 from sfar.training.metrics import mean_ap
 from sfar.util import paths
@@ -17,6 +19,7 @@ WORLDS = 1000  # of each spread of the seeds
 LOW, HIGH = 0.93, 0.975  # over all spreads; a little too long where classes differ, which are always the same ones
 ONE_LOW, ONE_HIGH = 0.91, 0.99  # of one spread, with what a thousand worlds leave open
 CLASSES = 25
+PROFILE = get_profile("storyboard")
 OF_CLASS, OF_VIDEO, NOISE = 0.8, 1.5, np.pi / 3**0.5  # deviations on the logit's scale; the last is the logistic's
 SPREADS = (0.0, 0.15, 0.4)  # of the seeds: none, and one or four points of accuracy
 
@@ -83,7 +86,7 @@ def test_averages_over_data_sets():
     rng = np.random.default_rng(1)
     for spread in SPREADS:
         held = 0
-        for sets in zip(*(worlds(rng, 5, 160, spread) for _ in range(3)), strict=True):
+        for sets in zip(*(worlds(rng, few_shot.MOST, 160, spread) for _ in range(3)), strict=True):
             _, low, high = statistics.strata_interval([a - b for a, b, _ in sets])[:3]
             (of_a, of_b) = sets[0][2]
             held += low <= of_a - of_b <= high
@@ -122,7 +125,7 @@ def test_average_precision():
 def test_correlations(groups, strength):
     """Figure 7b: groups of sub-texts tested with the same seeds on the same videos."""
     rng = np.random.default_rng(3)
-    seeds, videos = 3, 400
+    seeds, videos = len(PROFILE.frozen_seeds), CLASSES * PROFILE.data.val_per_class
 
     def draw(n):
         x = rng.normal(size=n)

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from sfar.config import get_profile
-from sfar.data.source import dataset
+from sfar.config import changed, get_profile
 from sfar.errors import ConfigError
 from sfar.runs.executor import run_all
-from sfar.runs.job import Job
 from sfar.studies import fig7b
-from sfar.studies.core import statistics
+from sfar.studies.core import statistics, study
 from sfar.studies.fig7b import ALL, ONE_PHRASE, STUDY
 from sfar.subtexts.groups import GROUPS
 from sfar.util import paths
@@ -66,11 +64,29 @@ def test_fewer_groups_leave_more_open():
     assert few[2] - few[1] > many[2] - many[1]
 
 
+# --- what is planned -----------------------------------------------------------------------------------------------
+
+
+def test_groups_differ_in_their_texts_alone():
+    """The tower is frozen, and every group has the same seeds: those of frozen towers."""
+    profile = get_profile("storyboard")
+    planned = fig7b.planned(profile)
+    assert [v.name for v, _ in planned] == list(GROUPS)
+    assert all(seeds == profile.frozen_seeds and len(seeds) > len(profile.seeds) for _, seeds in planned)
+    found = [v.profile(profile, 1) for v, _ in planned]
+    assert [p.model.subtexts for p in found] == list(GROUPS) and not any(p.train.train_visual for p in found)
+    assert len({changed(p, {"model.subtexts": "bank"}) for p in found}) == 1
+    (asked,) = {seeds for _, seeds in fig7b.planned(get_profile("storyboard", {"seeds": [7]}))}
+    assert asked == (7,), "those that are asked for are those of all"
+
+
 # --- the record ----------------------------------------------------------------------------------------------------
 
 
 def test_the_record_has_every_group(record):
-    assert record.names("groups") == list(GROUPS) and len(GROUPS) >= 11 and len(record.data["seeds"]) >= 3
+    assert record.names("groups") == list(GROUPS) and len(GROUPS) >= 11
+    assert record.seeds == record.data["seeds"] == list(get_profile("storyboard").frozen_seeds)
+    assert all(r.seeds == len(record.seeds) >= 5 and "visual" not in r.trained for r in record.select("groups"))
 
 
 def test_too_few_or_foreign_groups():
@@ -122,7 +138,6 @@ def test_verdicts_follow_the_intervals(record):
 def test_one_seed_again(drawn, record):
     """A group of the figure trained again from an empty cache."""
     drawn("storyboard-kinetics")
-    profile = fig7b.variant("terse").profile(get_profile("storyboard"), 0)
-    (run,) = run_all([Job(profile, dataset(profile), "sfar", profile.seeds[0])])
+    (run,) = run_all([study.job(get_profile("storyboard"), fig7b.variant("terse"), record.seeds[0])])
     for metric in ("top1", "top5"):
         assert abs(run["views"]["1x1"][metric] - record.find("groups", "terse", metric).per_seed[0]) <= TOLERANCE

@@ -39,7 +39,7 @@ def foreign():
 
 
 def test_classes_are_those_of_the_runs(record):
-    by = made_up(4)(get_profile("storyboard", {"seeds": [0, 1, 2]}), ablations.FIG7A)
+    by = made_up(4)(get_profile("storyboard", {"frozen_seeds": [0, 1, 2]}), ablations.FIG7A)
     for c in classes_of(record):
         k = CLASSES.index(c.setting["cls"])
         for n in NS:
