@@ -14,6 +14,7 @@ from sfar.errors import SfarError
 from sfar.runs import executor
 from sfar.runs.executor import Task
 from sfar.runs.job import Job
+from sfar.training.stacked import OneFailed
 from sfar.util import cache
 
 DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", ("long jump", "pole vault"), True)
@@ -22,7 +23,7 @@ DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", ("long jump", "pol
 @pytest.fixture(autouse=True)
 def no_data(tmp_path, monkeypatch):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(executor, "prepare", lambda job: (8, 4))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(8, 4)] * len(jobs))
 
 
 def job(epochs=3):
@@ -101,3 +102,40 @@ def test_all_runs_look_at_a_data_set_of_other_classes_once(monkeypatch):
     assert executor.run_all(jobs) == [{"seed": 0}, {"seed": 1}, {"seed": 0}]
     assert seen == ["storyboard-ucf101"]
     assert cache.load_json("run", jobs[1].key(lambda profile: other)) == {"seed": 1}
+
+
+def test_what_goes_into_one_program(tmp_path, monkeypatch):
+    """Kept one by one, in the order that was asked for; a part that fails is named by itself."""
+    monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    todo = tasks(tmp_path, *"abc")
+
+    def pair(new, workers):
+        assert [t.key for t in new] == ["a", "c"], "what is kept goes into no program"
+        return [Task("both", "a+c", new[0].job, lambda key, tick: [t.make(t.key, tick) for t in new], tuple(new))]
+
+    (tmp_path / "b").write_text("kept")
+    made = executor.spread(todo, partial(find, tmp_path), together=pair)
+    assert [m.split()[0] for m in made] == ["A", "kept", "C"]
+
+    def fail(key, tick):
+        raise OneFailed("its loss is not finite", 1)
+
+    def broken(new, workers):
+        return [Task("both", "x+y", new[0].job, fail, tuple(new))]
+
+    with pytest.raises(SfarError, match=r"run clip/y: its loss is not finite"):
+        executor.spread(tasks(tmp_path, *"xy"), partial(find, tmp_path), together=broken)
+
+
+def test_seeds_and_settings_share_their_videos():
+    """What is drawn and embedded beforehand is the same for all methods, seeds and settings of a training."""
+    frozen = {"train.train_visual": False}
+
+    def common(method="sfar", seed=0, **fields):
+        profile = get_profile("storyboard", {**frozen, **{k.replace("__", "."): v for k, v in fields.items()}})
+        return executor._common(Job(profile, DATA, method, seed))
+
+    assert common() == common("single", 3) == common(train__epochs=7, train__lr_head=0.01) == common(model__ffn="none")
+    assert common() != common(data__replicate=1) and common() != common(data__shots=2)
+    assert common() != common(train__frames=16) and common() != common(train__train_visual=True)
+    assert common() != common("vanilla"), "it has no training videos"

@@ -22,11 +22,15 @@ def key(overrides=None, method="sfar", seed=0, views="1x1"):
 
 
 def test_what_does_not_change_a_key():
-    assert key({"seeds": [4, 5]}) == key() == key({"train.frozen_draws": 2}) == key({"train.few_shot_epoch": "once"}), (
-        "read in other runs only"
-    )
+    assert (
+        key({"frozen_seeds": [4, 5]})
+        == key({"seeds": [4, 5]})
+        == key()
+        == key({"train.frozen_draws": 2})
+        == key({"train.few_shot_epoch": "once"})
+    ), "read in other runs only"
     assert key(method="vanilla", seed=1) == key(
-        {"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False}, "vanilla"
+        {"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False, "data.replicate": 3}, "vanilla"
     ), "nothing is trained"
 
 
@@ -34,6 +38,8 @@ def test_what_does_not_change_a_key():
     "change",
     [
         {"data.shots": 2},
+        {"data.replicate": 1},
+        {"data.world_irrelevant": 0.2},
         {"train.train_visual": False},
         {"train.epochs": 1},
         {"train.frames": 4},

@@ -93,7 +93,7 @@ def test_a_job_is_resolved_to_its_inputs(roots):
     inputs = run.resolve(mine)
     assert tuple(inputs.texts) == mine.data.classes and inputs.texts.n == 4 and not inputs.unseen
     full, val = training(mine), validation(mine)
-    assert (len(full.clips), full.repeats, full.whole) == (8, 1, None)
+    assert (len(full.clips), full.repeats, full.whole) == (8, 1, None) and full.data == mine.data
     assert val.clips.manifest.split == "val" and tuple(val.texts) == val.data.classes
     few = training(job(roots, **{"data.shots": 1}))
     assert (len(few.clips), few.repeats, few.whole) == (2, 4, None), "a tower that is trained reads the chosen videos"

@@ -17,7 +17,7 @@ from sfar.studies.core.statistics import metric_intervals
 from sfar.studies.multi_label import HEADLINE, STUDY, TEMPERATURES, TEMPERED, TUNED
 from sfar.training.metrics import VARIANTS, mean_ap
 
-SEEDS = (0, 1, 2, 3)
+SEEDS = (0, 1, 2)
 VIDEOS, CLASSES = 40, 6
 SKILL = {"vanilla": 0.3, "clip": 0.5, "temporal": 0.6, "single": 0.8, "sfar-printed": 0.7, "sfar": 3.0}
 WARM = {0.03: -1.5, 0.1: -1.0, 0.3: -0.4, 1.0: 0.0, 3.0: -0.2}  # what the temperature adds to it
@@ -115,6 +115,10 @@ def test_differences_and_claims_follow_the_intervals(record):
         assert c.verdict == ("holds" if c.low > 0 else "does not hold" if c.high < 0 else "undecided")
     chosen = [c for c in record.claims if c.of_paper and "printed" not in c.id]
     assert [c.verdict for c in chosen] == ["holds", "holds"] and all(c.low > 0 for c in chosen)
+    for tower in ("frozen", "fine-tuned"):
+        claim = record.claim(f"table2a-highest-{tower}-printed")
+        (over,) = [c for c in contrasts if (c.row, c.against) == (f"{tower}/sfar-printed", f"{tower}/single")]
+        assert claim.verdict != "holds" and claim.of_paper and over.mean < 0, "made up below BIKE's head"
 
 
 def test_interval_of_map_against_a_plain_bootstrap():
@@ -199,6 +203,8 @@ def test_temperatures_are_of_the_frozen_tower_and_the_profiles_values():
         p = v.profile(profile, 2)
         assert v.method == method and not v.tuned and not p.train.train_visual and p.model.frame_temperature == t
         assert (p.data.dataset == "storyboard-charades") == (of == "multi-label")
+        half = of == "multi-label"  # its longer videos are half as many
+        assert p.data.train_per_class == profile.data.train_per_class // (2 if half else 1) and p.data.replicate == 2
     assert multi_label.tempered(get_profile("paper", {"data.root": "/x"})) == {}
 
 
@@ -239,4 +245,4 @@ def test_the_committed_record_is_of_all_methods_and_seeds():
     assert record.seeds == list(profile.seeds)
     assert sorted(r.row for r in of_methods(record.rows)) == sorted(NAMES)
     assert record.data["videos"] == 160 and record.data["classes"] == 20
-    assert all(r.seeds == (5 if r.trained else 1) for r in record.rows)
+    assert all(r.seeds == (3 if r.trained else 1) for r in record.rows)

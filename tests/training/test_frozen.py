@@ -69,6 +69,14 @@ def test_versions_for_training(tower):
         assert (tower.encode_image(frames) - got[1, 4]).abs().max() < 1e-5
 
 
+def test_a_clip_is_read_once_for_all_its_versions(tower, monkeypatch):
+    data, reads = clips(), []
+    real = Clips.read
+    monkeypatch.setattr(Clips, "read", lambda self, i, pick: reads.append(i) or real(self, i, pick))
+    frozen.frame_embeddings(tower, data, tiny.profile(frozen_draws=3), "data", True)
+    assert reads == list(range(6))
+
+
 def test_made_once_and_again_for_other_inputs(tower, monkeypatch):
     calls = []
     real = frozen.embed_frames
