@@ -55,7 +55,7 @@ def sets(profile: Profile) -> tuple[str, ...]:
 
 def protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
     """What makes the profile one of Charades; drawn, with half as many of its longer videos for each seed."""
-    few = (("data.train_per_class", profile.data.train_per_class // 2),) if is_drawn(profile) else ()
+    few = (("data.train_per_class", max(1, profile.data.train_per_class // 2)),) if is_drawn(profile) else ()
     return study.protocol(profile, sets(profile)[0]) + few
 
 

@@ -401,7 +401,10 @@ CLAIMS = (
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
-def best_temperature(record: Record, kinds: tuple[str, ...] = tuple(KINDS)) -> tuple[float | None, dict[str, float]]:
+SWEPT = tuple(kind for kind, (_, _, layers, _) in KINDS.items() if not layers)  # kinds with every temperature
+
+
+def best_temperature(record: Record, kinds: tuple[str, ...] = SWEPT) -> tuple[float | None, dict[str, float]]:
     """Of the temperatures the one with the highest mean over settings and ``kinds``, and the mean of each."""
     mean = {
         _degree(t): float(np.mean([_values(record, r.id) for r in READINGS if _swept(r) and _is(r, t, kinds)]))
@@ -448,7 +451,7 @@ def finding(record: Record) -> str:
     chosen, own = best_temperature(record, (CHOSEN_KIND,))
     return (
         f"{most} of {len(PATTERNS)} patterns hold in {names}{against}. Over the four settings and the "
-        f"{len(KINDS)} kinds of reading temperature {_degree(every)} serves best ("
+        f"{len(SWEPT)} kinds of reading that have each, temperature {_degree(every)} serves best ("
         f"{', '.join(f'{k}: {v:.1f} %' for k, v in mean.items())}), of the chosen reading alone {_degree(chosen)} ("
         f"{', '.join(f'{k}: {v:.1f} %' for k, v in own.items())}); 1 / logit scale is "
         f"{record.extra['temperature']:.3g} here."
