@@ -71,13 +71,19 @@ def _common(job: Job) -> Job:
     return replace(job, profile=profile, method="clip" if job.trained else job.method, seed=0, views="1x1")
 
 
+def _untold(job: Job) -> Job:
+    p = job.profile
+    return replace(job, profile=replace(p, model=replace(p.model, subtexts="", n_subtexts=1)))
+
+
 def prepare(jobs: Sequence[Job], workers: int) -> list[tuple[int, int]]:
     """Draw, decode and embed, once, what the jobs' processes will find in the cache.
 
     Returns of each job the clips of one epoch and of the test, which ``Job.cost`` takes. What is the world's own is
     made here first, with all cores; then the other drawings of its training videos, side by side.
     """
-    common = [_common(job) for job in jobs]
+    first: dict[Job, Job] = {}  # of those that differ in their sub-texts alone, which no video depends on
+    common = [first.setdefault(_untold(job), job) for job in map(_common, jobs)]
     others = [job for job in dict.fromkeys(common) if job not in _known and job.profile.data.replicate]
     for job in dict.fromkeys(common):
         if job not in _known and (job not in others or workers == 1):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from sfar import paper
-from sfar.config import CHOSEN, PRESETS, Profile, layout, tuned
+from sfar.config import CHOSEN, PRESETS, Profile, get_profile, layout, tuned, values
 from sfar.data.source import dataset, is_drawn
 from sfar.errors import ConfigError
 from sfar.model import registry
@@ -309,7 +309,9 @@ WORDS: dict[tuple[str, Any], str] = {
 def default(record: Record, field: str) -> str:
     """The value that a field has where no reading changes it, in words."""
     group, name = field.split(".")
-    value = tuned(record.profile, "sfar").get(field, record.provenance["config"][group][name])
+    value = record.provenance["config"][group][name]
+    if value == values(get_profile(record.profile))[field]:  # the user has not set it
+        value = tuned(record.profile, "sfar").get(field, value)
     if field == "model.frame_temperature" and value is None:
         return f"{record.extra['temperature']:.3g}, 1 / logit scale"
     return WORDS.get((field, value), f"{value:g}" if isinstance(value, float) else str(value))
