@@ -505,7 +505,7 @@ def readings_figure(record: Record) -> Figure:
     ax.set_title(what, loc="left", x=left)
     verdicts = [c.verdict for _, c in shown]
     plots.verdict_legend(
-        ax, verdicts, loc="upper left", bbox_to_anchor=(left - 0.02, -0.025), ncols=3, columnspacing=1.0
+        ax, verdicts, loc="upper left", bbox_to_anchor=(left - 0.02, -0.025), ncols=2, columnspacing=1.0
     )
     return fig
 
