@@ -80,7 +80,6 @@ reproduce-fig7b: env  ## Figure 7b: 15 groups of sub-texts, TPP against accuracy
 reproduce-fig8: env  ## Figure 8: sub-texts by several generators
 reproduce-fig9: env  ## Figure 9: as Figure 2, more classes (one record with Figure 2)
 reproduce-fig10: env  ## Figure 10: as Figure 2, unseen data sets (one record with Figure 2)
-reproduce-readings: env  ## which reading can be the paper: readings by the patterns that it prints (not of the paper)
 reproduce-audit: env  ## the paper held against itself and against arithmetic (after the records whose effects it names)
 $(RESULTS):
 	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)

@@ -27,7 +27,6 @@ ORDER = (
     "sub_actions",
     "ambiguity",
     "qualitative",
-    "readings_map",
     "audit",
 )
 

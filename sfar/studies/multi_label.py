@@ -6,6 +6,7 @@ scored by how its present classes stand against the absent ones.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfar import paper
-from sfar.config import Profile
+from sfar.config import Profile, changed
 from sfar.data.source import is_drawn
 from sfar.model import registry
 from sfar.model.method import Method
@@ -53,6 +54,15 @@ def sets(profile: Profile) -> tuple[str, ...]:
     return (SETS["storyboard" if is_drawn(profile) else "real"],)
 
 
+@dataclass(frozen=True)
+class OnOneDrawing(Variant):
+    """A variant whose seeds share the world's own training videos: of these, longer ones, no other are drawn."""
+
+    def profile(self, base: Profile, seed: int) -> Profile:
+        """The configuration of one run."""
+        return changed(super().profile(base, seed), {"data.replicate": 0})
+
+
 def protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
     """What makes the profile one of Charades; drawn, with half as many of its longer videos for each seed."""
     few = (("data.train_per_class", max(1, profile.data.train_per_class // 2)),) if is_drawn(profile) else ()
@@ -66,9 +76,9 @@ def variants(profile: Profile) -> dict[str, tuple[Variant, ...]]:
     tuned = [registry.get(name) for name in TUNED]
     return {
         "frozen": tuple(
-            Variant(f"frozen/{m.name}", m.title, m.name, base + (FROZEN if m.trained else ())) for m in frozen
+            OnOneDrawing(f"frozen/{m.name}", m.title, m.name, base + (FROZEN if m.trained else ())) for m in frozen
         ),
-        "fine-tuned": tuple(Variant(f"fine-tuned/{m.name}", m.title, m.name, base) for m in tuned),
+        "fine-tuned": tuple(OnOneDrawing(f"fine-tuned/{m.name}", m.title, m.name, base) for m in tuned),
     }
 
 
@@ -78,7 +88,7 @@ def tempered(profile: Profile) -> dict[tuple[str, str, float], Variant]:
         return {}
     kinds = {"multi-label": protocol(profile), "supervised": ()}
     return {
-        (of, name, t): Variant(
+        (of, name, t): (OnOneDrawing if of == "multi-label" else Variant)(
             f"temperature/{of}/{name}/{t:g}",
             registry.get(name).title,
             name,
