@@ -644,6 +644,7 @@ STUDY = Study(
     claims=CLAIMS,
     blocks=BLOCKS,
     describe=page.videos,
+    files=tuple(f"sfar/paper/{table}.csv" for table in ("statements", "table1", "table2e", "table3")),
     check=study.drawn_alone,
     drawn_only=True,
 )

@@ -100,7 +100,7 @@ def test_train_and_evaluate(capsys, tmp_path, world):
     out = capsys.readouterr().out
     assert "sfar, seed 0, 1x1: top-1" in out and "of 25 videos" in out
     evaluate = ["evaluate", ckpt, "--data", world]
-    refused(capsys, [*evaluate, "--set", "model.ffn_residual=true"], "model.ffn_residual=False", "True")
+    refused(capsys, [*evaluate, "--set", "model.ffn_residual=false"], "model.ffn_residual=True", "False")
     refused(capsys, ["evaluate", tmp_path / "none", "--data", world], "no checkpoint at", "sfar train")
     damaged = tmp_path / "damaged"
     damaged.write_bytes(ckpt.read_bytes()[:1000])

@@ -456,7 +456,7 @@ def test_one_word_and_one_subtext(seed):
 def test_one_frame_is_the_video(seed):
     k = make(seed)
     frames = k.frames[:, :1]
-    out = run(k, ModelConfig(ffn="none"), frames=frames)
+    out = run(k, ModelConfig(ffn="none", frame_norm=True), frames=frames)
     one = torch.ones_like(out.coarse)
     close(out.coarse, one, 1e-12)
     close(out.fine, one, 1e-12)

@@ -1,6 +1,7 @@
 """BIKE, ATM and VideoPrompt without and with FVE: against loops, what FVE adds, what is trained and what stays."""
 
 import copy
+import dataclasses
 
 import pytest
 import tiny
@@ -18,11 +19,11 @@ L = 5
 FINE = "fve.ffn_fine."
 
 
-def build(name, fve="none", seed=0, frames=L):
+def build(name, fve="none", seed=0, frames=L, cfg=tiny.MODEL):
     """Another method on the tiny CLIP, its head drawn from ``seed``."""
     model = tiny.model("vanilla", train_visual=False)
     seed_everything(seed)
-    return into_other_method(model, name, fve, tiny.CLASSES, frames, tiny.MODEL)
+    return into_other_method(model, name, fve, tiny.CLASSES, frames, cfg)
 
 
 def shaken(model, seed=3):
@@ -113,10 +114,11 @@ def test_every_method_equals_its_loops(name, fve):
         layers = model.head.fve.ffn_fine.layers
 
         def ffn(o):
-            return literal.feed_forward(o, *pair(layers[0]), *pair(layers[2]))
+            return literal.feed_forward(o, *pair(layers[0]), *pair(layers[2]), tiny.MODEL.ffn_residual)
 
         def fine(video, c):
-            return literal.fine_branch(video, subs[c], ffn, 1 / scale if fve == "fine" else None)
+            tau = 1 / scale if fve == "fine" else None
+            return literal.fine_branch(video, subs[c], ffn, tau, tiny.MODEL.frame_norm)
 
     if name == "bike":
         expected = literal.bike(x, t.cls, words, scale, 1 / scale, temporal(own.transformer, True), fine)
@@ -171,7 +173,7 @@ def test_fve_adds_its_ffn_and_nothing_else(name, fve):
 @pytest.mark.parametrize("name", OTHER_METHODS)
 def test_fve_that_says_nothing_changes_nothing(name):
     x = frames().float()
-    with_fve = build(name, "fine")
+    with_fve = build(name, "fine", cfg=dataclasses.replace(tiny.MODEL, ffn_residual=False))
     for p in with_fve.head.fve.ffn_fine.layers[2].parameters():
         p.data.zero_()
     assert with_fve.from_embeddings(x).logits.equal(build(name).from_embeddings(x).logits)

@@ -1,6 +1,7 @@
 """The SFAR head: readings and ablations, what it keeps between calls, and the fused form against the printed one."""
 
 import copy
+import dataclasses
 import gc
 import pickle
 import weakref
@@ -16,7 +17,7 @@ from sfar.model import cost, literal
 from sfar.model.embedding import aggregate, unit
 from sfar.model.sfar import SFAR, CrossAttention
 
-PRINTED, MHA = ModelConfig(), ModelConfig(attention="mha")
+PRINTED, MHA = ModelConfig(ffn_residual=False, frame_norm=True), ModelConfig(attention="mha")
 
 
 def count(module):
@@ -173,7 +174,7 @@ def test_augmented_words_are_kept_until_something_changes():
 
 def test_without_ffn_the_embeddings_are_added():
     frames, texts = tiny.random_frames(), tiny.random_texts()
-    head = SFAR(D, 0.1, ModelConfig(ffn="none"))
+    head = SFAR(D, 0.1, ModelConfig(ffn="none", frame_norm=True))
     o, coarse, fine = head.embed(frames, texts)
     want = aggregate(unit(frames), coarse) + aggregate(unit(frames), fine)
     assert torch.allclose(o, want, atol=1e-6)
@@ -186,7 +187,7 @@ def test_residual_ffn():
     torch.manual_seed(0)
     frames, texts = tiny.random_frames(), tiny.random_texts()
     plain, residual, none = (
-        SFAR(D, 0.1, c) for c in (PRINTED, ModelConfig(ffn_residual=True), ModelConfig(ffn="none"))
+        SFAR(D, 0.1, dataclasses.replace(PRINTED, **c)) for c in ({}, {"ffn_residual": True}, {"ffn": "none"})
     )
     residual.load_state_dict(plain.state_dict())
     none.load_state_dict({k: v for k, v in plain.state_dict().items() if "ffn" not in k})

@@ -820,9 +820,10 @@ CHANGES = {
     "word_mask": "all",
     "coarse_reduce": "sum",
     "frame_temperature": 0.7,
-    "frame_norm": False,
+    "frame_norm": True,
     "ffn": "none",
-    "ffn_residual": True,
+    "ffn_residual": False,
+    "context_layers": 2,
     "coarse": False,
     "fine": False,
     "temporal_layers": 2,
@@ -846,14 +847,14 @@ def test_no_field_and_no_method_is_forgotten():
 @every_method
 @every_field
 def test_a_field_is_in_the_key_where_it_is_read(method, field):
-    changed = field in READS[method] or (method == "sfar" and field == "subtexts")
+    changed = field in READS[method] or (METHODS[method].sub_texts and field == "subtexts")
     assert (key(method, profile(**{field: CHANGES[field]})) != key(method)) is changed
 
 
 @every_method
 def test_other_subtexts_make_another_run_of_sfar_alone(method):
     keys = {key(method, profile(subtexts=name)) for name in GROUPS}
-    assert len(keys) == (len(GROUPS) if method == "sfar" else 1)
+    assert len(keys) == (len(GROUPS) if METHODS[method].sub_texts else 1)
 
 
 def test_the_same_subtexts_from_another_place_are_the_same_run(tmp_path):
@@ -941,7 +942,7 @@ def test_heads_matter_to_the_attention_that_has_them():
     )
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m != "sfar"])
+@pytest.mark.parametrize("method", [m for m in METHODS if not METHODS[m].sub_texts])
 def test_only_sfar_reads_the_subtexts(method, monkeypatch):
     before = outputs(method)
     monkeypatch.setattr(

@@ -182,7 +182,7 @@ TRAINED = {"weights", *RUNS}
         ("model/kernels/fused.py", "cosines", {"sfar", "host_run", "ablations", "few_shot"}),
         ("model/other_methods.py", "ATM", {"host_run"}),
         # A study goes through the registry, or names its methods.
-        ("model/registry.py", "METHODS", {"few_shot"}),
+        ("model/registry.py", "METHODS", {"ablations", "few_shot"}),
         ("studies/core/statistics.py", "interval", {"ablations", "few_shot"}),
         ("studies/core/statistics.py", "strata_interval", {"ablations", "few_shot"}),
         ("studies/core/study.py", "difference", {"ablations", "few_shot"}),
@@ -319,7 +319,7 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
         return {"method": job.method}
 
     monkeypatch.setattr(executor, "run_one", run_one)
-    monkeypatch.setattr(executor, "prepare", lambda job: (1, 1))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(1, 1)] * len(jobs))
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))  # one after another, in this process
     assert executor.run_all([job]) == [{"method": "sfar"}]
     assert job.key() != before and listing(own_cache / "run") == [f"{before}.json"]
