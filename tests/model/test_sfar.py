@@ -133,7 +133,7 @@ def test_one_branch_alone():
     torch.manual_seed(0)
     frames, texts, scale = tiny.random_frames(), tiny.random_texts(), torch.tensor(1.0)
     both = SFAR(D, 0.1, PRINTED)
-    coarse, fine = (SFAR(D, 0.1, ModelConfig(**{off: False})) for off in ("fine", "coarse"))
+    coarse, fine = (SFAR(D, 0.1, dataclasses.replace(PRINTED, **{off: False})) for off in ("fine", "coarse"))
     coarse.load_state_dict({k: v for k, v in both.state_dict().items() if "fine" not in k})
     fine.load_state_dict({k: v for k, v in both.state_dict().items() if "ffn_fine" in k})
     a, b, o = coarse(frames, texts, scale), fine(frames, texts, scale), both(frames, texts, scale)
