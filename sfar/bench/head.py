@@ -166,7 +166,7 @@ def resident(size: dict[str, int], d: int, which: str) -> int | None:
 
 
 def _in_fresh_process(size: dict[str, int], d: int, which: str) -> int | None:
-    with processes.pool(1) as pool:
+    with processes.Workers(1) as pool:
         return pool.result(pool.submit(resident, size, d, which))
 
 

@@ -297,7 +297,7 @@ def _look_at_all(
     return out, examined
 
 
-def _hash_same_sizes(pool: processes.Workers, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
+def _hash_same_sizes(pool: Any, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
     by_size: dict[int, list[dict]] = defaultdict(list)
     for r in records.values():
         if r["state"] and r["file"] and r["state"][0]:

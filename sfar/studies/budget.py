@@ -97,7 +97,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
                 ]
     few, full = amounts["videos"][0], amounts["videos"][-1]
     gain = {m: value["videos", m, full]["supervised"] - value["videos", m, few]["supervised"] for m in GAINS}
-    contrasts.append(study.difference(*GAINS, *(gain[m] for m in GAINS), "gain", test="supervised"))
+    contrasts.append(study.difference(*GAINS, *(gain[m] for m in GAINS), "gain", test="supervised"))  # pyright: ignore[reportCallIssue]
     first = by[plan["videos", "sfar", full].name]
     tests = {"supervised": len(first[0]["labels"])}
     tests |= {DRAWN[name]: len(first[0]["zero_shot"][name]["labels"]) for name in UNSEEN}

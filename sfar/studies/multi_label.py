@@ -202,7 +202,7 @@ def _temperature(
     steps = [((name, b), (name, a)) for name in TEMPERED for a, b in (*_STEPS, (0.1, 1.0))]
     measures = {"map": headline, "present": standing(positive), "absent": standing(~positive)}
     found = {
-        metric: statistics.metric_intervals(scores, each, len(positive), steps if metric == "map" else [])
+        metric: statistics.metric_intervals(scores, each, len(positive), steps if metric == "map" else [])  # pyright: ignore[reportArgumentType]
         for metric, each in measures.items()
     }
     rows = []
@@ -457,7 +457,7 @@ def _curve(ax: Axes, record: Record, name: str, metric: str, shift: float) -> No
     look = {"color": method.colour, "marker": method.marker, "ms": 4, "mew": 0.8, "lw": 1.2, "elinewidth": 0.9}
     face = {"mfc": "white", "ls": "--"} if absent else {"mec": "white", "ls": "-"}
     label = None if absent else method.title
-    ax.errorbar(np.array(TEMPERATURES) * shift, mean, yerr=[mean - low, high - mean], label=label, **look, **face)
+    ax.errorbar(np.array(TEMPERATURES) * shift, mean, yerr=[mean - low, high - mean], label=label, **look, **face)  # pyright: ignore[reportArgumentType]
 
 
 def describe(record: Record) -> str:

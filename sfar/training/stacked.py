@@ -108,7 +108,7 @@ def train_stacked(
             x, labels = _batch(data, batches[:, done])
             set_rates(optimizer, epoch + (done + 1) / per_epoch, t)
             with sdpa_kernel(SDPBackend.MATH):  # vmap would take the fused one model by model, with a warning
-                logits = forward(weights.by_name, x.to(device, non_blocking=True))
+                logits = forward(weights.by_name, x.to(device, non_blocking=True))  # pyright: ignore[reportArgumentType]
             t2v, v2t = losses(logits, labels.to(device, non_blocking=True))
             loss = t2v + t.loss_lambda * v2t
             kept = torch.stack([loss, t2v, v2t]).detach().cpu()
@@ -116,7 +116,7 @@ def train_stacked(
                 at = Progress(epoch, done)
                 for k, r in enumerate(replicates):
                     try:
-                        check_finite(*kept[:, k], logits[k])
+                        check_finite(*kept[:, k], logits[k])  # pyright: ignore[reportCallIssue]
                     except NotFinite as e:
                         where = which_batch(r.clips, batches[k, done], e.videos, at, per_epoch)
                         raise OneFailed(f"{e}. {where}", k) from e

@@ -53,7 +53,7 @@ class _SummedSoftmax(torch.autograd.Function):
         words, frames, index = ctx.saved_tensors
         p = _softmax(words, frames, ctx.length)
         g = grad.contiguous().index_select(0, index)
-        rows = torch._softmax_backward_data(g, p, 1, p.dtype).view(len(words), -1)
+        rows = torch._softmax_backward_data(g, p, 1, p.dtype).view(len(words), -1)  # pyright: ignore[reportPrivateImportUsage]
         d_words = matmul_t(rows, frames.T) if ctx.needs_input_grad[0] else None
         d_frames = weight_gradient(words, rows) if ctx.needs_input_grad[1] else None
         return d_words, d_frames, None, None, None
