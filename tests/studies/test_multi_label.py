@@ -245,5 +245,5 @@ def test_the_committed_record_is_of_all_methods_and_seeds():
     record = STUDY.load(profile)
     assert record.seeds == list(profile.seeds)
     assert sorted(r.row for r in of_methods(record.rows)) == sorted(NAMES)
-    assert record.data["videos"] == 160 and record.data["classes"] == 20
+    assert record.data["videos"] == 320 and record.data["classes"] == 20
     assert all(r.seeds == (3 if r.trained else 1) for r in record.rows)
