@@ -78,13 +78,13 @@ def _ablations(record: Record, what: str) -> str:
     if what in ("fig7a", "layers"):
         pairs = {
             "fig7a": (("n3", "n2"), ("n4", "n3"), ("n5", "n4"), ("n5", "n2")),
-            "layers": (("temporal", "clip"), ("single", "single-0")),
+            "layers": (("temporal", "clip"), ("frozen/single", "frozen/single-0")),
         }[what]
         names = {
             "clip": "Baseline (CLIP)",
             "temporal": "Baseline (Temporal)",
-            "single": "BIKE's head",
-            "single-0": "without the layers",
+            "frozen/single": "BIKE's head on a frozen tower",
+            "frozen/single-0": "without the layers",
             **{f"n{n}": f"N = {n}" for n in (2, 3, 4, 5)},
         }
         return "; ".join(f"{names[a]} minus {names[b]}: {_points(record.contrast(a, b))}" for a, b in pairs)

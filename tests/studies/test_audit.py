@@ -462,7 +462,14 @@ def correlation(reading):
     return Contrast("TPP", "top1", 0.1, 0.01, 0.47, "holds", "correlations", "r2", "", where)
 
 
-PAIRS = [("n3", "n2"), ("n4", "n3"), ("n5", "n4"), ("n5", "n2"), ("temporal", "clip"), ("single", "single-0")]
+PAIRS = [
+    ("n3", "n2"),
+    ("n4", "n3"),
+    ("n5", "n4"),
+    ("n5", "n2"),
+    ("temporal", "clip"),
+    ("frozen/single", "frozen/single-0"),
+]
 LAYOUTS = ("ucf101", "hmdb51")
 RECORDS = {
     "ablations": (

@@ -81,7 +81,7 @@ def build(t: Tables, _: Counted) -> list[Row]:
             "depth, width and activation are not given. Linear-ReLU-Linear of width d, as BIKE's attribute branch "
             "(modules/video_clip.py), fits 126.1 M; 4 d wide would be 129.3 M",
             "not decidable",
-            reading="Linear-ReLU-Linear of width d, no residual",
+            reading="Linear-ReLU-Linear of width d",
             field="model.ffn",
             measure=ffn,
         ),
@@ -91,7 +91,7 @@ def build(t: Tables, _: Counted) -> list[Row]:
             "o = FFN(o_coarse) + FFN(o_fine)",
             "no residual is printed: the video embedding starts as a random projection of CLIP's",
             "not decidable",
-            reading="none",
+            reading="one; none in the row as printed",
             field="model.ffn_residual",
             measure=ffn,
         ),
