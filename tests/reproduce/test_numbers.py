@@ -20,7 +20,8 @@ def test_the_text_is_up_to_date():
 
 
 @pytest.mark.parametrize(
-    ("name", "was"), [("README.md", "<!--= contrast ablations both clip -->"), ("DEVIATIONS.md", "with a residual: ")]
+    ("name", "was"),
+    [("README.md", "<!--= contrast ablations both clip -->"), ("DEVIATIONS.md", "without a residual, as printed: ")],
 )
 def test_an_old_number_is_seen_and_mended(name, was, tmp_path, monkeypatch):
     for file in ("README.md", "DEVIATIONS.md", "results/storyboard"):
