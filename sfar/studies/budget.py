@@ -19,7 +19,6 @@ from sfar import paper
 from sfar.config import DRAWN, Profile
 from sfar.model import registry
 from sfar.model.method import Method
-from sfar.paper.printed import OURS
 from sfar.render import style
 from sfar.render.tables import Table, with_interval
 from sfar.studies.core import page, study
@@ -27,7 +26,7 @@ from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, UNSEEN, Content, Item, Study, Variant
-from sfar.studies.few_shot import MARKERS, PAPER_COLOURS
+from sfar.studies.few_shot import PAPER_COLOURS, draw_printed
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
@@ -67,11 +66,8 @@ def variants(profile: Profile) -> dict[tuple[str, str, int], Variant]:
 
 def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Hits [seeds, videos] on every test set, all classes of each."""
-    out = {"supervised": study.hits(runs)}
-    for name in UNSEEN:
-        found = [r["zero_shot"][name] for r in runs]
-        out[DRAWN[name]] = 100.0 * np.array([np.array(f["scores"]).argmax(1) == np.array(f["labels"]) for f in found])
-    return out
+    unseen = {DRAWN[name]: hits for name, hits in study.unseen_hits(runs).items()}
+    return {"supervised": study.hits(runs), **unseen}
 
 
 def measure(profile: Profile, workers: int | None) -> Content:
@@ -252,7 +248,9 @@ def figure(record: Record) -> Figure:
         limits = [ax.get_ylim() for ax in axes[:2, column]]
         for ax in axes[:2, column]:
             ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-        _draw_printed(axes[2, column], PAPER_SETS[column])
+        draw_printed(axes[2, column], PAPER_SETS[column])
+        axes[2, column].set_xlabel("K, videos of each class")
+        axes[2, column].set_title(f"{PAPER_SETS[column]}, Table 3", loc="left")
     for ax, name in zip(axes[:, 0], ("Measured", "Measured", "Printed in the paper"), strict=True):
         ax.set_ylabel(f"{name}\nTop-1 accuracy [%]")
     what = f"Measured: {record.profile} profile, frozen tower, {page.seeds(record)}, 95 % intervals"
@@ -288,20 +286,6 @@ def _draw(ax: Axes, record: Record, sweep: str, test: str) -> None:
         x = np.array(amounts) * 2 ** (0.07 * (k - (len(trained) - 1) / 2))  # side by side
         look = {"color": m.colour, "marker": m.marker, "ms": 3.8, "mec": "white", "mew": 0.5, "lw": 1.2}
         ax.errorbar(x, mean, yerr=[mean - low, high - mean], elinewidth=0.9, label=m.title, zorder=3, **look)
-
-
-def _draw_printed(ax: Axes, of: str) -> None:
-    _axis(ax, SHOTS)
-    ax.set_xlabel("K, videos of each class")
-    ax.set_title(f"{of}, Table 3", loc="left")
-    rows = [r for r in paper.load("table3") if r["dataset"] == of]
-    for i, (m, colour) in enumerate(PAPER_COLOURS.items()):
-        points = [(r["shots"], r["value"]) for r in rows if r["method"] == m and r["value"] is not None]
-        ours, vanilla = m == OURS["method"], m == "Vanilla CLIP"
-        look: dict[str, Any] = {"ls": "--" if vanilla else "-", "marker": None if vanilla else MARKERS[i]}
-        look |= {"lw": 1.8 if ours else 1.0, "ms": 4.5 if ours else 3.5, "zorder": 4 if ours else 2}
-        x, y = zip(*points, strict=True) if points else ((), ())
-        ax.plot(x, y, color=colour, mec="white", mew=0.4, label=m, **look)
 
 
 HOW = (

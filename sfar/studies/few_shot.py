@@ -448,7 +448,7 @@ def figure(record: Record) -> Figure:
             ax.set_ylim(min(low for low, _ in limits), min(max(high for _, high in limits), 101))
         videos = record.data["sets"][d]["val_videos"]
         column[0].set_title(f"{page.set_title(d)} layout\n{videos} test videos", loc="left")
-        _draw_printed(column[2], page.set_title(d))
+        draw_printed(column[2], page.set_title(d))
         column[2].set_title(page.set_title(d), loc="left")
         column[2].set_xlabel("K, videos of each class")
     names = ("Measured, epoch: repeat", "Measured, epoch: once", "Printed in the paper, Table 3")
@@ -518,7 +518,8 @@ def _measured_legend(ax: Axes, hollow: bool) -> tuple[list[Any], list[str]]:
     ]
 
 
-def _draw_printed(ax: Axes, title: str) -> None:
+def draw_printed(ax: Axes, title: str) -> None:
+    """Table 3's printed curves of the data set called ``title``."""
     _log_axis(ax)
     rows = [r for r in paper.load("table3") if r["dataset"] == title]
     for i, (m, colour) in enumerate(PAPER_COLOURS.items()):

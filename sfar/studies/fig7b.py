@@ -56,7 +56,7 @@ def group_names(profile: Profile, groups: Sequence[str] = ()) -> list[str]:
 
 
 def variant(group: str) -> Variant:
-    """SFAR with a group, the tower frozen: what differs is the texts, and twenty seeds take less than one tower."""
+    """SFAR with a group, the tower frozen: what differs is the texts, and many seeds take less than one tower."""
     title = GROUPS[group].title if group in GROUPS else group
     return Variant(group, title, "sfar", (*FROZEN, ("model.subtexts", group)))
 

@@ -258,11 +258,7 @@ def _rival(name: str, tuned: bool) -> str:
 
 def _unseen(runs: list[dict[str, Any]]) -> list[np.ndarray]:
     """Hits [seeds, videos] on all classes of each unseen set."""
-    out = []
-    for name in UNSEEN:
-        found = [r["zero_shot"][name] for r in runs]
-        out.append(100.0 * np.array([np.array(f["scores"]).argmax(1) == np.array(f["labels"]) for f in found]))
-    return out
+    return list(study.unseen_hits(runs).values())
 
 
 def _scores(runs: list[dict[str, Any]]) -> np.ndarray:

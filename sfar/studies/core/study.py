@@ -170,6 +170,15 @@ def hits(runs: Sequence[dict[str, Any]], k: int = 1, views: str = "1x1") -> np.n
     return 100.0 * (np.array([r["views"][views]["ranks"] for r in runs]) < k)
 
 
+def unseen_hits(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """The same on all classes of each of the drawn unseen sets, by its name: [seeds, videos]."""
+    out = {}
+    for name in UNSEEN:
+        found = [r["zero_shot"][name] for r in runs]
+        out[name] = 100.0 * np.array([np.array(f["scores"]).argmax(1) == np.array(f["labels"]) for f in found])
+    return out
+
+
 def measured(
     part: str,
     row: str,
