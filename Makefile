@@ -24,10 +24,10 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  READING=printed|residual|context  SVG=1 (figures as .svg too)\n'
 
 ## Start here
@@ -41,8 +41,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-reproduce: env  ## every table and figure below, then the summary page; goes on where it stopped
-	@todo="$$($(BIN)/sfar pending $(WHICH))" || exit $$?; \
+reproduce: env  ## every table and figure of the paper, then the summary page; goes on where it stopped
+explore: env  ## what the paper does not have: which reading it can be, budgets of training, knobs of the world
+explore: BEYOND = --beyond
+reproduce explore:
+	@todo="$$($(BIN)/sfar pending $(WHICH) $(BEYOND))" || exit $$?; \
 	if [ -n "$$todo" ]; then echo "To make: $$todo"; else echo "Everything is made already, and by this code (make clean-cache starts over)"; fi; \
 	$(MAKE) --no-print-directory $$(for t in $$todo; do echo reproduce-$$t; done) summary
 
@@ -81,6 +84,9 @@ reproduce-fig8: env  ## Figure 8: sub-texts by several generators
 reproduce-fig9: env  ## Figure 9: as Figure 2, more classes (one record with Figure 2)
 reproduce-fig10: env  ## Figure 10: as Figure 2, unseen data sets (one record with Figure 2)
 reproduce-audit: env  ## the paper held against itself and against arithmetic (after the records whose effects it names)
+reproduce-readings: env  ## which reading of the paper can be the paper: every reading by every printed pattern
+reproduce-budget: env  ## accuracy against training videos and epochs, every method
+reproduce-knobs: env  ## the paper's explanation tested by its cause: one knob of the world at a time
 $(RESULTS):
 	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,11 +101,20 @@ class Pair:
 
 
 def make_pair(
-    size: dict[str, int], d: int, device: torch.device | str = "cpu", seed: int = 0, dtype: torch.dtype = torch.float32
+    size: dict[str, int],
+    d: int,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    cfg: ModelConfig | None = None,
 ) -> Pair:
-    """Heads and inputs of ``size`` (keys: ``VARIABLES``) at width ``d``, made up from ``seed``."""
+    """Heads of ``cfg`` (default: the chosen reading) and inputs of ``size`` (keys: ``VARIABLES``) at width ``d``.
+
+    Both are made up from ``seed``.
+    """
     torch.manual_seed(seed)
-    fast = SFAR(d, TAU, ModelConfig(n_subtexts=size["subtexts"])).to(device, dtype)
+    cfg = dataclasses.replace(cfg or ModelConfig(), n_subtexts=size["subtexts"])
+    fast = SFAR(d, TAU, cfg).to(device, dtype)
     g = torch.Generator().manual_seed(seed + 1)
     frames = torch.randn(size["videos"], size["frames"], d, generator=g, dtype=dtype).to(device).requires_grad_()
     labels = torch.randint(size["classes"], (size["videos"],), generator=g).to(device)

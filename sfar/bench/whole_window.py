@@ -19,13 +19,12 @@ from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts
 
 WINDOW = 77  # positions of CLIP's text tower
-# Fields of the configuration that change what a head computes.
+# Fields of the configuration that change what a head computes; it follows a head's ``ffn_residual`` and ``frame_norm``.
 WRITTEN_FOR = {
     "attention": "printed",
     "coarse_reduce": "mean",
     "ffn": "linear-relu-linear",
-    "ffn_residual": False,
-    "frame_norm": True,
+    "context_layers": 0,
     "coarse": True,
     "fine": True,
 }
@@ -55,14 +54,15 @@ class WholeWindowHead(nn.Module):
     """Frames [B, L, d], padded texts and the logit scale in, logits [B, C] out.
 
     Weights and temperature are those of ``head`` itself. Raises ``ConfigError`` for a head in another configuration
-    than the default one.
+    than ``WRITTEN_FOR``.
     """
 
     def __init__(self, head: SFAR):
         super().__init__()
         if any(getattr(head.cfg, field) != value for field, value in WRITTEN_FOR.items()):
-            raise ConfigError("this head is written for the default configuration of the model alone")
-        self.tau = head.tau
+            wanted = ", ".join(f"model.{field}={value}" for field, value in WRITTEN_FOR.items())
+            raise ConfigError(f"the literal head is written for {wanted} alone")
+        self.tau, self.cfg = head.tau, head.cfg
         self.wq, self.wk, self.wv = head.attention.wq, head.attention.wk, head.attention.wv
         self.ffn_coarse = cast(nn.Sequential, head.ffn_coarse.layers)
         self.ffn_fine = cast(nn.Sequential, head.ffn_fine.layers)
@@ -76,15 +76,19 @@ class WholeWindowHead(nn.Module):
             ~texts.sub_mask.flatten(1)[:, None], -math.inf
         )
         words = F.normalize(scores.softmax(-1) @ v + words, dim=-1)
-        frames = F.normalize(frames, dim=-1)
+        weighed, frames = frames, F.normalize(frames, dim=-1)
+        if self.cfg.frame_norm:
+            weighed = frames
         p = (torch.einsum("cwd,bld->bcwl", words, frames) / self.tau).softmax(-1)
         coarse = torch.einsum("bcwl,cw->bcl", p, _average(texts.mask, p.dtype))
         similar = torch.einsum("cnwd,bld->bcnwl", F.normalize(subs, dim=-1), frames)
         best = torch.einsum("bcnwl,cnw->bcnl", similar, _average(texts.sub_mask, p.dtype)).amax(2)
         fine = (best / self.tau).softmax(-1)
-        o = self.ffn_coarse(torch.einsum("bcl,bld->bcd", coarse, frames)) + self.ffn_fine(
-            torch.einsum("bcl,bld->bcd", fine, frames)
-        )
+        o_coarse = torch.einsum("bcl,bld->bcd", coarse, weighed)
+        o_fine = torch.einsum("bcl,bld->bcd", fine, weighed)
+        o = self.ffn_coarse(o_coarse) + self.ffn_fine(o_fine)
+        if self.cfg.ffn_residual:
+            o = o + o_coarse + o_fine
         return scale * (F.normalize(o, dim=-1) * F.normalize(texts.cls, dim=-1)).sum(-1)
 
 

@@ -74,7 +74,7 @@ def _tune(a: argparse.Namespace) -> None:
 def _pending(a: argparse.Namespace) -> None:
     from sfar.reproduce import targets
 
-    print(" ".join(targets.pending(options.profile(a)[0])))
+    print(" ".join(targets.pending(options.profile(a)[0], a.beyond)))
 
 
 def _summary(a: argparse.Namespace) -> None:
@@ -136,7 +136,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
             "pending",
             _pending,
             "Targets of `sfar reproduce` that are not finished, in the order to make them (what `make reproduce` "
-            "runs).",
+            "runs, and `make explore`).",
         ),
         (
             "summary",
@@ -147,6 +147,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         p = command(name, run, text)
         options.configured(p)
         p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
+        if run is _pending:
+            p.add_argument("--beyond", action="store_true", help="those of studies that the paper does not have")
 
     p = command(
         "tune",

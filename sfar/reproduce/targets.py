@@ -84,9 +84,9 @@ def finish(made: Made, profile: Profile) -> None:
         cache.save_json("run", made.mark, {"files": _contents([*made.files, *notebook, *needed])})
 
 
-def pending(profile: Profile) -> list[str]:
-    """A target of each study that is not finished, in the order to make them."""
-    every = [s for s in studies.studies() if is_drawn(profile) or not s.drawn_only]
+def pending(profile: Profile, beyond: bool = False) -> list[str]:
+    """A target of each study that is not finished, in the order to make them: of the paper's, or those ``beyond``."""
+    every = [s for s in studies.studies() if s.beyond == beyond and (is_drawn(profile) or not s.drawn_only)]
     if profile.data.root:
         return [s.target for s in every]
     sources, out = _sources(), []

@@ -27,6 +27,9 @@ ORDER = (
     "sub_actions",
     "ambiguity",
     "qualitative",
+    "readings_map",
+    "budget",
+    "knobs",
     "audit",
 )
 

@@ -332,7 +332,8 @@ class Study:
     ``csv(record)``: what stands in its CSV file in place of rows, contrasts and claims;
     ``files``: data files of the package that measuring reads; ``inputs_of(profile)``: what else its numbers follow
     from; ``check(profile)`` raises for what cannot be measured;
-    ``drawn_only``: of the storyboard world alone, so that ``sfar pending`` leaves it out for real data sets.
+    ``drawn_only``: of the storyboard world alone, so that ``sfar pending`` leaves it out for real data sets;
+    ``beyond``: of nothing that the paper has, so that `make explore` makes it and `make reproduce` does not.
 
     ``made_by``: the command that measures it where it is no target of ``reproduce``.
 
@@ -355,6 +356,7 @@ class Study:
     inputs_of: Callable[..., Any] | None = None
     check: Callable[[Profile], None] | None = None
     drawn_only: bool = False
+    beyond: bool = False
     sets: Callable[[Profile], tuple[str, ...]] | None = None
     tested_on_unseen: bool = False
     csv: Callable[[Record], Table] | None = None
