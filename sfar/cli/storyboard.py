@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
-from sfar.config import LAYOUT_NAMES
+from sfar.config import LAYOUT_NAMES, get_profile
 from sfar.errors import ConfigError
 
 
@@ -47,9 +47,10 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
     p.add_argument("--dataset", "--layout", default="kinetics400", choices=LAYOUT_NAMES)
     p.add_argument("--out", required=True, metavar="DIR")
-    p.add_argument("--seed", type=options.seed, default=2025)
-    p.add_argument("--train-per-class", type=options.positive, default=24)
-    p.add_argument("--val-per-class", type=options.positive, default=16)
+    plain = get_profile("storyboard").data
+    p.add_argument("--seed", type=options.seed, default=plain.seed, help="default: that of the reported world")
+    p.add_argument("--train-per-class", type=options.positive, default=plain.train_per_class)
+    p.add_argument("--val-per-class", type=options.positive, default=plain.val_per_class)
     knobs = p.add_argument_group("knobs", "docs/storyboard.md defines them; left out: the plain world")
     knobs.add_argument("--irrelevant", type=float, metavar="SHARE", help="of every video's frames, 0 to 0.9")
     knobs.add_argument("--overlap", type=float, metavar="SHARE", help="of its script that a class has of its partner")

@@ -7,7 +7,6 @@ two rows are as the other studies report them, and their rivals too.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -236,9 +235,7 @@ def _variant(profile: Profile, name: str, title: str, method: str, what: str, ow
         base = study.protocol(profile, SETS[what], trained)
     changes = (*base, *(FROZEN if trained else ()), *own, *(RUNS[what] if trained else ()))
     kind = multi_label.OnOneDrawing if what == "multi-label" else Variant
-    return kind(
-        f"{name}/{what}", title, method, changes, "1x1", what == "both", trained and what == "few-shot", tuned
-    )
+    return kind(f"{name}/{what}", title, method, changes, "1x1", what == "both", trained and what == "few-shot", tuned)
 
 
 def variants(profile: Profile) -> tuple[Variant, ...]:
@@ -291,7 +288,8 @@ def measure(profile: Profile, workers: int | None) -> Content:
     for r in READINGS:
         contrasts += [_contrast(r, p, by, maps) for p in PATTERNS]
     first = by["reported/chosen/both"]
-    extra = {"temperature": first[0]["temperature"], "chosen": CHOSEN}
+    scale = by[f"{_reading(CHOSEN_KIND, None).id}/both"][0]["temperature"]  # of a run that was given none
+    extra = {"temperature": scale, "chosen": CHOSEN}
     data = {**study.about(first), "videos": {of: n for of, n in _counts(by).items()}}
     seeds = [int(r["seed"]) for r in first]
     return Content(data, rows, contrasts, extra, study.seconds(by), seeds)
@@ -430,23 +428,26 @@ def _value(record: Record, reading: str, of: str) -> Row:
     return record.find("readings", reading, "map" if of == "multi-label" else "top1", of=of)
 
 
+def against(record: Record, reading: str) -> list[str]:
+    """The patterns of which the opposite holds in a reading."""
+    return [p.title for p in PATTERNS if patterns(record, reading)[p.id].verdict == "does not hold"]
+
+
 def finding(record: Record) -> str:
-    """The reading that reproduces most, and the temperature that serves all settings best."""
+    """The readings that reproduce most and contradict least, and the temperature that serves all settings best."""
     found = counts(record)
     most = max(found.values())
     names = " and ".join(f'"{BY_ID[r].title}"' for r, n in found.items() if n == most)
-    failing = Counter(
-        p.title
-        for r, n in found.items()
-        if n == most
-        for p in PATTERNS
-        if patterns(record, r)[p.id].verdict == "does not hold"
+    each = "; ".join(
+        f'against "{BY_ID[r].title}": {", ".join(against(record, r)) or "none"}' for r in found if found[r] == most
     )
-    against = f"; against it: {', '.join(failing)}" if failing else ""
+    least = min(len(against(record, r)) for r in BY_ID)
+    calm = ", ".join(f'"{BY_ID[r].title}" ({found[r]})' for r in BY_ID if len(against(record, r)) == least)
     every, mean = best_temperature(record)
     chosen, own = best_temperature(record, (CHOSEN_KIND,))
     return (
-        f"{most} of {len(PATTERNS)} patterns hold in {names}{against}. Over the four settings and the "
+        f"{most} of {len(PATTERNS)} patterns hold in {names} ({each}). Fewest, {least}, are contradicted in {calm} "
+        "(in brackets how many hold there). Over the four settings and the "
         f"{len(SWEPT)} kinds of reading that have each, temperature {_degree(every)} serves best ("
         f"{', '.join(f'{k}: {v:.1f} %' for k, v in mean.items())}), of the chosen reading alone {_degree(chosen)} ("
         f"{', '.join(f'{k}: {v:.1f} %' for k, v in own.items())}); 1 / logit scale is "
@@ -541,7 +542,8 @@ def figure(record: Record) -> Figure:
             text = f"{c.mean:+z.1f}".replace("-", "−")
             ax.text(x, y, text, ha="center", va="center", fontsize=6.6, fontweight=weight, color="#222222")
         weight = "bold" if found[r.id] == max(found.values()) else "normal"
-        ax.text(end, y, str(found[r.id]), ha="center", va="center", fontsize=8, fontweight=weight)
+        score = f"{found[r.id]} : {len(against(record, r.id))}"
+        ax.text(end, y, score, ha="center", va="center", fontsize=8, fontweight=weight)
         if r.tuned:
             colour = registry.get(r.method).colour
             wide = places[-1] + 1
@@ -553,7 +555,7 @@ def figure(record: Record) -> Figure:
         ax.text(sum(own) / len(own), top + 1.75, group, ha="center", va="bottom", fontsize=7, fontweight="bold")
         if len(own) > 1:
             ax.plot([own[0] - 0.42, own[-1] + 0.42], [top + 1.62] * 2, color="#888888", lw=0.7)
-    ax.text(end, top + 0.2, f"holds,\nof {len(PATTERNS)}", ha="center", va="bottom", fontsize=6.8, fontweight="bold")
+    ax.text(end, top + 0.2, "holds :\nopposite", ha="center", va="bottom", fontsize=6.8, fontweight="bold")
     ax.set_xlim(-0.55, end + 0.55)
     ax.set_ylim(heights[-1] - 0.55, top + 2.5)
     _rows(ax, heights, record)

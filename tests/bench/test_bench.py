@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sfar.bench import head, measure, pipeline, reader, scaling, suite
+from sfar.bench import head, measure, pipeline, reader, replicates, scaling, suite
 from sfar.bench import page as bench_page
 from sfar.bench.head import make_pair
 from sfar.bench.inputs import Bench, random_texts
@@ -100,7 +100,7 @@ def test_contenders_that_differ_are_not_timed():
     with pytest.raises(BenchError):
         head.difference(pair.forward("fast"), pair.forward("literal") * math.nan)
     other = head.SFAR(24, 0.01, head.ModelConfig(context_layers=1))
-    with pytest.raises(ConfigError, match="model.context_layers=0"):
+    with pytest.raises(ConfigError, match=r"model\.context_layers=0"):
         WholeWindowHead(other)
 
 
@@ -254,6 +254,7 @@ def records(tmp_path_factory, clip_file):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "storyboard_videos", lambda b, n: reader.VideoSet("storyboard", (clip_file,), 73))
         patch.setattr(pipeline, "_worker_counts", lambda: [0, 1])
+        patch.setattr(replicates, "RUNS", 4)
         patch.setattr(scaling, "load_clips", lambda *_: None)
         patch.setattr(scaling, "dataset", lambda *_: None)
         patch.setattr(scaling, "launch", lambda n, overrides, path: 10.0 * n)

@@ -170,8 +170,10 @@ def test_ablations_and_sub_actions(home, tmp_path):
     """
     profile = paper(home)
     record, text = pages(ablations, profile, tmp_path)
-    assert record.names("fig7a") == ["n2", "n3", "n4", "n5"]
-    assert all("visual" in r.trained for part in ("table2e", "fig7a", "tuned") for r in record.select(part))
+    assert record.names("fig7a") == [f"{of}n{n}" for of in ("", "printed/") for n in (2, 3, 4, 5)]
+    rows = [r for part in ("table2e", "tuned") for r in record.select(part) if r.row != "vanilla"]
+    assert rows and all("visual" in r.trained for r in rows)
+    assert not any("visual" in r.trained for r in record.select("fig7a")), "as in the drawn world, the tower is frozen"
     assert record.data["train_clips"] == 32 and "Kinetics-400" in text
     jobs = [study.job(profile, v, 0) for v in (*ablations.TABLE2E, *ablations.TUNED)]
     assert all(j in jobs for j in table1_jobs(profile) if j.trained)
@@ -203,7 +205,7 @@ def test_few_shot(home, tmp_path, monkeypatch):
     cells = record.select("cells", metric="top1")
     assert list(record.data["sets"]) == ["hmdb51", "ucf101", "kinetics400"]
     assert record.extra["tower"] == "fine-tuned" and {c.setting["tower"] for c in cells} == {"fine-tuned"}
-    assert all("visual" in c.trained for c in cells if c.row != "vanilla") and len(cells) == 3 * 2 * (5 * 2 + 1)
+    assert all("visual" in c.trained for c in cells if c.row != "vanilla") and len(cells) == 3 * 2 * (6 * 2 + 1)
     own = [c for c in cells if c.row == "sfar" and c.setting["lists"] == 1]
     assert {(c.setting["shots"], *c.more["clips"]) for c in own} == {(k, 2 * k) for k in (2, 16)}
     assert "frozen" not in page.terminal(few_shot.STUDY, record).lower()

@@ -11,7 +11,7 @@ from sfar.config import CHOSEN, PRESETS, get_profile
 from sfar.errors import ConfigError
 from sfar.studies import readings_map
 from sfar.studies.core import page, study
-from sfar.studies.readings_map import BY_ID, CHOSEN_KIND, KINDS, PATTERNS, READINGS, SEEDS, STUDY, TEMPERATURES
+from sfar.studies.readings_map import BY_ID, CHOSEN_KIND, KINDS, PATTERNS, READINGS, STUDY, TEMPERATURES
 
 PROFILE = get_profile("storyboard")
 VIDEOS = {"storyboard-kinetics": 60, "storyboard-ucf101": 40, "storyboard-hmdb51": 40, "storyboard-charades": 30}
@@ -52,7 +52,7 @@ def result(v, p, s, strength):
         "classes": ["a"] * CLASSES,
         "bad": {},
         "missing": [],
-        "temperature": 0.0678,
+        "temperature": p.model.frame_temperature or 0.0678,
         "seconds": 1.0,
         "zero_shot": {},
     }
@@ -120,14 +120,15 @@ def test_each_reading_is_what_its_name_says():
             assert p.model.frame_temperature == reading.temperature
         what = v.name.rpartition("/")[2]
         assert v.tuned == reading.tuned and v.zero_shot == (what == "both")
-        assert p.data.shots == (2 if what == "few-shot" else 0) and p.data.replicate == 3
+        assert p.data.shots == (2 if what == "few-shot" else 0)
+        assert p.data.replicate == (0 if what == "multi-label" else 3)
         assert (p.model.coarse, p.model.fine) == (what != "fine", what != "coarse")
         assert p.model.n_subtexts == (2 if what == "n2" else 4)
 
 
 def test_the_first_seeds_of_a_frozen_tower_are_taken():
     every = readings_map.variants(PROFILE)
-    assert {len(study.seeds_of(PROFILE, v, SEEDS)) for v in every if v.method != "vanilla"} == {3}
+    assert {len(study.seeds_of(PROFILE, v)) for v in every if v.method != "vanilla"} == {5}
     assert study.seeds_of(PROFILE, every[0]) == PROFILE.frozen_seeds
     tuned = study.Variant("x", "x", "sfar")
     assert study.seeds_of(PROFILE, tuned, 2) == PROFILE.seeds, "a fine-tuned tower keeps its seeds"
@@ -144,7 +145,7 @@ def test_it_is_of_the_storyboard_world():
 def test_every_reading_has_every_pattern(record):
     found = [(c.row, c.setting["pattern"]) for c in record.contrasts]
     assert found == [(r.id, p.id) for r in READINGS for p in PATTERNS]
-    assert record.seeds == [0, 1, 2] and all(c.seeds == 3 for c in record.contrasts)
+    assert record.seeds == [0, 1, 2, 3, 4] and all(c.seeds == 5 for c in record.contrasts)
     values = {(r.row, r.setting["of"]): r.mean for r in record.rows}
     for c in record.contrasts:
         p = next(p for p in PATTERNS if p.id == c.setting["pattern"])
@@ -161,8 +162,10 @@ def test_what_the_paper_prints():
 def test_counts_and_the_sentence_name_the_reading_that_reproduces_most(record):
     found = readings_map.counts(record)
     assert found[f"{CHOSEN_KIND}/1 / logit scale"] >= 8 > found["printed/1"]
+    assert record.extra["temperature"] == 0.0678, "of a head that no temperature was given to"
     text = readings_map.finding(record)
     assert f"{max(found.values())} of {len(PATTERNS)} patterns hold in" in text
+    assert "are contradicted in" in text
     best, mean = readings_map.best_temperature(record, (CHOSEN_KIND,))
     assert best is None and max(mean, key=mean.get) == "1 / logit scale" and "0.0678 here" in text
 

@@ -4,6 +4,7 @@ What the code of a stage is, is worked out (test_code.py).
 """
 
 import ast
+import functools
 
 import import_graph
 import pytest
@@ -20,6 +21,7 @@ STUDIES = {s.id: s for s in studies.studies()}
 WORK = [*cache.STAGES, *(f"record of {name}" for name in STUDIES)]  # what is kept under a key, and the records
 
 
+@functools.cache
 def reached(work):
     """What counts in the version of a stage or a record."""
     stage, _, name = work.partition(" of ")
@@ -31,6 +33,7 @@ def reached(work):
     return code.reached(*s.entries, *entries, cut=(*s.by_content, *taken_up))
 
 
+@functools.cache
 def tops(module):
     """Name -> the statements at the top of a module of the package that define it."""
     out = {}
