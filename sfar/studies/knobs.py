@@ -259,8 +259,10 @@ def finding(record: Record) -> str:
                 words[kind].append(f"{k.title.lower()} ({with_interval(c, 1, True)})")
         said = [f"{kind} with {', '.join(found)}" for kind, found in words.items() if found]
         left = len(KNOBS) - sum(map(len, words.values()))
-        said += [f"with the other {left} it neither rises nor falls beyond the intervals"] if left else []
-        parts.append(f"The gain of {m.title} over {TITLES['single']} {'; '.join(said)}.")
+        if left:
+            which = "any of the knobs" if left == len(KNOBS) else f"the other {left}" if left > 1 else "the other one"
+            said.append(f"does not change beyond the intervals with {which}")
+        parts.append(f"The gain of {m.title} over {TITLES['single']} {'; it '.join(said)}.")
     return " ".join(parts)
 
 
@@ -324,7 +326,7 @@ def _gains(ax: Axes, record: Record, knob: str, method: str) -> None:
         _line(ax, KNOBS[knob], cells, colour, marker, label, 0.04 * (n - 1))
     c = record.contrast(method, "single", "rises", knob=knob)
     said = f"rise {c.mean:+z.1f}".replace("-", "−") + f" ({c.low:+z.1f} to {c.high:+z.1f})".replace("-", "−")
-    ax.set_title(said, loc="left", fontsize=6.3, fontweight="bold" if c.verdict != "undecided" else "normal", pad=3)
+    ax.set_title(said, loc="left", fontsize=5.8, fontweight="bold" if c.verdict != "undecided" else "normal", pad=3)
 
 
 def _line(ax: Axes, k: Knob, cells: Any, colour: str, marker: str, label: str, shift: float) -> None:

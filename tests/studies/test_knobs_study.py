@@ -172,7 +172,8 @@ def test_claims(record):
 def test_what_is_said(record):
     text = knobs.finding(record)
     assert "The gain of SFAR over" in text and "rises with irrelevant frames (" in text
-    assert "neither rises nor falls" in text
+    assert "; it does not change beyond the intervals with the other 4." in text
+    assert text.endswith("does not change beyond the intervals with any of the knobs.")
     c = record.contrast("sfar-printed", "single", "rises", knob="overlap")
     down = dataclasses.replace(c, verdict="does not hold")
     other = dataclasses.replace(record, contrasts=[down if x is c else x for x in record.contrasts])
