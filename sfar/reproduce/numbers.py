@@ -1,12 +1,13 @@
-"""Numbers of records in README.md and DEVIATIONS.md: ``sfar summary`` writes them, and a test finds one that is old.
+"""Numbers of records in README.md, docs/ and DEVIATIONS.md: ``sfar summary`` writes them, and a test finds an old one.
 
 DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_of`` for the measured effects. In
-README.md a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
+``QUOTING`` a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
 
 - ``claim ID`` and ``verdict ID``: number with interval, or verdict, of a claim
 - ``contrast STUDY ROW AGAINST [PART]``: a difference with its interval
 - ``row STUDY PART ROW [METRIC]``: a measured value, without its interval
 - ``correlation METRIC READING WHICH``: of TPP and top-1, of ``all`` groups or ``several`` (without one phrase)
+- ``held READING`` and ``opposed READING``: how many patterns of the paper hold in a reading, or the opposite of them
 - ``mass ROW`` and ``uniform``: the weight that an importance, or equal weights, put on frames of the action
 - ``table STUDY BLOCK``: a table of a study's page
 """
@@ -22,11 +23,13 @@ from sfar.errors import SfarError
 from sfar.paper import deviations
 from sfar.render.tables import interval, with_interval
 from sfar.settings import Measured
+from sfar.studies import readings_map
 from sfar.studies.core import page
 from sfar.studies.core import record as records
 from sfar.studies.core.record import Contrast, Record, Verdict
 from sfar.util import paths
 
+QUOTING = ("README.md", "docs/findings.md")
 _MARK = re.compile(r"(<!--= (.*?) -->)(.*?)(<!--/-->)", re.DOTALL)
 
 
@@ -72,6 +75,12 @@ def value(spec: str) -> str:
             return f"{c.mean:.2f}, 95 % interval {interval(c, 2)}"
         case "row", [study, part, row, *metric]:
             return f"{_record(study).find(part, row, *metric).mean:.1f} %"
+        case "held" | "opposed", [reading]:
+            record = _record("readings_map")
+            if reading not in readings_map.BY_ID:
+                raise SfarError(f"<!--= {spec} -->: no reading {reading!r} in sfar/studies/readings_map.py")
+            held, opposed = readings_map.counts(record)[reading], readings_map.opposed(record, reading)
+            return f"{held if what == 'held' else len(opposed)} of {len(readings_map.PATTERNS)}"
         case "mass", [row]:
             return f"{_record('table1').find('importance', row, 'mass').mean:.0f} %"
         case "uniform", []:
@@ -98,17 +107,15 @@ def effect_of(effect: Measured) -> str:
 
 
 def refreshed(text: str) -> str:
-    """``text`` of README.md with every number as the records have it."""
+    """``text`` of one of ``QUOTING`` with every number as the records have it."""
     return _MARK.sub(lambda m: m[1] + value(m[2]) + m[4], text)
 
 
 def write() -> list[Path]:
-    """Bring README.md and DEVIATIONS.md up to date; those that changed."""
-    readme, deviations_page = (paths.of_repository(name) for name in ("README.md", "DEVIATIONS.md"))
-    new = {
-        readme: refreshed(readme.read_text(encoding="utf-8")),
-        deviations_page: deviations.render(effect_of),
-    }
+    """Bring ``QUOTING`` and DEVIATIONS.md up to date; those that changed."""
+    quoting = [paths.of_repository(name) for name in QUOTING]
+    new = {page: refreshed(page.read_text(encoding="utf-8")) for page in quoting}
+    new[paths.of_repository("DEVIATIONS.md")] = deviations.render(effect_of)
     out = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
     for path in out:
         paths.write_atomic(path, new[path])

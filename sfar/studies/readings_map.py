@@ -428,7 +428,7 @@ def _value(record: Record, reading: str, of: str) -> Row:
     return record.find("readings", reading, "map" if of == "multi-label" else "top1", of=of)
 
 
-def against(record: Record, reading: str) -> list[str]:
+def opposed(record: Record, reading: str) -> list[str]:
     """The patterns of which the opposite holds in a reading."""
     return [p.title for p in PATTERNS if patterns(record, reading)[p.id].verdict == "does not hold"]
 
@@ -439,10 +439,10 @@ def finding(record: Record) -> str:
     most = max(found.values())
     names = " and ".join(f'"{BY_ID[r].title}"' for r, n in found.items() if n == most)
     each = "; ".join(
-        f'against "{BY_ID[r].title}": {", ".join(against(record, r)) or "none"}' for r in found if found[r] == most
+        f'against "{BY_ID[r].title}": {", ".join(opposed(record, r)) or "none"}' for r in found if found[r] == most
     )
-    least = min(len(against(record, r)) for r in BY_ID)
-    calm = ", ".join(f'"{BY_ID[r].title}" ({found[r]})' for r in BY_ID if len(against(record, r)) == least)
+    least = min(len(opposed(record, r)) for r in BY_ID)
+    calm = ", ".join(f'"{BY_ID[r].title}" ({found[r]})' for r in BY_ID if len(opposed(record, r)) == least)
     every, mean = best_temperature(record)
     chosen, own = best_temperature(record, (CHOSEN_KIND,))
     return (
@@ -542,7 +542,7 @@ def figure(record: Record) -> Figure:
             text = f"{c.mean:+z.1f}".replace("-", "−")
             ax.text(x, y, text, ha="center", va="center", fontsize=6.6, fontweight=weight, color="#222222")
         weight = "bold" if found[r.id] == max(found.values()) else "normal"
-        score = f"{found[r.id]} : {len(against(record, r.id))}"
+        score = f"{found[r.id]} : {len(opposed(record, r.id))}"
         ax.text(end, y, score, ha="center", va="center", fontsize=8, fontweight=weight)
         if r.tuned:
             colour = registry.get(r.method).colour

@@ -1,4 +1,4 @@
-"""Every number that README.md and DEVIATIONS.md quote is that of the records."""
+"""Every number that README.md, docs/ and DEVIATIONS.md quote is that of the records."""
 
 import re
 
@@ -9,22 +9,36 @@ from sfar.reproduce import numbers
 from sfar.settings import Measured
 from sfar.util import paths
 
-README = (paths.PROJECT / "README.md").read_text(encoding="utf-8")
-SPECS = sorted({m[2] for m in numbers._MARK.finditer(README)})
+TEXTS = {name: (paths.PROJECT / name).read_text(encoding="utf-8") for name in numbers.QUOTING}
+SPECS = sorted({m[2] for text in TEXTS.values() for m in numbers._MARK.finditer(text)})
 
 
-def test_the_text_is_up_to_date():
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_text_is_up_to_date(name):
     """`make summary` writes it; DEVIATIONS.md has a test of its own."""
-    assert numbers.refreshed(README) == README
-    assert README.count("<!--= ") == len(numbers._MARK.findall(README)) > 1  # each is closed
+    text = TEXTS[name]
+    assert numbers.refreshed(text) == text
+    assert text.count("<!--= ") == len(numbers._MARK.findall(text)) > 1  # each is closed
+
+
+def test_no_other_text_has_marks():
+    """They would not be written."""
+    marked = {
+        p for p in (*paths.PROJECT.glob("*.md"), *paths.PROJECT.glob("docs/*.md")) if "<!--= contrast" in p.read_text()
+    }
+    assert {p.relative_to(paths.PROJECT).as_posix() for p in marked} <= {*numbers.QUOTING}
 
 
 @pytest.mark.parametrize(
     ("name", "was"),
-    [("README.md", "<!--= contrast ablations both clip -->"), ("DEVIATIONS.md", "without a residual, as printed: ")],
+    [
+        ("README.md", "<!--= claim table2b-ucf101-training-helps -->"),
+        ("docs/findings.md", "<!--= contrast ablations both clip -->"),
+        ("DEVIATIONS.md", "without a residual, as printed: "),
+    ],
 )
 def test_an_old_number_is_seen_and_mended(name, was, tmp_path, monkeypatch):
-    for file in ("README.md", "DEVIATIONS.md", "results/storyboard"):
+    for file in (*numbers.QUOTING, "DEVIATIONS.md", "results/storyboard"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).symlink_to(paths.PROJECT / file)
     text = (paths.PROJECT / name).read_text(encoding="utf-8")
@@ -50,6 +64,7 @@ def test_a_mark_stands_for_something(spec):
         ("contrast nothing a b", "unknown study 'nothing'"),
         ("row fig7b groups nobody", "0 entries"),
         ("table table1 nobody", "shows no 'nobody'"),
+        ("held nothing", "no reading 'nothing'"),
     ],
 )
 def test_a_mark_that_means_nothing(spec, message):
