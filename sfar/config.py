@@ -283,7 +283,8 @@ class ModelConfig:
                 "with no way around them start at chance and have to learn CLIP's geometry again, which the paper's "
                 "own rows speak against: 92.1 % on UCF-101 from two videos a class (Table 3), zero-shot above CLIP "
                 "(Table 2b). It costs no parameter, so 126.1 M (Table 1) cannot tell. The search on development "
-                "worlds, which had both to choose from, chose it (`results/storyboard/tuning.md`)."
+                "worlds, which had both to choose from, chose it (`results/storyboard/tuning.md`). Which reading shows "
+                "which pattern of the paper: `results/storyboard/readings_map.md`."
             ),
             effect=Measured("ablations", "model.ffn_residual"),
         ),

@@ -119,7 +119,7 @@ def draw_storyboard(ax: Axes, segments: Sequence[Segment], size: float = 6.5, be
     ``below``: where a segment is too narrow for its label, this stands under it; else it shows its share or nothing.
     """
     inches = ax.bbox.width / ax.figure.dpi
-    ends = [0.0] * 4  # where the labels of each line below end
+    ends = [-1.0] * 4  # where the labels of each line below end; none has begun
     for s in segments:
         ax.barh(0, s.share, left=s.start, color=s.colour, edgecolor="white", lw=0.8, height=1)
         name, percent = s.action, f"{100 * s.share:.0f} %"

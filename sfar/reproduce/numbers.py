@@ -4,7 +4,7 @@ DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_o
 ``QUOTING`` a number stands between ``<!--= SPEC -->`` and ``<!--/-->``, which a reader does not see. A SPEC is one of
 
 - ``claim ID`` and ``verdict ID``: number with interval, or verdict, of a claim
-- ``contrast STUDY ROW AGAINST [PART]``: a difference with its interval
+- ``contrast STUDY ROW AGAINST [PART] [KEY=VALUE ...]``: a difference with its interval, in a setting
 - ``row STUDY PART ROW [METRIC]``: a measured value, without its interval
 - ``correlation METRIC READING WHICH``: of TPP and top-1, of ``all`` groups or ``several`` (without one phrase)
 - ``held READING`` and ``opposed READING``: how many patterns of the paper hold in a reading, or the opposite of them
@@ -62,13 +62,15 @@ def _number(c: Contrast | Verdict) -> str:
 def value(spec: str) -> str:
     """What a mark stands for. Raises ``SfarError`` for a SPEC that names nothing, or more than one thing."""
     what, *names = spec.split()
+    where = {k: int(v) if v.isdigit() else v for k, _, v in (n.partition("=") for n in names if "=" in n)}
+    names = [n for n in names if "=" not in n]
     match what, names:
         case "claim", [which]:
             return _number(_claim(which))
         case "verdict", [which]:
             return _claim(which).verdict
         case "contrast", [study, row, against, *part]:
-            return _number(_record(study).contrast(row, against, *part))
+            return _number(_record(study).contrast(row, against, *part, **where))
         case "correlation", [metric, reading, which]:
             part = {"all": "all", "several": "without one phrase"}[which]
             c = _record("fig7b").contrast("TPP", "top1", "correlations", metric, reading=reading, which=part)

@@ -143,8 +143,8 @@ def _table(sweep: str) -> Shown:
             for m in registry.METHODS.values():
                 cells = [cell(record, sweep, test, m, n) for n in amounts]
                 rows.append([TITLES[test], m.title, *map(with_interval, cells), cells[0].seeds_text])
-        head = "{} videos" if sweep == "videos" else "{} epochs"
-        return Table(["Test", "Method", *(head.format(n) for n in amounts), "Seeds"], rows)
+        unit = sweep.removesuffix("s")
+        return Table(["Test", "Method", *(f"{n} {unit}{'s' * (n != 1)}" for n in amounts), "Seeds"], rows)
 
     return Shown(sweep, make, AXES[sweep], terminal=True)
 

@@ -77,3 +77,13 @@ def test_labels_of_a_storyboard_stay_apart(below):
         assert not any(a.shrunk(1, 0.7).overlaps(b.shrunk(1, 0.7)) for b in boxes[:i])
     strip = ax.get_window_extent()
     assert all(strip.x0 - 1 <= b.x0 and b.x1 <= strip.x1 + 1 for b in boxes)
+
+
+def test_a_label_at_the_very_beginning_stands_on_the_first_line():
+    own = ACTIVITIES["long jump"][0][0]
+    fig = plt.figure(figsize=(7, 2))
+    ax = frames.at(fig, 0.5, 0.5, 6, 0.2)
+    frames.draw_storyboard(ax, frames.storyboard("long jump", [("barbell_squat", 4, False), (own, 96, True)]))
+    fig.canvas.draw()
+    label = next(t for t in ax.texts if t.get_text().startswith("barbell squat"))
+    assert ax.get_window_extent().y0 - label.get_window_extent().y1 < 0.1 * fig.dpi
