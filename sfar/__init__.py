@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sfar.model.sfar import SFAR
     from sfar.model.texts import class_texts
     from sfar.model.video_model import VideoModel
+    from sfar.recognizer import Prediction, Recognizer, load
     from sfar.runs.executor import run_all
     from sfar.runs.job import Job
     from sfar.runs.run import build_model
@@ -37,7 +38,9 @@ __all__ = [
     "SFAR",
     "Dataset",
     "Job",
+    "Prediction",
     "Profile",
+    "Recognizer",
     "SfarError",
     "SubTexts",
     "VideoModel",
@@ -45,6 +48,7 @@ __all__ = [
     "class_texts",
     "dataset",
     "get_profile",
+    "load",
     "load_checkpoint",
     "load_clips",
     "read_frames",
@@ -61,7 +65,9 @@ _PLACES = {
     "SFAR": ("sfar.model.sfar", "SFAR"),
     "Dataset": ("sfar.data.source", "Dataset"),
     "Job": ("sfar.runs.job", "Job"),
+    "Prediction": ("sfar.recognizer", "Prediction"),
     "Profile": ("sfar.config", "Profile"),
+    "Recognizer": ("sfar.recognizer", "Recognizer"),
     "SfarError": ("sfar.errors", "SfarError"),
     "SubTexts": ("sfar.subtexts", "SubTexts"),
     "VideoModel": ("sfar.model.video_model", "VideoModel"),
@@ -69,6 +75,7 @@ _PLACES = {
     "class_texts": ("sfar.model.texts", "class_texts"),
     "dataset": ("sfar.data.source", "dataset"),
     "get_profile": ("sfar.config", "get_profile"),
+    "load": ("sfar.recognizer", "load"),
     "load_checkpoint": ("sfar.training.checkpoint", "load"),
     "load_clips": ("sfar.data.source", "load_clips"),
     "read_frames": ("sfar.data.video", "read_frames"),

@@ -29,6 +29,7 @@ ORDER = {
     "training": "Trainer, evaluation, metrics, protocols, checkpoints, several processes.",
     "runs": "From a configuration to a trained and scored run; runs kept and spread over cores.",
     "render": "Tables, the look of figures, small files of pictures; knows no study.",
+    "recognizer": "A model on videos of one's own: `sfar.load`, `predict`.",
     "studies": "One file for each table or figure: what is measured, claimed and shown.",
     "reproduce": "`make reproduce`: targets, plan, notebooks, summary page, quoted numbers.",
     "bench": "How fast it is, as ratios.",

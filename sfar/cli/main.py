@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from sfar.cli import bench, config, data, options, reproduce, storyboard, subtexts, train
+from sfar.cli import bench, config, data, options, predict, reproduce, storyboard, subtexts, train
 from sfar.errors import ConfigError, SfarError
 from sfar.util import processes
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
     reproduce.add(command)
     train.add(command)
+    predict.add(command)
     storyboard.add(sub, command)
     data.add(sub, command, options.positive, options.seed)
     subtexts.add(sub, command, options.positive, options.pairs)

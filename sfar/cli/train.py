@@ -107,7 +107,7 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     assert history is not None
     if world.rank:
         return
-    checkpoint.save(out, model, profile, job.data.classes, a.seed)
+    checkpoint.save(out, model, profile, job.data.classes, a.seed, inputs.texts)
     if a.history:
         write_json(Path(a.history), asdict(history))
     keeper.discard()

@@ -6,6 +6,7 @@ What was trained: visual tower, logit scale, head.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,28 @@ def trained_state(model: VideoModel) -> dict[str, Tensor]:
     }
 
 
-def save(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ...], seed: int) -> None:
-    """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses."""
+def save(
+    path: Path,
+    model: VideoModel,
+    profile: Profile,
+    classes: tuple[str, ...],
+    seed: int,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses.
+
+    ``texts``: the classes' sub-texts, so that the file alone is enough to use it (``sfar.load``).
+    """
     about = {
         "method": model.method,
         "seed": seed,
         "classes": list(classes),
         "model": as_dict(profile.model),
         "train": as_dict(profile.train),
+        "image_size": profile.data.image_size,
     }
+    if texts is not None:
+        about["subtexts"] = {c: list(texts[c]) for c in classes}
     state = {k: v.detach().cpu().contiguous() for k, v in trained_state(model).items()}
     write_atomic(path, to_bytes(state, {"sfar": json.dumps(about)}))
 

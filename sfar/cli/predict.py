@@ -1,0 +1,147 @@
+"""``sfar predict``: what a model says of videos of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfar.cli import options
+from sfar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sfar.recognizer import Recognizer
+
+
+def _videos(given: list[str]) -> list[Path]:
+    """The files given, and those in the folders given, in order; each once."""
+    from sfar.data.disk import VIDEO_ENDINGS
+
+    out: dict[Path, None] = {}
+    for name in given:
+        path = Path(name).expanduser()
+        if not path.is_dir():
+            out[path] = None  # one that is missing is said when its turn comes, beside the others
+            continue
+        inside = sorted(
+            p
+            for p in path.rglob("*")
+            if p.suffix.lower() in VIDEO_ENDINGS and not p.name.startswith(".") and p.is_file()
+        )
+        if not inside:
+            raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
+        out.update(dict.fromkeys(inside))
+    return list(out)
+
+
+def _answered(path: Path) -> set[str]:
+    """The videos that a file of answers has already. A last line that a kill has cut off is taken out of it."""
+    from sfar.util.paths import write_atomic
+
+    done: set[str] = set()
+    if not path.exists():
+        return done
+    text = path.read_text(encoding="utf-8")
+    if text and not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        write_atomic(path, text)
+    for n, line in enumerate(text.splitlines(), 1):
+        try:
+            done.add(json.loads(line)["video"])
+        except (ValueError, KeyError, TypeError) as e:
+            raise ConfigError(
+                f"{path}, line {n}: not an answer of `sfar predict` ({e}); give another --json FILE"
+            ) from e
+    return done
+
+
+def _model(a: argparse.Namespace) -> Recognizer:
+    from sfar.recognizer import ZERO_SHOT, load
+
+    if a.checkpoint and a.profile:
+        raise ConfigError("--profile goes without --checkpoint: a checkpoint has its own")
+    return load(a.checkpoint or ZERO_SHOT, a.profile)
+
+
+def _subtexts(a: argparse.Namespace) -> Any:
+    from sfar.recognizer import NAME_ALONE
+    from sfar.subtexts import SubTexts
+
+    return a.subtexts if a.subtexts in ("", NAME_ALONE) else SubTexts.load(a.subtexts)
+
+
+def _predict(a: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from sfar.cli.subtexts import read_classes
+    from sfar.errors import VideoError
+    from sfar.util.paths import check_output
+
+    videos, answers = _videos(a.video), Path(a.json) if a.json else None
+    if a.plot and len(videos) > 1:
+        check_output(Path(a.plot) / "picture.png")
+    elif a.plot:
+        check_output(Path(a.plot))
+    if answers:
+        check_output(answers)
+    done = _answered(answers) if answers else set()
+    classes = read_classes(a.classes)[1] if a.classes else None
+    subtexts = _subtexts(a) or None
+    model = _model(a)
+    bad, todo = [], [v for v in videos if str(v) not in done]
+    if done:
+        print(f"{len(videos) - len(todo)} of {len(videos)} videos are in {answers} already")
+    with tqdm(total=len(todo), unit="video", disable=len(todo) < 2) as bar:
+        for video in todo:
+            try:
+                found = model.predict(video, classes, subtexts)
+            except VideoError as e:
+                bad.append(f"{video}: {e}")
+                bar.update()
+                continue
+            bar.clear()
+            print(f"{video}  " + ", ".join(f"{name} {100 * p:.1f} %" for name, p in found.top(a.top)), flush=True)
+            if answers:
+                with answers.open("a", encoding="utf-8") as f:
+                    f.write(json.dumps(found.to_json(a.top), ensure_ascii=False) + "\n")
+            if a.plot:
+                _save(found.plot(), Path(a.plot) if len(videos) == 1 else Path(a.plot) / f"{video.stem}.png")
+            bar.update()
+    for line in bad:
+        print(f"left out: {line}", file=sys.stderr)
+    return int(bool(bad))
+
+
+def _save(figure: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    from sfar.render import style
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    style.save(figure, path)
+    plt.close(figure)
+
+
+def add(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the command to the ``sfar`` parser; ``command`` is the parser's own helper."""
+    p = command("predict", _predict, "Recognise the action in videos of your own, one line each.")
+    p.add_argument("video", nargs="+", metavar="VIDEO", help="a video, or a folder of videos")
+    p.add_argument(
+        "--classes", default="", metavar="A,B,C|FILE", help="class names, a file of them or a label set's name"
+    )
+    p.add_argument("--checkpoint", default="", metavar="FILE", help="of `sfar train` (default: zero-shot CLIP)")
+    p.add_argument("--profile", default="", help="of zero-shot CLIP: storyboard (default) or paper (ViT-B/16)")
+    p.add_argument(
+        "--subtexts",
+        default="",
+        metavar="FILE|name",
+        help="of the classes; name: go by the class names alone (default: the checkpoint's, else the bundled ones)",
+    )
+    p.add_argument("--top", type=options.positive, default=3, metavar="K", help="classes that are shown (default: 3)")
+    p.add_argument("--json", default="", metavar="FILE", help="append a line a video; those in it are not asked again")
+    p.add_argument(
+        "--plot", default="", metavar="PNG|DIR", help="frames with their weights; of several videos a folder"
+    )

@@ -1,0 +1,256 @@
+"""A model on videos of one's own: ``sfar.load(...)`` gives a ``Recognizer``, its ``predict`` a ``Prediction``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from sfar.config import ModelConfig, Profile, get_profile
+from sfar.data.transforms import center_crop, scale_size, val_indices
+from sfar.data.video import decoder, probe, read_frames
+from sfar.data.watchdog import guarded
+from sfar.errors import ConfigError
+from sfar.model.clip import embed_frames, load_clip
+from sfar.model.embedding import mean_unit_words, unit
+from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.video_model import VideoModel
+from sfar.runs.run import device
+from sfar.subtexts import SubTexts
+from sfar.subtexts.texts import bank_names
+from sfar.training import checkpoint
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ZERO_SHOT = "zero-shot"
+NAME_ALONE = "name"  # in place of sub-texts: the class name, which leaves nothing but the global text
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one video.
+
+    ``probabilities`` [C] of ``classes``; the L sampled frames: ``frames`` uint8 [L, H, W, 3], their numbers ``indices``
+    [L] and ``times`` [L] in seconds; ``coarse`` (Eq. 7) and ``fine`` (Eq. 9), the importance of each frame for each
+    class, [C, L] or None where the method has none; ``subtexts`` of each class; ``nearest`` [C, L], which of them is
+    the best one at each frame (the n of Eq. 9's maximum).
+    """
+
+    path: str
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    frames: np.ndarray
+    indices: np.ndarray
+    times: np.ndarray
+    coarse: np.ndarray | None
+    fine: np.ndarray | None
+    subtexts: Mapping[str, Sequence[str]]
+    nearest: np.ndarray
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.classes[int(self.probabilities.argmax())]
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The ``k`` most probable classes with their probabilities, the highest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[:k]
+        return [(self.classes[i], float(self.probabilities[i])) for i in order]
+
+    def of(self, name: str | None = None) -> int:
+        """The number of a class, by default of the most probable one. Raises ``ConfigError`` for an unknown one."""
+        name = self.label if name is None else name
+        if name not in self.classes:
+            raise ConfigError(f"class {name!r} is not among those that were asked for: {', '.join(self.classes[:8])}")
+        return self.classes.index(name)
+
+    def best_subtexts(self, name: str | None = None) -> list[str]:
+        """The sub-text of a class that fits each frame best, L texts."""
+        c = self.of(name)
+        return [str(self.subtexts[self.classes[c]][n]) for n in self.nearest[c]]
+
+    def to_json(self, k: int = 5) -> dict[str, Any]:
+        """Path, the ``k`` most probable classes, and of the first what each frame counts."""
+        c = self.of()
+        weights = {
+            name: None if w is None else [round(float(x), 4) for x in w[c]]
+            for name, w in (("coarse", self.coarse), ("fine", self.fine))
+        }
+        return {
+            "video": self.path,
+            "classes": [{"class": name, "probability": round(p, 6)} for name, p in self.top(k)],
+            "times": [round(float(t), 3) for t in self.times],
+            **weights,
+            "subtexts": self.best_subtexts(),
+        }
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name} {100 * p:.1f} %" for name, p in self.top(3))
+        return f"Prediction({self.path!r}: {said})"
+
+    def plot(self, name: str | None = None) -> Figure:
+        """The frames with both importances for a class, by default the most probable one, and the best sub-texts."""
+        from sfar.render.prediction import figure  # matplotlib is not imported for a prediction
+
+        c = self.of(name)
+        weights = {title: w[c] for title, w in (("a_coarse", self.coarse), ("a_fine", self.fine)) if w is not None}
+        title = f"{self.classes[c]}: {100 * self.probabilities[c]:.1f} %"
+        return figure(self.frames, self.times, weights, self.best_subtexts(name), title)
+
+
+class Recognizer:
+    """A method with its weights, its classes and their sub-texts, for videos of one's own (``sfar.load``)."""
+
+    def __init__(self, model: VideoModel, profile: Profile, texts: SubTexts):
+        self.model, self.profile, self.texts = model.eval(), profile, texts
+        self._asked: dict[tuple, ClassTexts] = {}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that it was trained on; of zero-shot CLIP those of its label set."""
+        return tuple(self.texts)
+
+    def __repr__(self) -> str:
+        return f"Recognizer({self.model.method!r}, {len(self.texts)} classes, CLIP {self.profile.model.clip!r})"
+
+    def predict(
+        self,
+        video: str | Path,
+        classes: Sequence[str] | None = None,
+        subtexts: Mapping[str, Sequence[str]] | str | None = None,
+    ) -> Prediction:
+        """What the model says of a video file, or of a folder of its frames (the single view of the evaluation).
+
+        ``classes``: by default its own; others are recognised zero-shot. ``subtexts``: of each class N texts; by
+        default its own or the bundled ones; "name": the class name in place of them.
+
+        Raises:
+            VideoError: The video cannot be read.
+            ConfigError: A class without sub-texts, or with another number than N.
+        """
+        names, texts = self._texts(classes, subtexts)
+        size, segments = self.profile.data.image_size, self.profile.train.frames
+        info = guarded(probe, video)
+        indices = val_indices(info.frames, segments)
+        frames = guarded(read_frames, video, indices, scale_size(size), warm=(decoder, "auto"))
+        side = next(self.model.parameters()).device
+        known = self._embedded(names, texts)
+        with torch.inference_mode():
+            x = center_crop(torch.from_numpy(frames), size)[None].to(side)
+            v = embed_frames(self.model.clip, x)
+            out = self.model.from_embeddings(v, known)
+            best = torch.einsum("cnd,ld->cnl", mean_unit_words(known.sub_words, known.sub_mask), unit(v[0].float()))
+        coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
+        return Prediction(
+            str(video),
+            names,
+            out.logits[0].float().softmax(-1).cpu().numpy(),
+            frames,
+            indices,
+            indices / info.fps,
+            coarse,
+            fine,
+            texts,
+            best.argmax(1).cpu().numpy(),
+        )
+
+    def _texts(
+        self, classes: Sequence[str] | None, subtexts: Mapping[str, Sequence[str]] | str | None
+    ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+        if isinstance(classes, str):
+            raise ConfigError(f"classes={classes!r}: expected a list of class names")
+        names = self.classes if classes is None else tuple(classes)
+        if not names or len(set(names)) < len(names):
+            raise ConfigError("classes: expected at least one name, and none twice")
+        n = self.profile.model.n_subtexts
+        if isinstance(subtexts, str) and subtexts != NAME_ALONE:
+            raise ConfigError(f"subtexts={subtexts!r}: expected N texts of each class, or {NAME_ALONE!r}")
+        out = {}
+        for name in names:
+            if subtexts == NAME_ALONE:
+                out[name] = (name,) * n
+            elif subtexts is not None and not isinstance(subtexts, str):
+                if name not in subtexts:
+                    raise ConfigError(f"subtexts: none of class {name!r}")
+                out[name] = tuple(subtexts[name])
+            else:
+                out[name] = self.texts[name] if name in self.texts else bundled(name, n)
+            if len(out[name]) != n or (isinstance(subtexts, Mapping) and isinstance(subtexts[name], str)):
+                raise ConfigError(
+                    f"subtexts: class {name!r} has {len(out[name])}, expected {n} texts (model.n_subtexts)"
+                )
+        return names, out
+
+    def _embedded(self, names: tuple[str, ...], texts: Mapping[str, Sequence[str]]) -> ClassTexts:
+        """The texts' embeddings, made once for the classes last asked for."""
+        key = (names, tuple(tuple(texts[c]) for c in names))
+        if key not in self._asked:
+            with torch.no_grad():  # not in inference mode: a head keeps what depends on the texts alone
+                self._asked = {key: class_texts(self.model.clip, list(names), texts, self.profile.model)}
+        return self._asked[key]
+
+
+@lru_cache(maxsize=32)
+def _bank(name: str, n: int) -> SubTexts | None:
+    """A bundled label set with N texts, None where it has none of that number."""
+    known = SubTexts.load(name)
+    if known.n == n:
+        return known
+    try:
+        return SubTexts.load(name, n)
+    except ConfigError:  # no set of this N in the file: another label set may have one
+        return None
+
+
+def bundled(name: str, n: int) -> tuple[str, ...]:
+    """The bundled sub-texts of a class, from whichever label set has it. Raises ``ConfigError`` where none has."""
+    for bank in bank_names():
+        texts = _bank(bank, n)
+        if texts is not None and name in texts:
+            return texts[name]
+    raise ConfigError(
+        f"no bundled sub-texts for class {name!r}: give {n} of your own (subtexts=..., --subtexts FILE; "
+        f"`sfar subtexts generate` asks a language model), or {NAME_ALONE!r} to go by the class name alone"
+    )
+
+
+def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
+    """A recognizer: a checkpoint of `sfar train`, or "zero-shot", the CLIP of ``profile`` with mean pooling.
+
+    Of a checkpoint classes, sub-texts and configuration are in the file. ``profile`` is of "zero-shot" alone:
+    "storyboard" (default: the bundled CLIP) or "paper" (OpenAI's ViT-B/16).
+
+    Raises ``ConfigError`` for a file that is none or does not fit, and for weights that cannot be had.
+    """
+    if str(what) == ZERO_SHOT:
+        base = get_profile(profile or "storyboard")
+        label_set = "storyboard" if base.model.clip == "storyboard" else "kinetics400"
+        texts = SubTexts.load(label_set, base.model.n_subtexts)
+        return Recognizer(_model("vanilla", base, texts).to(device()), base, texts)
+    if profile:
+        raise ConfigError(f"profile={profile!r} goes with {ZERO_SHOT!r}: a checkpoint has its own")
+    path = Path(what).expanduser()
+    about = checkpoint.read_about(path)
+    base = get_profile("storyboard" if about["model"]["clip"] == "storyboard" else "paper")
+    base = dataclasses.replace(
+        base,
+        model=ModelConfig(**about["model"]),
+        train=dataclasses.replace(base.train, frames=about["train"]["frames"]),
+        data=dataclasses.replace(base.data, image_size=about.get("image_size", base.data.image_size)),
+    )
+    if "subtexts" not in about:
+        raise ConfigError(f"{path} has no sub-texts in it: it was written by an older `sfar train`; train it again")
+    texts = SubTexts(about["subtexts"], "checkpoint", None, source=str(path), n=base.model.n_subtexts)
+    model = checkpoint.load(path, _model(about["method"], base, texts), base, tuple(about["classes"]))
+    return Recognizer(model.to(device()), base, texts)
+
+
+def _model(method: str, profile: Profile, texts: SubTexts) -> VideoModel:
+    clip = load_clip(profile.model.clip, profile.model.pretrained)
+    return VideoModel(method, clip, class_texts(clip, list(texts), texts, profile.model), profile.model, False)
