@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sfar.cli import options
 from sfar.errors import ConfigError
@@ -128,20 +128,23 @@ def _evaluate(a: argparse.Namespace) -> None:
 def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
+    from sfar.subtexts import SubTexts
     from sfar.subtexts.source import subtexts_of
     from sfar.training import checkpoint
 
     if a.zero_shot and world.size > 1:
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
-    profile, _ = options.profile(a)
     about = checkpoint.read_about(Path(a.checkpoint))
+    profile = _of_checkpoint(a, about)
     who = f"{about['method']}, seed {about['seed']}"
     if a.zero_shot:
         _zero_shot(a, profile, about, who)
         return
     with first():
         data = dataset(profile)
-        texts = subtexts_of(profile, data.classes)
+        own = about.get("subtexts", {}) if profile.model.subtexts == about["model"]["subtexts"] else {}
+        known = tuple(own) == data.classes
+        texts = SubTexts(own, "checkpoint", None, source=a.checkpoint) if known else subtexts_of(profile, data.classes)
         tested = EvaluationSet(profile, data, load_clips(profile, data, "val"), texts)
     model = build_model(profile, data.classes, texts, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, data.classes).to(device())
@@ -164,6 +167,17 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
 
         paths = [clips.paths[i] for i in s.clips]
         write_json(Path(a.scores), {"about": who, "views": a.views, **r, "labels": s.labels.tolist(), "paths": paths})
+
+
+def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
+    """The configuration that a checkpoint was trained with; what the options say goes first."""
+    from sfar.config import changed, reading
+
+    a.profile = a.profile or ("storyboard" if about["model"]["clip"] == "storyboard" else "paper")
+    said = {*(reading(a.reading) if a.reading else ()), *options.pairs(a.set)}
+    own = {f"model.{k}": v for k, v in about["model"].items()} | {"train.frames": about["train"]["frames"]}
+    own |= {"data.image_size": about["image_size"]} if "image_size" in about else {}
+    return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
 
 def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -> None:
@@ -221,6 +235,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
     p.add_argument("checkpoint", metavar="FILE")
     options.configured(p)
+    p.set_defaults(profile="")  # the checkpoint's own
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
     p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
     p.add_argument(

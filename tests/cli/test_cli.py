@@ -1,5 +1,6 @@
 """The command: what it does, and one clear message for each mistake; no traceback, no half-written results."""
 
+import json
 import os
 import re
 import resource
@@ -14,6 +15,8 @@ import pytest
 
 from sfar.cli.main import main
 from sfar.data.kinetics import read_kinetics
+from sfar.storyboard.scripts import KINETICS
+from sfar.subtexts import SubTexts
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,24 @@ def test_train_and_evaluate(capsys, tmp_path, world):
     damaged = tmp_path / "damaged"
     damaged.write_bytes(ckpt.read_bytes()[:1000])
     refused(capsys, ["evaluate", damaged, "--data", world], damaged, "damaged")
+
+
+@pytest.mark.usefixtures("videos_here")
+def test_a_checkpoint_is_evaluated_with_what_it_was_trained_with(capsys, tmp_path, world):
+    """No --set is repeated, the file of sub-texts may be gone; one that is said again must agree."""
+    n2 = {c: list(t) for c, t in SubTexts.load("storyboard", 2).only(tuple(KINETICS)).items()}
+    own, ckpt = tmp_path / "own.json", tmp_path / "x.safetensors"
+    own.write_text(json.dumps({"label_set": "own", "sets": {"2": n2}}))
+    fields = [f"model.subtexts={own}", "model.n_subtexts=2", "train.frames=4", "model.frame_temperature=0.3"]
+    argv = ["train", "sfar", "--reading", "printed", "--data", str(world), "--out", str(ckpt), *SMALL]
+    assert main([*argv, *(x for field in fields for x in ("--set", field))]) == 0
+    evaluate = ["evaluate", str(ckpt), "--data", str(world), "--scores"]
+    assert main([*evaluate, str(tmp_path / "a.json"), *(x for field in fields for x in ("--set", field))]) == 0
+    own.unlink()
+    assert main([*evaluate, str(tmp_path / "b.json")]) == 0
+    a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert a == b and a["labels"]
+    refused(capsys, [*evaluate[:-1], "--set", "model.frame_temperature=0.1"], "model.frame_temperature=0.3", "0.1")
 
 
 @pytest.mark.usefixtures("videos_here")
