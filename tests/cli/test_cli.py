@@ -83,6 +83,26 @@ def test_wrong_options(capsys, argv):
     assert stop.value.code == 2 and "error:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "argv", [[], ["data"], ["subtexts"], ["storyboard"]], ids=lambda argv: " ".join(argv) or "none"
+)
+def test_a_command_that_is_missing(capsys, argv):
+    """The whole help, where a message goes, and the status of a wrong call."""
+    assert main(argv) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith(" ".join(["usage: sfar", *argv, "[-h]"]))
+    with pytest.raises(SystemExit) as stop:
+        main([*argv, "--help"])
+    assert not stop.value.code and capsys.readouterr().out == told.err
+
+
+def test_the_help_of_all_says_every_command(capsys):
+    main([])
+    shown = capsys.readouterr().err
+    for name in ("reproduce", "train", "evaluate", "storyboard", "data", "subtexts", "bench", "config"):
+        assert re.search(rf"^    {name}\s+\S", shown, re.MULTILINE)
+
+
 def test_unknown_method(capsys, tmp_path):
     refused(capsys, ["train", "sfarr", "--out", tmp_path / "x"], "unknown method 'sfarr'", "sfar")
     refused(capsys, ["train", "vanilla", "--out", tmp_path / "x"], "'vanilla' is not trained")
