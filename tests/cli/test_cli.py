@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import makefile
 import pytest
 
 from sfar.cli.main import main
@@ -258,14 +259,9 @@ def test_full_disk_leaves_nothing(tmp_path):
 
 
 def test_help_of_make_lists_every_target():
-    root = Path(__file__).resolve().parents[2]
-    targets = [
-        target
-        for line in (root / "Makefile").read_text().splitlines()
-        if line and line[0].isalpha() and ":" in line and "=" not in line
-        for target in line.split(":")[0].split()
-    ]
+    root = makefile.MAKEFILE.parent
     text = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
+    targets = makefile.targets()
     assert targets and all(f"make {t} " in text for t in targets)
 
 
