@@ -1,6 +1,9 @@
 """The pages for readers, parsed as CommonMark: what is written is what is shown, links lead somewhere, code is code."""
 
+import io
 import re
+import shlex
+from contextlib import redirect_stderr
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,12 +13,14 @@ import makefile
 import mistune
 import pytest
 
+from sfar.cli.main import parser
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COLUMNS = 100  # of a line of code, in all pages but README.md
 
-parse = mistune.create_markdown(renderer="ast", plugins=["table"])
+markdown = mistune.create_markdown(renderer="ast", plugins=["table"])
 
 
 # --- reading a page ------------------------------------------------------------------------------------------------
@@ -40,7 +45,7 @@ def shown(token):
 @cache
 def tokens(path):
     """All tokens of a page."""
-    return list(walk(parse(path.read_text(encoding="utf-8"))))
+    return list(walk(markdown(path.read_text(encoding="utf-8"))))
 
 
 class Html(HTMLParser):
@@ -144,6 +149,28 @@ def unknown_targets(path):
                     yield f"make {target}: there is no such target"
 
 
+def asked(words):
+    """What a command asks of ``sfar``, by its name or by way of torchrun; empty for another command."""
+    for i, word in enumerate(words):
+        if Path(word).name == "sfar" and (i == 0 or words[i - 1] == "-m"):
+            return words[i + 1 :]
+    return []
+
+
+def unknown_commands(path):
+    """Commands of ``sfar`` that its parser refuses; "..." stands for anything."""
+    for text in code(path, "bash"):
+        for line in text.replace("\\\n", " ").splitlines():
+            words = asked(shlex.split(line, comments=True))
+            if words and "..." not in words:
+                said = io.StringIO()
+                try:
+                    with redirect_stderr(said):
+                        parser().parse_args(words)
+                except SystemExit:
+                    yield f"{line}: {said.getvalue().splitlines()[-1]}"
+
+
 def wide_code(path):
     """Lines of code that a page of ``COLUMNS`` cuts off or turns into a scroll bar."""
     for token in tokens(path):
@@ -151,7 +178,7 @@ def wide_code(path):
             yield from (f"{len(s)} columns: {s[:60]}..." for s in token["raw"].splitlines() if len(s) > COLUMNS)
 
 
-CHECKS = (swallowed, left_over, broken_tables, dead_links, unknown_targets, wide_code)
+CHECKS = (swallowed, left_over, broken_tables, dead_links, unknown_targets, unknown_commands, wide_code)
 
 
 def checked():
@@ -204,6 +231,8 @@ TABLE = "| a | b |\n|---|---|\n"
         (dead_links, "# One, two\n\n[one](#one-two) [one](#one)\n", "#one: no heading"),
         (unknown_targets, "`make reproduce-table99` and `make lab`\n", "reproduce-table99"),
         (unknown_targets, "```bash\nmake sense\n```\n", "make sense"),
+        (unknown_commands, "```bash\nsfar train sfar \\\n    --outt x  # y\nsfar train ...\n```\n", "--out"),
+        (unknown_commands, "```bash\n.venv/bin/sfar data chek x\n```\n", "invalid choice: 'chek'"),
         (wide_code, f"```\n{'x' * 101}\n{'x' * 100}\n```\n", "101 columns"),
     ],
 )

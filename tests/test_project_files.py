@@ -1,4 +1,4 @@
-"""Files that other programs read, of the repository rather than of the package: they are valid and name what is there."""
+"""Files of the repository that other programs read: they are valid, and what they name is there."""
 
 import json
 import re
