@@ -232,9 +232,15 @@ def test_the_package_requires_what_it_imports():
     assert {canonicalize_name(r.name) for r in extras()[""] if wanted(r, {})} - used == set()
 
 
+# Modules that a package of the extra for tests brings along, at the version of the lock file: the module's own package.
+ALONG = {"mistune": "mistune"}  # JupyterLab's nbconvert
+
+
 def test_tests_import_what_the_extra_for_them_brings():
     missing = set(foreign("tests")) - brought("", "dev") - {"decord"}
-    assert not missing
+    assert missing == set(ALONG)
+    locked = {canonicalize_name(r.name): pin(r) for r, _ in lock()}
+    assert {package: version(package) for package in ALONG.values()} == {p: locked[p] for p in ALONG.values()}
 
 
 @pytest.mark.parametrize(

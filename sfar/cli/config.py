@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,13 +18,19 @@ from sfar.settings import Effect, Measured, Reading, Setting
 WIDTH = 100  # columns of the terminal that are used
 
 
-def _config(a: argparse.Namespace) -> None:
+def _config(a: argparse.Namespace) -> int:
     if not a.field or a.field in GROUPS:
         keys = [k for k in SETTINGS if not a.field or k.startswith(f"{a.field}.")]
-        print(json.dumps({k: _plain(k) for k in keys}, indent=1) if a.json else _listing(keys))
+        text = json.dumps({k: _plain(k) for k in keys}, indent=1) if a.json else _listing(keys)
     else:
         find(a.field)
-        print(json.dumps(_plain(a.field), indent=1) if a.json else _at_length(a.field))
+        text = json.dumps(_plain(a.field), indent=1) if a.json else _at_length(a.field)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `sfar config | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return 141  # as a shell counts it
+    return 0
 
 
 def _value(profile: str, key: str) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sfar.cli import options
+
 FIRST = 10  # problems of a kind that are printed; the report has all of them
 # What to do about each kind of problem.
 ADVICE = {
@@ -177,9 +179,7 @@ def add(
 
     ``command``, ``positive`` and ``seed`` are the parser's own helpers.
     """
-    what = sub.add_parser(
-        "data", help="Real data sets: check a copy, print the layout, draw few-shot lists."
-    ).add_subparsers(dest="what", required=True, metavar="WHAT")
+    what = options.group(sub, "data", "Real data sets: check a copy, print the layout, draw few-shot lists.")
 
     def dataset(p: argparse.ArgumentParser) -> None:
         from sfar.config import LAYOUT_NAMES

@@ -14,7 +14,7 @@ from sfar.util import processes
 def parser() -> argparse.ArgumentParser:
     """The command's parser."""
     top = argparse.ArgumentParser(prog="sfar", description="SFAR (NeurIPS 2025), a paper you can run.")
-    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    sub = options.commands(top, "command", "COMMAND")
 
     def command(name: str, run, text: str, into=sub) -> argparse.ArgumentParser:
         p = into.add_parser(name, help=text, description=text)
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     a = parser().parse_args(argv)
     try:
-        if processes.launched() and a.command not in ("train", "evaluate"):
+        if processes.launched() and a.command not in ("train", "evaluate", None):
             raise ConfigError(
                 f"`sfar {a.command}` is one process: start it without torchrun (several processes share the work of "
                 "train and evaluate)"

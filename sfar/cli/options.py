@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from sfar.config import CHOSEN, DATASETS, PRESETS, Profile, by_dataset, get_profile, reading
 from sfar.errors import ConfigError
+
+
+def commands(p: argparse.ArgumentParser, dest: str, metavar: str) -> Any:
+    """The commands below ``p``, to add them to; without one of them its whole help is shown.
+
+    The exit status is that of any call that lacks an argument, 2: a script whose command came out empty stops.
+    """
+
+    def helped(_: argparse.Namespace) -> int:
+        p.print_help(sys.stderr)
+        return 2
+
+    p.set_defaults(run=helped)  # a command sets its own in this place
+    return p.add_subparsers(dest=dest, metavar=metavar)
+
+
+def group(sub: Any, name: str, text: str) -> Any:
+    """The commands ``sfar NAME ...``, to add them to."""
+    return commands(sub.add_parser(name, help=text, description=text), "what", "WHAT")
 
 
 def json_or_text(text: str) -> Any:

@@ -41,9 +41,7 @@ def _pretrain(a: argparse.Namespace) -> None:
 
 def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
-    world = sub.add_parser("storyboard", help="The embedded world.").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
+    world = options.group(sub, "storyboard", "The embedded world.")
     p = command("draw", _draw, "Write the storyboard world as videos in the layout of a real data set.", world)
     p.add_argument("--dataset", "--layout", default="kinetics400", choices=LAYOUT_NAMES)
     p.add_argument("--out", required=True, metavar="DIR")

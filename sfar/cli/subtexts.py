@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfar.cli import options
 from sfar.errors import ConfigError, SfarError
 
 if TYPE_CHECKING:
@@ -275,9 +276,7 @@ def add(
 
     ``command``, ``positive`` and ``pairs`` are the parser's own helpers.
     """
-    what = sub.add_parser(
-        "subtexts", help="Sub-texts: generate with an LLM, check, score and select by TPP."
-    ).add_subparsers(dest="what", required=True, metavar="WHAT")
+    what = options.group(sub, "subtexts", "Sub-texts: generate with an LLM, check, score and select by TPP.")
 
     def asking(p: argparse.ArgumentParser) -> None:
         p.add_argument("--model", required=True, help="such as gpt-4o")

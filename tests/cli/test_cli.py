@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import makefile
 import pytest
 
 from sfar.cli.main import main
@@ -84,6 +85,26 @@ def test_wrong_options(capsys, argv):
     with pytest.raises(SystemExit) as stop:
         main(argv)
     assert stop.value.code == 2 and "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["data"], ["subtexts"], ["storyboard"]], ids=lambda argv: " ".join(argv) or "none"
+)
+def test_a_command_that_is_missing(capsys, argv):
+    """The whole help, where a message goes, and the status of a wrong call."""
+    assert main(argv) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith(" ".join(["usage: sfar", *argv, "[-h]"]))
+    with pytest.raises(SystemExit) as stop:
+        main([*argv, "--help"])
+    assert not stop.value.code and capsys.readouterr().out == told.err
+
+
+def test_the_help_of_all_says_every_command(capsys):
+    main([])
+    shown = capsys.readouterr().err
+    for name in ("reproduce", "train", "evaluate", "storyboard", "data", "subtexts", "bench", "config"):
+        assert re.search(rf"^    {name}\s+\S", shown, re.MULTILINE)
 
 
 def test_unknown_method(capsys, tmp_path):
@@ -259,14 +280,9 @@ def test_full_disk_leaves_nothing(tmp_path):
 
 
 def test_help_of_make_lists_every_target():
-    root = Path(__file__).resolve().parents[2]
-    targets = [
-        target
-        for line in (root / "Makefile").read_text().splitlines()
-        if line and line[0].isalpha() and ":" in line and "=" not in line
-        for target in line.split(":")[0].split()
-    ]
+    root = makefile.MAKEFILE.parent
     text = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
+    targets = makefile.targets()
     assert targets and all(f"make {t} " in text for t in targets)
 
 

@@ -1,6 +1,8 @@
 """``sfar config``: every field is listed and can be asked for by name."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -69,3 +71,19 @@ def test_an_unknown_name(capsys, name, near):
     assert main(["config", name]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and repr(name) in err and f"did you mean {near!r}?" in err
+
+
+def test_every_field_says_its_meaning_range_and_source(capsys):
+    for key, about in json.loads(told(capsys, "--json")).items():
+        assert about["doc"].endswith(".") and about["source"], key
+        limited = about["type"] == "bool" or about["expected"] or about["free"]
+        assert limited, f"{key}: neither a range nor why there is none"
+
+
+def test_the_listing_cut_off_by_a_reader_is_no_traceback():
+    """As by ``sfar config | head``: the reader ends while there is more to come."""
+    command = [sys.executable, "-m", "sfar", "config", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+        p.stdout.readline()
+        p.stdout.close()
+        assert (p.wait(60), p.stderr.read()) == (141, "")

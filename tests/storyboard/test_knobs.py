@@ -368,7 +368,7 @@ def test_the_commands_of_the_datasheet_are_understood(monkeypatch, tmp_path):
     drawn = []
     monkeypatch.setattr(source, "draw", lambda folder, *a: drawn.append(a))
     monkeypatch.chdir(tmp_path)
-    lines = re.findall(r"^sfar (storyboard draw .*)$", PAGE, re.MULTILINE)
+    lines = re.findall(r"^sfar (storyboard draw .*)$", PAGE.replace("\\\n", ""), re.MULTILINE)
     assert [main(line.split()) for line in lines] == [0] * len(lines)
     turned = [a[-1].turned for a in drawn]
     assert turned[0] == {} and turned[-1] == ARGS and {k for t in turned[1:-1] for k in t} == set(RANGES)
