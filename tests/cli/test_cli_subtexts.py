@@ -247,7 +247,6 @@ def test_options_that_are_a_mistake(server, tmp_path, capsys, argv, parts):
         ["rehearse", "--out", "o"],
         ["check"],
         ["compose"],
-        [],
     ],
 )
 def test_wrong_usage(capsys, tmp_path, argv):
