@@ -79,6 +79,9 @@ def _settings(a: argparse.Namespace) -> Settings:
         a.timeout,
         a.longest_wait,
         price,
+        a.max_tokens,
+        a.structured,
+        a.system_in_question,
     ).check()
 
 
@@ -98,6 +101,7 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
     for o in failed:
         print(
             f"{o.question.video or repr(o.question.name)} (question {o.question.prompt}): {o.problem}"
+            + (f" ({o.advice})" if o.advice else "")
             + (f"\n  the answer was: {o.raw[:300]!r}" if o.raw else ""),
             file=sys.stderr,
         )
@@ -310,6 +314,23 @@ def add(
             default=300.0,
             metavar="S",
             help="longest wait a server may ask for (default 300)",
+        )
+        p.add_argument(
+            "--max-tokens",
+            type=positive,
+            default=None,
+            metavar="N",
+            help="of an answer, reasoning included (default: the server's limit)",
+        )
+        p.add_argument(
+            "--structured",
+            action="store_true",
+            help="also ask for JSON with N texts (json_schema), where the server has it (default: free text)",
+        )
+        p.add_argument(
+            "--system-in-question",
+            action="store_true",
+            help="send the system prompt at the head of the question, for models that take none",
         )
         p.add_argument(
             "--price",

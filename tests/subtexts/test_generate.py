@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import re
 import resource
 import signal
 import ssl
@@ -319,6 +320,19 @@ UNUSABLE = {
     "empty text": Reply(text=""),
     "blank text": Reply(text=" \n"),
     "no content": shaped(content=None),
+    "twice the same": Reply(text="1. raising a hand\n2. raise hands\n3. bending\n4. turning"),
+    "the class name": Reply(text="1. a\n2. raising\n3. bending\n4. turning"),
+    "too long for CLIP": Reply(text="1. " + "very " * 90 + "long\n2. raising\n3. bending\n4. turning"),
+    "content in parts": shaped(content=[{"type": "text", "text": "1. a"}]),
+    "content is a number": shaped(content=7),
+    "refusal is an object": shaped(content=None, refusal={"reason": "policy"}),
+    "refusal is true": shaped(content=None, refusal=True),
+    "half a surrogate pair": shaped(content="1. raising \ud83d"),
+}
+
+
+# Replies with status 200 that are no answer: what a web server, a gateway or another API says.
+NOTHING = {
     "no message": Reply(body={"choices": [{"index": 0}]}),
     "null message": Reply(body={"choices": [{"message": None}]}),
     "no choice": Reply(body={"choices": []}),
@@ -330,23 +344,118 @@ UNUSABLE = {
     "a number": Reply(body=5),
     "null": Reply(body=b"null"),
     "HTML": Reply(body=b"<html>hello</html>", headers=HTML),
-    "twice the same": Reply(text="1. raising a hand\n2. raise hands\n3. bending\n4. turning"),
-    "the class name": Reply(text="1. a\n2. raising\n3. bending\n4. turning"),
-    "too long for CLIP": Reply(text="1. " + "very " * 90 + "long\n2. raising\n3. bending\n4. turning"),
-    "content in parts": shaped(content=[{"type": "text", "text": "1. a"}]),
-    "content is a number": shaped(content=7),
     "choices is a number": Reply(body={"choices": 5}),
     "choices is a text": Reply(body={"choices": "none"}),
     "choices is an object": Reply(body={"choices": {"message": {"content": "x"}}}),
     "choice is a text": Reply(body={"choices": ["x"]}),
-    "refusal is an object": shaped(content=None, refusal={"reason": "policy"}),
-    "refusal is true": shaped(content=None, refusal=True),
     "error with status 200": Reply(body={"error": {"message": "upstream failed", "code": 502}}),
     "usage of another shape": Reply(body={"choices": [], "usage": "many"}),
     "usage as text": Reply(body={"choices": [], "usage": {"prompt_tokens": "7", "completion_tokens": None}}),
     "model is an object": Reply(body={"choices": [], "model": {"a": 1}}),
-    "half a surrogate pair": shaped(content="1. raising \ud83d"),
+    "HTML as JSON": Reply(body=b"<!DOCTYPE html><html></html>"),
+    "a stream": Reply(
+        body=b'data: {"choices": [{"delta": {"content": "1. a"}}]}\n\n', headers={"Content-Type": "text/event-stream"}
+    ),
+    "plain text": Reply(body=b"Ollama is running", headers={"Content-Type": "text/plain"}),
+    "no body": Reply(body=b"", headers={"Content-Type": "text/html"}),
+    "an error in one word": Reply(body={"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+    "an error without choices": Reply(body={"choices": None, "error": {"message": "upstream failed"}}),
+    "an error in the choice": Reply(
+        body={"choices": [{"error": {"message": "upstream failed"}, "message": {"content": ""}}]}
+    ),
+    "a choice that failed": Reply(body={"choices": [{"finish_reason": "error", "message": {"content": ""}}]}),
+    "a code and words": Reply(body={"code": "rate_limit_daily", "message": "come back later"}),
+    "detail": Reply(body={"detail": "Not Found"}),
+    "another API": Reply(body={"type": "message", "content": [{"type": "text", "text": "1. a"}]}),
+    "a completion of text": Reply(body={"choices": [{"index": 0, "text": "1. raising\n2. bending"}]}),
+    "message is a text": Reply(body={"choices": [{"message": "1. raising"}]}),
+    "an object in an object": Reply(body={"data": {"choices": [{"message": {"content": "1. a"}}]}}),
+    "true": Reply(body=b"true"),
+    "an empty object": Reply(body={}),
 }
+
+
+@pytest.mark.parametrize("reply", NOTHING.values(), ids=list(NOTHING))
+def test_a_reply_without_a_choice_is_no_answer(server, journal, reply):
+    """Asked again as after a 5xx, in the same words; no attempt, and nothing is kept."""
+    server.answer = first(reply)
+    (outcome,) = ask(server, journal, ["a"], attempts=1)
+    assert outcome.texts == steps("a") and server.names == ["a", "a"] and server.requests[0] == server.requests[1]
+    (entry,) = lines(journal)
+    assert entry["attempt"] == 1 and entry["problem"] == "" and entry["raw"] == forms(steps("a"))["prompted"]
+
+
+@pytest.mark.parametrize("reply", NOTHING.values(), ids=list(NOTHING))
+def test_an_address_without_a_chat_api(server, tmp_path, capsys, reply):
+    """It ends after the first class with one line; with the address corrected the same command asks."""
+    server.answer = lambda request, count: reply
+    assert generate(server, tmp_path, "--retries", "2", "--concurrency", "1") == 2
+    err = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "asking m" not in line and line]
+    assert len(err) == 1 and err[0].startswith("sfar: no chat API at this address (does it end in /v1?): "), err
+    assert f"{server.url} answered 3 requests for class 'a', the last with " in err[0]
+    assert server.names == ["a"] * 3 and kept(tmp_path / "o.json.journal.jsonl") == []
+    server.start(good)
+    assert generate(server, tmp_path, "--retries", "2", "--concurrency", "1") == 0
+    assert server.names == ["a", "b", "c"] and "An earlier answer" not in json.dumps(server.requests)
+
+
+@pytest.mark.parametrize(
+    "reply, said",
+    [
+        (NOTHING["HTML"], "a web page"),
+        (NOTHING["HTML as JSON"], "an answer that is no JSON"),
+        (NOTHING["null"], "null"),
+        (NOTHING["choices null"], "JSON without a choice"),
+        (NOTHING["a stream"], "a stream of events, which was not asked for"),
+        (NOTHING["plain text"], "a text that is no JSON"),
+        (NOTHING["no body"], "nothing"),
+        (NOTHING["error with status 200"], "an error with status 200: upstream failed"),
+        (NOTHING["an error in the choice"], "an error with status 200: upstream failed"),
+        (NOTHING["an error in one word"], "an error with status 200: Unexpected endpoint or method."),
+        (NOTHING["a code and words"], "an error with status 200: come back later"),
+    ],
+)
+def test_the_message_says_what_came_instead(server, journal, reply, said):
+    server.answer = lambda request, count: reply
+    with pytest.raises(SfarError, match=re.escape(f"the last with {said}")):
+        ask(server, journal, retries=0)
+
+
+def test_other_classes_go_on_where_there_is_a_chat_api(server, journal):
+    """An error body for one class among answers is a class without an answer, not another address."""
+    server.answer = only(NAMES[2], NOTHING["error with status 200"])
+    outcomes = ask(server, journal, concurrency=1, retries=1)
+    assert [o.texts for o in outcomes] == [None if n == NAMES[2] else steps(n) for n in NAMES]
+    assert outcomes[2].problem == "no answer after 2 requests, the last: an error with status 200: upstream failed"
+    server.start(good)
+    assert ask(server, journal)[2].texts == steps(NAMES[2]) and server.names == [NAMES[2]]
+
+
+def test_what_an_earlier_version_kept_as_an_answer_is_none(server, journal):
+    """Its journals hold replies without a choice: three for each class, and then nothing was asked any more."""
+    ask(server, journal, ["a"])
+    (entry,) = lines(journal)
+    old = [{**entry, "attempt": k, "raw": "<html>", "problem": "an answer without a choice"} for k in (1, 2, 3)]
+    journal.write_text("".join(json.dumps(e) + "\n" for e in old))
+    server.start(good)
+    assert ask(server, journal, ["a"])[0].texts == steps("a") and server.names == ["a"]
+    assert "An earlier answer" not in content(server.requests[0]) and lines(journal)[-1]["attempt"] == 1
+
+
+def test_tokens_of_a_reply_without_a_choice_count(server, journal):
+    server.answer = first(Reply(body={"choices": [], "usage": {"prompt_tokens": 7000, "completion_tokens": 3}}))
+    asker = Asker(settings(server), Journal(journal))
+    asker.run([Question("a", 1)])
+    (entry,) = lines(journal)
+    assert asker.tokens == [7000 + entry["usage"]["prompt_tokens"], 3 + entry["usage"]["completion_tokens"]]
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_server_of_files(server, journal, status):
+    server.answer = lambda request, count: Reply(status=status, body=b"<html>", headers=HTML)
+    with pytest.raises(SfarError, match=r"no chat API at this address \(does it end in /v1\?\).*HTTP"):
+        ask(server, journal, concurrency=1)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=list(UNUSABLE))
@@ -354,10 +463,7 @@ def test_what_cannot_be_used_is_asked_again(server, journal, reply):
     server.answer = first(reply)
     (outcome,) = ask(server, journal, ["a"])
     assert outcome.texts == steps("a") and server.names == ["a", "a"]
-    assert [bool(e["problem"]) or e["raw"] != forms(steps("a"))["prompted"] for e in lines(journal)] in (
-        [True, False],
-        [False],
-    )
+    assert [bool(e["problem"]) or e["raw"] != forms(steps("a"))["prompted"] for e in lines(journal)] == [True, False]
     assert ask(server, journal, ["a"])[0].texts == steps("a") and len(server.requests) == 2
 
 
@@ -377,7 +483,6 @@ def test_what_cannot_be_used_is_asked_again(server, journal, reply):
         (Reply(text=" "), "an empty answer"),
         (Reply(finish="length", text="1."), "cut off at the server's token limit"),
         (Reply(refusal="No."), "refused by the model: No."),
-        (Reply(body={"choices": []}), "without a choice"),
     ],
 )
 def test_the_second_question_says_what_was_wrong(server, journal, reply, complaint):
