@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 def read_classes(given: str) -> tuple[str, list[str]]:
     """Label set and class names from ``--classes``.
 
-    A label set's name, a text file with a name a line, or names separated by commas. Raises ``ConfigError`` for an
-    empty list or a name that stands there twice.
+    A label set's name, a file of class names (``subtexts.classlist``), or names separated by commas. Raises
+    ``ConfigError`` for an empty list, a name that stands there twice, or a file in which it is not clear what the names
+    are.
     """
+    from sfar.subtexts import classlist
     from sfar.subtexts.check import label_set_names
 
     known = label_set_names(given)
@@ -33,12 +35,9 @@ def read_classes(given: str) -> tuple[str, list[str]]:
     except (OSError, RuntimeError, ValueError):  # a list longer than any file name, ~ of nobody, a NUL
         path, found = Path(), False
     if found:
-        try:
-            names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as e:
-            raise ConfigError(
-                f"--classes {given}: cannot be read as text ({e}); expected UTF-8 with one class name a line"
-            ) from e
+        names, notes = classlist.read(path)
+        for note in notes:
+            print(f"note: {given}: {note}", file=sys.stderr)
         label_set = path.stem
     elif ("/" in given and "," not in given) or given.endswith((".txt", ".csv", ".json")):
         raise ConfigError(
@@ -343,7 +342,8 @@ def add(
     p.add_argument(
         "--classes",
         required=True,
-        help="a label set (kinetics400, ...), a text file with a name a line, or names separated by commas",
+        help="a label set (kinetics400, ...), a file with a name a line (or a label file such as id,name or 1 Name), "
+        "or names separated by commas",
     )
     p.add_argument(
         "--prompt", choices=["1", "2", "3", "4", "all"], default="1", help="question prompt: row of Table 6 (default 1)"

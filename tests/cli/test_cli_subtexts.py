@@ -100,6 +100,24 @@ def test_classes_from_a_file(server, tmp_path, content, names):
     assert all(list(texts[n]) == [f"{t} in way 1" for t in STEPS[n]] for n in names)
 
 
+@pytest.mark.parametrize(
+    "content, note",
+    [
+        ("id,name\n0,jump\n1,swim\n", "note: labels.csv: the column 'name' of 'id,name' is read"),
+        ("1 jump\n2 swim\n", "note: labels.csv: ids are left out: '1 jump' is read as 'jump'"),
+        ("c000 jump\nc001 swim\n", "note: labels.csv: ids are left out: 'c000 jump' is read as 'jump'"),
+        ("# mine\njump\nswim\n", "note: labels.csv: 1 comment lines are left out"),
+    ],
+)
+def test_classes_from_a_label_file(server, tmp_path, capsys, content, note):
+    """Nothing is paid for an id, and what was made of the file is said."""
+    (tmp_path / "labels.csv").write_text(content)
+    assert run(*asking(server, "labels.csv")) == 0
+    assert list(SubTexts.load("o.json")) == ["jump", "swim"] and sorted(map(asked, server.requests)) == ["jump", "swim"]
+    assert note in capsys.readouterr().err
+    assert run("check", "o.json", "--classes", "labels.csv") == 0
+
+
 def test_classes_given_directly(server):
     assert run(*asking(server, " jump , swim,")) == 0
     assert list(SubTexts.load("o.json")) == ["jump", "swim"]
@@ -180,6 +198,9 @@ def test_the_options_reach_the_request(server):
         ("binary.txt", ["binary.txt", "UTF-8"]),
         ("folder/", ["no such file"]),
         ("long.txt", ["class name 'xxx", "1 to 200 characters", "got 201"]),
+        ("some.txt", ["some.txt, line 1: '3 jump' has a number that may be an id", "one class name a line"]),
+        ("videos.txt", ["videos.txt, line 2: 'jump/a.avi 1' names a video"]),
+        ("jump,\udcff", ["no UTF-8"]),
         ("~nobody_of_that_name/classes.txt", ["~nobody_of_that_name"]),
     ],
 )
@@ -189,6 +210,8 @@ def test_classes_that_are_a_mistake(server, tmp_path, capsys, classes, parts):
         "blank": b"\n  \n",
         "twice": b"jump\nswim\nswim\n",
         "latin": "Übung\n".encode("latin-1"),
+        "some": b"3 jump\n7 swim\n",
+        "videos": b"\njump/a.avi 1\n",
         "binary": b"\xff\xfe\x00\x01",
         "long": b"x" * 201,
     }.items():

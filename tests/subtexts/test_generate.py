@@ -905,7 +905,10 @@ def test_an_unwritable_journal_is_known_before_anything_is_paid(server, tmp_path
 
 
 def class_file(folder, count):
-    names = [*ODD, *(f"class {i}" for i in range(count - len(ODD)))]
+    names = [
+        *(n for n in ODD if n[0] != "#"),
+        *(f"class {i}" for i in range(count - len(ODD) + 1)),
+    ]  # a comment is no class
     path = folder / "my classes.txt"
     path.write_text("\n".join(names) + "\n", encoding="utf-8")
     return path, names
