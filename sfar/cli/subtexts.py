@@ -111,7 +111,7 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
 
 
 def _generate(a: argparse.Namespace) -> None:
-    from sfar.subtexts.check import validate
+    from sfar.subtexts.check import remarks, validate
     from sfar.subtexts.generate import Asker, Question, provenance
     from sfar.subtexts.journal import Journal
     from sfar.subtexts.texts import SubTexts
@@ -135,7 +135,8 @@ def _generate(a: argparse.Namespace) -> None:
             label_set,
             provenance(settings, r, journal),
         )
-        for line in validate(texts, texts.n, None):  # of one class each was checked; what is left concerns two classes
+        # Of one class each was checked; what is left concerns two classes.
+        for line in (*validate(texts, texts.n, None), *remarks(texts)):
             print(f"note: {line}", file=sys.stderr)
         texts.save(file)
         print(f"Written: {file} ({len(texts)} classes, N = {texts.n})")
@@ -175,7 +176,7 @@ def _describe(a: argparse.Namespace) -> None:
 
 
 def _check(a: argparse.Namespace) -> None:
-    from sfar.subtexts.check import label_set_names, validate
+    from sfar.subtexts.check import label_set_names, remarks, validate
     from sfar.subtexts.texts import SubTexts
 
     texts = SubTexts.load(a.file, a.n)
@@ -183,6 +184,8 @@ def _check(a: argparse.Namespace) -> None:
     wrong = validate(texts, texts.n, expected)
     for line in wrong:
         print(line)
+    for line in remarks(texts):
+        print(f"note: {line}", file=sys.stderr)
     if wrong:
         raise SfarError(f"{a.file}: {len(wrong)} things to mend")
     print(

@@ -296,6 +296,16 @@ def test_a_group_of_classes_with_one_set_is_noted(tmp_path, capsys):
     assert "note: 'a one' and 'b two' have the same set" in capsys.readouterr().err
 
 
+def test_texts_in_another_script_are_noted(capsys):
+    """They are written, as the user may know why; CLIP reads English."""
+    with Loopback(lambda request, count: Reply(text="1、跑向沙坑\n2、起跳\n3、腾空\n4、落地")) as server:
+        assert run(*asking(server, "jump")) == 0
+    assert SubTexts.load("o.json")["jump"] == ("跑向沙坑", "起跳", "腾空", "落地")
+    note = "note: 1 of 1 classes have sub-texts in another script or language than the English that CLIP has learned"
+    assert note in capsys.readouterr().err
+    assert run("check", "o.json") == 0 and note in capsys.readouterr().err
+
+
 # --- describe ---
 
 
