@@ -38,7 +38,7 @@ _FILTER_WORDS = re.compile(
 )
 _SYSTEM = re.compile(
     r"\bsystem (?:role|prompt|message|instruction)s?\b.{0,40}(?:\bnot\b|n't\b)|\brole\b.{0,4}\bsystem\b.{0,20}\bnot\b"
-    r"|(?:\bnot|n't) support\W{1,3}system\b|developer instructions? (?:is|are) not|roles must alternate"
+    r"|(?:\bnot|n['’]t) support\W{1,3}system\b|developer instructions? (?:is|are) not|roles must alternate"
     r"|only user and assistant roles",
     re.IGNORECASE,
 )
