@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 def read_classes(given: str) -> tuple[str, list[str]]:
     """Label set and class names from ``--classes``.
 
-    A label set's name, a text file with a name a line, or names separated by commas. Raises ``ConfigError`` for an
-    empty list or a name that stands there twice.
+    A label set's name, a file of class names (``subtexts.classlist``), or names separated by commas. Raises
+    ``ConfigError`` for an empty list, a name that stands there twice, or a file in which it is not clear what the names
+    are.
     """
+    from sfar.subtexts import classlist
     from sfar.subtexts.check import label_set_names
 
     known = label_set_names(given)
@@ -34,12 +36,9 @@ def read_classes(given: str) -> tuple[str, list[str]]:
     except (OSError, RuntimeError, ValueError):  # a list longer than any file name, ~ of nobody, a NUL
         path, found = Path(), False
     if found:
-        try:
-            names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as e:
-            raise ConfigError(
-                f"--classes {given}: cannot be read as text ({e}); expected UTF-8 with one class name a line"
-            ) from e
+        names, notes = classlist.read(path)
+        for note in notes:
+            print(f"note: {given}: {note}", file=sys.stderr)
         label_set = path.stem
     elif ("/" in given and "," not in given) or given.endswith((".txt", ".csv", ".json")):
         raise ConfigError(
@@ -80,6 +79,9 @@ def _settings(a: argparse.Namespace) -> Settings:
         a.timeout,
         a.longest_wait,
         price,
+        a.max_tokens,
+        a.structured,
+        a.system_in_question,
     ).check()
 
 
@@ -99,6 +101,7 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
     for o in failed:
         print(
             f"{o.question.video or repr(o.question.name)} (question {o.question.prompt}): {o.problem}"
+            + (f" ({o.advice})" if o.advice else "")
             + (f"\n  the answer was: {o.raw[:300]!r}" if o.raw else ""),
             file=sys.stderr,
         )
@@ -109,7 +112,7 @@ def _report_failures(outcomes: list[Outcome], journal: Path, what: str) -> None:
 
 
 def _generate(a: argparse.Namespace) -> None:
-    from sfar.subtexts.check import validate
+    from sfar.subtexts.check import remarks, validate
     from sfar.subtexts.generate import Asker, Question, provenance
     from sfar.subtexts.journal import Journal
     from sfar.subtexts.texts import SubTexts
@@ -133,7 +136,8 @@ def _generate(a: argparse.Namespace) -> None:
             label_set,
             provenance(settings, r, journal),
         )
-        for line in validate(texts, texts.n, None):  # of one class each was checked; what is left concerns two classes
+        # Of one class each was checked; what is left concerns two classes.
+        for line in (*validate(texts, texts.n, None), *remarks(texts)):
             print(f"note: {line}", file=sys.stderr)
         texts.save(file)
         print(f"Written: {file} ({len(texts)} classes, N = {texts.n})")
@@ -173,7 +177,7 @@ def _describe(a: argparse.Namespace) -> None:
 
 
 def _check(a: argparse.Namespace) -> None:
-    from sfar.subtexts.check import label_set_names, validate
+    from sfar.subtexts.check import label_set_names, remarks, validate
     from sfar.subtexts.texts import SubTexts
 
     texts = SubTexts.load(a.file, a.n)
@@ -181,6 +185,8 @@ def _check(a: argparse.Namespace) -> None:
     wrong = validate(texts, texts.n, expected)
     for line in wrong:
         print(line)
+    for line in remarks(texts):
+        print(f"note: {line}", file=sys.stderr)
     if wrong:
         raise SfarError(f"{a.file}: {len(wrong)} things to mend")
     print(
@@ -311,6 +317,23 @@ def add(
             help="longest wait a server may ask for (default 300)",
         )
         p.add_argument(
+            "--max-tokens",
+            type=positive,
+            default=None,
+            metavar="N",
+            help="of an answer, reasoning included (default: the server's limit)",
+        )
+        p.add_argument(
+            "--structured",
+            action="store_true",
+            help="also ask for JSON with N texts (json_schema), where the server has it (default: free text)",
+        )
+        p.add_argument(
+            "--system-in-question",
+            action="store_true",
+            help="send the system prompt at the head of the question, for models that take none",
+        )
+        p.add_argument(
             "--price",
             default="",
             metavar="IN,OUT",
@@ -321,7 +344,8 @@ def add(
     p.add_argument(
         "--classes",
         required=True,
-        help="a label set (kinetics400, ...), a text file with a name a line, or names separated by commas",
+        help="a label set (kinetics400, ...), a file with a name a line (or a label file such as id,name or 1 Name), "
+        "or names separated by commas",
     )
     p.add_argument(
         "--prompt", choices=["1", "2", "3", "4", "all"], default="1", help="question prompt: row of Table 6 (default 1)"

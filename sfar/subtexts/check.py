@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from sfar.data.labels import LABEL_SETS, class_names
@@ -11,6 +12,18 @@ from sfar.storyboard.scripts import ACTIVITIES
 
 WINDOW = 77  # tokens of CLIP's text window, start and end included
 _EMPTY = {"a", "an", "the", "of", "some", "to"}
+_ENGLISH = "the a an of with on in and to into from at over up down by for is are his her their its"
+# Little words of other languages in Latin letters, none of them an English one.
+_FOREIGN = (
+    "der das und mit auf eine einen einem einer dem im zum zur vom über durch wird sich beim "  # German
+    "le les une et dans avec sur du aux vers puis ses est leur au la "  # French
+    "el los las una con del por hacia sobre para mientras al y en su "  # Spanish
+    "uma com da dos das em os ao na "  # Portuguese
+    "il lo gli della nel sul per di che "  # Italian
+    "het een van naar zijn aan de op met "  # Dutch
+    "och med ett på till att som og til av "  # Swedish, Danish, Norwegian
+    "się oraz przez ve bir ile için dan dengan yang"  # Polish, Turkish, Indonesian
+)
 
 
 def label_set_names(label_set: str) -> tuple[str, ...] | None:
@@ -78,3 +91,28 @@ def validate(texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str]
         out += [f"{name!r}: missing" for name in expected if name not in texts]
         out += [f"{name!r}: not a class of this label set" for name in texts if name not in set(expected)]
     return out
+
+
+def _is_foreign(texts: Iterable[str]) -> bool:
+    """Whether the texts of a class are, as far as letters and little words tell, not in English."""
+    joined = " ".join(texts).lower()
+    letters = [c for c in joined if c.isalpha()]
+    if 2 * sum(not unicodedata.name(c, "").startswith("LATIN") for c in letters) > len(letters):
+        return True
+    words = re.findall(r"[^\W\d_]+", joined)
+    known, other = set(_ENGLISH.split()), set(_FOREIGN.split())
+    foreign = [w for w in words if w in other]
+    accented = sum(not w.isascii() for w in words)
+    little = len(set(foreign)) > 1 and len(foreign) > sum(w in known for w in words)
+    return little or (accented > 1 and 5 * accented > len(words))
+
+
+def remarks(texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is no mistake but worth a look, one line each: texts in another script or language than CLIP's English."""
+    foreign = [name for name, t in texts.items() if _is_foreign(t)]
+    if not foreign:
+        return []
+    return [
+        f"{len(foreign)} of {len(texts)} classes have sub-texts in another script or language than the English that "
+        f"CLIP has learned, such as {foreign[0]!r}: {texts[foreign[0]][0][:60]!r}"
+    ]

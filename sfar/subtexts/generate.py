@@ -5,7 +5,6 @@ The key comes from the environment and stays in the client: it is cut out of eve
 
 from __future__ import annotations
 
-import email.utils
 import hashlib
 import math
 import os
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from sfar.config import digest
 from sfar.errors import ConfigError, SfarError
-from sfar.subtexts import prompts
+from sfar.subtexts import network, prompts, replies
 from sfar.subtexts.check import problems
 from sfar.subtexts.journal import Journal
 from sfar.subtexts.parse import ParseError, parse
@@ -39,6 +38,7 @@ PRICES = {"gpt-4o": (2.50, 10.00), "gpt-4o-mini": (0.15, 0.60), "gpt-3.5-turbo":
 LONGEST_NAME = 200  # characters of a class name; a longer one is a mistake in the file
 
 RETRIED = (408, 409, 429)  # and every 5xx
+_NO_ANSWER = "an answer without a choice"  # in journals of the first version: such a reply was kept as an answer
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,24 @@ class Settings:
     timeout: float = 60.0  # seconds without a byte from the server
     longest_wait: float = 300.0  # seconds that a server may ask us to wait
     price: tuple[float, float] | None = None
+    max_tokens: int | None = None  # of one answer; None: the server's own limit
+    structured: bool = False  # ask for JSON with N texts (``json_schema``) beside the paper's free-text prompt
+    system_in_question: bool = False  # for models that take no system prompt
 
     def check(self) -> Settings:
         """Raise ``ConfigError`` for a value outside its range; return self."""
         if not self.model.strip():
             raise ConfigError("--model: expected a model's name, such as gpt-4o")
-        if self.base_url is not None and not _is_url(self.base_url):
+        if self.base_url is not None and not network.is_url(self.base_url):
             # The address is not shown: it may hold a password.
             raise ConfigError("--base-url: expected an address such as http://localhost:8000/v1")
+        if self.base_url is None and self.address() and not network.is_url(self.address() or ""):
+            raise ConfigError("OPENAI_BASE_URL: expected an address such as http://localhost:8000/v1, or none")
         if self.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.key_variable):
             raise ConfigError("--key-env: expected the name of an environment variable, not the key itself")
-        for name in ("concurrency", "attempts"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("concurrency", "attempts", "max_tokens"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ConfigError(f"--{name.replace('_', '-')}: expected at least 1, got {getattr(self, name)}")
         if self.retries < 0 or not 0 < self.timeout < math.inf or not 0 <= self.longest_wait < math.inf:
             raise ConfigError("--retries and --longest-wait: expected at least 0, and --timeout more than 0")
         if self.temperature is not None and not 0 <= self.temperature < math.inf:
@@ -80,10 +85,19 @@ class Settings:
         prompts.questions(self.n)
         return self
 
+    def address(self) -> str | None:
+        """The address that was given, by option or by the client's own variable; None: OpenAI's."""
+        return self.base_url if self.base_url is not None else os.environ.get("OPENAI_BASE_URL", "").strip() or None
+
+    def is_openai(self) -> bool:
+        """Whether OpenAI itself answers: by default, or where the address given is one of its own."""
+        address = self.address()
+        host = "api.openai.com" if address is None else urlsplit(address).hostname or ""
+        return f".{host}".endswith(".api.openai.com")
+
     def prices(self) -> tuple[float, float] | None:
         """Dollars per million tokens, or None where they are not known: another server's are not OpenAI's."""
-        ours = self.base_url is None and not os.environ.get("OPENAI_BASE_URL")
-        return self.price or (PRICES.get(self.model) if ours else None)
+        return self.price or (PRICES.get(self.model) if self.is_openai() else None)
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,11 @@ class Outcome:
     problem: str = ""
     raw: str = ""
 
+    @property
+    def advice(self) -> str:
+        """What the user can do about the problem, where there is something particular; else ""."""
+        return next((text for start, text in replies.ADVICE.items() if self.problem.startswith(start)), "")
+
 
 def read_key(variable: str) -> str:
     """The key in environment variable ``variable``; "" needs none.
@@ -130,20 +149,6 @@ def read_key(variable: str) -> str:
     return key
 
 
-def _is_url(url: str) -> bool:
-    try:
-        u = urlsplit(url)
-        return u.scheme in ("http", "https") and bool(u.hostname) and (u.port is None or u.port > 0)
-    except ValueError:  # a broken port or IPv6 address
-        return False
-
-
-def _bare(url: str) -> str:
-    """A URL without user, password and query: these may be secrets."""
-    u = urlsplit(url)
-    return f"{u.scheme}://{u.hostname or ''}{f':{u.port}' if u.port else ''}{u.path}" if u.scheme else url
-
-
 class Asker:
     """Asks questions side by side and keeps every answer in a journal.
 
@@ -154,19 +159,37 @@ class Asker:
         self.settings = settings.check()
         self.journal = journal
         self._key = read_key(settings.key_variable)
-        # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a
-        # minute.
-        self._client = openai.OpenAI(
-            api_key=self._key or "none", base_url=settings.base_url, max_retries=0, timeout=settings.timeout
-        )
+        self._client = self._connected()
         self._questions = prompts.questions(settings.n)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._resume_at = 0.0  # a server that asks one request to wait means all of them
         self._unanswered = 0  # requests in a row that ran out of retries
+        self._answered = False  # whether this run has had an answer: there is a chat API at the address
+        # OpenAI's newer models know only the second name, most other servers only the first.
+        self._limit = "max_completion_tokens" if settings.is_openai() else "max_tokens"
         self.tokens = [0, 0]
         self.requests = 0
         self._bar: tqdm | None = None  # of the run under way
+
+    def _connected(self) -> openai.OpenAI:
+        """The client. Raises ``ConfigError`` for a proxy or a certificate setting that it cannot be made with."""
+        network.check()
+        s = self.settings
+        try:
+            # The client's own retries are off: they cannot be shown, and give up where a server asks for more than a
+            # minute.
+            return openai.OpenAI(
+                api_key=self._key or "none",
+                base_url=s.address() or "https://api.openai.com/v1",
+                max_retries=0,
+                timeout=s.timeout,
+            )
+        except Exception as e:  # of the HTTP library below it, which has names of its own; they may quote a password
+            raise ConfigError(
+                f"no connection can be set up ({type(e).__name__}): check NO_PROXY, the other proxy variables and "
+                "OPENAI_BASE_URL"
+            ) from None
 
     # --- one request -----------------------------------------------------------------------------------------------
 
@@ -176,9 +199,12 @@ class Asker:
     def key(self, q: Question) -> str:
         """What makes a question the same question.
 
-        Model, prompts, N, temperature, class and frames; not the server's address.
+        Model, prompts, N, temperature, class and frames, and where the prompts are sent in another form; not the
+        server's address nor the limit of tokens.
         """
         images = [hashlib.sha256(i).hexdigest() for i in q.images]
+        s = self.settings
+        form = [name for name in ("structured", "system_in_question") if getattr(s, name)]
         return digest(
             self.settings.model,
             prompts.system(),
@@ -187,6 +213,7 @@ class Asker:
             self.settings.temperature,
             q.name,
             images,
+            *form,
         )
 
     def _pause(self, seconds: float, why: str) -> None:
@@ -211,21 +238,34 @@ class Asker:
 
         Raises ``_Unanswered`` after the last retry, ``_Refused`` and ``SfarError`` for what no repetition mends.
         """
-        s, why = self.settings, ""
-        temperature = openai.omit if s.temperature is None else s.temperature
-        said = prompts.messages(q.name, self._questions[q.prompt], q.images, complaint, s.n)
+        s, why, chat = self.settings, "", True
+        question = self._questions[q.prompt]
+        asked: dict[str, Any] = {
+            "model": s.model,
+            "messages": prompts.messages(q.name, question, q.images, complaint, s.n, s.system_in_question),
+            "temperature": openai.omit if s.temperature is None else s.temperature,
+        }
+        if s.structured:
+            asked["response_format"] = prompts.structure(s.n)
         for attempt in range(s.retries + 1):
             self._hold()
             with self._lock:
                 self.requests += 1
             failure: Exception | None = None
+            completion = None
+            limit: dict[str, Any] = {} if s.max_tokens is None else {self._limit: s.max_tokens}
             try:
-                return self._client.chat.completions.create(model=s.model, messages=said, temperature=temperature)
+                completion = self._client.chat.completions.create(**asked, **limit)
             except (openai.OpenAIError, ValueError) as e:  # ValueError: a body that is no JSON
                 failure = e
             # Outside the except block: an error raised there would carry this one along, and with it whatever the
             # server quoted.
-            why, wanted = self._weigh(failure, q)
+            if failure is not None:
+                why, wanted, chat = self._weigh(failure, q)
+            elif replies.choice(completion) is not None:
+                return completion
+            else:
+                why, wanted, chat = self._nothing(completion, q), None, False
             if wanted is not None and wanted > s.longest_wait:
                 raise SfarError(
                     f"the server asks to wait {wanted:.0f} s ({why}), longer than --longest-wait {s.longest_wait:g}: "
@@ -233,22 +273,76 @@ class Asker:
                 )
             if attempt < s.retries:
                 self._pause(wanted if wanted is not None else min(60.0, 2.0**attempt) * random.uniform(0.5, 1.0), why)
+        if not chat and not self._answered:
+            raise SfarError(
+                f"no chat API at this address (does it end in /v1?): {self._where()} answered {s.retries + 1} requests "
+                f"for class {q.name!r}, the last with {why}"
+            )
         raise _Unanswered(f"no answer after {s.retries + 1} requests, the last: {why}")
 
-    def _weigh(self, e: Exception, q: Question) -> tuple[str, float | None]:
-        """Why a request may be repeated, and after how many seconds if the server says; raises for one that may not."""
+    def _where(self) -> str:
+        return network.bare(str(self._client.base_url)).rstrip("/")
+
+    def _weigh(self, e: Exception, q: Question) -> tuple[str, float | None, bool]:
+        """Why a request may be repeated, after how many seconds if the server says, and whether a chat API spoke.
+
+        Raises for a request that may not.
+        """
         if isinstance(e, openai.APIStatusError):
-            return self._status(e, q), _retry_after(e.response.headers)
+            return self._status(e, q), replies.retry_after(e.response.headers), True
         if isinstance(e, openai.APITimeoutError):
-            return f"no answer within {self.settings.timeout:g} s", None
+            return f"no answer within {self.settings.timeout:g} s", None, True
         if isinstance(e, openai.APIConnectionError):
-            return f"connection failed: {self._redact(str(e.__cause__ or e))[:120]}", None
-        return f"an answer that is not of the chat API ({type(e).__name__})", None
+            url = str(self._client.base_url)
+            if why := network.hopeless(e, url):
+                raise SfarError(f"{self._where()} {self._redact(why)}")
+            proxy = network.through(url)
+            way = f" through the proxy of {proxy}" if proxy else ""
+            return f"connection failed{way}: {self._redact(str(e.__cause__ or e))[:120]}", None, True
+        if isinstance(e, UnicodeEncodeError):  # class names are checked before
+            raise ConfigError(
+                "OPENAI_ORG_ID, OPENAI_PROJECT_ID or OPENAI_CUSTOM_HEADERS has a letter that no header can carry: "
+                "correct or unset it"
+            )
+        return "an answer that is no JSON", None, False
+
+    def _nothing(self, completion: Any, q: Question) -> str:
+        """What came in the place of an answer, its tokens counted; raises if no repetition mends it."""
+        self._count(getattr(completion, "usage", None))
+        error = replies.error_of(completion)
+        if error is not None:
+            self._refuse(replies.kind(200, error), "HTTP 200", self._redact(replies.said(error))[:200])
+        return self._redact(replies.instead(completion))[:250]
+
+    def _refuse(self, kind: str, how: str, detail: str) -> None:
+        """Raise for what no repetition mends (``replies.kind``), saying what would."""
+        s = self.settings
+        told = f"{how}: {detail}" if detail else how
+        if kind == "credit":
+            account = f"the account behind {s.key_variable}" if s.key_variable else f"the account at {self._where()}"
+            raise SfarError(f"{account} has no credit left ({told}); answers so far are kept in {self.journal.path}")
+        if kind == "system" and not s.system_in_question:
+            raise SfarError(
+                f"{s.model!r} takes no system prompt ({told}): "
+                "--system-in-question sends it at the head of the question"
+            )
+        if kind == "structured" and s.structured:
+            raise SfarError(
+                f"{self._where()} has no structured output for {s.model!r} ({told}): leave out --structured"
+            )
+        if kind == "filter":
+            raise _Refused(f"{replies.REFUSED}: {detail or 'its content filter'}")
 
     def _status(self, e: openai.APIStatusError, q: Question) -> str:
         """Why a request with this HTTP status may be repeated; raises for one that may not."""
-        code, where = e.status_code, _bare(str(self._client.base_url))
-        detail = self._redact(str(e.body.get("message") or "") if isinstance(e.body, dict) else "")[:200]
+        code, where = e.status_code, self._where()
+        detail = self._redact(replies.said(e.body))[:200]
+        if self.settings.max_tokens is not None and code == 400 and "max_completion_tokens" in detail:
+            self._limit = "max_completion_tokens"
+            return "the limit of tokens has another name for this model"
+        body = {"error": e.body, "code": getattr(e, "code", None), "type": getattr(e, "type", None)}
+        quota = " (insufficient_quota)" if getattr(e, "code", None) == "insufficient_quota" else ""
+        self._refuse(replies.kind(code, body), f"HTTP {code}{quota}", detail)
         if code in (401, 403):  # the server's own words may quote parts of the key
             hint = (
                 f"check the key in {self.settings.key_variable}"
@@ -260,17 +354,16 @@ class Asker:
             )
         if code == 404:
             raise SfarError(
-                f"{where} does not know the model {self.settings.model!r} or has no chat API there (HTTP 404): {detail}"
+                f"{where} does not know the model {self.settings.model!r} or has no chat API there "
+                f"(does the address end in /v1?; HTTP 404): {detail}"
             )
-        if code == 429 and getattr(e, "code", None) == "insufficient_quota":
-            raise SfarError(
-                f"the account behind {self.settings.key_variable} has no credit left (HTTP 429, insufficient_quota); "
-                f"answers so far are kept in {self.journal.path}"
-            )
+        if code in (405, 501):  # a server of files
+            raise SfarError(f"no chat API at this address (does it end in /v1?): {where} answers HTTP {code}")
+        if code == 407:
+            proxy = network.through(str(self._client.base_url)) or "this machine"
+            raise SfarError(f"the proxy of {proxy} wants a user and a password (HTTP 407)")
         if code in RETRIED or code >= 500:
             return f"HTTP {code}" + (f", {detail}" if detail else "")
-        if getattr(e, "code", None) in ("content_filter", "content_policy_violation"):
-            raise _Refused(f"refused by the server: {detail}")
         raise SfarError(f"{where} refuses the request for class {q.name!r} (HTTP {code}): {detail}")
 
     # --- one question ----------------------------------------------------------------------------------------------
@@ -292,13 +385,16 @@ class Asker:
     def _answer(self, q: Question) -> Outcome:
         key = self.key(q)
         problem, raw = "", ""
-        kept = self.journal.answers(key)
+        kept = [e for e in self.journal.answers(key) if e["problem"] != _NO_ANSWER]
+        tried = 0
         for entry in kept:
             texts, problem = self._judge(entry)
             raw = entry["raw"]
             if texts:
                 return Outcome(q, texts, "", raw)
-        for attempt in range(len(kept), self.settings.attempts):
+            # Cut off under another limit: that attempt was about the limit.
+            tried += not (problem.startswith(replies.CUT) and entry.get("max_tokens") != self.settings.max_tokens)
+        for attempt in range(tried, self.settings.attempts):
             started = time.monotonic()
             entry: dict[str, Any] = {
                 "key": key,
@@ -308,6 +404,7 @@ class Asker:
                 "model": self.settings.model,
                 "attempt": attempt + 1,
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "max_tokens": self.settings.max_tokens,
             }
             try:
                 entry |= self._read(self._request(q, problem))
@@ -325,10 +422,9 @@ class Asker:
                 return Outcome(q, None, str(e), raw)
             entry["seconds"] = round(time.monotonic() - started, 3)
             self.journal.append(entry)
+            self._answered = True
             with self._lock:
                 self._unanswered = 0
-                for i, name in enumerate(("prompt_tokens", "completion_tokens")):
-                    self.tokens[i] += (entry["usage"] or {}).get(name, 0)
             texts, problem = self._judge(entry)
             raw = entry["raw"]
             if texts:
@@ -337,32 +433,41 @@ class Asker:
 
     def _read(self, completion: Any) -> dict[str, Any]:
         """The journal's fields of an answer, whatever the server made of it."""
-        choices = getattr(completion, "choices", None)
-        choice = choices[0] if isinstance(choices, list) and choices else None
+        choice = replies.choice(completion)
         message = getattr(choice, "message", None)
         content, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
-        finish, usage = getattr(choice, "finish_reason", None), getattr(completion, "usage", None)
+        finish = getattr(choice, "finish_reason", None)
         if isinstance(content, list):  # parts, as some servers answer
             content = "\n".join(
                 str(p.get("text", "")) if isinstance(p, dict) else str(getattr(p, "text", "")) for p in content
             )
-        counts = {n: getattr(usage, n, None) for n in ("prompt_tokens", "completion_tokens")}
         problem, raw = "", content if isinstance(content, str) else ""
         if refusal:
             problem, raw = f"refused by the model: {self._redact(str(refusal))[:120]}", raw or str(refusal)
-        elif choice is None:
-            problem, raw = "an answer without a choice", str(completion)[:2000]
+        elif finish == "content_filter":
+            problem, raw = replies.FILTERED, raw or str(message)[:2000]
+        elif finish == "length":  # also where all of it went into reasoning, and no text came
+            limit = self.settings.max_tokens
+            problem = replies.CUT + ("server's token limit" if limit is None else f"limit of {limit} tokens")
+            raw = raw or str(message)[:2000]
         elif not raw.strip():
             problem, raw = "an empty answer", raw or str(message)[:2000]
-        elif finish == "length":
-            problem = "cut off at the server's token limit"
         return {
             "raw": self._redact(raw),
             "problem": problem,
             "finish": self._redact(str(finish)) if finish is not None else None,
             "answered_by": self._redact(str(getattr(completion, "model", "") or "")),
-            "usage": {n: c for n, c in counts.items() if isinstance(c, int)} or None,
+            "usage": self._count(getattr(completion, "usage", None)),
         }
+
+    def _count(self, usage: Any) -> dict[str, int] | None:
+        """Add what a reply says it used to ``tokens``; that in numbers, or None."""
+        names = ("prompt_tokens", "completion_tokens")
+        counts = {n: c for n in names if isinstance(c := getattr(usage, n, None), int)}
+        with self._lock:
+            for i, name in enumerate(names):
+                self.tokens[i] += counts.get(name, 0)
+        return counts or None
 
     # --- all of them -----------------------------------------------------------------------------------------------
 
@@ -382,6 +487,8 @@ class Asker:
                 raise ConfigError(
                     f"class name {q.name[:60]!r}: expected 1 to {LONGEST_NAME} characters, got {len(q.name)}"
                 )
+            if any("\ud800" <= c <= "\udfff" for c in q.name):
+                raise ConfigError(f"class name {q.name!r}: has bytes that are no UTF-8")
         self.journal.open()
         out: dict[int, Outcome] = {}
         todo: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -459,32 +566,17 @@ class _Refused(Exception):
     """The server refuses this class, and would again."""
 
 
-def _retry_after(headers: Any) -> float | None:
-    """Seconds that a server asks to wait (``retry-after-ms``; ``Retry-After`` in seconds or as a date), or None."""
-    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            value = float(headers.get(name)) / scale
-        except (TypeError, ValueError):
-            continue
-        if 0 <= value < float("inf"):
-            return value
-    try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after"))
-    except (TypeError, ValueError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
-
-
 def provenance(settings: Settings, prompt: int, journal: Path) -> dict[str, Any]:
     """What stands in the file beside generated sub-texts."""
     return {
         "generator": settings.model,
-        "answered_by": "an OpenAI-compatible server" if settings.base_url else "OpenAI",
+        "answered_by": "OpenAI" if settings.is_openai() else "an OpenAI-compatible server",
         "prompt": f"Table 6, row {prompt}",
         "n": settings.n,
         "temperature": settings.temperature,
+        "max_tokens": settings.max_tokens,
+        "structured": settings.structured,
+        "system_prompt": "at the head of the question" if settings.system_in_question else "a message of its own",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "journal": journal.name,
     }

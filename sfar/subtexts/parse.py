@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sfar.errors import SfarError
+from sfar.subtexts import counting
 
 LONGEST = 8000  # characters of an answer; four detailed sentences have about 800
 
@@ -28,12 +29,15 @@ class ParseError(SfarError):
 _WORDS: str = "step|phase|movement|description|action|stage|part|sub-?text|sub-?action|perspective|point|item"
 _COUNT: str = "one|two|three|four|five|six|seven|eight|nine|ten"
 _ORDINAL: str = "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
+_OF: str = r"(?:\s?(?:/|of)\s?(?:\d{1,2}|four|five|six))?"  # "Step 1 of 4"
+_STOPS = ".;, 。；，、"
 # A number at the head of a line, in the notations that models use: digits in groups a to d, words in e and f.
 _NUMBER = re.compile(
-    rf"(?:\((?P<a>\d{{1,2}})\)|\[(?P<b>\d{{1,2}})\]|(?P<c>\d{{1,2}})(?:[.):](?![\d])|\s+[-–—](?=\s))"
-    rf"|(?:{_WORDS})\s*#?\s*(?P<d>\d{{1,2}})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
-    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT})(?:\s*[.):–—-]+(?=\s|$|\*)|\s*$|(?=\*))"
-    rf"|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:](?=\s|$))\s*",
+    rf"(?:[(（](?P<a>\d{{1,2}})[)）]|\[(?P<b>\d{{1,2}})\]"
+    rf"|(?P<c>\d{{1,2}})(?:\\?[.):](?![\d])|\s*[、．）：](?!\d)|\s+[-–—](?=\s))"
+    rf"|(?:{_WORDS})\s*#?\s*(?P<d>\d{{1,2}}){_OF}(?:\s*[.):–—-]+(?=\s|$|\*)|\s*[：．）、]|\s*$|(?=\*))"
+    rf"|(?:{_WORDS})\s+(?P<e>{_COUNT}){_OF}(?:\s*[.):–—-]+(?=\s|$|\*)|\s*[：．）、]|\s*$|(?=\*))"
+    rf"|(?P<f>{_ORDINAL})(?:ly)?\s*(?:{_WORDS})?\s*[,:，：](?=\s|$))\s*",
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"\(?(?P<l>[a-j]|[iv]{1,4}|x)[.)](?=\s)\s*", re.IGNORECASE)
@@ -100,25 +104,29 @@ def _plain(text: str) -> str:
     return re.sub(r"(?<![\w*])\*([^\s*][^*]*)\*(?![\w*])", r"\1", t).strip(" \t*|")
 
 
-def clean(text: str) -> str:
-    """One sub-text as Figures 4 and 8 show it: no markup, number, "This action is", quotation marks, final stop."""
-    t = re.sub(r"^#+\s*", "", _plain(text))
+def clean(text: str, ordinals: bool = True) -> str:
+    """One sub-text as Figures 4 and 8 show it: no markup, number, "This action is", quotation marks, final stop.
+
+    ``ordinals`` False: a "First," at its head stays.
+    """
+    t = counting.in_digits(re.sub(r"^#+\s*", "", _plain(text)))
     for _ in range(4):  # "1. Step 1: 'This action is ...'" carries several
         before = t
-        if (m := _NUMBER.match(t)) and (m.end() < len(t) or m["c"] or m["a"] or m["b"]):
+        m = _NUMBER.match(t)
+        if m and (m.end() < len(t) or m["c"] or m["a"] or m["b"]) and (ordinals or not m["f"]):
             t = t[m.end() :]
         if m := _BULLET.match(t):
             t = t[m.end() :]
         t = _PREFIX.sub("", _unquoted(t.strip()), count=1)
         if t == before:
             break
-    t = _unquoted(t.strip().rstrip(".;, ")).rstrip(".;, ")
+    t = _unquoted(t.strip().rstrip(_STOPS)).rstrip(_STOPS)
     if (
         t[-1:] in ('"', "”", "»")
         and t.count(t[-1]) % 2
         and not any(o in t for o, c in _QUOTES.items() if c == t[-1] != o)
     ):
-        t = t[:-1].rstrip(".;, ")  # its opening one stood before "This action is"
+        t = t[:-1].rstrip(_STOPS)  # its opening one stood before "This action is"
     return "" if not re.search(r"\w", t) else t
 
 
@@ -156,13 +164,14 @@ def _described(text: str) -> str | None:
 class _Line:
     """A line: its kind, indentation in columns, text without the mark, and the number it has.
 
-    ``kind``: "number", "letter", "bullet", "heading", "text" or "blank".
+    ``kind``: "number", "letter", "bullet", "heading", "text" or "blank". ``ordinal``: the number is a word ("First,").
     """
 
     kind: str
     indent: int
     text: str
     number: int | None = None
+    ordinal: bool = False
 
 
 @dataclass
@@ -178,7 +187,7 @@ def _line(raw: str) -> _Line:
     raw = raw.replace("\ufe0f", "").replace("\u20e3", ".").replace("\u00a0", " ").expandtabs(4)
     indent = len(raw) - len(raw.lstrip())
     text = re.sub(r"^(?:>\s*)+", "", raw.strip())
-    text = re.sub(r"^[①-⑳]", lambda m: f"{ord(m[0]) - 0x245F}. ", text)
+    text = counting.in_digits(text)
     if not text or re.fullmatch(r"[-*_=~]{3,}", text) or text.startswith("```"):
         return _Line("blank", indent, "")
     bare = text.lstrip("#* _") if not _BULLET.match(text) else text
@@ -191,7 +200,7 @@ def _line(raw: str) -> _Line:
             rest = f"# {rest}"  # a heading stays one
         elif text.startswith("**"):
             rest = rest[2:] if rest.startswith("**") else f"**{rest}"
-        return _Line("number", indent, rest.strip(), number)
+        return _Line("number", indent, rest.strip(), number, m["f"] is not None)
     if m := _LETTER.match(bare):
         return _Line("letter", indent, bare[m.end() :])
     if m := _BULLET.match(text):
@@ -303,7 +312,8 @@ def _listed(lines: list[_Line], kind: str) -> list[str]:
     items = _items(lines, kind)
     if len(items) > 1 and _is_summary(items[-1].head):
         items.pop()
-    return [_text_of(i) for i in items]
+    texts = [_text_of(i) for i in items]
+    return counting.without_marks(texts) if kind == "bullet" else texts
 
 
 def _headed(lines: list[_Line]) -> list[str]:
@@ -321,7 +331,10 @@ def _headed(lines: list[_Line]) -> list[str]:
 
 def _lists(text: str) -> list[str] | None:
     """The texts of the first kind of list that ``text`` shows; None where it shows none."""
-    lines = [_line(line) for line in text.split("\n")]
+    raw = text.split("\n")
+    lines = [_line(line) for line in raw]
+    if sum(line.kind == "number" and not line.ordinal for line in lines) < 2:
+        lines = [_line(line) for line in counting.numbered(raw)]
     several = {kind for kind, n in collections.Counter(line.kind for line in lines).items() if n > 1}
     for kind in ("number", "letter", "bullet"):
         if kind in several and not (kind == "bullet" and "heading" in several):
@@ -422,11 +435,19 @@ def _inline(text: str, n: int) -> list[str] | None:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) != 1:
         return None
-    marks = [m for m in re.finditer(r"(?:(?<=\s)|^)\(?(\d{1,2})[.)](?!\d)\s*(?=\S)", lines[0])]
-    if len(marks) > 1 and [int(m[1]) for m in marks] == list(range(1, len(marks) + 1)):
+    marks = [
+        m
+        for m in re.finditer(
+            r"(?:(?<=[\s；。，;])|^)(?:\(?(\d{1,2})[.)]|[(（]?(\d{1,2})[、．）])(?!\d)\s*(?=\S)", lines[0]
+        )
+    ]
+    if len(marks) > 1 and [int(m[1] or m[2]) for m in marks] == list(range(1, len(marks) + 1)):
         ends = [*(m.start() for m in marks[1:]), len(lines[0])]
         pieces = [lines[0][m.end() : end] for m, end in zip(marks, ends, strict=True)]
         return [_without_summary(p.strip()) for p in pieces]
+    sentences = re.split(r"(?<=[.!?;])\s+", lines[0])
+    if len(sentences) > 1 and (rest := counting.without_marks(sentences, numbers=False)) != sentences:
+        return rest
     parts = re.sub(r"^[^:;]{0,80}:\s+", "", lines[0]).split(";")
     short = all(2 <= len(p.split()) <= 12 for p in parts)
     verbs = sum(bool(re.match(r"^\s*(?:and\s+)?\w+ing\b", p, re.IGNORECASE)) for p in parts)
@@ -492,7 +513,10 @@ def parse(raw: str, n: int) -> list[str]:
         found = read(text)
         if found is not None:
             break
-    texts = [clean(t) for t in found or []]
+    if found is not None and read in (_json, _table):
+        found = counting.without_marks(found)
+    texts = counting.without_marks([clean(t, ordinals=False) for t in found or []], numbers=False)
+    texts = [clean(t) for t in texts]
     if not texts or not any(texts):
         raise ParseError(f"no list of {n} sub-texts, but {text[:80]!r}")
     if len(texts) != n:

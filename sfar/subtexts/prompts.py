@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sfar import paper
 from sfar.errors import ConfigError
@@ -45,15 +45,38 @@ def action_line(name: str) -> str:
     return f"Action: {json.dumps(name, ensure_ascii=False)}"
 
 
+def structure(n: int = 4) -> dict[str, Any]:
+    """The ``response_format`` of an answer with exactly ``n`` texts.
+
+    A property for each, all required: some servers ignore how many items a list may have. ``parse`` reads it.
+    """
+    steps = [f"step_{i}" for i in range(1, n + 1)]
+    schema = {
+        "type": "object",
+        "properties": {step: {"type": "string"} for step in steps},
+        "required": steps,
+        "additionalProperties": False,
+    }
+    return {"type": "json_schema", "json_schema": {"name": "steps", "strict": True, "schema": schema}}
+
+
 def messages(
-    name: str, question: str, images: tuple[bytes, ...] = (), complaint: str = "", n: int = 4
+    name: str,
+    question: str,
+    images: tuple[bytes, ...] = (),
+    complaint: str = "",
+    n: int = 4,
+    system_in_question: bool = False,
 ) -> list[ChatCompletionMessageParam]:
     """The chat messages for one class; with ``images`` (JPEG) the frames of one video follow the text (Table 14).
 
     ``complaint``: what was wrong with the answer before; the paper's prompts allow answers that have no N parts, so a
-    repeated question says what was missing. ``n``: sub-texts asked for.
+    repeated question says what was missing. ``n``: sub-texts asked for. ``system_in_question``: Table 7's text stands
+    at the head of the question, for models that take no system prompt.
     """
     text = f"{action_line(name)}\n{question}"
+    if system_in_question:
+        text = f"{system()}\n\n{text}"
     if images:
         text += f"\nThe images are {len(images)} frames of one video of this action, in order."
     if complaint:
@@ -67,4 +90,5 @@ def messages(
         for image in images:
             url = "data:image/jpeg;base64," + base64.b64encode(image).decode()
             content.append({"type": "image_url", "image_url": {"url": url}})
-    return [{"role": "system", "content": system()}, {"role": "user", "content": content}]
+    user: ChatCompletionMessageParam = {"role": "user", "content": content}
+    return [user] if system_in_question else [{"role": "system", "content": system()}, user]

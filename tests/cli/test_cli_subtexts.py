@@ -100,6 +100,24 @@ def test_classes_from_a_file(server, tmp_path, content, names):
     assert all(list(texts[n]) == [f"{t} in way 1" for t in STEPS[n]] for n in names)
 
 
+@pytest.mark.parametrize(
+    "content, note",
+    [
+        ("id,name\n0,jump\n1,swim\n", "note: labels.csv: the column 'name' of 'id,name' is read"),
+        ("1 jump\n2 swim\n", "note: labels.csv: ids are left out: '1 jump' is read as 'jump'"),
+        ("c000 jump\nc001 swim\n", "note: labels.csv: ids are left out: 'c000 jump' is read as 'jump'"),
+        ("# mine\njump\nswim\n", "note: labels.csv: 1 comment lines are left out"),
+    ],
+)
+def test_classes_from_a_label_file(server, tmp_path, capsys, content, note):
+    """Nothing is paid for an id, and what was made of the file is said."""
+    (tmp_path / "labels.csv").write_text(content)
+    assert run(*asking(server, "labels.csv")) == 0
+    assert list(SubTexts.load("o.json")) == ["jump", "swim"] and sorted(map(asked, server.requests)) == ["jump", "swim"]
+    assert note in capsys.readouterr().err
+    assert run("check", "o.json", "--classes", "labels.csv") == 0
+
+
 def test_classes_given_directly(server):
     assert run(*asking(server, " jump , swim,")) == 0
     assert list(SubTexts.load("o.json")) == ["jump", "swim"]
@@ -180,6 +198,9 @@ def test_the_options_reach_the_request(server):
         ("binary.txt", ["binary.txt", "UTF-8"]),
         ("folder/", ["no such file"]),
         ("long.txt", ["class name 'xxx", "1 to 200 characters", "got 201"]),
+        ("some.txt", ["some.txt, line 1: '3 jump' has a number that may be an id", "one class name a line"]),
+        ("videos.txt", ["videos.txt, line 2: 'jump/a.avi 1' names a video"]),
+        ("jump,\udcff", ["no UTF-8"]),
         ("~nobody_of_that_name/classes.txt", ["~nobody_of_that_name"]),
     ],
 )
@@ -189,6 +210,8 @@ def test_classes_that_are_a_mistake(server, tmp_path, capsys, classes, parts):
         "blank": b"\n  \n",
         "twice": b"jump\nswim\nswim\n",
         "latin": "Übung\n".encode("latin-1"),
+        "some": b"3 jump\n7 swim\n",
+        "videos": b"\njump/a.avi 1\n",
         "binary": b"\xff\xfe\x00\x01",
         "long": b"x" * 201,
     }.items():
@@ -215,6 +238,7 @@ def test_classes_that_are_a_mistake(server, tmp_path, capsys, classes, parts):
         (["--longest-wait", "nan"], ["--longest-wait"]),
         (["--temperature", "nan"], ["--temperature"]),
         (["--model", " "], ["--model"]),
+        (["--key-env", "A-B"], ["--key-env"]),
         (["--base-url", "localhost:8000/v1"], ["--base-url", "http://"]),
         (["--base-url", ""], ["--base-url"]),
         (["--base-url", "http://[::1/v1"], ["--base-url"]),
@@ -238,6 +262,7 @@ def test_options_that_are_a_mistake(server, tmp_path, capsys, argv, parts):
         ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "0"],
         ["generate", "--classes", "a", "--model", "m", "--out", "o", "--n", "four"],
         ["generate", "--classes", "a", "--model", "m", "--out", "o", "--concurrency", "0"],
+        ["generate", "--classes", "a", "--model", "m", "--out", "o", "--max-tokens", "0"],
         ["generate", "--classes", "a", "--model", "m", "--out", "o", "--attempts", "-1"],
         ["describe", "--action", "a", "--videos", "--model", "m", "--out", "o"],
         ["describe", "--action", "a", "--videos", "v", "--model", "m", "--out", "o", "--frames", "0"],
@@ -270,6 +295,16 @@ def test_a_group_of_classes_with_one_set_is_noted(tmp_path, capsys):
     with Loopback(lambda request, count: Reply(text="1. raising\n2. bending\n3. turning\n4. lifting")) as server:
         assert run(*asking(server, "a one,b two")) == 0
     assert "note: 'a one' and 'b two' have the same set" in capsys.readouterr().err
+
+
+def test_texts_in_another_script_are_noted(capsys):
+    """They are written, as the user may know why; CLIP reads English."""
+    with Loopback(lambda request, count: Reply(text="1、跑向沙坑\n2、起跳\n3、腾空\n4、落地")) as server:
+        assert run(*asking(server, "jump")) == 0
+    assert SubTexts.load("o.json")["jump"] == ("跑向沙坑", "起跳", "腾空", "落地")
+    note = "note: 1 of 1 classes have sub-texts in another script or language than the English that CLIP has learned"
+    assert note in capsys.readouterr().err
+    assert run("check", "o.json") == 0 and note in capsys.readouterr().err
 
 
 # --- describe ---

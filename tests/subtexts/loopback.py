@@ -43,7 +43,7 @@ def asked(request: dict[str, Any]) -> str:
     """The class name in a request of ``prompts.messages``."""
     content = request["messages"][-1]["content"]
     text = content if isinstance(content, str) else content[0]["text"]
-    return json.loads(text.split("\n", 1)[0].removeprefix("Action: "))
+    return json.loads(next(line for line in text.split("\n") if line.startswith("Action: ")).removeprefix("Action: "))
 
 
 def images(request: dict[str, Any]) -> list[bytes]:

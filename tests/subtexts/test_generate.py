@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import re
 import resource
 import signal
 import ssl
@@ -31,7 +32,7 @@ from test_video import write
 from sfar.cli.main import main
 from sfar.errors import ConfigError, SfarError, VideoError
 from sfar.subtexts import SubTexts, prompts
-from sfar.subtexts.generate import PRICES, Asker, Question, Settings, read_key
+from sfar.subtexts.generate import PRICES, Asker, Question, Settings, provenance, read_key
 from sfar.subtexts.journal import Journal
 from sfar.subtexts.visual import frames_of
 
@@ -319,6 +320,19 @@ UNUSABLE = {
     "empty text": Reply(text=""),
     "blank text": Reply(text=" \n"),
     "no content": shaped(content=None),
+    "twice the same": Reply(text="1. raising a hand\n2. raise hands\n3. bending\n4. turning"),
+    "the class name": Reply(text="1. a\n2. raising\n3. bending\n4. turning"),
+    "too long for CLIP": Reply(text="1. " + "very " * 90 + "long\n2. raising\n3. bending\n4. turning"),
+    "content in parts": shaped(content=[{"type": "text", "text": "1. a"}]),
+    "content is a number": shaped(content=7),
+    "refusal is an object": shaped(content=None, refusal={"reason": "policy"}),
+    "refusal is true": shaped(content=None, refusal=True),
+    "half a surrogate pair": shaped(content="1. raising \ud83d"),
+}
+
+
+# Replies with status 200 that are no answer: what a web server, a gateway or another API says.
+NOTHING = {
     "no message": Reply(body={"choices": [{"index": 0}]}),
     "null message": Reply(body={"choices": [{"message": None}]}),
     "no choice": Reply(body={"choices": []}),
@@ -330,23 +344,118 @@ UNUSABLE = {
     "a number": Reply(body=5),
     "null": Reply(body=b"null"),
     "HTML": Reply(body=b"<html>hello</html>", headers=HTML),
-    "twice the same": Reply(text="1. raising a hand\n2. raise hands\n3. bending\n4. turning"),
-    "the class name": Reply(text="1. a\n2. raising\n3. bending\n4. turning"),
-    "too long for CLIP": Reply(text="1. " + "very " * 90 + "long\n2. raising\n3. bending\n4. turning"),
-    "content in parts": shaped(content=[{"type": "text", "text": "1. a"}]),
-    "content is a number": shaped(content=7),
     "choices is a number": Reply(body={"choices": 5}),
     "choices is a text": Reply(body={"choices": "none"}),
     "choices is an object": Reply(body={"choices": {"message": {"content": "x"}}}),
     "choice is a text": Reply(body={"choices": ["x"]}),
-    "refusal is an object": shaped(content=None, refusal={"reason": "policy"}),
-    "refusal is true": shaped(content=None, refusal=True),
     "error with status 200": Reply(body={"error": {"message": "upstream failed", "code": 502}}),
     "usage of another shape": Reply(body={"choices": [], "usage": "many"}),
     "usage as text": Reply(body={"choices": [], "usage": {"prompt_tokens": "7", "completion_tokens": None}}),
     "model is an object": Reply(body={"choices": [], "model": {"a": 1}}),
-    "half a surrogate pair": shaped(content="1. raising \ud83d"),
+    "HTML as JSON": Reply(body=b"<!DOCTYPE html><html></html>"),
+    "a stream": Reply(
+        body=b'data: {"choices": [{"delta": {"content": "1. a"}}]}\n\n', headers={"Content-Type": "text/event-stream"}
+    ),
+    "plain text": Reply(body=b"Ollama is running", headers={"Content-Type": "text/plain"}),
+    "no body": Reply(body=b"", headers={"Content-Type": "text/html"}),
+    "an error in one word": Reply(body={"error": "Unexpected endpoint or method. (POST /chat/completions)"}),
+    "an error without choices": Reply(body={"choices": None, "error": {"message": "upstream failed"}}),
+    "an error in the choice": Reply(
+        body={"choices": [{"error": {"message": "upstream failed"}, "message": {"content": ""}}]}
+    ),
+    "a choice that failed": Reply(body={"choices": [{"finish_reason": "error", "message": {"content": ""}}]}),
+    "a code and words": Reply(body={"code": "rate_limit_daily", "message": "come back later"}),
+    "detail": Reply(body={"detail": "Not Found"}),
+    "another API": Reply(body={"type": "message", "content": [{"type": "text", "text": "1. a"}]}),
+    "a completion of text": Reply(body={"choices": [{"index": 0, "text": "1. raising\n2. bending"}]}),
+    "message is a text": Reply(body={"choices": [{"message": "1. raising"}]}),
+    "an object in an object": Reply(body={"data": {"choices": [{"message": {"content": "1. a"}}]}}),
+    "true": Reply(body=b"true"),
+    "an empty object": Reply(body={}),
 }
+
+
+@pytest.mark.parametrize("reply", NOTHING.values(), ids=list(NOTHING))
+def test_a_reply_without_a_choice_is_no_answer(server, journal, reply):
+    """Asked again as after a 5xx, in the same words; no attempt, and nothing is kept."""
+    server.answer = first(reply)
+    (outcome,) = ask(server, journal, ["a"], attempts=1)
+    assert outcome.texts == steps("a") and server.names == ["a", "a"] and server.requests[0] == server.requests[1]
+    (entry,) = lines(journal)
+    assert entry["attempt"] == 1 and entry["problem"] == "" and entry["raw"] == forms(steps("a"))["prompted"]
+
+
+@pytest.mark.parametrize("reply", NOTHING.values(), ids=list(NOTHING))
+def test_an_address_without_a_chat_api(server, tmp_path, capsys, reply):
+    """It ends after the first class with one line; with the address corrected the same command asks."""
+    server.answer = lambda request, count: reply
+    assert generate(server, tmp_path, "--retries", "2", "--concurrency", "1") == 2
+    err = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "asking m" not in line and line]
+    assert len(err) == 1 and err[0].startswith("sfar: no chat API at this address (does it end in /v1?): "), err
+    assert f"{server.url} answered 3 requests for class 'a', the last with " in err[0]
+    assert server.names == ["a"] * 3 and kept(tmp_path / "o.json.journal.jsonl") == []
+    server.start(good)
+    assert generate(server, tmp_path, "--retries", "2", "--concurrency", "1") == 0
+    assert server.names == ["a", "b", "c"] and "An earlier answer" not in json.dumps(server.requests)
+
+
+@pytest.mark.parametrize(
+    "reply, said",
+    [
+        (NOTHING["HTML"], "a web page"),
+        (NOTHING["HTML as JSON"], "an answer that is no JSON"),
+        (NOTHING["null"], "null"),
+        (NOTHING["choices null"], "JSON without a choice"),
+        (NOTHING["a stream"], "a stream of events, which was not asked for"),
+        (NOTHING["plain text"], "a text that is no JSON"),
+        (NOTHING["no body"], "nothing"),
+        (NOTHING["error with status 200"], "an error with status 200: upstream failed"),
+        (NOTHING["an error in the choice"], "an error with status 200: upstream failed"),
+        (NOTHING["an error in one word"], "an error with status 200: Unexpected endpoint or method."),
+        (NOTHING["a code and words"], "an error with status 200: come back later"),
+    ],
+)
+def test_the_message_says_what_came_instead(server, journal, reply, said):
+    server.answer = lambda request, count: reply
+    with pytest.raises(SfarError, match=re.escape(f"the last with {said}")):
+        ask(server, journal, retries=0)
+
+
+def test_other_classes_go_on_where_there_is_a_chat_api(server, journal):
+    """An error body for one class among answers is a class without an answer, not another address."""
+    server.answer = only(NAMES[2], NOTHING["error with status 200"])
+    outcomes = ask(server, journal, concurrency=1, retries=1)
+    assert [o.texts for o in outcomes] == [None if n == NAMES[2] else steps(n) for n in NAMES]
+    assert outcomes[2].problem == "no answer after 2 requests, the last: an error with status 200: upstream failed"
+    server.start(good)
+    assert ask(server, journal)[2].texts == steps(NAMES[2]) and server.names == [NAMES[2]]
+
+
+def test_what_an_earlier_version_kept_as_an_answer_is_none(server, journal):
+    """Its journals hold replies without a choice: three for each class, and then nothing was asked any more."""
+    ask(server, journal, ["a"])
+    (entry,) = lines(journal)
+    old = [{**entry, "attempt": k, "raw": "<html>", "problem": "an answer without a choice"} for k in (1, 2, 3)]
+    journal.write_text("".join(json.dumps(e) + "\n" for e in old))
+    server.start(good)
+    assert ask(server, journal, ["a"])[0].texts == steps("a") and server.names == ["a"]
+    assert "An earlier answer" not in content(server.requests[0]) and lines(journal)[-1]["attempt"] == 1
+
+
+def test_tokens_of_a_reply_without_a_choice_count(server, journal):
+    server.answer = first(Reply(body={"choices": [], "usage": {"prompt_tokens": 7000, "completion_tokens": 3}}))
+    asker = Asker(settings(server), Journal(journal))
+    asker.run([Question("a", 1)])
+    (entry,) = lines(journal)
+    assert asker.tokens == [7000 + entry["usage"]["prompt_tokens"], 3 + entry["usage"]["completion_tokens"]]
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_a_server_of_files(server, journal, status):
+    server.answer = lambda request, count: Reply(status=status, body=b"<html>", headers=HTML)
+    with pytest.raises(SfarError, match=r"no chat API at this address \(does it end in /v1\?\).*HTTP"):
+        ask(server, journal, concurrency=1)
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=list(UNUSABLE))
@@ -354,10 +463,7 @@ def test_what_cannot_be_used_is_asked_again(server, journal, reply):
     server.answer = first(reply)
     (outcome,) = ask(server, journal, ["a"])
     assert outcome.texts == steps("a") and server.names == ["a", "a"]
-    assert [bool(e["problem"]) or e["raw"] != forms(steps("a"))["prompted"] for e in lines(journal)] in (
-        [True, False],
-        [False],
-    )
+    assert [bool(e["problem"]) or e["raw"] != forms(steps("a"))["prompted"] for e in lines(journal)] == [True, False]
     assert ask(server, journal, ["a"])[0].texts == steps("a") and len(server.requests) == 2
 
 
@@ -377,7 +483,6 @@ def test_what_cannot_be_used_is_asked_again(server, journal, reply):
         (Reply(text=" "), "an empty answer"),
         (Reply(finish="length", text="1."), "cut off at the server's token limit"),
         (Reply(refusal="No."), "refused by the model: No."),
-        (Reply(body={"choices": []}), "without a choice"),
     ],
 )
 def test_the_second_question_says_what_was_wrong(server, journal, reply, complaint):
@@ -483,6 +588,243 @@ def test_no_server_at_all(journal):
     settings = Settings("m", base_url="http://127.0.0.1:9/v1", key_variable="", retries=1, timeout=2)
     with pytest.raises(SfarError, match="connection failed"):
         Asker(settings, Journal(journal)).run([Question(n, 1) for n in NAMES])
+
+
+# --- what servers refuse, in their words ---
+
+
+def refusing(status, message, code=None, **more):
+    return Reply(
+        status=status, body={"error": {"message": message, "type": "invalid_request_error", "code": code, **more}}
+    )
+
+
+FILTERS = {
+    "OpenAI": refusing(400, "Your request was rejected by our safety system.", "content_policy_violation"),
+    "OpenAI, reasoning": refusing(
+        400, "Invalid prompt: it was flagged as violating our usage policy.", "invalid_prompt"
+    ),
+    "Azure": refusing(
+        400,
+        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+        "content_filter",
+        innererror={"code": "ResponsibleAIPolicyViolation"},
+    ),
+    "DeepSeek": refusing(400, "Content Exists Risk", "invalid_request_error"),
+    "DashScope": refusing(400, "Input data may contain inappropriate content.", "data_inspection_failed"),
+    "OpenRouter": refusing(403, "The model requires moderation and your input was flagged.", 403),
+    "with status 200": Reply(body={"error": {"message": "filtered", "code": "content_filter"}}),
+}
+
+
+@pytest.mark.parametrize("reply", FILTERS.values(), ids=list(FILTERS))
+def test_a_content_filter_is_about_one_class(server, journal, reply):
+    server.answer = only(NAMES[1], reply)
+    outcomes = ask(server, journal, NAMES[:3], attempts=1, concurrency=1)
+    assert [o.texts is None for o in outcomes] == [False, True, False]
+    assert outcomes[1].problem.startswith("refused by the server: ") and "--model" in outcomes[1].advice
+
+
+def test_an_answer_stopped_by_a_filter(server, tmp_path, capsys):
+    """Azure's way: status 200, no text or a part of it, and the reason."""
+    server.answer = only("b", Reply(text="1. raising the hand\n2. ben", finish="content_filter"))
+    assert generate(server, tmp_path, "--attempts", "1") == 2
+    err = capsys.readouterr().err
+    assert "'b' (question 1): stopped by the server's content filter (another --model may answer" in err
+    nothing = {"finish_reason": "content_filter", "message": {"content": None}}
+    server.start(only("b", Reply(body={"choices": [nothing]})))
+    assert generate(server, tmp_path, "--attempts", "2") == 2
+    assert "stopped by the server's content filter" in capsys.readouterr().err and server.names == ["b"]
+
+
+def test_an_answer_cut_off_is_offered_a_longer_limit(server, tmp_path, capsys):
+    """Also one of a reasoning model that has used all tokens for its thoughts. With another limit it is asked again."""
+
+    def answer(request, count):
+        if request.get("max_tokens", 0) < 500 and asked(request) == "b":
+            return Reply(body={"choices": [{"finish_reason": "length", "message": {"content": "", "reasoning": "hm"}}]})
+        return good(request)
+
+    server.answer = answer
+    assert generate(server, tmp_path, "--attempts", "1") == 2
+    err = capsys.readouterr().err
+    assert "'b' (question 1): cut off at the server's token limit (--max-tokens N allows longer answers" in err
+    assert generate(server, tmp_path, "--attempts", "1", "--max-tokens", "50") == 2
+    assert "cut off at the limit of 50 tokens (--max-tokens N" in capsys.readouterr().err
+    server.requests.clear()
+    assert generate(server, tmp_path, "--attempts", "1", "--max-tokens", "50") == 2 and server.requests == []
+    assert generate(server, tmp_path, "--attempts", "1", "--max-tokens", "500") == 0
+    assert server.names == ["b"] and server.requests[0]["max_tokens"] == 500
+    assert SubTexts.load(tmp_path / "o.json").provenance["max_tokens"] == 500
+
+
+def test_the_limit_of_tokens_under_its_newer_name(server, journal):
+    def answer(request, count):
+        if "max_tokens" in request:
+            return refusing(
+                400,
+                "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                "unsupported_parameter",
+            )
+        assert request["max_completion_tokens"] == 90
+        return good(request)
+
+    server.answer = answer
+    outcomes = ask(server, journal, NAMES[:3], max_tokens=90, concurrency=1)
+    assert [o.texts for o in outcomes] == [steps(n) for n in NAMES[:3]] and len(server.requests) == 4
+    ask(server, journal, ["other"])
+    assert not {"max_tokens", "max_completion_tokens"} & set(server.requests[-1])
+
+
+SYSTEM = {
+    "OpenAI": refusing(
+        400,
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        "unsupported_value",
+        param="messages[0].role",
+    ),
+    "Gemma": refusing(400, "System role not supported"),
+    "Gemma, 500": refusing(500, "Jinja Exception: System role not supported"),
+    "Mistral": refusing(424, "Conversation roles must alternate user/assistant/user/assistant/..."),
+    "Mixtral": Reply(status=400, body={"object": "error", "message": "Only user and assistant roles are supported!"}),
+    "Google": Reply(
+        status=400,
+        body=[{"error": {"code": 400, "message": "Developer instruction is not enabled for models/gemma-3-4b-it"}}],
+    ),
+    "another": refusing(400, "role 'system' is not supported on this model"),
+    "a message": Reply(
+        status=422, body={"detail": [{"msg": "system messages aren't allowed", "loc": ["messages", 0]}]}
+    ),
+    "with status 200": Reply(body={"error": {"message": "This model doesn't support system prompts", "code": 400}}),
+}
+
+
+@pytest.mark.parametrize("reply", SYSTEM.values(), ids=list(SYSTEM))
+def test_a_refused_system_prompt(server, tmp_path, capsys, reply):
+    """One request says so; the option sends the same text in the question, and is another question in the journal."""
+    server.answer = lambda request, count: reply if request["messages"][0]["role"] == "system" else good(request)
+    assert generate(server, tmp_path, "--concurrency", "1") == 2
+    err = capsys.readouterr().err
+    assert "sfar: 'm' takes no system prompt (" in err and "--system-in-question sends it" in err
+    assert len(server.requests) == 1 and kept(tmp_path / "o.json.journal.jsonl") == []
+    assert generate(server, tmp_path, "--system-in-question", "--concurrency", "1") == 0
+    (said,) = server.requests[-1]["messages"]
+    assert said == {
+        "role": "user",
+        "content": f'{prompts.system()}\n\nAction: "c"\n{prompts.questions()[1]}',
+    }
+    assert SubTexts.load(tmp_path / "o.json").provenance["system_prompt"] == "at the head of the question"
+
+
+def test_a_system_prompt_in_the_question_of_a_video(server, journal):
+    ask(server, journal, [Question("jump", 1, (b"jpeg",), "v")], system_in_question=True)
+    (said,) = server.requests[0]["messages"]
+    assert said["content"][0]["text"].startswith(prompts.system()) and images(server.requests[0]) == [b"jpeg"]
+
+
+@pytest.mark.parametrize("n", [2, 4, 5])
+def test_structured_output(server, journal, n):
+    """A schema with exactly N texts beside the same free-text prompt."""
+    texts = steps("a", n)
+    server.answer = lambda request, count: Reply(text=json.dumps({f"step_{i}": t for i, t in enumerate(texts, 1)}))
+    assert ask(server, journal, ["a"], n=n, structured=True)[0].texts == texts
+    (request,) = server.requests
+    form = request["response_format"]
+    assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
+    schema = form["json_schema"]["schema"]
+    names = [f"step_{i}" for i in range(1, n + 1)]
+    assert schema["required"] == list(schema["properties"]) == names and schema["additionalProperties"] is False
+    assert [m["content"] for m in request["messages"]] == [
+        prompts.system(),
+        f'Action: "a"\n{prompts.questions(n)[1]}',
+    ]
+
+
+def test_structured_output_is_off_by_default_and_another_question(server, journal):
+    ask(server, journal, ["a"])
+    assert set(server.requests[0]) == {"model", "messages"}
+    ask(server, journal, ["a"], structured=True)
+    ask(server, journal, ["a"], structured=True)
+    assert len(server.requests) == 2, "free text is no structured answer"
+
+
+def test_a_server_that_ignores_the_schema(server, journal):
+    assert ask(server, journal, ["a"], structured=True)[0].texts == steps("a")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refusing(400, "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model."),
+        refusing(422, "json_schema: extra fields not permitted"),
+        refusing(500, "structured output is not implemented"),
+    ],
+)
+def test_a_server_without_structured_output(server, tmp_path, capsys, reply):
+    server.answer = lambda request, count: reply if "response_format" in request else good(request)
+    assert generate(server, tmp_path, "--structured", "--concurrency", "1") == 2
+    err = capsys.readouterr().err
+    assert "has no structured output for 'm' (HTTP " in err and "leave out --structured" in err
+    assert len(server.requests) == 1 and generate(server, tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refusing(429, "You exceeded your current quota.", "insufficient_quota"),
+        refusing(402, "Insufficient Balance", "invalid_request_error"),
+        refusing(403, "no", "insufficient_user_quota"),
+        refusing(400, "Access denied, please make sure your account is in good standing.", "Arrearage"),
+        refusing(429, "inactive", "billing_not_active"),
+        Reply(body={"error": {"message": "Insufficient credits", "code": 402}}),
+    ],
+)
+@pytest.mark.parametrize("variable", ["", "MY_KEY"])
+def test_no_credit(server, journal, monkeypatch, reply, variable):
+    """The account is named even where no key was."""
+    monkeypatch.setenv("MY_KEY", SECRET)
+    server.answer = lambda request, count: reply
+    with pytest.raises(SfarError) as e:
+        ask(server, journal, concurrency=1, key_variable=variable)
+    where = "the account behind MY_KEY" if variable else f"the account at {server.url}"
+    assert str(e.value).startswith(f"{where} has no credit left (HTTP ") and len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url, variable, by",
+    [
+        (None, None, "OpenAI"),
+        (None, "", "OpenAI"),
+        (None, "https://api.openai.com/v1", "OpenAI"),
+        (None, "https://eu.api.openai.com/v1/", "OpenAI"),
+        ("https://api.openai.com/v1", None, "OpenAI"),
+        (None, "http://127.0.0.1:1/v1", "an OpenAI-compatible server"),
+        (None, "https://api.openai.com.example.org/v1", "an OpenAI-compatible server"),
+        ("http://127.0.0.1:1/v1", None, "an OpenAI-compatible server"),
+        ("http://127.0.0.1:1/v1", "https://api.openai.com/v1", "an OpenAI-compatible server"),
+    ],
+)
+def test_who_answered_is_said(monkeypatch, journal, url, variable, by):
+    if variable is not None:
+        monkeypatch.setenv("OPENAI_BASE_URL", variable)
+    settings = Settings("gpt-4o", base_url=url).check()
+    assert provenance(settings, 1, journal)["answered_by"] == by
+    assert settings.prices() == (PRICES["gpt-4o"] if by == "OpenAI" else None)
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "ftp://host/v1", "http://[::1", f"me:{SECRET}@host"])
+def test_an_address_in_the_environment_that_is_none(monkeypatch, address):
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL: expected an address") as e:
+        Settings("m").check()
+    assert not shown(str(e.value))
+
+
+def test_a_header_that_cannot_be_sent(server, journal, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "Übung")
+    with pytest.raises(ConfigError, match="OPENAI_ORG_ID"):
+        ask(server, journal)
+    assert server.requests == []
 
 
 # --- a server that asks for patience ---
@@ -800,7 +1142,10 @@ def test_an_unwritable_journal_is_known_before_anything_is_paid(server, tmp_path
 
 
 def class_file(folder, count):
-    names = [*ODD, *(f"class {i}" for i in range(count - len(ODD)))]
+    names = [
+        *(n for n in ODD if n[0] != "#"),
+        *(f"class {i}" for i in range(count - len(ODD) + 1)),
+    ]  # a comment is no class
     path = folder / "my classes.txt"
     path.write_text("\n".join(names) + "\n", encoding="utf-8")
     return path, names

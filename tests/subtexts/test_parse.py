@@ -1042,6 +1042,130 @@ def test_a_heading_never_stands_for_its_description(body):
     assert all("sprinting" in t.lower() for t in parsed(raw, 4) or [])
 
 
+# --- enumerations in other notations ---
+
+WORDS = ["one", "two", "three", "four", "five", "six"]
+FULL = "１２３４５６"
+HAN = "一二三四五六"
+MARKS = {
+    "ideographic comma": [f"{i}、" for i in range(1, 7)],
+    "full-width digit and stop": [f"{d}．" for d in FULL],
+    "full-width digit and comma": [f"{d}、" for d in FULL],
+    "full-width digit alone": [f"{d} " for d in FULL],
+    "full-width brackets": [f"（{i}）" for i in range(1, 7)],
+    "full-width bracket": [f"{i}）" for i in range(1, 7)],
+    "full-width colon": [f"{i}：" for i in range(1, 7)],
+    "digit alone": [f"{i} " for i in range(1, 7)],
+    "digit and tab": [f"{i}\t" for i in range(1, 7)],
+    "digit and comma": [f"{i}, " for i in range(1, 7)],
+    "digit and hyphen": [f"{i}- " for i in range(1, 7)],
+    "digit and arrow": [f"{i} > " for i in range(1, 7)],
+    "escaped": [f"{i}\\. " for i in range(1, 7)],
+    "#1": [f"#{i} " for i in range(1, 7)],
+    "#1:": [f"#{i}: " for i in range(1, 7)],
+    "No. 1:": [f"No. {i}: " for i in range(1, 7)],
+    "1/4:": [f"{i}/6: " for i in range(1, 7)],
+    "1st:": [f"{i}{e}: " for i, e in enumerate(("st", "nd", "rd", "th", "th", "th"), 1)],
+    "One:": [f"{w.title()}: " for w in WORDS],
+    "One.": [f"{w.title()}. " for w in WORDS],
+    "Step 1:": [f"Step {i}: " for i in range(1, 7)],
+    "Step 1：": [f"Step {i}：" for i in range(1, 7)],
+    "Step 1 of 4:": [f"Step {i} of 6: " for i in range(1, 7)],
+    "Step one:": [f"Step {w}: " for w in WORDS],
+    "Frame 1:": [f"Frame {i}: " for i in range(1, 7)],
+    "Key moment 1 -": [f"Key moment {i} - " for i in range(1, 7)],
+    "**Scene 1:**": [f"**Scene {i}:** " for i in range(1, 7)],
+    "**1**": [f"**{i}** " for i in range(1, 7)],
+    "black circles": [f"{c} " for c in "❶❷❸❹❺❻"],
+    "digits in brackets": list("⑴⑵⑶⑷⑸⑹"),
+    "digits with a stop": list("⒈⒉⒊⒋⒌⒍"),
+    "Roman numerals of one character": [f"{c}. " for c in "ⅠⅡⅢⅣⅤⅥ"],
+    "Han numerals": [f"{c}、" for c in HAN],
+    "Han steps": [f"第{c}步：" for c in HAN],
+    "First, Then, Next, Finally": ["First, ", "Then, ", "Next, ", "After that, ", "Lastly, ", "Finally, "],
+    "Firstly, Secondly, Finally": ["Firstly, ", "Secondly, ", "Thirdly, ", "Then, ", "Next, ", "Finally, "],
+    "First, Second, Finally": ["First, ", "Second, ", "Third, ", "Then, ", "Next, ", "Finally, "],
+    "To begin with, Afterwards": ["To begin with, ", "Next, ", "Afterwards, ", "Later, ", "Then, ", "In the end, "],
+    "First: Next:": ["First: ", "Next: ", "Then: ", "After this: ", "Later: ", "Last: "],
+    "First then next": ["First ", "then ", "next ", "then ", "lastly ", "finally "],
+    "**First**,": ["**First,** ", "**Then,** ", "**Next,** ", "**Later,** ", "**Lastly,** ", "**Finally,** "],
+    "Han words of sequence": ["首先，", "然后，", "接着，", "其次，", "之后，", "最后，"],
+}
+SIX = [*JUMP, "brushing off the sand", "walking out of the pit"]
+
+
+def marked(marks, texts):
+    return [m + t for m, t in zip(marks, texts, strict=False)]
+
+
+@pytest.mark.parametrize("marks", MARKS.values(), ids=list(MARKS))
+@pytest.mark.parametrize("n", [2, 4, 6])
+def test_an_enumeration_in_any_notation(marks, n):
+    raw = "\n".join(marked(marks, SIX[:n]))
+    for text in (raw, raw.replace("\n", ".\n\n") + ".", f"Here are the {n} steps:\n\n{raw}\n\nI hope this helps!"):
+        assert parse(text, n) == SIX[:n], text
+    for other in {2, 3, 4, 5, 6} - {n}:
+        with pytest.raises(ParseError):
+            print(other, parse(raw, other))
+
+
+@pytest.mark.parametrize("marks", MARKS.values(), ids=list(MARKS))
+def test_the_same_marks_within_json_and_bullets(marks):
+    texts = marked(marks, JUMP)
+    assert parse(json.dumps(texts, ensure_ascii=False), 4) == JUMP
+    assert parse("\n".join(f"- {t}" for t in texts), 4) == JUMP
+
+
+@pytest.mark.parametrize("name", [name for name in MARKS if MARKS[name][0].lower().startswith(("first", "to begin"))])
+def test_words_of_sequence_behind_numbers(name):
+    """All of them go, not the first alone."""
+    texts = marked(MARKS[name], JUMP)
+    assert parse(lines("{i}. {t}", texts), 4) == parse(json.dumps({"steps": texts}), 4) == JUMP
+    assert parse(lines("{i}. This action is {t}", JUMP).replace("This", "First, this", 1), 4) == JUMP
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "First, sprinting down. Then, planting one foot. Next, flying far. Finally, landing soft.",
+        "1、sprinting down；2、planting one foot；3、flying far；4、landing soft。",
+        "１．sprinting down ２．planting one foot ３．flying far ４．landing soft",
+    ],
+)
+def test_an_enumeration_in_one_line(raw):
+    assert parse(raw, 4) == ["sprinting down", "planting one foot", "flying far", "landing soft"]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["2 hands grip the bar", "10 fingers let go"],
+        ["1 hand grips the bar", "3 fingers let go"],
+        ["one hand grips the bar", "two hands let go"],
+        ["next to the pool, arms raised", "then the splash"],
+        ["first-aid kit on the floor", "second bandage around the arm"],
+        ["hands in first position", "then in second position"],
+        ["second base is reached", "third base is left"],
+        ["then turning the head", "finally sitting down"],
+    ],
+)
+def test_numbers_and_words_of_the_text_stay(texts):
+    for raw in ("\n".join(texts), lines("{i}. {t}", texts), lines("- {t}", texts), json.dumps(texts)):
+        assert parse(raw, 2) == texts
+
+
+def test_a_number_behind_a_mark_is_of_the_text():
+    assert parse("1. 1 hand grips the bar\n2. 2 hands let go", 2) == ["1 hand grips the bar", "2 hands let go"]
+    assert parse("a) 1 hand grips the bar\nb) 2 hands let go", 2) == ["1 hand grips the bar", "2 hands let go"]
+
+
+def test_wrapped_lines_and_titles_of_another_notation():
+    raw = "1 sprinting down\n  the runway\n2 planting one foot\n  on the board"
+    assert parse(raw, 2) == ["sprinting down the runway", "planting one foot on the board"]
+    raw = "Frame 1:\nsprinting down the runway\n\nFrame 2:\nplanting one foot"
+    assert parse(raw, 2) == ["sprinting down the runway", "planting one foot"]
+
+
 # --- cleaning one text ---
 
 
@@ -1078,6 +1202,12 @@ def test_a_heading_never_stands_for_its_description(body):
         ("Part a strand", "Part a strand"),
         ("First-aid on the floor", "First-aid on the floor"),
         ("running!", "running!"),
+        ("1、running。", "running"),
+        ("１．running", "running"),
+        ("❶ running", "running"),
+        ("①running", "running"),
+        ("Step 1 of 4: running", "running"),
+        ("1 hand", "1 hand"),
         ("", ""),
         ("...", ""),
         ("**", ""),
@@ -1278,6 +1408,10 @@ ADVERSARIAL = {
     "this": "this " * (LONG // 5),
     "a start and lines": "This action is a" + "\n \t" * (LONG // 3) + "This action is b",
     "apostrophes": "I’m " * (LONG // 4),
+    "counts": "1 " * (LONG // 2),
+    "counted lines": "".join(f"{i} a\n" for i in range(1, LONG // 6)),
+    "words of sequence": "then, " * (LONG // 6),
+    "letters before a number": "ab" * (LONG // 2) + " 1:",
     "nested bullets": "".join(" " * (i % 50) + "- a\n" for i in range(LONG // 30)),
 }
 

@@ -25,7 +25,7 @@ from sfar.runs.job import Job
 from sfar.storyboard.captions import action_phrases
 from sfar.storyboard.scripts import ACTIVITIES, HMDB, KINETICS, UCF
 from sfar.subtexts import SubTexts
-from sfar.subtexts.check import WINDOW, label_set_names, meaning, problems, validate
+from sfar.subtexts.check import WINDOW, label_set_names, meaning, problems, remarks, validate
 from sfar.subtexts.groups import GROUPS, group
 from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.texts import bank_names
@@ -433,6 +433,55 @@ def test_the_same_meaning(a, b):
 )
 def test_another_meaning(a, b):
     assert meaning(a) != meaning(b)
+
+
+FOREIGN = {
+    "Chinese": ["跑向沙坑", "起跳", "腾空", "落地"],
+    "Japanese": ["走って近づく", "踏み切る", "空中を飛ぶ", "着地する"],
+    "Russian": ["бежит к яме", "отталкивается", "летит вперёд", "приземляется"],
+    "Arabic": ["يركض", "يقفز", "يطير", "يهبط"],
+    "Korean": ["달리기", "도약", "비행", "착지"],
+    "German": ["über die Bahn laufen", "mit einem Fuß abspringen", "durch die Luft fliegen", "im Sand landen"],
+    "French": ["courir vers le sable", "sauter avec une jambe", "voler dans les airs", "tomber sur les talons"],
+    "Spanish": ["correr hacia el foso", "saltar con una pierna", "volar por el aire", "caer en la arena"],
+    "Dutch": ["naar de bak rennen", "met een voet afzetten", "door het zand", "op de hielen landen"],
+    "a class name in English": [
+        "jump: 跑向沙坑快速助跑",
+        "jump: 单脚起跳离地",
+        "jump: 身体腾空向前",
+        "jump: 双脚落地入沙",
+    ],
+}
+
+
+@pytest.mark.parametrize("texts", FOREIGN.values(), ids=list(FOREIGN))
+def test_another_script_or_language_is_remarked(texts):
+    (line,) = remarks({"jump": texts, "swim": STEPS["swim"]})
+    assert line.startswith("1 of 2 classes have sub-texts in another script or language than the English")
+    assert "'jump': " in line and repr(texts[0]) in line
+
+
+@every_bank
+def test_english_is_not_remarked(name, n):
+    assert remarks(SubTexts.load(name, n)) == []
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups_are_not_remarked(name):
+    assert remarks(group(name)) == []
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a pirouette en pointe", "a plié at the barre", "leaping into a grand jeté", "holding an arabesque"],
+        ["kicking in capoeira", "squatting to the au batido", "spinning", "a queda de rins on the floor"],
+        ["1 2 3", "4 5", "6", "7 8"],
+        ["tossing the piñata", "hitting it", "sweets falling", "children running to the sweets"],
+    ],
+)
+def test_loan_words_are_english(texts):
+    assert remarks({"x": texts}) == []
 
 
 GOOD = ["mounting the saddle", "pushing the pedals", "turning the handlebar", "squeezing the brake"]
