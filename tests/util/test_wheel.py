@@ -72,6 +72,11 @@ def test_where_things_are(site, call, tmp_path):
     assert places(SFAR_CACHE=str(tmp_path / "kept")) == [project, str(tmp_path / "kept"), None]
 
 
+def test_the_weights_are_in_it(site):
+    have = {"clip.json", "clip.safetensors", "sfar.json", "sfar.safetensors"}
+    assert {p.name for p in (site / "sfar/storyboard/weights").iterdir()} == have
+
+
 @pytest.mark.slow
 def test_commands_without_the_repository(site, call, tmp_path):
     before = files(site)
