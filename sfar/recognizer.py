@@ -16,7 +16,7 @@ from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.data.video import decoder, probe, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
-from sfar.model.clip import embed_frames, load_clip
+from sfar.model.clip import WEIGHTS, embed_frames, load_clip
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ZERO_SHOT = "zero-shot"
+BUNDLED = "storyboard"  # the checkpoint that comes with the package; what it is says sfar.json beside it
+CHECKPOINT = WEIGHTS / "sfar.safetensors"
 NAME_ALONE = "name"  # in place of sub-texts: the class name, which leaves nothing but the global text
 
 
@@ -223,7 +225,8 @@ def bundled(name: str, n: int) -> tuple[str, ...]:
 def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
     """A recognizer: a checkpoint of `sfar train`, or "zero-shot", the CLIP of ``profile`` with mean pooling.
 
-    Of a checkpoint classes, sub-texts and configuration are in the file. ``profile`` is of "zero-shot" alone:
+    "storyboard": the bundled checkpoint, SFAR as printed, trained on the drawn world. Of a checkpoint classes,
+    sub-texts and configuration are in the file. ``profile`` is of "zero-shot" alone:
     "storyboard" (default: the bundled CLIP) or "paper" (OpenAI's ViT-B/16).
 
     Raises ``ConfigError`` for a file that is none or does not fit, and for weights that cannot be had.
@@ -235,7 +238,7 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
         return Recognizer(_model("vanilla", base, texts).to(device()), base, texts)
     if profile:
         raise ConfigError(f"profile={profile!r} goes with {ZERO_SHOT!r}: a checkpoint has its own")
-    path = Path(what).expanduser()
+    path = CHECKPOINT if str(what) == BUNDLED else Path(what).expanduser()
     about = checkpoint.read_about(path)
     base = get_profile("storyboard" if about["model"]["clip"] == "storyboard" else "paper")
     base = dataclasses.replace(

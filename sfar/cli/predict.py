@@ -132,7 +132,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument(
         "--classes", default="", metavar="A,B,C|FILE", help="class names, a file of them or a label set's name"
     )
-    p.add_argument("--checkpoint", default="", metavar="FILE", help="of `sfar train` (default: zero-shot CLIP)")
+    p.add_argument(
+        "--checkpoint",
+        default="",
+        metavar="FILE",
+        help="of `sfar train`, or storyboard, the bundled one (default: zero-shot CLIP)",
+    )
     p.add_argument("--profile", default="", help="of zero-shot CLIP: storyboard (default) or paper (ViT-B/16)")
     p.add_argument(
         "--subtexts",

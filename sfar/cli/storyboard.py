@@ -31,6 +31,21 @@ def _preview(a: argparse.Namespace) -> None:
     print("Written: " + ", ".join(map(str, preview(Path(a.out)))))
 
 
+def _method(a: argparse.Namespace) -> None:
+    from sfar import recognizer
+    from sfar.render import style
+    from sfar.reproduce import walkthrough
+
+    activity, _, number = a.video.rpartition(":")
+    if not activity or not number.isdigit():
+        raise ConfigError(f"--video {a.video!r}: expected an activity and a number, such as 'long jump:0'")
+    name = a.class_name or activity
+    model = recognizer.load(recognizer.BUNDLED)
+    video = walkthrough.video([activity, int(number)], model.profile)
+    look = walkthrough.look(model, video, *walkthrough.texts_with(model, name), name)
+    print("Written: " + ", ".join(map(str, style.save(walkthrough.picture(video, look, name), Path(a.out)))))
+
+
 def _pretrain(a: argparse.Namespace) -> None:
     from sfar.model.clip import WEIGHTS
     from sfar.training.pretrain import pretrain
@@ -57,6 +72,11 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     knobs.add_argument("--actions", type=int, metavar="N", help="actions of a script, 2 to 6")
     p = command("preview", _preview, "Draw contact sheets of every atomic action and one storyboard per class.", world)
     p.add_argument("--out", default="preview", metavar="DIR")
+
+    p = command("method", _method, "Draw one video as SFAR sees it: words, sub-texts, both weights, the truth.", world)
+    p.add_argument("--video", default="long jump:0", metavar="ACTIVITY:N", help="a test video (default: long jump:0)")
+    p.add_argument("--class", dest="class_name", default="", metavar="NAME", help="default: the video's own")
+    p.add_argument("--out", default="docs/method.png", metavar="FILE")
 
     p = command("pretrain", _pretrain, "Train the storyboard world's CLIP again.")
     p.add_argument("--out", default="", metavar="DIR", help="default: the package's own weights folder")

@@ -485,7 +485,7 @@ BLOCKS: tuple[Block, ...] = (
 STUDY = Study(
     id="audit",
     title="The paper held against itself",
-    notebook="00_paper_audit",
+    notebook="15_paper_audit",
     covers=(
         Item("audit", "The paper against itself and against arithmetic"),
         Item("table5", "Table 5: hyper-parameters (the `paper` profile)"),

@@ -15,6 +15,7 @@ from sfar.reproduce import notebooks
 from sfar.util import paths
 
 ALL = sorted(paths.notebooks().glob("*.ipynb"))
+METHOD = "00_method"  # shows the code itself; the others show what a study has measured
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
@@ -26,7 +27,8 @@ def test_executed_and_filled(path):
     assert len(marked) >= 5
     assert all(c.outputs for c in marked)
     assert not any(o.output_type == "error" for c in cells for o in c.outputs)
-    assert sum(len(c.source.splitlines()) for c in cells) < 100, "logic belongs into sfar/"
+    most = 220 if path.stem == METHOD else 100
+    assert sum(len(c.source.splitlines()) for c in cells) < most, "logic belongs into sfar/"
     assert not re.search(r"[ '\"(]/(home|root|tmp|Users|work|opt)/", path.read_text()), "a path of some machine"
 
 
@@ -139,3 +141,13 @@ def test_papermill_reads_every_parameter(path):
         target.id for node in ast.parse(cell.source).body if isinstance(node, ast.Assign) for target in node.targets
     }
     assert declared and set(papermill.inspect_notebook(str(path))) == declared
+
+
+@pytest.mark.slow
+def test_the_method_runs_with_other_parameters(tmp_path):
+    """Another class, sub-texts and video, as its last step asks for; its own comparisons with the loops hold."""
+    own = ["running up", "jumping", "flying", "landing"]
+    given = {"class_name": "jousting", "subtexts": own, "video": ["pole vault", 1]}
+    nb = nbformat.read(notebooks.run(notebooks.find("00"), tmp_path / "out.ipynb", given), 4)
+    said = "".join(o.text for c in nb.cells for o in c.get("outputs", ()) if o.output_type == "stream")
+    assert "about | j" in said and "sub_words [26, 4" in said and said.count("equal: ") == 12

@@ -156,6 +156,11 @@ def test_the_command_is_installed(call):
     assert call("sfar", "config", "train.epochs").startswith("train.epochs\n")
 
 
+def test_the_weights_are_in_it(site):
+    have = {"clip.json", "clip.safetensors", "sfar.json", "sfar.safetensors"}
+    assert {p.name for p in (site / "sfar/storyboard/weights").iterdir()} == have
+
+
 @pytest.mark.slow
 def test_commands_without_the_repository(done, installed, place):
     (layout, drawn, checked, trained), _, before = done
