@@ -109,7 +109,7 @@ def aligned(
     _bars(at(fig, GUTTER, tops[7], COLUMNS, parts[7]), fine, r"weight  $a^{\mathrm{fine}}$", style.FINE)
     if truth.segments:
         _strip(fig, (GUTTER, tops[8] + 0.02, COLUMNS), truth)
-        _words(fig, 0.02, tops[8] + 0.25, "what it shows (grey: not its class)", SMALL, color="#555555")
+        _words(fig, 0.02, tops[8] + 0.25, "the truth (grey: not its class)", SMALL, color="#555555")
     return fig
 
 

@@ -134,19 +134,19 @@ def look(model: Recognizer, v: Video, texts: ClassTexts, subtexts: dict[str, tup
     """
     head, c = model.model.head, list(subtexts).index(name)
     assert isinstance(head, SFAR)
-    # In the model's own precision: the notebook has made it double, as the literal loops are.
-    seen = head.in_context(embed_frames(model.model.clip, v.frames[None].to(texts.cls.dtype)))
+    # Where the model is and in its precision: the notebook has made it double, as the literal loops are.
+    seen = head.in_context(embed_frames(model.model.clip, v.frames[None].to(texts.cls)))
     coarse, fine = head.importance(seen, texts)
     assert coarse is not None and fine is not None  # the bundled checkpoint has both
     mask = texts.mask[c]
     subs = mean_unit_words(texts.sub_words, texts.sub_mask)[c]
     return Look(
         words_of(model.profile.model.prompt.format(name)),
-        (unit(head.augmented(texts)[c, mask]) @ unit(seen[0]).T).numpy(),
-        coarse[0, c].numpy(),
+        (unit(head.augmented(texts)[c, mask]) @ unit(seen[0]).T).cpu().numpy(),
+        coarse[0, c].cpu().numpy(),
         subtexts[name],
-        (subs @ unit(seen[0]).T).numpy(),
-        fine[0, c].numpy(),
+        (subs @ unit(seen[0]).T).cpu().numpy(),
+        fine[0, c].cpu().numpy(),
     )
 
 

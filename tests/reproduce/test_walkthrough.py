@@ -25,7 +25,9 @@ RECORD = json.loads(CHECKPOINT.with_suffix(".json").read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def model():
-    return sfar.load(BUNDLED)
+    loaded = sfar.load(BUNDLED)
+    loaded.model.cpu()  # where the videos are
+    return loaded
 
 
 @pytest.fixture(scope="module")
