@@ -57,7 +57,7 @@ def _sources() -> str:
     """Hash of everything a target is made from: the package's files, the notebooks without outputs, libraries."""
     h = hashlib.sha256()
     for path in sorted(p for p in code.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        content = hashlib.sha256(path.read_bytes()).digest()
+        content = bytes.fromhex(code.content(path))
         h.update(path.relative_to(code.PACKAGE).as_posix().encode() + b"\0" + content)
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -71,8 +71,7 @@ def _mark(study: Study, profile: Profile, sources: str) -> str:
 
 def _contents(files: list[Path]) -> dict[str, str]:
     return {
-        f.relative_to(paths.PROJECT).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else ""
-        for f in files
+        f.relative_to(paths.PROJECT).as_posix(): code.content(f) if f.is_file() else "" for f in files
     }
 
 

@@ -116,6 +116,8 @@ def test_finished_until_something_changes(study, tmp_path):
         os.utime(file, (0, 0))
         file.write_bytes(before)
         assert targets.pending(profile) == [], "only contents count, not times"
+    made.files[0].write_bytes(made.files[0].read_bytes().replace(b"\n", b"\r\n"))
+    assert targets.pending(profile) == [], "line ends are git's business"
     made.files[0].unlink()
     assert targets.pending(profile) == ["table99"]
 
