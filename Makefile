@@ -93,7 +93,7 @@ $(RESULTS):
 ## Checks and work
 test: lint  ## the whole suite: form and types, pytest, then nbval on the notebooks
 	@$(BIN)/python -m pytest tests $(WORKERS) --no-loadscope-reorder
-	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 300 --nbval-kernel-name python3 -p no:cacheprovider $(WORKERS) notebooks
+	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 300 --nbval-current-env -p no:cacheprovider $(WORKERS) notebooks
 
 test-fast: env  ## the suite without the runs that train a full seed of every method
 	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
@@ -117,7 +117,7 @@ bench: env  ## how fast it is, as ratios, into results/bench (about 12 minutes; 
 	@$(BIN)/sfar bench $(if $(FOLDER),--folder "$(FOLDER)")
 
 lab: env  ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab notebooks
 
 preview: env  ## contact sheets of the storyboard world, into preview/
 	@$(BIN)/sfar storyboard preview --out preview

@@ -5,6 +5,7 @@ The workers of a run (``-n``) share one cache and begin with the longest files.
 
 import fcntl
 import os
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -27,6 +28,14 @@ def shared(tmp_path_factory):
         folder.mkdir(exist_ok=True)
         return folder
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hears_ctrl_c():
+    """All that the tests start hears Ctrl-C: a shell's background job, these tests among them, inherits not to."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

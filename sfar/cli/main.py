@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 
@@ -37,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
 
     0; 1 where a check found something wrong; 2 for a user's mistake; 130 when interrupted.
     """
+    # A terminal or file that has no dash or arrow gets its code in their place, as stderr does by itself.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     a = parser().parse_args(argv)
     try:
         if processes.launched() and a.command not in ("train", "evaluate", None):

@@ -41,17 +41,21 @@ def json_or_text(text: str) -> Any:
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    value = int(text)  # argparse turns a ValueError into its own message
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
-    return value
+    return _at_least(1, text)
 
 
 def seed(text: str) -> int:
     """A whole number of at least 0."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected at least 0, got {value}")
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:  # argparse says of which option
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
     return value
 
 

@@ -22,6 +22,8 @@ def _reproduce(a: argparse.Namespace) -> int:
     study = studies.of_item(a.what)
     if study.check:
         study.check(profile)
+    if not a.dry_run:
+        targets.check_folders(study, profile, a.groups)
     if a.dry_run or profile.name == "paper":
         from sfar.model.clip import load_clip
         from sfar.reproduce.plan import plan
@@ -34,7 +36,6 @@ def _reproduce(a: argparse.Namespace) -> int:
             raise SfarError(planned.wrong[0])
         # Now: weights that cannot be fetched are no news for after a look into every video.
         load_clip(profile.model.clip, profile.model.pretrained)
-    paths.notebooks()  # now: that there are none is no news for after the measurement
     print(
         f"{a.what}, profile {profile.name}, seeds {', '.join(map(str, profile.seeds))}; finished work is kept in "
         f"{paths.cache()}",
@@ -44,7 +45,7 @@ def _reproduce(a: argparse.Namespace) -> int:
     source = notebooks.find(study.notebook)
     executed = notebooks.run(
         source,
-        paths.PROJECT / "results" / "runs" / source.name,
+        paths.runs() / source.name,
         {"profile": profile.name, **made.parameters(profile, overrides, a.groups)},
     )
     if made.standard:
@@ -64,6 +65,8 @@ def _tune(a: argparse.Namespace) -> None:
     from sfar.util import paths
 
     started = time.time()
+    for folder in (paths.results("storyboard"), paths.cache()):
+        paths.check_folder(folder)
     record = tuning.STUDY.measure(get_profile("storyboard"), a.jobs)
     files = page.write(tuning.STUDY, record, paths.results("storyboard"))
     print("\n" + page.terminal(tuning.STUDY, record) + "\n")
@@ -79,11 +82,14 @@ def _pending(a: argparse.Namespace) -> None:
 
 def _summary(a: argparse.Namespace) -> None:
     from sfar.reproduce import numbers, summary
+    from sfar.studies.core import record
     from sfar.util import paths
 
     profile = options.profile(a)[0]
+    paths.check_folder(record.folder(profile))
     files = [summary.write(profile)]
-    if files[0].parent == paths.results("storyboard"):  # the standard results, which README.md and DEVIATIONS.md quote
+    # README.md and DEVIATIONS.md quote the standard results of their own repository.
+    if files[0].parent == paths.results("storyboard") and paths.in_repository():
         files += numbers.write()
     print("Written: " + ", ".join(map(os.path.relpath, files)))
 
@@ -95,7 +101,9 @@ def _notebook(a: argparse.Namespace) -> None:
     source = notebooks.find(a.name)
     if a.refresh and a.parameter:
         raise ConfigError("--refresh keeps the outputs of the default parameters: leave out -p")
-    out = Path(a.out) if a.out else paths.PROJECT / "results" / "runs" / source.name
+    out = Path(a.out) if a.out else paths.runs() / source.name
+    for folder in (out.parent, *([source.parent] if a.refresh else [])):
+        paths.check_folder(folder)
     out = notebooks.run(source, out, options.pairs(a.parameter))
     if a.refresh:
         notebooks.refresh(source, out)

@@ -5,23 +5,49 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfar.cli import options
 from sfar.config import LAYOUT_NAMES, get_profile
 from sfar.errors import ConfigError
 
+if TYPE_CHECKING:
+    from sfar.storyboard.knobs import Knobs
+
+
+def _knobs(a: argparse.Namespace) -> Knobs:
+    """What the options turn. Raises ``ConfigError`` naming the option that is out of range."""
+    from sfar.storyboard.knobs import RANGES, Knobs
+
+    given = {k: v for k in RANGES if (v := getattr(a, k)) is not None}
+    for name, value in given.items():
+        try:
+            Knobs(**{name: value})
+        except ConfigError as e:
+            low, high = RANGES[name]
+            raise ConfigError(
+                f"--{name} {value:g}: expected a number from {low:g} to {high:g}; leave it out for the plain world"
+            ) from e
+    return Knobs(**given)
+
 
 def _draw(a: argparse.Namespace) -> None:
     from sfar.data.source import draw
-    from sfar.storyboard.knobs import RANGES, Knobs
     from sfar.util.paths import build_folder
 
     out = Path(a.out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already and not an empty folder: give a new one")
-    knobs = Knobs(**{k: v for k in RANGES if (v := getattr(a, k)) is not None})
-    build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class, knobs))
+        raise ConfigError(f"--out {out}: it is there already and not an empty folder; give a new one")
+    knobs = _knobs(a)
+    try:
+        build_folder(out, lambda folder: draw(folder, a.dataset, a.seed, a.train_per_class, a.val_per_class, knobs))
+    except ConfigError as e:
+        if a.dataset != "charades":
+            raise
+        raise ConfigError(  # the number that is left for it to refuse
+            f"--val-per-class {a.val_per_class}: too few for {a.dataset}, where every class is to be seen in a test "
+            "video, and some videos show none; ask for more"
+        ) from e
     print(f"Layout of {a.dataset} written to {out}")
 
 
@@ -49,9 +75,12 @@ def _method(a: argparse.Namespace) -> None:
 def _pretrain(a: argparse.Namespace) -> None:
     from sfar.model.clip import WEIGHTS
     from sfar.training.pretrain import pretrain
+    from sfar.util.paths import check_folder
 
-    row = pretrain(Path(a.out) if a.out else WEIGHTS, steps=a.steps, pool=a.pool)["curve"][-1]
-    print(f"Atomic actions {row['action_top1']:.1f} % per frame; written to {a.out or WEIGHTS}")
+    out = Path(a.out) if a.out else WEIGHTS
+    check_folder(out)
+    row = pretrain(out, steps=a.steps, pool=a.pool)["curve"][-1]
+    print(f"Atomic actions {row['action_top1']:.1f} % per frame; written to {out}")
 
 
 def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -17,6 +17,9 @@ from sfar.util.extras import extra
 with extra("notebooks", "running a notebook"):
     import nbformat
     import papermill
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
 
 CHECK = "# NBVAL_CHECK_OUTPUT"
@@ -31,6 +34,19 @@ def find(name: str) -> Path:
         have = ", ".join(p.name for p in sorted(paths.notebooks().glob("*.ipynb")))
         raise ConfigError(f"no single notebook {name!r}: expected one of {have}")
     return found[0]
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts this interpreter, whatever Python is called "python3" in JUPYTER_PATH or in the user's own folders.
+
+    Results and kept work are in the same places as here, though it runs in another folder.
+    """
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The specification that would be found by the kernel's name."""
+        places = {"SFAR_HOME": str(paths.PROJECT), "SFAR_CACHE": str(paths.cache())}
+        return KernelSpec(**get_kernel_dict(), env=places)
 
 
 def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int = 7200) -> Path:
@@ -50,6 +66,7 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
             str(output),
             parameters,
             kernel_name="python3",
+            kernel_manager_class=OwnKernel,
             cwd=str(notebook.parent),
             execution_timeout=timeout,
         )

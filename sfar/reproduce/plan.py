@@ -527,7 +527,7 @@ def _written(profile: Profile) -> str:
     standard = out == paths.results(profile.name)
     return (
         f"record, table and figure: {os.path.relpath(out)}{'' if standard else ' (not the standard configuration)'}\n"
-        f"executed notebook: {os.path.relpath(paths.PROJECT / 'results' / 'runs')}\n"
+        f"executed notebook: {os.path.relpath(paths.runs())}\n"
         f"finished runs, so that nothing is made twice: {cache} ({free})"
     )
 

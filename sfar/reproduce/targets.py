@@ -23,7 +23,7 @@ class Made:
     study: Study
     files: list[Path]
     text: str
-    standard: bool  # the profile's own result, not one of a changed configuration
+    standard: bool  # the repository's own result, which its notebook shows, not one of a changed configuration
     mark: str = ""
 
     def parameters(self, profile: Profile, overrides: dict[str, Any], groups: list[str]) -> dict[str, Any]:
@@ -45,7 +45,21 @@ def make(what: str, profile: Profile, workers: int | None = None, groups: list[s
     record = study.measure(profile, workers, given)
     out = study.folder(profile, given)
     files = page.write(study, record, out)
-    return Made(study, files, page.terminal(study, record), out == paths.results("storyboard"), mark)
+    return Made(study, files, page.terminal(study, record), _standard(out), mark)
+
+
+def _standard(out: Path) -> bool:
+    return out == paths.results("storyboard") and paths.in_repository()
+
+
+def check_folders(study: Study, profile: Profile, groups: list[str]) -> None:
+    """Raise ``SfarError`` where what ``make`` and the notebook write cannot be written: before the long work begins.
+
+    Raises ``ConfigError`` where there are no notebooks.
+    """
+    out = study.folder(profile, groups)
+    for folder in (out, paths.runs(), paths.cache(), *([paths.notebooks()] if _standard(out) else [])):
+        paths.check_folder(folder)
 
 
 # --- what is finished -----------------------------------------------------------------------------------------------
@@ -57,7 +71,7 @@ def _sources() -> str:
     """Hash of everything a target is made from: the package's files, the notebooks without outputs, libraries."""
     h = hashlib.sha256()
     for path in sorted(p for p in code.PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        content = hashlib.sha256(path.read_bytes()).digest()
+        content = bytes.fromhex(code.content(path))
         h.update(path.relative_to(code.PACKAGE).as_posix().encode() + b"\0" + content)
     for path in sorted(paths.notebooks().glob("*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
@@ -70,10 +84,7 @@ def _mark(study: Study, profile: Profile, sources: str) -> str:
 
 
 def _contents(files: list[Path]) -> dict[str, str]:
-    return {
-        f.relative_to(paths.PROJECT).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else ""
-        for f in files
-    }
+    return {f.relative_to(paths.PROJECT).as_posix(): code.content(f) if f.is_file() else "" for f in files}
 
 
 def finish(made: Made, profile: Profile) -> None:

@@ -8,7 +8,7 @@ through re-exports, over all modules of the package. The files are read and neve
 - A reference that leads to no one definition (a module passed as a value, a text that is a module's name) counts the
   whole module.
 - Statements of a reached module that do something when it is imported (calls, loops, ``X[k] = v``) count as well.
-- Docstrings, comments and layout never count, nor does the file in which a definition stands.
+- Docstrings, comments, layout and the ends of lines never count, nor does the file in which a definition stands.
 
 What this cannot see: a module imported under a computed name, and a function that somebody else hands in at run time.
 """
@@ -84,11 +84,20 @@ def version(*entries: str, cut: Iterable[str] = ()) -> str:
     """Hash of the code that ``entries`` reach.
 
     An entry is a definition ("sfar.runs.run:run_one"; of a method its class counts), a module with all its definitions
-    ("sfar.data.video") or a data file of the package, by its bytes ("sfar/paper/table6.csv"). ``cut``: names that are
+    ("sfar.data.video") or a data file of the package, by ``content`` ("sfar/paper/table6.csv"). ``cut``: names that are
     not followed, besides ``HARMLESS``: definitions, modules, or packages with all below ("sfar.util.*"). A module that
     an entry stands in is not cut. Raises ``SfarError`` for an entry that is not there.
     """
     return _closure(entries, cut).version
+
+
+def content(path: Path) -> str:
+    """Hash of a file; of a text with the line ends of any system the same, as git may write either.
+
+    A text is what has no byte 0, which is how git tells.
+    """
+    raw = path.read_bytes()
+    return hashlib.sha256(raw if b"\0" in raw else raw.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def reached(*entries: str, cut: Iterable[str] = ()) -> list[str]:
@@ -238,7 +247,7 @@ class _Closure:
         if not path.is_file():
             raise SfarError(f"no data file at {path}")
         self.files[path] = _stamp(path)
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return content(path)
 
     def _find(self, name: str) -> _Module | None:
         if name not in self.modules:

@@ -32,7 +32,8 @@ def _checkout() -> Path | None:
 
 
 CHECKOUT = _checkout()
-PROJECT = Path(os.environ.get("SFAR_HOME") or CHECKOUT or Path.cwd())  # ``results/`` is in it
+START = Path.cwd()  # where a relative place is looked for, also when the process goes on in another: notebooks do
+PROJECT = START / (os.environ.get("SFAR_HOME") or CHECKOUT or "")  # ``results/`` is in it
 
 
 def results(profile: str) -> Path:
@@ -43,15 +44,18 @@ def results(profile: str) -> Path:
 def of_repository(name: str) -> Path:
     """A file or folder that the repository has and a wheel has not: README.md, DEVIATIONS.md, notebooks.
 
-    Raises ``ConfigError`` where it is not there because the package was installed from a wheel.
+    That of ``PROJECT``, or else of the checkout, which is then only read (``in_repository``). Raises ``ConfigError``
+    where it is not there because the package was installed from a wheel.
     """
     path = PROJECT / name
-    if CHECKOUT is None and not path.exists():
+    if path.exists():
+        return path
+    if CHECKOUT is None:
         raise ConfigError(
             f"{path} is not there: {name} comes with the repository and not with an installed package; "
             "run this in a clone of the repository, or name one with SFAR_HOME"
         )
-    return path
+    return CHECKOUT / name
 
 
 def notebooks() -> Path:
@@ -59,11 +63,46 @@ def notebooks() -> Path:
     return of_repository("notebooks")
 
 
+def runs() -> Path:
+    """Folder of executed copies of notebooks and of results of other configurations; git ignores it."""
+    return PROJECT / "results" / "runs"
+
+
+def in_repository() -> bool:
+    """Whether results are written in a clone, whose notebooks and pages follow them; not where SFAR_HOME moves them.
+
+    Raises ``ConfigError`` as ``of_repository``.
+    """
+    return notebooks().parent == PROJECT
+
+
 def cache() -> Path:
     """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
     if asked := os.environ.get("SFAR_CACHE"):
-        return Path(asked)
+        return START / asked
     return PROJECT / ".cache" if CHECKOUT else platformdirs.user_cache_path("sfar", appauthor=False)
+
+
+def _advice(path: Path) -> str:
+    """What to do where ``path`` cannot be written."""
+    own = {"SFAR_CACHE": [cache()], "SFAR_HOME": [PROJECT / "results", PROJECT / "notebooks"]}
+    moved = [variable for variable, folders in own.items() if any(path.is_relative_to(f) for f in folders)]
+    return "free some space or check the folder's rights" + "".join(f", or set {v} to another folder" for v in moved)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ``SfarError`` where no file can be written in ``folder``: asked before long work begins.
+
+    Tried, and nothing is left: rights say little of a disk that is mounted to be read alone.
+    """
+    near = folder
+    try:
+        while not near.exists():
+            near = near.parent
+        with tempfile.TemporaryFile(dir=near):
+            pass
+    except OSError as e:
+        raise SfarError(f"cannot write in {folder}: {e.strerror or e}; {_advice(folder)}") from e
 
 
 def check_output(path: Path) -> Path:
@@ -100,10 +139,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as e:
-        raise SfarError(
-            f"cannot write {path}: {e.strerror or e}. Nothing was changed there; "
-            "free some space or check the folder's rights"
-        ) from e
+        raise SfarError(f"cannot write {path}: {e.strerror or e}. Nothing was changed there; {_advice(path)}") from e
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
@@ -129,10 +165,7 @@ def build_folder(final: Path, build: Callable[[Path], object], mark: str = "") -
     except OSError as e:
         if mark and (final / mark).is_file():
             return
-        raise SfarError(
-            f"cannot write {final}: {e.strerror or e}. Nothing was left there; "
-            "free some space or check the folder's rights"
-        ) from e
+        raise SfarError(f"cannot write {final}: {e.strerror or e}. Nothing was left there; {_advice(final)}") from e
     finally:
         if temporary and temporary.exists():
             shutil.rmtree(temporary, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,14 @@ from sfar.errors import SfarError
 
 class ProcessDied(SfarError):
     """One of the processes was killed."""
+
+
+# How a process ends that is to work for a script, and is asked to start others while it still imports it.
+_UNGUARDED = 97
+_GUARD = (
+    "this script starts processes as it is imported, and each of them imports it: put all that it does into a function "
+    'and call that under `if __name__ == "__main__":`'
+)
 
 
 @contextmanager
@@ -53,6 +62,18 @@ def context() -> SpawnContext:
     return multiprocessing.get_context("spawn")
 
 
+def _check_script() -> None:
+    """Ends this process, or raises ``SfarError``, where processes cannot import the script that was started."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        print(f"sfar: {_GUARD}", file=sys.stderr, flush=True)
+        os._exit(_UNGUARDED)  # no line of the script goes on here
+    if getattr(sys.modules["__main__"], "__file__", "") == "<stdin>":
+        raise SfarError(
+            "the processes that work side by side import the script that was started, and this one came through "
+            "standard input: write it to a file and run that"
+        )
+
+
 def _leave_with_parent() -> None:
     """End this process when its parent is gone.
 
@@ -84,7 +105,12 @@ class Workers:
     """
 
     def __init__(self, workers: int | None = None, start: Callable[..., None] = _nothing, args: tuple = ()):
-        """``workers``: how many (default: one per core); ``start(*args)`` is called in each before anything else."""
+        """``workers``: how many (default: one per core); ``start(*args)`` is called in each before anything else.
+
+        Raises ``SfarError`` in a script that they could not import.
+        """
+        _check_script()
+        self._statuses: list[int | None] = []  # that they ended with
         self._pool = ProcessPoolExecutor(
             workers or cores(), mp_context=context(), initializer=_start, initargs=(start, args)
         )
@@ -99,21 +125,40 @@ class Workers:
         self._pool.shutdown(wait=True, cancel_futures=True)  # unwaited, their semaphores would be reported as leaked
 
     def submit(self, work: Callable, *args: Any) -> Future:
-        """``work(*args)`` when a process is free; ``result`` waits for it."""
-        with ignore_sigint():  # submitting starts the processes
-            return self._pool.submit(work, *args)
+        """``work(*args)`` when a process is free; ``result`` waits for it. Raises as that does."""
+        try:
+            with ignore_sigint():  # submitting starts the processes
+                return self._pool.submit(work, *args)
+        except BrokenProcessPool as e:
+            raise self._broken() from e
 
-    @staticmethod
-    def result(future: Future) -> Any:
-        """What the work returned or raised. Raises ``ProcessDied`` when a process was killed: none goes on then."""
+    def result(self, future: Future) -> Any:
+        """What the work returned or raised.
+
+        Raises ``ProcessDied`` when a process was killed, ``SfarError`` when one ended by itself: none goes on then.
+        """
         try:
             return future.result()
         except BrokenProcessPool as e:
-            raise ProcessDied(
-                "one of the processes that work side by side was killed, most often by the system when memory runs "
-                "out. Run the same command again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does "
-                "not help"
-            ) from e
+            raise self._broken() from e
+
+    def _broken(self) -> SfarError:
+        """What to say when one has gone. The others are ended then, and have a signal for their status."""
+        if started := list((self._pool._processes or {}).values()):  # the pool forgets them when it is shut down
+            self._pool.shutdown(wait=True)
+            self._statuses = [p.exitcode for p in started]
+        if _UNGUARDED in self._statuses:
+            return SfarError(_GUARD)
+        if own := [s for s in self._statuses if s and s > 0]:
+            return SfarError(
+                f"one of the processes that work side by side ended by itself, with exit status {own[0]}; what it said "
+                "stands above"
+            )
+        return ProcessDied(
+            "one of the processes that work side by side was killed, most often by the system when memory runs "
+            "out. Run the same command again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does "
+            "not help"
+        )
 
     def _submit_all(self, work: Callable[[Any], Any], items: Iterable, chunksize: int) -> list[Future]:
         items, out = iter(items), []
@@ -124,7 +169,7 @@ class Workers:
     def imap(self, work: Callable[[Any], Any], items: Iterable, chunksize: int = 1) -> Iterator:
         """``work(item)`` of each item, in their order, handed out ``chunksize`` at a time.
 
-        Raises what ``work`` does, and ``ProcessDied``.
+        Raises what ``work`` and ``result`` do.
         """
         waiting = deque(self._submit_all(work, items, chunksize))
         while waiting:

@@ -1,5 +1,7 @@
 """The command: what it does, and one clear message for each mistake; no traceback, no half-written results."""
 
+import ctypes
+import io
 import json
 import os
 import re
@@ -8,16 +10,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import makefile
 import pytest
+from waiting import until
 
 from sfar.cli.main import main
 from sfar.data.kinetics import read_kinetics
 from sfar.storyboard.scripts import KINETICS
 from sfar.subtexts import SubTexts
+from sfar.util import paths
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +75,28 @@ def test_empty_and_wrong_layout(capsys, tmp_path, world):
 
 
 @pytest.mark.parametrize(
-    "argv",
+    ("argv", "message"),
     [
-        ["reproduce", "table1", "--jobs", "0"],
-        ["storyboard", "draw", "--out", "x", "--seed", "-1"],
-        ["pretrain", "--steps", "none"],
-        ["storyboard", "draw", "--out", "x", "--val-per-class", "0"],
-        ["reproduse"],
+        (["reproduce", "table1", "--jobs", "0"], "argument --jobs: expected a whole number of at least 1, got '0'"),
+        (
+            ["storyboard", "draw", "--out", "x", "--seed", "-1"],
+            "argument --seed: expected a whole number of at least 0",
+        ),
+        (["pretrain", "--steps", "none"], "argument --steps: expected a whole number of at least 1, got 'none'"),
+        (["storyboard", "draw", "--out", "x", "--val-per-class", "0"], "argument --val-per-class: expected a whole"),
+        (["reproduse"], "invalid choice: 'reproduse'"),
     ],
 )
-def test_wrong_options(capsys, argv):
+def test_wrong_options(capsys, argv, message):
     with pytest.raises(SystemExit) as stop:
         main(argv)
-    assert stop.value.code == 2 and "error:" in capsys.readouterr().err
+    assert stop.value.code == 2 and f"error: {message}" in capsys.readouterr().err.replace("argument COMMAND: ", "")
+
+
+def test_draw_names_its_option(capsys, tmp_path):
+    argv = ["storyboard", "draw", "--out", tmp_path / "new", "--dataset", "charades", "--train-per-class", "1"]
+    refused(capsys, [*argv, "--val-per-class", "1"], "--val-per-class 1: too few for charades")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -178,7 +190,7 @@ def test_mislabelled_list(capsys, tmp_path, world):
 
 
 def test_draw_does_not_overwrite(capsys, world):
-    refused(capsys, ["storyboard", "draw", "--out", world], world, "not an empty folder")
+    refused(capsys, ["storyboard", "draw", "--out", world], f"--out {world}", "not an empty folder")
 
 
 def test_undeclared_notebook_parameter(capsys):
@@ -210,11 +222,6 @@ def _alive(group):
     return found
 
 
-def _hears_ctrl_c():
-    """A shell's background jobs, these tests among them, inherit that Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def _interrupt(p):
     """Ctrl-C for the whole process group, as from a terminal; what it says on its standard error.
 
@@ -231,10 +238,8 @@ def _interrupt(p):
 def test_interrupted_draw_leaves_nothing(tmp_path):
     """Ctrl-C in the middle, which the whole process group gets: status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
-    p = _command("storyboard", "draw", "--out", out, start_new_session=True, preexec_fn=_hears_ctrl_c)
-    deadline = time.time() + 60
-    while time.time() < deadline and not list(tmp_path.glob("data/.k400.*/train/*.mp4")):
-        time.sleep(0.1)
+    p = _command("storyboard", "draw", "--out", out, start_new_session=True)
+    until(lambda: list(tmp_path.glob("data/.k400.*/train/*.mp4")))
     err = _interrupt(p)
     assert p.returncode == 130, err
     assert "interrupted" in err and "Traceback" not in err
@@ -249,23 +254,21 @@ def test_interrupted_training_ends_with_one_message(tmp_path, world):
         p = _command(
             *argv,
             start_new_session=True,
-            preexec_fn=_hears_ctrl_c,
             env={**os.environ, "SFAR_HOME": str(tmp_path)},
             stderr=file,
         )
-    deadline = time.time() + 300  # until both have taken a step
-    while time.time() < deadline and p.poll() is None and len(set(re.findall(r"runs, (\S+)/seed 0", _read(said)))) < 2:
-        time.sleep(0.1)
-    both = set(re.findall(r"runs, (\S+)/seed 0", _read(said)))
+
+    def trained():
+        return set(re.findall(r"runs, (\S+)/seed 0", _read(said)))
+
+    until(lambda: p.poll() is not None or len(trained()) == 2, 300)  # both have taken a step
+    both = trained()
     _interrupt(p)
     err = _read(said)
     assert p.returncode == 130 and len(both) == 2, err
     assert err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
     assert not (tmp_path / "results").exists()
-    deadline = time.time() + 15  # the interpreter's own helper process goes a moment later
-    while _alive(p.pid) and time.time() < deadline:
-        time.sleep(0.2)
-    assert not _alive(p.pid)
+    until(lambda: not _alive(p.pid))  # the interpreter's own helper process goes a moment later
 
 
 def test_full_disk_leaves_nothing(tmp_path):
@@ -277,6 +280,94 @@ def test_full_disk_leaves_nothing(tmp_path):
     assert p.returncode == 2, err
     assert "cannot write" in err and "Traceback" not in err
     assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "home", "cache", "parts"),
+    [
+        (["reproduce", "table1"], "file", "kept", ["file/results/storyboard: ", "set SFAR_HOME to another folder"]),
+        (["reproduce", "table1"], "open", "file/kept", ["file/kept: ", "set SFAR_CACHE to another folder"]),
+        (["reproduce", "table1", "--seeds", "7"], "file", "kept", ["file/results/runs/storyboard-", "SFAR_HOME"]),
+        (["summary"], "file", "kept", ["file/results/storyboard: ", "SFAR_HOME"]),
+        (["notebook", "03"], "file", "kept", ["file/results/runs: ", "SFAR_HOME"]),
+        (["tune"], "file", "kept", ["file/results/storyboard: ", "SFAR_HOME"]),
+        (["pretrain", "--out", "file/clip"], "open", "kept", ["file/clip: "]),
+        (["train", "sfar", "--out", "x"], "open", "file/kept", ["file/kept/", "SFAR_CACHE"]),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    capsys, tmp_path, monkeypatch, argv, home, cache, parts
+):
+    """One line that names the folder and the variable that moves it; nothing is drawn or trained."""
+    (tmp_path / "file").touch()  # no folder: also a super-user cannot write in it
+    monkeypatch.setattr(paths, "PROJECT", tmp_path / home)
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / cache))
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, argv, "cannot write ", "Not a directory", *parts)
+    assert [f.name for f in tmp_path.rglob("*")] == ["file"]
+
+
+def _heeds_rights():
+    """Also a super-user's process: CAP_DAC_OVERRIDE is not for the program that this one becomes."""
+    if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):  # PR_CAPBSET_DROP
+        os._exit(77)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="takes a right from a process as Linux can")
+@pytest.mark.parametrize("locked", ["results", "notebooks"])
+def test_a_clone_that_is_only_read(tmp_path, locked):
+    for name in ("results", "notebooks"):
+        (tmp_path / "clone" / name).mkdir(parents=True)
+    (tmp_path / "clone" / locked).chmod(0o555)
+    places = {"SFAR_HOME": str(tmp_path / "clone"), "SFAR_CACHE": str(tmp_path / "kept")}
+    p = _command("reproduce", "table1", preexec_fn=_heeds_rights, env={**os.environ, **places})
+    _, err = p.communicate()
+    (tmp_path / "clone" / locked).chmod(0o755)
+    if p.returncode == 77:
+        pytest.skip("a super-user's process that may not give up its rights")
+    assert p.returncode == 2 and err.count("\n") == 1, err
+    assert err.startswith(f"sfar: cannot write in {tmp_path / 'clone' / locked}"), err
+    assert "Permission denied" in err and "SFAR_HOME" in err
+    assert {f.name for f in tmp_path.rglob("*")} == {"clone", "results", "notebooks"}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["latin-1", "C"],
+)
+def test_output_that_is_not_utf_8(tmp_path, output):
+    """A dash, an arrow, a Greek letter or a name that the terminal has no signs for is shown by its codes."""
+    good, wrong = tmp_path / "good.json", tmp_path / "wrong.json"
+    for file, texts in ((good, ["einen Fuß heben", "a – b"]), (wrong, ["прыжок", "a → β"])):
+        content = {"label_set": "α → β – γ", "sets": {"2": {"прыжок": texts}}}
+        file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    commands = [
+        ["reproduce", "table1", "--dry-run"],
+        ["subtexts", "check", str(good)],
+        ["subtexts", "check", str(wrong)],
+    ]
+    code = f"from sfar.cli.main import main\nfor argv in {commands!r}:\n    print('status', main(argv), flush=True)"
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONIOENCODING"} | output
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="latin-1", env=env)
+    assert re.findall(r"^status (\d)", done.stdout, re.MULTILINE) == ["0", "0", "2"], done.stderr
+    assert "Traceback" not in done.stderr
+    for shown in (
+        r"| \u2013 ",
+        r"of '\u03b1 \u2192 \u03b2 \u2013 \u03b3', N = 2",
+        r"\u043f\u0440\u044b\u0436\u043e\u043a",
+    ):
+        assert shown in done.stdout, done.stdout
+
+
+def test_main_encodes_before_it_reads_options(monkeypatch):
+    """`--help` ends in the parser."""
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    print("–", flush=True)
+    assert stdout.buffer.getvalue().endswith(b"\\u2013\n")
 
 
 def test_help_of_make_lists_every_target():

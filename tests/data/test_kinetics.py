@@ -184,13 +184,13 @@ def test_the_val_list_may_say_validate(tmp_path, name):
 
 
 def test_a_long_list_is_read_quickly(tmp_path):
-    """A tenth of Kinetics: 24,000 rows with 8 videos on disk. Takes about 0.15 s; the limit is for loaded machines."""
+    """A tenth of Kinetics: 24,000 rows with 8 videos on disk. Takes about 0.15 s of this process."""
     rows = [f"{('abseiling', 'zumba')[k % 2]},{k:011d},{k % 300},{k % 300 + 10},train,0" for k in range(24_000)]
     make(tmp_path, train=rows, videos=False)
     touch(tmp_path, *(f"train/{stem(row)}.mp4" for row in rows[:8]))
-    began = time.monotonic()
+    began = time.process_time()
     manifest = read_kinetics(tmp_path, "train")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert (len(manifest.clips), len(manifest.missing)) == (8, 23_992)
 
 

@@ -1,6 +1,7 @@
 """Notebooks: thin, executed, their marked cells filled; Papermill refuses what they do not declare."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -99,24 +100,43 @@ def test_failing_cell_is_one_message(tmp_path):
         notebooks.run(source, tmp_path / "out.ipynb", {})
 
 
+@pytest.fixture
+def another_python(tmp_path, monkeypatch):
+    """Another Python's kernel under the name that the notebooks have, wherever Jupyter looks; it cannot be started."""
+    for variable in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
+        folder = tmp_path / variable / "kernels" / "python3"
+        folder.mkdir(parents=True)
+        argv = [str(tmp_path / "bin" / "python3"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+
+
+@pytest.mark.usefixtures("another_python")
+def test_the_kernel_is_this_interpreter_s(tmp_path, monkeypatch):
+    """It finds results and kept work where this process has them, also where a variable names a relative folder."""
+    monkeypatch.setattr(paths, "PROJECT", tmp_path / "mine")
+    monkeypatch.setenv("SFAR_HOME", "mine")
+    monkeypatch.setenv("SFAR_CACHE", "kept")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    source = tmp_path / "folder" / "tiny.ipynb"
+    show = "from sfar.util import paths\nprint(sys.executable, paths.PROJECT, paths.cache(), sep='\\n')"
+    _tiny(source, "import sys", show)
+    out = notebooks.run(source, tmp_path / "out.ipynb", {})
+    said = nbformat.read(out, 4).cells[1].outputs[0].text
+    assert said.splitlines() == [sys.executable, str(tmp_path / "mine"), str(paths.START / "kept")]
+
+
 def _nbval(path):
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--nbval-lax",
-        "--nbval-kernel-name",
-        "python3",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(path.parent),
-        str(path),
-    ]
+    """As `make test` calls it."""
+    text = (paths.PROJECT / "Makefile").read_text(encoding="utf-8")
+    (options,) = re.findall(r"-m pytest (--nbval.*) \$\(WORKERS\) notebooks$", text, re.MULTILINE)
+    command = [sys.executable, "-m", "pytest", "-q", *options.split(), "--rootdir", str(path.parent), str(path)]
     return subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env={**os.environ, "NO_COLOR": "1"})
 
 
+@pytest.mark.usefixtures("another_python")
 def test_nbval_notices_a_changed_number_and_a_missing_row(tmp_path):
     """The check can fail: a copy with one rounded result changed and one row of another table taken out."""
     nb = nbformat.read(notebooks.find("03"), 4)

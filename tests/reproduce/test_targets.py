@@ -101,6 +101,25 @@ def test_a_study_is_measured_written_and_shown(study, tmp_path):
     assert given == {"overrides": {"train.epochs": 1}, "seeds": [7]}
 
 
+def test_results_elsewhere_leave_the_repository_as_it_is(study, tmp_path, monkeypatch, capsys):
+    """SFAR_HOME names a folder without notebooks: those of the checkout are read, and refreshed by nobody."""
+    profile = get_profile("storyboard")
+    clone, home = tmp_path / "clone", tmp_path / "home"
+    (clone / "notebooks").mkdir(parents=True)
+    for name in ("README.md", "DEVIATIONS.md"):
+        (clone / name).write_text("<!--= uniform -->0 %<!--/-->")
+    (tmp_path / "notebooks" / "99_tiny.ipynb").rename(clone / "notebooks" / "99_tiny.ipynb")
+    monkeypatch.setattr(paths, "CHECKOUT", clone)
+    monkeypatch.setattr(paths, "PROJECT", home)
+    made = targets.make("table99", profile)
+    assert not made.standard and all(f.parent == home / "results" / "storyboard" for f in made.files)
+    targets.finish(made, profile)
+    assert targets.pending(profile) == []
+    assert main(["summary"]) == 0 and capsys.readouterr().out.count(",") == 0
+    assert (home / "results" / "storyboard" / "README.md").is_file()
+    assert (clone / "README.md").read_text() == "<!--= uniform -->0 %<!--/-->"
+
+
 def test_finished_until_something_changes(study, tmp_path):
     profile, others = get_profile("storyboard"), get_profile("storyboard", {"seeds": [0]})
     assert targets.pending(profile) == ["table99"]
@@ -117,6 +136,8 @@ def test_finished_until_something_changes(study, tmp_path):
         os.utime(file, (0, 0))
         file.write_bytes(before)
         assert targets.pending(profile) == [], "only contents count, not times"
+    made.files[0].write_bytes(made.files[0].read_bytes().replace(b"\n", b"\r\n"))
+    assert targets.pending(profile) == [], "line ends are git's business"
     made.files[0].unlink()
     assert targets.pending(profile) == ["table99"]
 

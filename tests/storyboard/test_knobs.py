@@ -350,10 +350,20 @@ def test_the_command_and_the_configuration_draw_the_same(layout, tmp_path, monke
 
 def test_the_command_refuses_in_one_line(tmp_path, capsys):
     out = tmp_path / "x"
-    for option, value in (("irrelevant", "0.95"), ("overlap", "nan"), ("momentary", "0"), ("actions", "9")):
+    for option, value, limits in (
+        ("irrelevant", "0.95", "0 to 0.9"),
+        ("overlap", "nan", "0 to 1"),
+        ("evenness", "-0.5", "0 to 1"),
+        ("momentary", "0", "1 to 8"),
+        ("actions", "9", "2 to 6"),
+    ):
         assert main(["storyboard", "draw", "--out", str(out), f"--{option}", value]) == 2
         err = capsys.readouterr().err
-        assert err.startswith(f"sfar: knob '{option}'") and err.count("\n") == 1 and not out.exists()
+        assert (
+            err.startswith(f"sfar: --{option} {value}: expected a number from {limits};")
+            and err.count("\n") == 1
+            and not out.exists()
+        )
     with pytest.raises(SystemExit) as stop:
         main(["storyboard", "draw", "--out", str(out), "--actions", "two"])
     assert stop.value.code and not out.exists()

@@ -1,11 +1,13 @@
 """A training of the tiny model in a process of its own, for tests that kill it."""
 
+import itertools
 import os
 import time
 
 import tiny
 import torch
 from safetensors.torch import save_file
+from waiting import until
 
 from sfar.training.resume import Keeper, listening
 from sfar.training.train import train
@@ -14,21 +16,31 @@ ABOUT = {"train": {"lr": 1.0}, "seed": 3}
 PROFILE = {"epochs": 4, "batch": 4, "gray": 0.5}
 
 
-def run(folder, out, fsync_seconds=0.0, step_seconds=0.0, every=0.0):
+def run(folder, out, fsync_seconds=0.0, stalls_at=0, until_stopped=False, every=0.0):
     """Train to the end, keeping the state each step, and write the weights to ``out``.
 
-    The disk takes ``fsync_seconds`` for each file, a step at least ``step_seconds``.
+    The disk takes ``fsync_seconds`` for each file, for the one of number ``stalls_at`` for ever (``stalled`` is then
+    there beside ``folder``). ``until_stopped``: no step ends before a signal has come.
     """
     torch.set_num_threads(1)
-    if fsync_seconds:
-        fsync = os.fsync
-        os.fsync = lambda fd: (time.sleep(fsync_seconds), fsync(fd))
+    if fsync_seconds or stalls_at:
+        fsync, numbers = os.fsync, itertools.count(1)
+
+        def slow(fd):
+            if next(numbers) == stalls_at:
+                folder.with_name("stalled").touch()
+                time.sleep(600)
+            time.sleep(fsync_seconds)
+            fsync(fd)
+
+        os.fsync = slow
     model = tiny.model()
     keeper = Keeper(folder, ABOUT, every)
 
     def on_step(*_):
         folder.with_name("begun").touch()
-        time.sleep(step_seconds)
+        if until_stopped:
+            until(lambda: keeper._signal)
 
     with listening(keeper):
         history = train(model, tiny.clips(13), tiny.profile(**PROFILE), 3, on_step, keeper=keeper)

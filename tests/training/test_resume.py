@@ -19,6 +19,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from waiting import until
 
 from sfar.errors import ConfigError, SfarError
 from sfar.training import resume
@@ -64,13 +65,16 @@ def test_killed_at_twenty_random_moments(tmp_path, start, whole):
     """SIGKILL, also while a state is being written: the weights at the end are those of the uninterrupted training."""
     want, seconds = whole
     rng, states, out = random.Random(0), tmp_path / "states", tmp_path / "out.safetensors"
+    stalled = tmp_path / "stalled"
     while_writing, steps = 0, []
     for k in range(KILLS):
-        process = start(states, out, fsync_seconds=0.02)  # a slow disk: about half of the time goes into writing
-        if k < 3 or k % 4 == 0:  # while the next state is being written, whatever the speed of this machine
-            before = time.monotonic()
-            while not list(states.glob(".step-*")) and process.is_alive() and time.monotonic() - before < 60:
-                time.sleep(0.001)
+        # A slow disk: about half of the time goes into writing. Some are killed while a state is being written,
+        # whatever the speed of this machine.
+        stalls_at = rng.randint(1, 5) if k < 3 or k % 4 == 0 else 0
+        process = start(states, out, fsync_seconds=0.02, stalls_at=stalls_at)
+        if stalls_at:
+            until(lambda process=process: stalled.exists() or not process.is_alive())
+            stalled.unlink(missing_ok=True)
         else:
             time.sleep(rng.uniform(0, seconds / 4))
         process.kill()
@@ -90,10 +94,8 @@ def test_killed_at_twenty_random_moments(tmp_path, start, whole):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_keeps_the_state_and_stops(tmp_path, start, whole, number):
     states, out = tmp_path / "states", tmp_path / "out.safetensors"
-    process = start(states, out, step_seconds=0.05, every=1e9)  # no state but the one that the signal asks for
-    while not (tmp_path / "begun").exists():
-        assert process.is_alive()
-        time.sleep(0.01)
+    process = start(states, out, until_stopped=True, every=1e9)  # no state but the one that the signal asks for
+    until((tmp_path / "begun").exists)
     os.kill(process.pid, number)
     process.join()
     assert process.exitcode == 1 and not out.exists()  # Stopped reaches the top of that process

@@ -53,9 +53,9 @@ def package(copied, monkeypatch):
 _edits = itertools.count(1)
 
 
-def write(path, text):
+def write(path, text, end="\n"):
     state = path.stat()
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline=end)
     later = state.st_mtime_ns + 1_000_000_000 * next(_edits)  # than ever before, however coarse the clock
     os.utime(path, ns=(state.st_atime_ns, later))
 
@@ -100,6 +100,13 @@ def test_a_copy_of_the_code_has_the_same_version(package, monkeypatch):
     copied = versions()
     monkeypatch.undo()
     assert versions() == copied
+
+
+def test_a_clone_with_the_line_ends_of_another_system_has_the_same_version(package):
+    before = versions()
+    for path in (p for p in package.rglob("*") if p.suffix in (".py", ".csv", ".json", ".txt")):
+        write(path, path.read_text(encoding="utf-8"), "\r\n")
+    assert b"\r\n" in (package / "config.py").read_bytes() and versions() == before
 
 
 def test_key_changes_with_its_inputs():

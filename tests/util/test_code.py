@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import hashlib
 import importlib
 import inspect
 import os
@@ -445,6 +446,36 @@ def test_data_files_count_by_their_bytes(make):
     assert before != code.version("pkg.run:main")
     package.write("table.csv", "a,c\n")
     assert code.version("pkg.run:main", "pkg/table.csv") != before
+
+
+def test_line_ends_of_another_system(make):
+    """As a clone has them where git is told to write them (core.autocrlf): of code, in texts in it, of data."""
+    run = 'import json\n\nTEXT = """a\nb"""\n\n\ndef main():\n    return json, \\\n        TEXT\n'
+    package = make({"run.py": run, "table.csv": "a,b\n1,2\n"})
+    before = code.version("pkg.run:main", "pkg/table.csv"), code.texts("pkg.run:main")
+    for name in ("run.py", "table.csv"):
+        file = package.folder / name
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert (code.version("pkg.run:main", "pkg/table.csv"), code.texts("pkg.run:main")) == before
+    assert before[1] == {"a\nb"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (b"a\nb\n", b"a\r\nb\r\n", True),
+        ("größer\n".encode(), "größer\r\n".encode(), True),
+        ("größer\n".encode("latin-1"), "größer\r\n".encode("latin-1"), True),
+        (b"a\nb\n", b"a\n\nb\n", False),
+        (b"a\nb\n", b"a\rb\n", False),
+        (b"\x89PNG\0\n", b"\x89PNG\0\r\n", False),
+    ],
+)
+def test_content_of_a_file(tmp_path, one, other, same):
+    for name, raw in (("one", one), ("other", other)):
+        (tmp_path / name).write_bytes(raw)
+    assert (code.content(tmp_path / "one") == code.content(tmp_path / "other")) == same
+    assert code.content(tmp_path / "one") == hashlib.sha256(one).hexdigest(), "what is known by it stays known"
 
 
 def test_how_a_definition_is_named():

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sfar.errors import SfarError
+from sfar.errors import ConfigError, SfarError
 from sfar.util import paths
 
 
@@ -142,3 +142,42 @@ def test_places(tmp_path, monkeypatch):
     assert paths.cache() == tmp_path
     monkeypatch.chdir(tmp_path)
     assert paths.PROJECT.is_absolute(), "notebooks run from other folders"
+
+
+def test_results_elsewhere_take_the_notebooks_of_the_checkout(tmp_path, monkeypatch):
+    """The checkout is then only read, unless the other place is a clone with notebooks of its own."""
+    assert paths.in_repository()
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    assert paths.notebooks() == paths.CHECKOUT / "notebooks" and not paths.in_repository()
+    (tmp_path / "notebooks").mkdir()
+    assert paths.notebooks() == tmp_path / "notebooks" and paths.in_repository()
+    monkeypatch.setattr(paths, "CHECKOUT", None)
+    with pytest.raises(ConfigError, match=r"README\.md is not there: .* comes with the repository.*SFAR_HOME"):
+        paths.of_repository("README.md")
+
+
+def test_a_folder_can_be_written_or_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path / "project")
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "project" / "kept"))
+    paths.check_folder(tmp_path / "new" / "folder")
+    assert listing(tmp_path) == [], "nothing is left"
+    (tmp_path / "project").touch()
+    for name, advice in (
+        ("results/storyboard", "or set SFAR_HOME to another folder$"),
+        ("notebooks", "or set SFAR_HOME to another folder$"),
+        ("kept/run", "or set SFAR_CACHE to another folder$"),
+        ("other", "check the folder's rights$"),
+    ):
+        for write in (
+            paths.check_folder,
+            lambda path: paths.write_atomic(path / "a", "x"),
+            lambda path: paths.build_folder(path, lambda _: None),
+        ):
+            with pytest.raises(SfarError, match=rf"cannot write .*{name}.*(Not a directory|File exists).*{advice}"):
+                write(tmp_path / "project" / name)
+
+
+def test_relative_places_are_those_of_the_folder_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SFAR_CACHE", "kept")
+    assert paths.cache() == paths.START / "kept" and paths.START.is_absolute() and tmp_path != paths.START

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from sfar.data.manifest import Clip, Manifest
-from sfar.errors import DataError
+from sfar.errors import DataError, SfarError
 from sfar.util import processes
 
 HERE = Path(__file__).parent
@@ -21,11 +23,6 @@ HERE = Path(__file__).parent
 
 def square(x):
     return x * x
-
-
-def late(x):
-    time.sleep(0.3 * (x == 0))
-    return x
 
 
 def refuse(x):
@@ -37,7 +34,17 @@ def refuse(x):
 def die(x):
     if x == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.05)
+    return x
+
+
+def leave(x):
+    os._exit(x)
+
+
+def held_back(x, release):
+    """Item 0 is not done before the file ``release`` is there."""
+    if x == 0:
+        until(release.exists)
     return x
 
 
@@ -62,7 +69,10 @@ def test_results_in_order_or_as_they_are_done(tmp_path):
         for chunksize in (1, 3, 100):
             assert list(pool.imap(square, range(7), chunksize)) == [0, 1, 4, 9, 16, 25, 36]
         assert sorted(pool.imap_unordered(square, iter(range(7)), 2)) == [0, 1, 4, 9, 16, 25, 36]
-        assert list(pool.imap_unordered(late, range(3)))[-1] == 0
+        done = pool.imap_unordered(partial(held_back, release=tmp_path / "release"), range(3))
+        assert {next(done), next(done)} == {1, 2}
+        (tmp_path / "release").touch()
+        assert list(done) == [0]
         assert list(pool.imap(square, [])) == list(pool.imap_unordered(square, [])) == []
         assert pool.result(pool.submit(pow, 2, 5)) == 32
     assert 1 <= len(list(tmp_path.glob("started-*"))) <= 2
@@ -72,6 +82,56 @@ def test_results_in_order_or_as_they_are_done(tmp_path):
 def test_an_error_is_the_caller_s(method):
     with pytest.raises(DataError, match="3 is not wanted"), processes.pool(2) as pool:
         list(getattr(pool, method)(refuse, range(200)))
+
+
+def test_a_process_that_ends_by_itself_is_not_called_killed():
+    with pytest.raises(SfarError, match="ended by itself, with exit status 3") as e, processes.pool(2) as pool:
+        list(pool.imap(leave, [3]))
+    assert not isinstance(e.value, processes.ProcessDied)
+
+
+def test_after_one_has_died_no_other_work_is_taken():
+    with processes.pool(1) as pool:
+        with pytest.raises(processes.ProcessDied):
+            pool.result(pool.submit(die, 3))
+        with pytest.raises(SfarError, match="was killed"):
+            pool.submit(square, 2)
+    with processes.pool(1) as pool:
+        for _ in range(2):
+            with pytest.raises(SfarError, match="exit status 3"):
+                pool.result(pool.submit(leave, 3))
+
+
+SCRIPT = """
+import math
+from sfar.util import processes
+
+def main():
+    with processes.pool(2) as pool:
+        print(list(pool.imap(math.sqrt, [4, 9])))
+
+"""
+
+
+def run_script(path, text, **options):
+    path.write_text(text)
+    return subprocess.run([sys.executable, path], capture_output=True, text=True, **options)
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    """It is imported by the processes, which would each start others: no matter of memory."""
+    done = run_script(tmp_path / "script.py", SCRIPT + "main()\n")
+    assert done.returncode == 1 and done.stdout == "", done.stdout
+    message = done.stderr.splitlines()[-1]
+    assert "SfarError: this script starts processes as it is imported" in message and "__name__" in message, done.stderr
+    assert "memory" not in done.stderr and "bootstrapping" not in done.stderr
+    done = run_script(tmp_path / "script.py", SCRIPT + 'if __name__ == "__main__":\n    main()\n')
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[2.0, 3.0]\n", "")
+
+
+def test_a_script_from_standard_input_is_told_so():
+    done = subprocess.run([sys.executable], input=SCRIPT + "main()\n", capture_output=True, text=True)
+    assert done.returncode == 1 and "through standard input: write it to a file" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("method", ["imap", "imap_unordered"])
@@ -88,16 +148,10 @@ def test_an_exception_ends_them_at_once(tmp_path):
     assert not any(running(f.name.split("-")[1]) for f in tmp_path.glob("works-*"))
 
 
-def until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_they_end_with_a_parent_that_is_killed(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_processes as t; t.hold({str(tmp_path)!r})"
+    places = [str(HERE), str(HERE.parent)]
+    code = f"import sys; sys.path[:0] = {places}; import test_processes as t; t.hold({str(tmp_path)!r})"
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: len(list(tmp_path.glob("works-*"))) == 2)
     parent.kill()

@@ -1,0 +1,12 @@
+"""Waiting for something that another process or thread does: for as long as it takes, and not for a time."""
+
+import time
+
+
+def until(condition, seconds=120):
+    """Return what ``condition()`` gives as soon as that is true. ``seconds``: after which it will never be."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return found
