@@ -43,6 +43,7 @@ WORKING = (
     ["storyboard", "draw", "--out", "drawn", "--train-per-class", "1", "--val-per-class", "1"],
     ["data", "check", "kinetics400", "--root", "drawn", "--workers", "1"],
     ["train", "sfar", "--out", "sfar.safetensors", "--data", "drawn", "--set", "train.epochs=1"],
+    ["predict", "drawn/val", "--checkpoint", "storyboard", "--json", "answers.jsonl"],
 )
 REFUSED = (["notebook", "03"], ["reproduce", "table1"], ["pending"], ["summary"])
 
@@ -156,18 +157,14 @@ def test_the_command_is_installed(call):
     assert call("sfar", "config", "train.epochs").startswith("train.epochs\n")
 
 
-def test_the_weights_are_in_it(site):
-    have = {"clip.json", "clip.safetensors", "sfar.json", "sfar.safetensors"}
-    assert {p.name for p in (site / "sfar/storyboard/weights").iterdir()} == have
-
-
 @pytest.mark.slow
 def test_commands_without_the_repository(done, installed, place):
-    (layout, drawn, checked, trained), _, before = done
+    (layout, drawn, checked, trained, predicted), _, before = done
     assert layout[0] == 0 and "UCF-101, 101 classes" in layout[1], layout
     assert drawn[0] == 0 and len(list((place / "work/drawn").rglob("*.mp4"))) == 50, drawn
     assert checked[0] == 0 and "All well" in checked[1], checked
     assert trained[0] == 0 and (place / "work/sfar.safetensors").is_file(), trained
+    assert predicted[0] == 0 and predicted[1].count(".mp4  ") == 25, predicted
     assert any(name.endswith(".jsonl") and "/sfar/" in f"/{name}" for name in files(place / "home"))
     assert files(installed) == before and not (installed.parent / ".cache").exists()
 
