@@ -213,6 +213,20 @@ def test_a_folder_by_the_command(home, videos, tmp_path, capsys):
     assert answers.read_text() == whole
 
 
+def test_pictures_lie_as_the_videos_do(home, videos, tmp_path, capsys):
+    """Folders of classes may have files of one name, and a telephone writes .mov."""
+    for name, ending in (("a", "mov"), ("b", "mp4")):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        shutil.copy(videos[0], tmp_path / "in" / name / f"1.{ending}")
+    argv = ["predict", str(tmp_path / "in"), "--classes", "long jump,making pizza", "--plot", str(tmp_path / "out")]
+    assert main(argv) == 0
+    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")}
+    assert made == {"a/1.png", "b/1.png"}
+    both = [str(p) for p in (tmp_path / "in").rglob("1.*")]
+    assert main(["predict", *both, "--plot", str(tmp_path / "out")]) == 2
+    assert "would both be drawn as" in capsys.readouterr().err
+
+
 def test_a_bad_video_costs_one_line(home, videos, tmp_path, capsys):
     shutil.copy(videos[0], tmp_path / "good.mp4")
     (tmp_path / "bad.mp4").write_bytes(b"no video")

@@ -10,31 +10,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfar.cli import options
+from sfar.data.disk import VIDEO_ENDINGS
 from sfar.errors import ConfigError
 
 if TYPE_CHECKING:
     from sfar.recognizer import Recognizer
 
 
-def _videos(given: list[str]) -> list[Path]:
-    """The files given, and those in the folders given, in order; each once."""
-    from sfar.data.disk import VIDEO_ENDINGS
+# Beside those of the data sets' layouts: what cameras and telephones write.
+ENDINGS = (*VIDEO_ENDINGS, ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ts")
 
-    out: dict[Path, None] = {}
+
+def _videos(given: list[str]) -> dict[Path, Path]:
+    """The files given, and those in the folders given, in order; each with its name below what was given."""
+    out: dict[Path, Path] = {}
     for name in given:
         path = Path(name).expanduser()
         if not path.is_dir():
-            out[path] = None  # one that is missing is said when its turn comes, beside the others
+            out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
         inside = sorted(
-            p
-            for p in path.rglob("*")
-            if p.suffix.lower() in VIDEO_ENDINGS and not p.name.startswith(".") and p.is_file()
+            p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith(".") and p.is_file()
         )
         if not inside:
-            raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
-        out.update(dict.fromkeys(inside))
-    return list(out)
+            raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(ENDINGS)})")
+        out.update({p: p.relative_to(path) for p in inside})
+    return out
+
+
+def _pictures(videos: dict[Path, Path], where: str) -> dict[Path, Path]:
+    """The picture of each video: ``where`` itself of a single one, else a file in this folder, as the videos lie."""
+    from sfar.util.paths import check_output
+
+    if not where:
+        return {}
+    folder = Path(where)
+    if len(videos) == 1:
+        out = {video: folder for video in videos}
+    else:
+        out = {video: folder / name.with_suffix(".png") for video, name in videos.items()}
+    first: dict[Path, Path] = {}
+    for video, picture in out.items():
+        if first.setdefault(check_output(picture), video) != video:
+            raise ConfigError(f"--plot: {first[picture]} and {video} would both be drawn as {picture}: ask one by one")
+    return out
 
 
 def _answered(path: Path) -> set[str]:
@@ -81,10 +100,7 @@ def _predict(a: argparse.Namespace) -> int:
     from sfar.util.paths import check_output
 
     videos, answers = _videos(a.video), Path(a.json) if a.json else None
-    if a.plot and len(videos) > 1:
-        check_output(Path(a.plot) / "picture.png")
-    elif a.plot:
-        check_output(Path(a.plot))
+    pictures = _pictures(videos, a.plot)
     if answers:
         check_output(answers)
     done = _answered(answers) if answers else set()
@@ -108,7 +124,7 @@ def _predict(a: argparse.Namespace) -> int:
                 with answers.open("a", encoding="utf-8") as f:
                     f.write(json.dumps(found.to_json(a.top), ensure_ascii=False) + "\n")
             if a.plot:
-                _save(found.plot(), Path(a.plot) if len(videos) == 1 else Path(a.plot) / f"{video.stem}.png")
+                _save(found.plot(), pictures[video])
             bar.update()
     for line in bad:
         print(f"left out: {line}", file=sys.stderr)
