@@ -81,9 +81,10 @@ def test_every_field_says_its_meaning_range_and_source(capsys):
 
 
 def test_the_listing_cut_off_by_a_reader_is_no_traceback():
-    """As by ``sfar config | head``: the reader ends while there is more to come."""
+    """As by ``sfar config | head``: the reader ends while there is more to come than the pipe holds."""
     command = [sys.executable, "-m", "sfar", "config", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "pipesize": 4096}
+    with subprocess.Popen(command, text=True, bufsize=1, **pipes) as p:
         p.stdout.readline()
         p.stdout.close()
         assert (p.wait(60), p.stderr.read()) == (141, "")
