@@ -529,9 +529,10 @@ def body(table):
 
 
 def test_files_are_of_the_record(record, tmp_path):
+    before = plt.get_fignums()  # of other tests of this process
     files = {p.name for p in page.write(STUDY, record, tmp_path) if p.suffix != ".svg"}
     assert files == {f"ambiguity.{e}" for e in ("csv", "md", "tex", "json")} | {f"{n}.png" for n in FIGURES}
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before, "a page closes what it draws"
     assert Record.from_json(json.loads((tmp_path / "ambiguity.json").read_text())) == record
     text = (tmp_path / "ambiguity.md").read_text()
     assert "nan" not in text and "None" not in text and all(f"({n}.png)" in text for n in FIGURES)
