@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from sfar.config import ModelConfig, Profile, get_profile
+from sfar.config import Profile, get_profile
 from sfar.data.transforms import center_crop, scale_size, val_indices
-from sfar.data.video import decoder, probe, read_frames
+from sfar.data.video import VideoInfo, decoder, probe, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
 from sfar.model.clip import WEIGHTS, embed_frames, load_clip
@@ -39,9 +39,9 @@ class Prediction:
     """What a model says of one video.
 
     ``probabilities`` [C] of ``classes``; the L sampled frames: ``frames`` uint8 [L, H, W, 3], their numbers ``indices``
-    [L] and ``times`` [L] in seconds; ``coarse`` (Eq. 7) and ``fine`` (Eq. 9), the importance of each frame for each
-    class, [C, L] or None where the method has none; ``subtexts`` of each class; ``nearest`` [C, L], which of them is
-    the best one at each frame (the n of Eq. 9's maximum).
+    [L] and ``times`` [L] in seconds (their numbers where the rate is not known); ``coarse`` (Eq. 7) and ``fine``
+    (Eq. 9), the importance of each frame for each class, [C, L] or None where the method has none; ``subtexts`` of each
+    class; ``nearest`` [C, L], which of them is the best one at each frame (the n of Eq. 9's maximum).
     """
 
     path: str
@@ -106,6 +106,35 @@ class Prediction:
         return figure(self.frames, self.times, weights, self.best_subtexts(name), title)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """The frames of a video that the evaluation's single view looks at.
+
+    ``indices`` [L]: their numbers; ``frames`` uint8 [L, H, W, 3]: scaled, not yet cropped.
+    """
+
+    info: VideoInfo
+    indices: np.ndarray
+    frames: np.ndarray
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; 1 where the file does not say (a folder of pictures): a time is a frame's number then."""
+        return self.info.fps or 1.0
+
+    def crops(self, profile: Profile) -> torch.Tensor:
+        """As a model takes them: [L, 3, size, size], normalised."""
+        return center_crop(torch.from_numpy(self.frames), profile.data.image_size)
+
+
+def sample(video: str | Path, profile: Profile) -> Sample:
+    """Read the frames, in a process with a deadline. Raises ``VideoError`` for a video that cannot be read."""
+    info = guarded(probe, video)
+    indices = val_indices(info.frames, profile.train.frames)
+    frames = guarded(read_frames, video, indices, scale_size(profile.data.image_size), warm=(decoder, "auto"))
+    return Sample(info, indices, frames)
+
+
 class Recognizer:
     """A method with its weights, its classes and their sub-texts, for videos of one's own (``sfar.load``)."""
 
@@ -137,14 +166,11 @@ class Recognizer:
             ConfigError: A class without sub-texts, or with another number than N.
         """
         names, texts = self._texts(classes, subtexts)
-        size, segments = self.profile.data.image_size, self.profile.train.frames
-        info = guarded(probe, video)
-        indices = val_indices(info.frames, segments)
-        frames = guarded(read_frames, video, indices, scale_size(size), warm=(decoder, "auto"))
+        s = sample(video, self.profile)
         side = next(self.model.parameters()).device
         known = self._embedded(names, texts)
         with torch.inference_mode():
-            x = center_crop(torch.from_numpy(frames), size)[None].to(side)
+            x = s.crops(self.profile)[None].to(side)
             v = embed_frames(self.model.clip, x)
             out = self.model.from_embeddings(v, known)
             best = torch.einsum("cnd,ld->cnl", mean_unit_words(known.sub_words, known.sub_mask), unit(v[0].float()))
@@ -153,9 +179,9 @@ class Recognizer:
             str(video),
             names,
             out.logits[0].float().softmax(-1).cpu().numpy(),
-            frames,
-            indices,
-            indices / info.fps,
+            s.frames,
+            s.indices,
+            s.indices / s.rate,
             coarse,
             fine,
             texts,
@@ -201,9 +227,6 @@ class Recognizer:
 @lru_cache(maxsize=32)
 def _bank(name: str, n: int) -> SubTexts | None:
     """A bundled label set with N texts, None where it has none of that number."""
-    known = SubTexts.load(name)
-    if known.n == n:
-        return known
     try:
         return SubTexts.load(name, n)
     except ConfigError:  # no set of this N in the file: another label set may have one
@@ -240,13 +263,7 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
         raise ConfigError(f"profile={profile!r} goes with {ZERO_SHOT!r}: a checkpoint has its own")
     path = CHECKPOINT if str(what) == BUNDLED else Path(what).expanduser()
     about = checkpoint.read_about(path)
-    base = get_profile("storyboard" if about["model"]["clip"] == "storyboard" else "paper")
-    base = dataclasses.replace(
-        base,
-        model=ModelConfig(**about["model"]),
-        train=dataclasses.replace(base.train, frames=about["train"]["frames"]),
-        data=dataclasses.replace(base.data, image_size=about.get("image_size", base.data.image_size)),
-    )
+    base = get_profile(*checkpoint.configuration(about))
     if "subtexts" not in about:
         raise ConfigError(f"{path} has no sub-texts in it: it was written by an older `sfar train`; train it again")
     texts = SubTexts(about["subtexts"], "checkpoint", None, source=str(path), n=base.model.n_subtexts)

@@ -10,13 +10,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sfar
 from sfar.cli.main import main
 from sfar.config import get_profile
 from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import val_indices
-from sfar.data.video import probe
+from sfar.data.video import probe, read_all
 from sfar.errors import ConfigError, VideoError
 from sfar.recognizer import bundled
 from sfar.render import prediction
@@ -149,6 +150,15 @@ def test_a_bad_video_is_an_error(model, tmp_path):
         model.predict(tmp_path / "bad.mp4")
     with pytest.raises(VideoError, match=r"none\.mp4"):
         model.predict(tmp_path / "none.mp4")
+
+
+def test_a_folder_of_frames_has_no_rate(model, videos, tmp_path):
+    """Its times are the frames' numbers, and what is written of it is JSON."""
+    for i, frame in enumerate(read_all(videos[0])):
+        Image.fromarray(frame).save(tmp_path / f"img_{i + 1:05d}.png")
+    found = model.predict(tmp_path)
+    assert found.times.tolist() == found.indices.tolist()
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["times"] == found.indices.tolist()
 
 
 def test_zero_shot_needs_no_file(videos):

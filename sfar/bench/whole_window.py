@@ -76,12 +76,11 @@ class WholeWindowHead(nn.Module):
             ~texts.sub_mask.flatten(1)[:, None], -math.inf
         )
         words = F.normalize(scores.softmax(-1) @ v + words, dim=-1)
-        weighed, frames = frames, F.normalize(frames, dim=-1)
-        if self.cfg.frame_norm:
-            weighed = frames
-        p = (torch.einsum("cwd,bld->bcwl", words, frames) / self.tau).softmax(-1)
+        directions = F.normalize(frames, dim=-1)
+        weighed = directions if self.cfg.frame_norm else frames
+        p = (torch.einsum("cwd,bld->bcwl", words, directions) / self.tau).softmax(-1)
         coarse = torch.einsum("bcwl,cw->bcl", p, _average(texts.mask, p.dtype))
-        similar = torch.einsum("cnwd,bld->bcnwl", F.normalize(subs, dim=-1), frames)
+        similar = torch.einsum("cnwd,bld->bcnwl", F.normalize(subs, dim=-1), directions)
         best = torch.einsum("bcnwl,cnw->bcnl", similar, _average(texts.sub_mask, p.dtype)).amax(2)
         fine = (best / self.tau).softmax(-1)
         o_coarse = torch.einsum("bcl,bld->bcd", coarse, weighed)

@@ -7,15 +7,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sfar.cli import options
 from sfar.data.disk import VIDEO_ENDINGS
 from sfar.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sfar.recognizer import Recognizer
-
 
 # Beside those of the data sets' layouts: what cameras and telephones write.
 ENDINGS = (*VIDEO_ENDINGS, ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ts")
@@ -77,14 +73,6 @@ def _answered(path: Path) -> set[str]:
     return done
 
 
-def _model(a: argparse.Namespace) -> Recognizer:
-    from sfar.recognizer import ZERO_SHOT, load
-
-    if a.checkpoint and a.profile:
-        raise ConfigError("--profile goes without --checkpoint: a checkpoint has its own")
-    return load(a.checkpoint or ZERO_SHOT, a.profile)
-
-
 def _subtexts(a: argparse.Namespace) -> Any:
     from sfar.recognizer import NAME_ALONE
     from sfar.subtexts import SubTexts
@@ -97,6 +85,7 @@ def _predict(a: argparse.Namespace) -> int:
 
     from sfar.cli.subtexts import read_classes
     from sfar.errors import VideoError
+    from sfar.recognizer import ZERO_SHOT, load
     from sfar.util.paths import check_output
 
     videos, answers = _videos(a.video), Path(a.json) if a.json else None
@@ -106,7 +95,7 @@ def _predict(a: argparse.Namespace) -> int:
     done = _answered(answers) if answers else set()
     classes = read_classes(a.classes)[1] if a.classes else None
     subtexts = _subtexts(a) or None
-    model = _model(a)
+    model = load(a.checkpoint or ZERO_SHOT, a.profile)
     bad, todo = [], [v for v in videos if str(v) not in done]
     if done:
         print(f"{len(videos) - len(todo)} of {len(videos)} videos are in {answers} already")

@@ -172,11 +172,11 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
 def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
     """The configuration that a checkpoint was trained with; what the options say goes first."""
     from sfar.config import changed, reading
+    from sfar.training import checkpoint
 
-    a.profile = a.profile or ("storyboard" if about["model"]["clip"] == "storyboard" else "paper")
+    name, own = checkpoint.configuration(about)
+    a.profile = a.profile or name
     said = {*(reading(a.reading) if a.reading else ()), *options.pairs(a.set)}
-    own = {f"model.{k}": v for k, v in about["model"].items()} | {"train.frames": about["train"]["frames"]}
-    own |= {"data.image_size": about["image_size"]} if "image_size" in about else {}
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
 

@@ -44,13 +44,18 @@ def row_height(frames: Sequence[np.ndarray], width: float) -> float:
     return width * height / (len(frames) * (each + GAP) - GAP)
 
 
-def show(ax: Axes, image: np.ndarray, label: str = "") -> None:
-    """An image over the whole of the axes, without a frame, labelled at the left."""
-    ax.imshow(image, aspect="auto", interpolation="none")
+def bare(ax: Axes) -> None:
+    """No ticks, grid or frame."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def show(ax: Axes, image: np.ndarray, label: str = "") -> None:
+    """An image over the whole of the axes, without a frame, labelled at the left."""
+    ax.imshow(image, aspect="auto", interpolation="none")
+    bare(ax)
     if label:
         ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7.5)
 

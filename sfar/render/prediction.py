@@ -55,7 +55,7 @@ def figure(
             ax.add_patch(Rectangle((i + 0.02, 0), 0.96, 1, facecolor=shade, lw=0))
             dark = x * n / 400 > 0.6
             ax.text(
-                i + 0.5, 0.46, f"{x:.0f}", ha="center", va="center", fontsize=7, color="white" if dark else "#222222"
+                i + 0.5, 0.46, f"{x:.0f}", ha="center", va="center", fontsize=7, color="white" if dark else pictures.INK
             )
         y += ROW
     y += 0.06
@@ -70,10 +70,8 @@ def figure(
 
 def _row(fig: Figure, y: float, width: float, height: float, n: int, label: str) -> Axes:
     ax = pictures.at(fig, LEFT, y, width, height)
-    ax.set(xlim=(0, n), ylim=(0, 1), xticks=[], yticks=[])
-    ax.grid(False)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.set(xlim=(0, n), ylim=(0, 1))
+    pictures.bare(ax)
     ax.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7)
     return ax
 
@@ -89,5 +87,4 @@ def _spans(subtexts: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def _wrapped(text: str, inches: float) -> str:
-    letters = max(6, int(inches / (0.58 * POINTS / 72)))
-    return "\n".join(textwrap.wrap(text, letters)) or text
+    return textwrap.fill(text, max(6, int(inches / (0.58 * POINTS / 72))))

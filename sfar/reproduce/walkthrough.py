@@ -14,14 +14,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sfar.config import Profile
-from sfar.data.transforms import center_crop, scale_size, val_indices
-from sfar.data.video import probe, read_frames
+from sfar.data.video import read_frames
 from sfar.errors import ConfigError
 from sfar.model.clip import embed_frames, token_ids
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts, class_texts
-from sfar.recognizer import Recognizer, bundled
+from sfar.recognizer import Recognizer, bundled, sample
 from sfar.render import method
 from sfar.storyboard import world
 from sfar.storyboard.scripts import ACTIVITIES
@@ -95,16 +94,14 @@ def video(which: str | Sequence, profile: Profile) -> Video:
 
 
 def _read(name: str, path: str, profile: Profile, board: world.Storyboard | None = None) -> Video:
-    info, size = probe(path), profile.data.image_size
-    index = val_indices(info.frames, profile.train.frames)
-    seen = torch.from_numpy(read_frames(path, index, scale_size(size)))
-    fps = info.fps or 1.0  # some files do not say theirs
+    seen = sample(path, profile)
+    index, rate = seen.indices, seen.rate
     segments = method.storyboard(board.activity, shown(board)["segments"]) if board else []
-    truth = method.Truth([float(i / fps) for i in index], info.frames / fps, segments)
+    truth = method.Truth([float(i / rate) for i in index], seen.info.frames / rate, segments)
     relevant = None
     if board:
         relevant = np.array([s.relevant for s in board.segments for _ in range(s.frames)])[index]
-    return Video(name, list(read_frames(path, index)), center_crop(seen, size), truth, relevant)
+    return Video(name, list(read_frames(path, index)), seen.crops(profile), truth, relevant)
 
 
 # --- what SFAR makes of it -------------------------------------------------------------------------------------------

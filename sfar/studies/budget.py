@@ -153,13 +153,11 @@ def _differences(sweep: str) -> Shown:
     """Both readings of SFAR against the others, with marks."""
 
     def make(record: Record) -> Table:
-        mark = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
         amounts = amounts_of(record, sweep)
         rows = []
         for test in TESTS:
             for a, b in study.compared():
-                each = [_against(record, sweep, test, a, b, n) for n in amounts]
-                cells = [with_interval(c, 1, True) + mark[c.verdict] for c in each]
+                cells = [page.marked(_against(record, sweep, test, a, b, n)) for n in amounts]
                 rows.append([TITLES[test], f"{registry.get(a).title} − {registry.get(b).title}", *cells])
         return Table(["Test", "Difference [points]", *map(str, amounts)], rows)
 

@@ -279,11 +279,9 @@ def _set(of: str) -> tuple[Text, Shown, Text, Shown]:
         return Table(["Method", "Epoch", *(f"K={k}" for k in SHOTS), "Seeds", "Trained"], rows)
 
     def differences(record: Record) -> Table:
-        mark = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
         found: dict[tuple[str, str, str], dict[int, str]] = {}
         for c in record.contrasts_of("cells", dataset=of):
-            text = with_interval(c, 1, True) + mark[c.verdict]
-            found.setdefault((c.row, c.against, c.setting["tower"]), {})[c.setting["shots"]] = text
+            found.setdefault((c.row, c.against, c.setting["tower"]), {})[c.setting["shots"]] = page.marked(c)
         rows = [
             [f"{registry.get(a).title} − {registry.get(b).title}", tower, *(by.get(k) for k in SHOTS)]
             for (a, b, tower), by in found.items()

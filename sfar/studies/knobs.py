@@ -233,16 +233,12 @@ def levels_table(record: Record, knob: str) -> Table:
     return Table([f"Top-1 [%] by {k.label.lower()}", *map(_degree, k.levels)], rows)
 
 
-MARK = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
-
-
 def rises_table(record: Record) -> Table:
     """How much each gain rises from the easiest to the hardest level."""
     rows = []
     for row in OWN:
         for rival in RIVALS:
-            each = [record.contrast(row, rival, "rises", knob=knob) for knob in KNOBS]
-            cells = [with_interval(c, 1, True) + MARK[c.verdict] for c in each]
+            cells = [page.marked(record.contrast(row, rival, "rises", knob=knob)) for knob in KNOBS]
             rows.append([f"{TITLES[row]} over {TITLES[rival]}", *cells])
     return Table(["Gain", *(k.title for k in KNOBS.values())], rows)
 

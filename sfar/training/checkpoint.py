@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sfar.config import Profile, as_dict
 from sfar.errors import ConfigError
-from sfar.model.clip import check_tensors
+from sfar.model.clip import STORYBOARD, check_tensors
 from sfar.model.video_model import VideoModel
 from sfar.util.paths import write_atomic
 
@@ -71,6 +71,14 @@ def read_about(path: Path) -> dict[str, Any]:
     if about is None:
         raise ConfigError(f"{path} has no SFAR configuration in it: expected a file written by `sfar train`")
     return json.loads(about)
+
+
+def configuration(about: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A checkpoint's profile and the fields of it that its use depends on, from what ``read_about`` gives."""
+    fields = {f"model.{k}": v for k, v in about["model"].items()} | {"train.frames": about["train"]["frames"]}
+    if "image_size" in about:
+        fields["data.image_size"] = about["image_size"]
+    return "storyboard" if about["model"]["clip"] == STORYBOARD else "paper", fields
 
 
 def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ...]) -> VideoModel:

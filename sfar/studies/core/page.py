@@ -14,7 +14,7 @@ from sfar.data.layouts import LAYOUTS
 from sfar.errors import SfarError
 from sfar.render import style, tables
 from sfar.render.style import verdict_word
-from sfar.render.tables import Table, interval
+from sfar.render.tables import Table, interval, with_interval
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.record import Contrast, Record, Row, Verdict
 from sfar.studies.core.study import Study
@@ -118,6 +118,14 @@ def digits(c: Verdict | Contrast) -> int:
 def value(c: Verdict | Contrast) -> str:
     """A number as text, "+4.6 points" or "+0.39"."""
     return f"{c.mean:+z.{digits(c)}f} {c.unit}".strip()
+
+
+MARKS = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
+
+
+def marked(c: Contrast) -> str:
+    """A difference in points with its interval and the mark of its verdict."""
+    return with_interval(c, 1, True) + MARKS[c.verdict]
 
 
 def provenance_table(record: Record) -> Table:
