@@ -4,17 +4,20 @@ What the code of a stage is, is worked out (test_code.py).
 """
 
 import ast
+import dataclasses
 import functools
 
 import import_graph
 import pytest
 
 from sfar import paper, studies
+from sfar.config import get_profile
+from sfar.studies.core import record as records
 from sfar.util import cache, code
 
 MODULES = import_graph.files()
 
-CUTS = sorted({*code.HARMLESS, *(c for stage in cache.STAGES.values() for c in stage.by_content)})
+CUTS = sorted({*code.HARMLESS, *cache.READING, *(c for stage in cache.STAGES.values() for c in stage.by_content)})
 # What takes the name of a printed table first.
 READ = {"paper.load", "printed.cell", "printed.number", "printed.lead", "printed.gap"}
 STUDIES = {s.id: s for s in studies.studies()}
@@ -29,7 +32,8 @@ def reached(work):
     if name:
         study = STUDIES[name]
         entries = (code.entry(study.measure_content), *study.files)
-        taken_up = (f"sfar.studies.{other}:STUDY" for other in study.needs)
+        entries = (*entries, *cache.READ)
+        taken_up = (*(f"sfar.studies.{other}:STUDY" for other in study.needs), *cache.READING)
     return code.reached(*s.entries, *entries, cut=(*s.by_content, *taken_up))
 
 
@@ -69,6 +73,19 @@ def test_the_code_of_a_stage_holds_no_page_and_no_command(work):
     if work in cache.STAGES:
         assert not [name for name in found if name.startswith("sfar.studies")]
     assert not [name for name in found if name.endswith((":STUDY", ":BLOCKS", ":CLAIMS"))]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_record_of_the_drawn_world_counts_what_is_read_and_what_draws_but_not_the_readers(study):
+    found = reached(f"record of {study}")
+    assert not [name for name in found if name.split(":")[0] in cache.READING]
+    assert "sfar/runs/known.npz" in found and any(name.startswith("sfar.storyboard.render:") for name in found)
+    profile = get_profile("storyboard")
+    entries = [code.entry(STUDIES[study].measure_content), *STUDIES[study].files]
+    assert records.inputs(profile, entries) != records.inputs(profile, entries, by_content=["sfar.runs.run:result"])
+    real = dataclasses.replace(profile, data=dataclasses.replace(profile.data, dataset="ucf101", root="/videos"))
+    with_readers = records.inputs(real, entries)
+    assert with_readers != records.inputs(real, entries, by_content=cache.READING), "a real set counts by the readers"
 
 
 @pytest.mark.parametrize("study", STUDIES)

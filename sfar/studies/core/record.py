@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sfar.config import DRAWN, Profile, as_dict, digest, get_profile, which_data
+from sfar.config import Profile, as_dict, digest, get_profile, which_data
+from sfar.data.source import is_drawn
 from sfar.errors import SfarError
 from sfar.model import registry
 from sfar.model.clip import STORYBOARD
@@ -237,8 +238,11 @@ def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_conte
     """Hash of all that a record's numbers follow from, library versions aside: a record of another hash is stale.
 
     ``entries``: the function that measures it (``code.entry``) and data files that it reads; ``extra``: inputs that are
-    not in the profile; ``by_content``: definitions that are not followed, as what they give is in ``extra``.
+    not in the profile; ``by_content``: definitions that are not followed, as what they give is in ``extra``. What
+    reads the drawn world is not followed either: what it gives is an input (``cache.READING``).
     """
+    if is_drawn(profile):
+        entries, by_content = [*entries, *cache.READ], [*by_content, *cache.READING]
     names: dict[str, Any] = {"profile": profile.name, "seeds": [list(profile.seeds), list(profile.frozen_seeds)]}
     if profile.data.root:
         names["root"] = profile.data.root
@@ -270,7 +274,7 @@ def suffix(profile: Profile) -> str:
 
 def texts_version(profile: Profile) -> str | None:
     """Hash of the drawn world's bundled sub-texts, which its records follow from; None for a real data set."""
-    if profile.data.root or profile.data.dataset not in DRAWN:
+    if not is_drawn(profile):
         return None
     return digest([dict(SubTexts.load(STORYBOARD, n)) for n in (2, 3, 4, 5)])
 
