@@ -193,7 +193,11 @@ def test_cache_keys_name_libraries_that_are_locked():
 # --- who brings what -----------------------------------------------------------------------------------------------
 
 # The modules of the package that need an extra, and which.
-OPTIONAL = {"sfar/subtexts/generate.py": "llm", "sfar/reproduce/notebooks.py": "notebooks"}
+OPTIONAL = {
+    "sfar/subtexts/generate.py": "llm",
+    "sfar/subtexts/quality.py": "encoder",
+    "sfar/reproduce/notebooks.py": "notebooks",
+}
 
 
 packages_distributions = cache(metadata.packages_distributions)  # looks at every installed file
@@ -233,7 +237,11 @@ def test_the_package_requires_what_it_imports():
 
 
 # Modules that a package of the extra for tests brings along, at the version of the lock file: the module's own package.
-ALONG = {"mistune": "mistune"}  # JupyterLab's nbconvert
+ALONG = {
+    "mistune": "mistune",  # JupyterLab's nbconvert
+    "tokenizers": "tokenizers",  # sentence-transformers
+    "transformers": "transformers",
+}
 
 
 def test_tests_import_what_the_extra_for_them_brings():
@@ -265,7 +273,8 @@ def test_a_missing_module_of_ours_is_no_missing_extra():
 
 WITHOUT_EXTRAS = """
 import sys
-sys.modules.update(dict.fromkeys("openai papermill nbformat nbval IPython sklearn pytest".split()))
+EXTRAS = "openai sentence_transformers papermill nbformat nbval IPython sklearn pytest"
+sys.modules.update(dict.fromkeys(EXTRAS.split()))
 from sfar.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -278,6 +287,10 @@ sys.exit(main(sys.argv[1:]))
         (
             ["subtexts", "generate", "--classes", "hmdb51", "--model", "m", "--base-url", "x", "--out", "x.json"],
             "sfar: asking a language model for sub-texts needs the package openai: pip install 'sfar[llm]'",
+        ),
+        (
+            ["subtexts", "check", "hmdb51", "--encoder"],
+            "sfar: a sentence encoder needs the package sentence_transformers: pip install 'sfar[encoder]'",
         ),
     ],
 )

@@ -177,10 +177,14 @@ def _describe(a: argparse.Namespace) -> None:
 
 
 def _check(a: argparse.Namespace) -> None:
+    from sfar.subtexts import quality
     from sfar.subtexts.check import label_set_names, remarks, validate
     from sfar.subtexts.texts import SubTexts
 
     texts = SubTexts.load(a.file, a.n)
+    if a.encoder and texts.n < 2:
+        raise SfarError(f"{a.file}: one sub-text a class has no diversity; --encoder needs at least two")
+    encode = quality.encoder(a.encoder) if a.encoder else None
     expected = read_classes(a.classes)[1] if a.classes else label_set_names(texts.label_set)
     wrong = validate(texts, texts.n, expected)
     for line in wrong:
@@ -193,6 +197,16 @@ def _check(a: argparse.Namespace) -> None:
         f"{a.file}: {len(texts)} classes of {texts.label_set!r}, N = {texts.n}: nothing to mend"
         + ("" if expected else " (its label set is not known, so no class can be missing)")
     )
+    if encode is None:
+        return
+    found = quality.measure(texts, encode)
+    lowest = min(found.diversity, key=found.diversity.__getitem__)
+    print(
+        f"{found.found:.1f} % of the classes are found by their own texts; diversity {found.mean_diversity:.3f}, "
+        f"lowest {found.diversity[lowest]:.2f} ({lowest!r}); encoder {a.encoder}"
+    )
+    for name, other in found.missed:
+        print(f"  {name!r} is taken for {other!r}")
 
 
 def _scored(a: argparse.Namespace) -> tuple[dict[str, SubTexts], dict[str, Score]]:
@@ -362,6 +376,15 @@ def add(
     p.add_argument("--n", type=positive, default=None)
     p.add_argument(
         "--classes", default="", help="the class names it must have (default: those of its label set, if known)"
+    )
+    p.add_argument(
+        "--encoder",
+        nargs="?",
+        const="all-MiniLM-L6-v2",
+        default="",
+        metavar="NAME|FOLDER",
+        help="measure too whether the texts find their class and how they differ, by a sentence encoder of "
+        "sentence-transformers (without a name: all-MiniLM-L6-v2)",
     )
     for name, run, text in (
         ("score", _score, "TPP of groups of sub-texts, under both readings."),

@@ -1,4 +1,4 @@
-"""A known sample of the drawn world as it is read: what stands for the code of the readers in the inputs of its records.
+"""A known sample of the drawn world as it is read, which stands for the code of the readers in its records' inputs.
 
 Lists, frames and weights of the drawn world are read by the code that reads everybody's files, and that code is mended
 when somebody's file turns out different. No number of a record moves by that as long as the drawn world is read as it

@@ -1,4 +1,4 @@
-"""The drawn world is read as it was when the records were measured: lists, frames, what the bundled CLIP makes of them."""
+"""The drawn world is read as it was when the records were measured: lists, frames, what CLIP makes of them."""
 
 import numpy as np
 import pytest
