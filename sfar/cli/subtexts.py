@@ -209,6 +209,21 @@ def _check(a: argparse.Namespace) -> None:
         print(f"  {name!r} is taken for {other!r}")
 
 
+def _bank(a: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from sfar.render.tables import markdown
+    from sfar.subtexts import quality
+    from sfar.util.paths import check_output, of_repository, write_json
+
+    out = check_output(Path(a.out) if a.out else of_repository(quality.RECORD))
+    encode = quality.encoder(a.encoder)
+    found = quality.measure_bank(encode, lambda sets: tqdm(sets, desc="bank", unit="set", leave=False))
+    write_json(out, quality.record(found, a.encoder))
+    for rows in quality.tables(found):
+        print(f"{markdown(*rows)}\n")
+
+
 def _scored(a: argparse.Namespace) -> tuple[dict[str, SubTexts], dict[str, Score]]:
     from tqdm import tqdm
 
@@ -386,6 +401,9 @@ def add(
         help="measure too whether the texts find their class and how they differ, by a sentence encoder of "
         "sentence-transformers (without a name: all-MiniLM-L6-v2)",
     )
+    p = command("bank", _bank, "Measure all bundled sub-texts by a sentence encoder, as notebook 01 shows.", what)
+    p.add_argument("--encoder", default="all-MiniLM-L6-v2", metavar="NAME|FOLDER", help="as in check")
+    p.add_argument("--out", default="", metavar="FILE", help="default: results/bank.json of the repository")
     for name, run, text in (
         ("score", _score, "TPP of groups of sub-texts, under both readings."),
         ("select", _select, "Rank groups by TPP and write the best."),

@@ -23,14 +23,13 @@ from sfar.studies import fig7b
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text
 from sfar.studies.core.record import Record
 from sfar.studies.core.study import Content, Item, Quantity, Study
-from sfar.subtexts import SubTexts
+from sfar.subtexts import SubTexts, quality
 from sfar.subtexts.groups import group
 from sfar.subtexts.prompts import action_line
-from sfar.subtexts.texts import bank_names
+from sfar.subtexts.texts import bank_names, sizes
 
 COMPARED = ("bank", "scene")  # Table 14: the sub-texts of a run, and texts in the manner of that table
 DIVE = ("springboard diving", 3, 40)  # class, seed and number of the drawn video under Figure 4
-EXAMPLES = {"Drinking": ("hmdb51", "drink"), "Eating chips": ("kinetics400", "eating chips")}  # Figure 8
 PAPER, OURS = style.PAPER, style.BOTH
 
 
@@ -60,12 +59,22 @@ def bank_table(record: Record) -> Table:
     """The bundled sub-texts: how many, and how long."""
     rows = []
     for name in bank_names():
-        for n in (2, 3, 4, 5) if name == "storyboard" else (4,):
+        for n in sizes(name):
             texts = SubTexts.load(name, n)
             words = [len(t.split()) for own in texts.values() for t in own]
             longest = max(len(token_ids(t)) for own in texts.values() for t in own)
             rows.append([name, len(texts), n, len(words), f"{np.mean(words):.1f}", longest])
     return Table(["Label set", "Classes", "N", "Sub-texts", "Words each", "Most tokens (of 77)"], rows)
+
+
+def quality_table(record: Record) -> Table:
+    """What a sentence encoder sees in the bundled sub-texts (``results/bank.json``)."""
+    return Table(*quality.tables(quality.read_record())[0])
+
+
+def examples_table(record: Record) -> Table:
+    """The printed sub-texts of Figures 4 and 8 beside the bundled ones of the same classes, by the same encoder."""
+    return Table(*quality.tables(quality.read_record())[1])
 
 
 def paper_table13(record: Record) -> Table:
@@ -157,7 +166,7 @@ def figure8(record: Record) -> Figure:
     """Figure 8: sub-texts of two classes by three generators as printed, and the bundled ones of the same classes."""
     style.use()
     fig, axes = plt.subplots(2, 4, figsize=(10.4, 4.0), layout="constrained")
-    for row, (action, (label_set, name)) in zip(axes, EXAMPLES.items(), strict=True):
+    for row, (action, (label_set, name)) in zip(axes, quality.EXAMPLES["figure8"].items(), strict=True):
         for ax, generator in zip(row, ("GPT-3.5", "LLaMA2", "Phi-3"), strict=False):
             _card(ax, f"{action}: {generator} (paper)", _printed("figure8", action, generator), PAPER, 34)
         _card(row[3], f"{name}: bundled ({label_set})", list(SubTexts.load(label_set)[name]), OURS, 34)
@@ -172,6 +181,12 @@ CLASS_LINE = (
     "The prompts have no place for the class. It is sent in a line before the question, as a quoted string: "
     f"`{action_line('long jump')}`."
 )
+SEEN = (
+    "Found: the class name nearest to the mean of a class's texts is its own. Diversity: 1 minus the mean cosine of two "
+    "texts of a class. all-MiniLM-L6-v2; `sfar subtexts bank` measures it again. Measured in the same way, the temporal "
+    "descriptors that OST released find 71.5 % of the classes of Kinetics-400, 78.2 % of UCF-101 and 52.9 % of HMDB-51, "
+    "with a diversity of .49 on Kinetics-400."
+)
 SCENE = (
     'The group "scene" was written in the manner of Table 14; no vision model was asked. `sfar subtexts describe` asks '
     "one: it sends the frames of a video with the question."
@@ -184,6 +199,9 @@ BLOCKS = (
     Drawn("fig4", figure4, "Figure 4", "Figure 4: a dive in four sub-texts"),
     Drawn("fig8", figure8, "Figure 8", "Figure 8: sub-texts of two classes"),
     Shown("bank", bank_table, "The bundled sub-texts"),
+    Text(SEEN, "What a sentence encoder sees in them"),
+    Shown("quality", quality_table),
+    Shown("examples", examples_table, "The paper's sub-texts beside the bundled ones"),
     Text("No LLM was asked: what sub-texts cost is not measured here.", "Table 13: what sub-texts are worth"),
     Shown("table13", table13, latex=True, terminal=True),
     Shown("table13-printed", paper_table13, "Table 13 as printed (transcribed)"),

@@ -28,6 +28,12 @@ def bank_names() -> tuple[str, ...]:
     )
 
 
+def sizes(name: str) -> tuple[int, ...]:
+    """The N of which a label set has bundled sub-texts, in order."""
+    raw = (files("sfar.subtexts") / "bank" / f"{name}.json").read_bytes()
+    return tuple(sorted(map(int, json.loads(raw)["sets"])))
+
+
 def _is_text(x: str) -> bool:
     """Whether it can be written as UTF-8: JSON can spell half a character that no file can hold."""
     return not any("\ud800" <= c <= "\udfff" for c in x)
