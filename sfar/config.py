@@ -135,8 +135,8 @@ class ModelConfig:
             where='Section 4.3; Fig. 4; Table 6 against "Different sub-actions"',
             says='N = 4 is "opted for" and asked of the LLM; later "we choose to use fixed N = 5".',
             taken=(
-                "4: it is what the questions and the figures have. The storyboard world has bundled sets of N = "
-                "2, 3, 4 and 5, the real data sets of 4; `sfar subtexts generate --n` makes others."
+                "4: it is what the questions and the figures have. Every label set has bundled sets of N = 2, 3, 4 and "
+                "5; `sfar subtexts generate --n` makes others."
             ),
             effect=(
                 "frozen tower: N = 3 against 2 ",

@@ -182,10 +182,10 @@ CLASS_LINE = (
     f"`{action_line('long jump')}`."
 )
 SEEN = (
-    "Found: the class name nearest to the mean of a class's texts is its own. Diversity: 1 minus the mean cosine of two "
-    "texts of a class. all-MiniLM-L6-v2; `sfar subtexts bank` measures it again. Measured in the same way, the temporal "
-    "descriptors that OST released find 71.5 % of the classes of Kinetics-400, 78.2 % of UCF-101 and 52.9 % of HMDB-51, "
-    "with a diversity of .49 on Kinetics-400."
+    "Found: the class name nearest to the mean of a class's texts is its own. Diversity: 1 minus the mean cosine of "
+    "two texts of a class. all-MiniLM-L6-v2; `sfar subtexts bank` measures it again. Measured in the same way, the "
+    "temporal descriptors that OST released find 71.5 % of the classes of Kinetics-400, 78.2 % of UCF-101 and 52.9 % "
+    "of HMDB-51, with a diversity of .49 on Kinetics-400."
 )
 SCENE = (
     'The group "scene" was written in the manner of Table 14; no vision model was asked. `sfar subtexts describe` asks '

@@ -95,7 +95,7 @@ def measure_bank(encode: Encode, progress: Callable[[Iterable], Iterable] = iter
     the steps that the paper's text holds. ``progress``: wraps the loop over the sets.
     """
     sets, examples = [], []
-    for name, n in progress([(name, n) for name in bank_names() for n in sizes(name)]):
+    for name, n in progress([(label_set, n) for label_set in bank_names() for n in sizes(label_set)]):
         found = measure(SubTexts.load(name, n), encode)
         lowest = min(found.diversity.values())
         sets.append([name, n, len(found.diversity), found.found, found.mean_diversity, lowest])

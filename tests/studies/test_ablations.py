@@ -310,15 +310,17 @@ def test_one_run_serves_several_rows(monkeypatch):
     assert study.seconds(by) == 2.0 * len(asked)
 
 
-def test_paper_profile_needs_sub_texts_of_every_n(monkeypatch):
-    """Said before anything is trained."""
+def test_paper_profile_needs_sub_texts_of_every_n(monkeypatch, tmp_path):
+    """Said before anything is trained. The bundled ones have all."""
     classes = tuple(SubTexts.load("kinetics400"))
+    ablations.need_subtexts(get_profile("paper"), classes)
+    SubTexts.load("kinetics400").save(tmp_path / "four.json")
     data = Dataset("kinetics400", Path("nowhere"), "0" * 16, classes, False)
     asked = []
     monkeypatch.setattr(ablations, "dataset", lambda *_: data)
     monkeypatch.setattr(study, "run", lambda *_: asked.append("run"))
     with pytest.raises(ConfigError, match=r"no sub-texts of N = 2, 3, 5 .*has N = 4, not 2.*model\.subtexts="):
-        STUDY.measure(get_profile("paper"))
+        STUDY.measure(get_profile("paper", {"model.subtexts": str(tmp_path / "four.json")}))
     assert not asked
 
 
