@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sfar.config import DRAWN, LAYOUT_NAMES, Profile, check, digest, few_shot, layout, turned_knobs
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
-from sfar.data.store import VideoClips, clips_of, examine
+from sfar.data.store import VideoClips, again, clips_of, examine, read_index
 from sfar.data.transforms import scale_size
 from sfar.data.video import reader_key
 from sfar.errors import DataError
 from sfar.storyboard import sets
 from sfar.storyboard.knobs import PLAIN, Knobs
 from sfar.storyboard.write import write_kinetics
-from sfar.util import cache
+from sfar.util import cache, processes
 
 ON_DEMAND = 5000  # a set of more videos is not decoded beforehand
 
@@ -176,7 +179,8 @@ def _fingerprint(manifests: list[Manifest]) -> str:
         for c in m.clips:
             s = (m.root / c.path).stat()
             names = [m.classes[k] for k in c.labels] if m.multi_label else m.classes[c.label]
-            h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode())
+            # A name on disk need not be text.
+            h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return h.hexdigest()[:16]
 
 
@@ -221,7 +225,7 @@ def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
     d = profile.data
     full = data.manifest("train", d.fold)
     if d.shot_list:
-        return fewshot.load_list(Path(d.shot_list), full)
+        return fewshot.load_list(Path(d.shot_list).expanduser(), full)
     if d.shot_draws > 1:
         return fewshot.union(full, d.shots, d.shot_draws, d.shot_seed)
     return fewshot.choose(full, d.shots, d.shot_seed) if d.shots else full
@@ -243,7 +247,29 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     place, reader = str(data.root) if not data.drawn else "", profile.data.reader
     k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
     folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode, reader=reader))
+    _look_again(folder, lambda f: examine(whole, short, f, decode, reader=reader, earlier=folder))
     return clips_of(manifest, short, folder, profile.data.max_bad_share, reader)
+
+
+_looked_again: set[Path] = set()
+
+
+def _look_again(folder: Path, build: Callable[[Path], object]) -> None:
+    """Look again, once in a process, at the videos of ``folder`` that were refused for the moment.
+
+    ``build`` makes the folder anew; it is replaced where one of them can be read now. Processes that share a training
+    have to find the same clips: they do not try those again that were too slow.
+    """
+    before = read_index(folder)["videos"]
+    if folder in _looked_again or not any(
+        before[p]["kind"] == "unreadable" or not processes.launched() for p in again(before)
+    ):
+        return
+    _looked_again.add(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        build(Path(place))
+        if len(again(read_index(Path(place))["videos"])) < len(again(before)):
+            cache.replace(folder, lambda f: shutil.copytree(place, f, dirs_exist_ok=True))
 
 
 def epoch_repeats(profile: Profile, data: Dataset, chosen: int) -> int:

@@ -33,7 +33,7 @@ def _checkout() -> Path | None:
 
 CHECKOUT = _checkout()
 START = Path.cwd()  # where a relative place is looked for, also when the process goes on in another: notebooks do
-PROJECT = START / (os.environ.get("SFAR_HOME") or CHECKOUT or "")  # ``results/`` is in it
+PROJECT = START / Path(os.environ.get("SFAR_HOME") or CHECKOUT or "").expanduser()  # ``results/`` is in it
 
 
 def results(profile: str) -> Path:
@@ -79,7 +79,7 @@ def in_repository() -> bool:
 def cache() -> Path:
     """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
     if asked := os.environ.get("SFAR_CACHE"):
-        return START / asked
+        return START / Path(asked).expanduser()
     return PROJECT / ".cache" if CHECKOUT else platformdirs.user_cache_path("sfar", appauthor=False)
 
 
