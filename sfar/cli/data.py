@@ -16,8 +16,8 @@ ADVICE = {
     "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any "
     "more nothing can be done",
     "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
-    "passing": "for the moment: mend what is said of each and check again; training and evaluation leave them out as "
-    "long as it lasts, or end there",
+    "passing": "for the moment only: mend what is said of each and check again; training and evaluation leave out what "
+    "was too slow and end at what the system does not give",
     "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
     "train_and_val": "take both lists from the same release, or remove the rows from one of them",
     "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the "

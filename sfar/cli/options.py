@@ -109,7 +109,8 @@ def profile(a: argparse.Namespace) -> tuple[Profile, dict[str, Any]]:
     shots = bool(given.get("data.shots") or given.get("data.shot_list"))
     overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
     if a.data:
-        overrides["data.root"] = str(Path(a.data).expanduser().resolve())  # the notebook is executed in another folder
+        # Whole: the notebook is executed in another folder.
+        overrides["data.root"] = str(Path(os.path.expanduser(a.data)).resolve())
     if getattr(a, "seeds", None):
         try:
             overrides["seeds"] = [int(s) for s in a.seeds.split(",")]

@@ -74,7 +74,7 @@ def check(
     with the tree that is expected; a list that cannot be read), ``SfarError`` when the cache cannot be written.
     """
     about = layouts.layout(name)
-    root = Path(root).expanduser()
+    root = Path(os.path.expanduser(root))
     manifests = _manifests(name, root, fold)
     drawn = (root / "truth.json").is_file()
     used = _splits_of(manifests)
