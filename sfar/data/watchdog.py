@@ -80,7 +80,7 @@ class Watchdog:
                     self._start()
                 answer = self._warm_up(warm) if warm and warm not in self._warm else None
                 if not isinstance(answer, _Failure):
-                    answer = self._ask((function, path, args, kwargs, seconds), seconds)
+                    answer = self._ask((function, path, args, kwargs, seconds, _place(path)), seconds)
             except _Late:
                 self._end()
                 raise VideoError(
@@ -134,7 +134,7 @@ class Watchdog:
     def _warm_up(self, warm: Warm) -> Any:
         function, argument = warm
         try:
-            answer = self._ask((function, argument, (), {}, _START_SECONDS), _START_SECONDS)
+            answer = self._ask((function, argument, (), {}, _START_SECONDS, ""), _START_SECONDS)
         except (_Late, EOFError, OSError):
             raise self._not_started("torch, decord") from None
         if not isinstance(answer, _Failure):
@@ -259,6 +259,14 @@ def _receive(pipe: RawIOBase) -> Any:
     return pickle.loads(data, buffers=arrays)
 
 
+def _place(path: str | os.PathLike) -> str:
+    """The folder that a relative path begins in: this process may have gone to another since the helper started."""
+    try:
+        return "" if os.path.isabs(path) else os.getcwd()
+    except FileNotFoundError:  # it is removed, and all that was in it
+        return ""
+
+
 def _exactly(pipe: RawIOBase, size: int) -> bytearray:
     data = bytearray(size)
     view, have = memoryview(data), 0
@@ -286,7 +294,7 @@ def _serve() -> None:
     _send(answers, "ready")
     while True:
         try:
-            function, path, args, kwargs, seconds = _receive(jobs)
+            function, path, args, kwargs, seconds, place = _receive(jobs)
         except EOFError:
             return
         except Exception as error:  # a function that cannot be imported here
@@ -295,6 +303,8 @@ def _serve() -> None:
             continue
         _own_deadline(seconds + _GRACE_SECONDS)
         try:
+            if place:
+                os.chdir(place)
             answer = function(path, *args, **kwargs)
         except MemoryError:
             answer = _Failure(out_of_memory(path))
