@@ -505,6 +505,8 @@ def _left_out(path: str, stream: int) -> int:
     with open(path, "rb") as file:
         while len(head := file.read(8)) == 8:
             name, size = head[:4], int.from_bytes(head[4:], "little")
+            if not any(name):  # zeros: the rest was not written
+                break
             if name in (b"RIFF", b"LIST") and file.read(4) in (b"AVI ", b"AVIX", b"movi", b"rec "):
                 continue  # what is in it comes next
             if name[:2] == mine and name[2:] in (b"dc", b"db"):
