@@ -1,5 +1,6 @@
 """The errors a user can cause. The command line prints their message alone, without a traceback, and exits with 2."""
 
+from os import PathLike
 from typing import Literal
 
 
@@ -9,19 +10,28 @@ class SfarError(Exception):
     said = False  # printed already, by the first of several processes that met it
 
 
-VideoErrorKind = Literal["damaged", "empty", "missing", "over-reported", "timeout"]
+VideoErrorKind = Literal["damaged", "empty", "missing", "over-reported", "timeout", "unreadable"]
+# Of the moment and not of the content: what is true now may be otherwise the next time, and is not kept.
+PASSING: tuple[VideoErrorKind, ...] = ("missing", "timeout", "unreadable")
 
 
 class VideoError(SfarError):
     """A video that cannot be opened or decoded; the message names the file. It is reported, never replaced.
 
-    ``kind``: "over-reported" holds fewer frames than it claims, "timeout" was not decoded in time or memory, "damaged"
-    is everything else that is wrong inside.
+    ``kind``: "over-reported" holds fewer frames than it claims, "timeout" was not decoded in time or memory,
+    "unreadable" was not given by the system (permissions, disk, network, limit of open files), "damaged" is everything
+    else that is wrong inside.
     """
 
     def __init__(self, message: str, kind: VideoErrorKind = "damaged") -> None:
         super().__init__(message)
         self.kind: VideoErrorKind = kind
+
+
+def out_of_memory(path: str | PathLike) -> VideoError:
+    """The error for a video that the memory does not hold."""
+    advice = "read fewer frames or scale them down with short_side"
+    return VideoError(f"{path}: there is not enough memory to read it; {advice}", "timeout")
 
 
 class DataError(SfarError):

@@ -39,9 +39,9 @@ class Prediction:
     """What a model says of one video.
 
     ``probabilities`` [C] of ``classes``; the L sampled frames: ``frames`` uint8 [L, H, W, 3], their numbers ``indices``
-    [L] and ``times`` [L] in seconds (their numbers where the rate is not known); ``coarse`` (Eq. 7) and ``fine``
-    (Eq. 9), the importance of each frame for each class, [C, L] or None where the method has none; ``subtexts`` of each
-    class; ``nearest`` [C, L], which of them is the best one at each frame (the n of Eq. 9's maximum).
+    [L] and ``times`` [L] in seconds (their numbers where the file says none); ``coarse`` (Eq. 7) and ``fine`` (Eq. 9),
+    the importance of each frame for each class, [C, L] or None where the method has none; ``subtexts`` of each class;
+    ``nearest`` [C, L], which of them is the best one at each frame (the n of Eq. 9's maximum).
     """
 
     path: str
@@ -117,11 +117,6 @@ class Sample:
     indices: np.ndarray
     frames: np.ndarray
 
-    @property
-    def rate(self) -> float:
-        """Frames per second; 1 where the file does not say (a folder of pictures): a time is a frame's number then."""
-        return self.info.fps or 1.0
-
     def crops(self, profile: Profile) -> torch.Tensor:
         """As a model takes them: [L, 3, size, size], normalised."""
         return center_crop(torch.from_numpy(self.frames), profile.data.image_size)
@@ -181,7 +176,7 @@ class Recognizer:
             out.logits[0].float().softmax(-1).cpu().numpy(),
             s.frames,
             s.indices,
-            s.indices / s.rate,
+            s.info.seconds(s.indices),
             coarse,
             fine,
             texts,

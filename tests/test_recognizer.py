@@ -1,6 +1,7 @@
 """A model on videos of one's own: the library's five lines, and `sfar predict`."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -244,6 +245,33 @@ def test_a_bad_video_costs_one_line(home, videos, tmp_path, capsys):
     found = capsys.readouterr()
     assert "good.mp4  " in found.out and "left out: " in found.err and "bad.mp4" in found.err
     assert "Traceback" not in found.err
+
+
+def test_a_video_of_any_name(home, videos, tmp_path, monkeypatch, capsys):
+    """Names that FFmpeg would take for a protocol, and one that is no text; the file of answers knows them again."""
+    monkeypatch.chdir(tmp_path)
+    names = ["10:30 jump.mp4", "a%03d.mp4", os.fsdecode(b"b\x8c.mp4")]
+    for name in names:
+        try:
+            shutil.copy(videos[0], name)
+        except OSError:  # a system whose names are text
+            names.remove(name)
+    argv = ["predict", *names, "--classes", "long jump,making pizza", "--json", "answers.jsonl"]
+    assert main(argv) == 0 and capsys.readouterr().out.count("long jump") == len(names)
+    kept = [json.loads(line)["video"] for line in Path("answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert kept == names
+    assert main(argv) == 0 and f"{len(names)} of {len(names)} videos are in" in capsys.readouterr().out
+
+
+def test_a_video_that_cannot_be_read_is_named_once(home, videos, tmp_path, capsys):
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    shutil.copy(videos[0], tmp_path / "good.mp4")
+    argv = ["predict", str(tmp_path / "loop.mp4"), str(tmp_path / "good.mp4"), "--classes", "long jump,making pizza"]
+    assert main(argv) == 1
+    found = capsys.readouterr()
+    assert "good.mp4  " in found.out
+    (line,) = [line for line in found.err.splitlines() if "left out" in line]
+    assert line.startswith(f"left out: {tmp_path / 'loop.mp4'}: cannot be read (") and line.count("loop.mp4") == 1
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ ADVICE = {
     "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any "
     "more nothing can be done",
     "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
+    "passing": "for the moment only: mend what is said of each and check again; training and evaluation leave out what "
+    "was too slow and end at what the system does not give",
     "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
     "train_and_val": "take both lists from the same release, or remove the rows from one of them",
     "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the "
@@ -33,6 +35,7 @@ def text(report: dict[str, Any], written: bool = False) -> str:
     file, which a list that is cut short refers to.
     """
     from sfar.data.check import EXPLAINED
+    from sfar.errors import PASSING
     from sfar.render.tables import markdown
 
     rows = []
@@ -67,7 +70,7 @@ def text(report: dict[str, Any], written: bool = False) -> str:
         section(
             f"Cannot be decoded, {kind} ({explained})",
             [f"{u['path']}: {u['reason']}" for u in report["undecodable"] if u["kind"] == kind],
-            "undecodable",
+            "passing" if kind in PASSING else "undecodable",
         )
     section(
         f"Shorter than {report['min_frames']} frames",

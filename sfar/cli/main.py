@@ -42,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     a = parser().parse_args(argv)
+    options.expand(a)
     try:
         if processes.launched() and a.command not in ("train", "evaluate", None):
             raise ConfigError(

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from sfar.config import CHOSEN, DATASETS, PRESETS, Profile, by_dataset, get_profile, reading
 from sfar.errors import ConfigError
+
+
+def expand(a: argparse.Namespace) -> None:
+    """``~`` at the beginning of any value stands for the user's folder: a shell leaves it in ``--root=~/x``."""
+    for name, value in vars(a).items():
+        if isinstance(value, str):
+            setattr(a, name, os.path.expanduser(value))
+        elif isinstance(value, list):
+            setattr(a, name, [os.path.expanduser(v) if isinstance(v, str) else v for v in value])
 
 
 def commands(p: argparse.ArgumentParser, dest: str, metavar: str) -> Any:
@@ -99,7 +109,8 @@ def profile(a: argparse.Namespace) -> tuple[Profile, dict[str, Any]]:
     shots = bool(given.get("data.shots") or given.get("data.shot_list"))
     overrides = {**(by_dataset(a.profile, dataset, shots) if dataset != base or shots else {}), **given}
     if a.data:
-        overrides["data.root"] = str(Path(a.data).expanduser().resolve())  # the notebook is executed in another folder
+        # Whole: the notebook is executed in another folder.
+        overrides["data.root"] = str(Path(os.path.expanduser(a.data)).resolve())
     if getattr(a, "seeds", None):
         try:
             overrides["seeds"] = [int(s) for s in a.seeds.split(",")]

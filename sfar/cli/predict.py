@@ -21,7 +21,7 @@ def _videos(given: list[str]) -> dict[Path, Path]:
     """The files given, and those in the folders given, in order; each with its name below what was given."""
     out: dict[Path, Path] = {}
     for name in given:
-        path = Path(name).expanduser()
+        path = Path(name)
         if not path.is_dir():
             out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
@@ -104,13 +104,14 @@ def _predict(a: argparse.Namespace) -> int:
             try:
                 found = model.predict(video, classes, subtexts)
             except VideoError as e:
-                bad.append(f"{video}: {e}")
+                bad.append(str(e))
                 bar.update()
                 continue
             bar.clear()
             print(f"{video}  " + ", ".join(f"{name} {100 * p:.1f} %" for name, p in found.top(a.top)), flush=True)
             if answers:
-                with answers.open("a", encoding="utf-8") as f:
+                # A name on disk need not be text: JSON reads what stands for such bytes as it was.
+                with answers.open("a", encoding="utf-8", errors="backslashreplace") as f:
                     f.write(json.dumps(found.to_json(a.top), ensure_ascii=False) + "\n")
             if a.plot:
                 _save(found.plot(), pictures[video])

@@ -1,7 +1,8 @@
 """What is wrong with a copy of a data set: its lists against the published numbers, and one look into every video.
 
 Every look is appended to a file in the cache the moment it is done, so that an interrupted check of 240,000 videos goes
-on where it stopped. What is kept of a video holds as long as its size and its time of change stay the same.
+on where it stopped. What is kept of a video holds as long as its size and its time of change stay the same, and it is
+of the content alone: what the system refused (permissions, disk, memory, time) is looked at again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from sfar.config import DataConfig
 from sfar.data import layouts
 from sfar.data.labels import class_names
 from sfar.data.manifest import Clip, Manifest
-from sfar.data.video import decoder, probe, read_all, read_frames, reader_key
+from sfar.data.video import decoder, frame_at, probe, read_all, read_frames, reader_key
 from sfar.data.watchdog import guarded
-from sfar.errors import LayoutError, SfarError, VideoError, VideoErrorKind
+from sfar.errors import PASSING, LayoutError, SfarError, VideoError, VideoErrorKind
 from sfar.util import cache, paths, processes
 
 FRAMES = 8  # frames that are read of every video, and the fewest it should have (section 4.1)
@@ -36,6 +37,7 @@ COMPLETE = ("ucf101", "hmdb51", "charades")  # given out as one archive each; Ki
 EXPLAINED: dict[VideoErrorKind, str] = {  # kinds of videos that cannot be used
     "empty": "0 bytes",
     "missing": "listed, and gone while it was looked for",
+    "unreadable": "not given by the system: permissions, disk, network, limit of open files",
     "over-reported": "fewer frames than it claims",
     "timeout": "not decoded in time or memory",
     "damaged": "damaged or not a video",
@@ -72,7 +74,7 @@ def check(
     with the tree that is expected; a list that cannot be read), ``SfarError`` when the cache cannot be written.
     """
     about = layouts.layout(name)
-    root = Path(root)
+    root = Path(os.path.expanduser(root))
     manifests = _manifests(name, root, fold)
     drawn = (root / "truth.json").is_file()
     used = _splits_of(manifests)
@@ -239,6 +241,8 @@ def _look(job: tuple[str, str, dict | None, bool, str]) -> tuple[dict[str, Any],
         if deep:
             guarded(read_all, full, DEEP_SHORT_SIDE[decoder(reader)], reader, seconds=DEEP_SECONDS)
         out |= {"frames": info.frames, "fps": info.fps}
+        if info.times:
+            out["seconds"] = info.times[-1]
     except VideoError as e:
         out |= {"kind": e.kind, "error": str(e).removeprefix(f"{full}: ")}
     return out, True
@@ -285,8 +289,7 @@ def _look_at_all(
             ):
                 out[record["path"]] = record
                 examined += new
-                # What was too slow today may be quick tomorrow; what is not there has no state to hold on to.
-                if new and record["state"] and record.get("kind") != "timeout":
+                if new:
                     _append(f, record)
             _hash_same_sizes(pool, root, out, f)
     except OSError as e:
@@ -339,6 +342,9 @@ def _read_records(file: Path) -> dict[str, dict]:
 
 
 def _append(f: BinaryIO, record: dict[str, Any]) -> None:
+    """Keep a record, unless it holds for the moment only: too slow today, not to be had or not there."""
+    if not record["state"] or record.get("kind") in PASSING:
+        return
     f.write(json.dumps(record).encode("ascii") + b"\n")
     f.flush()
 
@@ -376,18 +382,19 @@ def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) ->
 
 
 def _seconds(record: dict[str, Any], m: Manifest) -> float | None:
+    """Length of a video; None where its rate is not known or it cannot be read."""
     fps = record.get("fps") or m.frame_rate
-    return record["frames"] / fps if "frames" in record and fps > 0 else None
+    return record.get("seconds") or (record["frames"] / fps if "frames" in record and fps > 0 else None)
 
 
 def _starts_after(c: Clip, record: dict[str, Any], m: Manifest) -> bool:
     """Whether the store leaves the part out: its first frame lies behind the last one."""
     length = _seconds(record, m)
-    return (
-        c.start is not None
-        and length is not None
-        and int(c.start * record["frames"] / length + 1e-3) >= record["frames"]
-    )
+    if c.start is None or length is None:
+        return False
+    if "seconds" in record:
+        return frame_at(c.start, 0.0, (0.0, length)) > 0
+    return frame_at(c.start, record["frames"] / length) >= record["frames"]
 
 
 def _beyond_end(m: Manifest, kept: dict[str, dict]) -> list[dict[str, Any]]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sfar.config import DRAWN, LAYOUT_NAMES, Profile, check, digest, few_shot, layout, turned_knobs
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
-from sfar.data.store import VideoClips, clips_of, examine
+from sfar.data.store import VideoClips, again, clips_of, examine, read_index
 from sfar.data.transforms import scale_size
 from sfar.data.video import reader_key
 from sfar.errors import DataError
 from sfar.storyboard import sets
 from sfar.storyboard.knobs import PLAIN, Knobs
 from sfar.storyboard.write import write_kinetics
-from sfar.util import cache
+from sfar.util import cache, processes
 
 ON_DEMAND = 5000  # a set of more videos is not decoded beforehand
 
@@ -94,7 +98,7 @@ def sets_in(root: str) -> tuple[Path, tuple[str, ...]]:
 
     The names are of ``config.LAYOUT_NAMES``; none where the folder is one of the data sets itself.
     """
-    folder = Path(root).expanduser().resolve()
+    folder = Path(os.path.expanduser(root)).resolve()
     # Listed, not asked for: where case is ignored, Charades' folder of lists would be taken for charades/.
     names = {p.name for p in folder.iterdir() if p.is_dir()} if root and folder.is_dir() else set()
     return folder, tuple(n for n in LAYOUT_NAMES if n in names)
@@ -176,7 +180,8 @@ def _fingerprint(manifests: list[Manifest]) -> str:
         for c in m.clips:
             s = (m.root / c.path).stat()
             names = [m.classes[k] for k in c.labels] if m.multi_label else m.classes[c.label]
-            h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode())
+            # A name on disk need not be text.
+            h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return h.hexdigest()[:16]
 
 
@@ -221,7 +226,7 @@ def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
     d = profile.data
     full = data.manifest("train", d.fold)
     if d.shot_list:
-        return fewshot.load_list(Path(d.shot_list), full)
+        return fewshot.load_list(Path(os.path.expanduser(d.shot_list)), full)
     if d.shot_draws > 1:
         return fewshot.union(full, d.shots, d.shot_draws, d.shot_seed)
     return fewshot.choose(full, d.shots, d.shot_seed) if d.shots else full
@@ -242,8 +247,33 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     decode = len(whole.clips) <= ON_DEMAND and (split != "train" or profile.train.train_visual)
     place, reader = str(data.root) if not data.drawn else "", profile.data.reader
     k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
-    folder = cache.folder("frames", k, lambda f: examine(whole, short, f, decode, reader=reader))
+
+    def look(into: Path, earlier: Path | None = None) -> None:
+        examine(whole, short, into, decode, reader=reader, earlier=earlier)
+        _looked.add(k)
+
+    folder = cache.folder("frames", k, look)
+    if k not in _looked:
+        _look_again(folder, look)
     return clips_of(manifest, short, folder, profile.data.max_bad_share, reader)
+
+
+_looked: set[str] = set()  # keys of what this process has looked at itself
+
+
+def _look_again(folder: Path, look: Callable[[Path, Path], None]) -> None:
+    """Look again at the videos of ``folder`` that an earlier process was refused for the moment.
+
+    The folder is replaced where one of them can be read now. Processes that share a training have to find the same
+    clips: they do not try those again that were too slow.
+    """
+    before = read_index(folder)["videos"]
+    if not any(before[p]["kind"] == "unreadable" or not processes.launched() for p in again(before)):
+        return
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        look(Path(place), folder)
+        if len(again(read_index(Path(place))["videos"])) < len(again(before)):
+            cache.replace(folder, lambda f: shutil.copytree(place, f, dirs_exist_ok=True))
 
 
 def epoch_repeats(profile: Profile, data: Dataset, chosen: int) -> int:

@@ -7,6 +7,7 @@ Both give the same frames. A video that cannot be decoded is left out, named and
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,13 @@ import torch
 from tqdm import tqdm
 
 from sfar.data.manifest import Clip, Manifest
-from sfar.data.video import decoder, probe, read_all, read_frames
+from sfar.data.video import decoder, frame_at, probe, read_all, read_frames
 from sfar.data.watchdog import guarded
-from sfar.errors import DataError, VideoError
+from sfar.errors import PASSING, DataError, VideoError
 from sfar.util import processes
 
 Sampler = Callable[[int], np.ndarray | Sequence[int]]  # number of frames -> indices
 EVERY_CLASS = ("train",)  # splits in which every class needs a readable clip
-ROUNDING = 1e-3  # of a frame: "1.20" seconds at 10 frames per second is frame 12, whatever the product rounds to
 
 
 @dataclass
@@ -79,13 +79,16 @@ class StoredClips(VideoClips):
         return self.frames[offset : offset + n * h * w * 3].reshape(n, h, w, 3)[index]
 
 
-def _try(job: tuple[str, int, bool, str]) -> tuple[int, float, np.ndarray | None, str]:
-    path, short_side, decode, reader = job
+def _try(job: tuple[str, int, bool, bool, str]) -> tuple[dict[str, Any], np.ndarray | None]:
+    path, short_side, decode, timed, reader = job
     try:
         info = guarded(probe, path, reader, warm=(decoder, reader))
-        return info.frames, info.fps, guarded(read_all, path, short_side, reader) if decode else None, ""
+        frames = guarded(read_all, path, short_side, reader) if decode else None
     except VideoError as e:
-        return 0, 0.0, None, str(e)
+        return {"error": str(e), "kind": e.kind}, None
+    # Time stamps are many, and asked for by parts of videos alone.
+    times = {"times": info.times} if timed and info.times else {}
+    return {"frames": info.frames, "fps": info.fps, **times}, frames
 
 
 def examine(
@@ -95,48 +98,62 @@ def examine(
     decode: bool,
     workers: int | None = None,
     reader: str = "auto",
+    earlier: Path | None = None,
 ) -> None:
     """Look once at every video that ``manifest`` names, side by side.
 
     ``folder`` gets ``index.json`` (frames, rate, or what is wrong) and, with ``decode``, all pixels in ``frames.bin``.
-    ``reader``: ``data.reader``. Raises ``ConfigError`` for a reader that is not known or not installed.
+    ``reader``: ``data.reader``. ``earlier``: a folder of the same look, of which all is taken over but what was wrong
+    for the moment (``again``). Raises ``ConfigError`` for a reader that is not known or not installed.
     """
     decoder(reader)
-    paths = list(dict.fromkeys(c.path for c in manifest.clips))
-    jobs = [(str(manifest.root / p), short_side, decode, reader) for p in paths]
+    videos: dict[str, Any] = read_index(earlier)["videos"] if earlier else {}
+    todo = again(videos) if earlier else list(dict.fromkeys(c.path for c in manifest.clips))
+    timed = any(c.start is not None for c in manifest.clips)
+    jobs = [(str(manifest.root / p), short_side, decode, timed, reader) for p in todo]
     what = f"{'decoding' if decode else 'probing'} {manifest.name} {manifest.split}"
-    videos: dict[str, Any] = {}
-    offset = 0
-    with processes.pool(workers) as pool, open(folder / "frames.bin", "wb") as f:
+    if earlier:
+        shutil.copyfile(earlier / "frames.bin", folder / "frames.bin")
+    with processes.pool(workers) as pool, open(folder / "frames.bin", "ab") as f:
         looks = tqdm(
             pool.imap(_try, jobs, chunksize=8), total=len(jobs), desc=what, unit="video", disable=processes.inside()
         )
-        for path, (n, fps, frames, error) in zip(paths, looks, strict=True):
-            videos[path] = {"error": error} if error else {"frames": n, "fps": fps}
+        for path, (found, frames) in zip(todo, looks, strict=True):
+            videos[path] = found
             if frames is not None:
+                found["where"] = (f.tell(), *frames.shape[:3])
                 f.write(frames.tobytes())
-                videos[path]["where"] = (offset, *frames.shape[:3])
-                offset += frames.size
     (folder / "index.json").write_text(json.dumps({"decoded": decode, "videos": videos}), encoding="utf-8")
 
 
-def _part(clip: Clip, frames: int, fps: float) -> tuple[int, int]:
+def read_index(folder: Path) -> dict[str, Any]:
+    """What ``examine`` wrote: ``decoded``, and ``videos``: path -> what was found."""
+    return json.loads((folder / "index.json").read_text(encoding="utf-8"))
+
+
+def again(videos: dict[str, Any]) -> list[str]:
+    """Of ``read_index``'s videos those that were refused for the moment, and not for what is in them."""
+    return [path for path, found in videos.items() if found.get("kind") in PASSING]
+
+
+def _part(clip: Clip, frames: int, fps: float, times: Sequence[float] | None = None) -> tuple[int, int]:
     """First frame and number of frames, at least one, of a clip in its video.
 
-    Seconds times the rate (BIKE datasets/charades.py). Raises ``VideoError``: no rate, or a part behind the last frame.
+    By the frames' time stamps where the rate varies (``times``), else seconds times the rate (BIKE
+    datasets/charades.py). Raises ``VideoError``: no rate, or a part behind the last frame.
     """
     if clip.start is None:
         return 0, frames
-    if fps <= 0:
+    if fps <= 0 and not times:
         raise VideoError(f"{clip.path}: its frame rate is not known, so {clip.start:g} s cannot be found in it")
-    first = int(clip.start * fps + ROUNDING)
+    first, length = frame_at(clip.start, fps, times), times[-1] if times else frames / fps
     if first >= frames:
         raise VideoError(
-            f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {frames / fps:.2f} "
+            f"{clip.path}: the part from {clip.start:g} s begins after its end ({frames} frames, {length:.2f} "
             "s); check the list and the file"
         )
-    end = clip.end if clip.end is not None else frames / fps
-    return first, max(1, min(frames, int(end * fps + ROUNDING)) - first)
+    end = frames if clip.end is None else min(frames, frame_at(clip.end, fps, times))
+    return first, max(1, end - first)
 
 
 def clips_of(
@@ -144,10 +161,17 @@ def clips_of(
 ) -> VideoClips:
     """The clips of ``manifest``, whose videos ``examine`` has looked at into ``folder`` with the same ``reader``.
 
-    It may have looked for a manifest that names more. Raises ``DataError`` (see ``check_bad``).
+    It may have looked for a manifest that names more. Raises ``DataError`` (see ``check_bad``), and where the system
+    did not give a video: it can be had, and what is measured without it would be of other data.
     """
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    index = read_index(folder)
     videos = index["videos"]
+    named = dict.fromkeys(clip.path for clip in manifest.clips)
+    if refused := [videos[p]["error"] for p in named if videos[p].get("kind") == "unreadable"]:
+        raise DataError(
+            f"{manifest.root}: {len(refused)} of {len(named)} {manifest.split} videos are not given by the system. "
+            f"Mend that and run the same command again. The first: {'; '.join(refused[:5])}"
+        )
     out = VideoClips(manifest, short_side, reader=reader)
     if index["decoded"]:
         pixels = folder / "frames.bin"
@@ -163,7 +187,7 @@ def clips_of(
         try:
             if "error" in v:
                 raise VideoError(v["error"])
-            first, length = _part(clip, v["frames"], v["fps"] or manifest.frame_rate)
+            first, length = _part(clip, v["frames"], v["fps"] or manifest.frame_rate, v.get("times"))
         except VideoError as e:
             out.bad[clip.path if "error" in v else f"{clip.path} from {clip.start:g} s"] = str(e)
             continue

@@ -21,12 +21,14 @@ from collections.abc import Callable
 from io import RawIOBase
 from typing import Any, cast
 
-from sfar.errors import ConfigError, VideoError
+from sfar.errors import ConfigError, VideoError, out_of_memory
 from sfar.util.processes import ignore_sigint
 
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
 # To start Python and import NumPy and PyAV, 0.3 s on a warm disk; and for decord, after torch, a few seconds more.
 _START_SECONDS = 120.0
+# How a decoder ends by itself, on damage. All other signals come from outside, and say nothing of the video.
+_CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 _GRACE_SECONDS = 5.0  # after which a helper ends itself, should its parent no longer be there to end it
 _COMMAND = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sfar.data.watchdog import _serve; _serve()"
@@ -78,7 +80,7 @@ class Watchdog:
                     self._start()
                 answer = self._warm_up(warm) if warm and warm not in self._warm else None
                 if not isinstance(answer, _Failure):
-                    answer = self._ask((function, path, args, kwargs, seconds), seconds)
+                    answer = self._ask((function, path, args, kwargs, seconds, _place(path)), seconds)
             except _Late:
                 self._end()
                 raise VideoError(
@@ -93,6 +95,9 @@ class Watchdog:
                     "download or copy it again, or leave it out of the list",
                     "timeout" if killed else "damaged",
                 ) from None
+            except MemoryError:  # of this process, which cannot hold the answer
+                self._end()
+                raise out_of_memory(path) from None
             except BaseException:  # Ctrl-C among them: what is on its way belongs to this call and to no other
                 self._end()
                 raise
@@ -107,10 +112,16 @@ class Watchdog:
 
     def _start(self) -> None:
         self._end()
-        with ignore_sigint():
-            self._helper = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-            )
+        try:
+            with ignore_sigint():
+                self._helper = subprocess.Popen(
+                    [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+                )
+        except OSError as error:  # no fault of the video that it was to read
+            raise ConfigError(
+                f"the process that reads videos cannot be started ({error.strerror or error}); "
+                "free some memory or raise the limits of open files and processes (ulimit -n, -u)"
+            ) from None
         self._warm = []
         jobs, answers = _pipes(self._helper)
         try:
@@ -123,7 +134,7 @@ class Watchdog:
     def _warm_up(self, warm: Warm) -> Any:
         function, argument = warm
         try:
-            answer = self._ask((function, argument, (), {}, _START_SECONDS), _START_SECONDS)
+            answer = self._ask((function, argument, (), {}, _START_SECONDS, ""), _START_SECONDS)
         except (_Late, EOFError, OSError):
             raise self._not_started("torch, decord") from None
         if not isinstance(answer, _Failure):
@@ -145,7 +156,7 @@ class Watchdog:
             return _receive(answers)
 
     def _end(self) -> tuple[str, bool]:
-        """End the helper; how it ended in words, and whether it was killed, as by the system when memory runs out."""
+        """End the helper; how it ended in words, and whether from outside, as by the system when memory runs out."""
         helper, self._helper = self._helper, None
         if helper is None:
             return "", False
@@ -160,7 +171,8 @@ class Watchdog:
             return f"exit status {code}", False
         if code == -9:
             return "ended from outside: out of memory?", True
-        return f"signal {signal.Signals(-code).name}", False
+        name = signal.Signals(-code).name
+        return f"signal {name}", name not in _CRASHES
 
     def _forget(self) -> None:
         """In the child after a fork: the helper is the parent's.
@@ -247,6 +259,14 @@ def _receive(pipe: RawIOBase) -> Any:
     return pickle.loads(data, buffers=arrays)
 
 
+def _place(path: str | os.PathLike) -> str:
+    """The folder that a relative path begins in: this process may have gone to another since the helper started."""
+    try:
+        return "" if os.path.isabs(path) else os.getcwd()
+    except FileNotFoundError:  # it is removed, and all that was in it
+        return ""
+
+
 def _exactly(pipe: RawIOBase, size: int) -> bytearray:
     data = bytearray(size)
     view, have = memoryview(data), 0
@@ -274,7 +294,7 @@ def _serve() -> None:
     _send(answers, "ready")
     while True:
         try:
-            function, path, args, kwargs, seconds = _receive(jobs)
+            function, path, args, kwargs, seconds, place = _receive(jobs)
         except EOFError:
             return
         except Exception as error:  # a function that cannot be imported here
@@ -283,12 +303,11 @@ def _serve() -> None:
             continue
         _own_deadline(seconds + _GRACE_SECONDS)
         try:
+            if place:
+                os.chdir(place)
             answer = function(path, *args, **kwargs)
         except MemoryError:
-            wrong = (
-                f"{path}: there is not enough memory to read it; read fewer frames or scale them down with short_side"
-            )
-            answer = _Failure(VideoError(wrong, "timeout"))
+            answer = _Failure(out_of_memory(path))
         except Exception as error:
             answer = _Failure(_portable(error))
         _own_deadline(0)

@@ -95,9 +95,10 @@ def video(which: str | Sequence, profile: Profile) -> Video:
 
 def _read(name: str, path: str, profile: Profile, board: world.Storyboard | None = None) -> Video:
     seen = sample(path, profile)
-    index, rate = seen.indices, seen.rate
+    index = seen.indices
     segments = method.storyboard(board.activity, shown(board)["segments"]) if board else []
-    truth = method.Truth([float(i / rate) for i in index], seen.info.frames / rate, segments)
+    *times, length = seen.info.seconds(np.append(index, seen.info.frames)).tolist()
+    truth = method.Truth(times, length, segments)
     relevant = None
     if board:
         relevant = np.array([s.relevant for s in board.segments for _ in range(s.frames)])[index]

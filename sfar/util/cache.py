@@ -127,13 +127,18 @@ def folder(stage: str, k: str, build: Callable[[Path], object]) -> Path:
     """
     final = paths.cache() / stage / k
     if not (final / ".complete").is_file():
-
-        def complete(temporary: Path) -> None:
-            build(temporary)
-            (temporary / ".complete").write_text("")
-
-        paths.build_folder(final, complete, ".complete")
+        paths.build_folder(final, lambda temporary: _complete(temporary, build), ".complete")
     return final
+
+
+def replace(final: Path, build: Callable[[Path], object]) -> None:
+    """Have ``build`` fill a kept folder anew. Raises ``SfarError`` when the disk refuses."""
+    paths.build_folder(final, lambda temporary: _complete(temporary, build))
+
+
+def _complete(temporary: Path, build: Callable[[Path], object]) -> None:
+    build(temporary)
+    (temporary / ".complete").write_text("")
 
 
 def clean() -> list[str]:

@@ -33,7 +33,7 @@ def _checkout() -> Path | None:
 
 CHECKOUT = _checkout()
 START = Path.cwd()  # where a relative place is looked for, also when the process goes on in another: notebooks do
-PROJECT = START / (os.environ.get("SFAR_HOME") or CHECKOUT or "")  # ``results/`` is in it
+PROJECT = START / os.path.expanduser(os.environ.get("SFAR_HOME") or CHECKOUT or "")  # ``results/`` is in it
 
 
 def results(profile: str) -> Path:
@@ -79,7 +79,7 @@ def in_repository() -> bool:
 def cache() -> Path:
     """Folder of everything that can be computed again (``SFAR_CACHE`` moves it; ``make clean-cache`` empties it)."""
     if asked := os.environ.get("SFAR_CACHE"):
-        return START / asked
+        return START / os.path.expanduser(asked)
     return PROJECT / ".cache" if CHECKOUT else platformdirs.user_cache_path("sfar", appauthor=False)
 
 
@@ -173,4 +173,6 @@ def build_folder(final: Path, build: Callable[[Path], object], mark: str = "") -
 
 def write_json(path: Path, data: Any) -> None:
     """``write_atomic`` of readable JSON; NaN is an error rather than an invalid file."""
-    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # A name on disk need not be text: JSON reads what stands for such bytes as it was.
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))

@@ -1,10 +1,12 @@
 """``sfar data ...``: what each command prints, writes and returns, and one clear message for each mistake."""
 
 import json
+import os
 import shlex
+import shutil
 
 import pytest
-from test_video import write
+from test_video import needs_decord, write
 
 from sfar.cli.data import FIRST, text, usage
 from sfar.cli.main import main, parser
@@ -87,6 +89,56 @@ def test_check_returns_1_and_names_the_files(tmp_path, capsys):
     ):
         assert part in out, out
     assert "train 1" not in out and "All well" not in out
+
+
+@pytest.mark.usefixtures("videos_here")
+@pytest.mark.parametrize("reader", ["pyav", pytest.param("decord", marks=needs_decord)])
+def test_check_of_a_folder_with_any_name(hmdb, tmp_path, monkeypatch, capsys, reader):
+    """Relative, with a colon, or not text at all; ``~`` where a shell leaves it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("hmdb:v2", "a b", os.fsdecode(b"h\x8c")):
+        try:
+            shutil.copytree(hmdb, name)
+        except OSError:  # a system whose names are text
+            continue
+        for root in (name, f"~/{name}"):
+            argv = [
+                "check",
+                "hmdb51",
+                f"--root={root}",
+                "--fold",
+                1,
+                "--workers",
+                1,
+                "--out=~/r.json",
+                "--reader",
+                reader,
+            ]
+            assert run(*argv) == 0
+            assert "All well." in capsys.readouterr().out
+            report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+            assert report["undecodable"] == [] and report["root"].endswith(name) and "~" not in report["root"]
+
+
+@pytest.mark.usefixtures("videos_here")
+def test_check_says_what_the_system_refuses(hmdb, tmp_path, monkeypatch, capsys):
+    """A file that is a link to itself is refused to root too; the same command, when it is mended, finds all well."""
+    root = tmp_path / "set"
+    shutil.copytree(hmdb, root)
+    path = root / "videos/wave/wave_0.avi"
+    whole = path.read_bytes()
+    path.unlink()
+    path.symlink_to(path.name)
+    argv = ["check", "hmdb51", "--root", root, "--workers", 1, "--fold", 1]
+    assert run(*argv) == 1
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if "wave_0.avi: " in line)
+    assert "cannot be read (Too many levels of symbolic links); correct its name or the link" in line
+    assert "Cannot be decoded, unreadable" in out and "check again" in out and "download" not in out
+    path.unlink()
+    path.write_bytes(whole)
+    assert run(*argv) == 0 and "All well." in capsys.readouterr().out
 
 
 def test_only_the_first_problems_are_printed():

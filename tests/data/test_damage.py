@@ -155,7 +155,7 @@ def held(path):
     Matroska keeps no count: where packets are gone without a trace, its frames are those that are left, and their times
     say which.
     """
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         stream: Any = container.streams.video[0]
         times = (
             sorted(p.pts * stream.time_base for p in container.demux(stream) if p.size)

@@ -320,7 +320,7 @@ FOLDERS = {  # what is done to a sound folder of ten -> the message
     "empty": (lambda f: [p.unlink() for p in f.iterdir()], "holds no .jpg or .png"),
     "a gap": (lambda f: (f / "img_00004.jpg").unlink(), "img_00004.jpg: is missing between the frames 1 and 10"),
     "without the first": (lambda f: (f / "img_00001.jpg").unlink(), "img_00001.jpg: is missing"),
-    "one twice": (lambda f: extract(f, ["flow_3.jpg"]), "two pictures with number 3"),
+    "one twice": (lambda f: extract(f, ["frame_3.jpg"]), "two pictures with number 3"),
     "another size": (lambda f: extract(f, ["img_00007.jpg"], (32, 24)), "img_00007.jpg: is 32 x 24 pixels"),
     "cut": (
         lambda f: (f / "img_00007.jpg").write_bytes((f / "img_00007.jpg").read_bytes()[:200]),

@@ -134,6 +134,20 @@ def test_the_answer_is_that_of_the_function(video):
     assert guarded(read_frames, Path(video), indices=np.array([2]), reader="pyav").shape == (1, 128, 192, 3)
 
 
+def test_a_relative_path_begins_where_the_caller_is(dog, video, tmp_path, monkeypatch):
+    """Also where the caller has gone to another folder since the helper started."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        Path(tmp_path / name / "v.mp4").write_bytes(Path(video).read_bytes() if name == "two" else b"")
+        monkeypatch.chdir(tmp_path / name)
+        if name == "one":
+            with pytest.raises(VideoError, match=r"^v\.mp4: is empty"):
+                dog.call(probe, "v.mp4")
+        else:
+            assert dog.call(probe, Path("v.mp4")) == probe(video)
+    assert dog.call(probe, video) == probe(video)
+
+
 def test_arrays_survive_both_ways(dog):
     rng = np.random.default_rng(0)
     arrays = [
@@ -269,6 +283,32 @@ def test_a_helper_that_died_between_two_calls_is_no_fault_of_the_next(dog):
     os.kill(pid, signal.SIGKILL)
     dog._helper.wait()
     assert dog.call(echo, "y")[0] == "y"
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGSEGV, "damaged"),
+        (signal.SIGABRT, "damaged"),
+        (signal.SIGKILL, "timeout"),
+        (signal.SIGTERM, "timeout"),
+    ],
+)
+def test_what_ends_the_helper_from_outside_says_nothing_of_the_video(dog, number, kind):
+    with pytest.raises(VideoError) as e:
+        dog.call(kill, "v.mp4", number)
+    assert e.value.kind == kind
+
+
+def test_an_answer_that_the_memory_does_not_hold(dog, monkeypatch):
+    def full(pipe):
+        raise MemoryError
+
+    dog.call(echo, "x")
+    with monkeypatch.context() as m, pytest.raises(VideoError, match=r"v\.mp4: there is not enough memory") as e:
+        m.setattr(watchdog, "_receive", full)
+        dog.call(echo, "v.mp4")
+    assert e.value.kind == "timeout" and dog.call(echo, "y")[0] == "y"
 
 
 def test_a_helper_that_does_not_start(monkeypatch):
