@@ -262,7 +262,7 @@ def _receive(pipe: RawIOBase) -> Any:
 def _place(path: str | os.PathLike) -> str:
     """The folder that a relative path begins in: this process may have gone to another since the helper started."""
     try:
-        return "" if os.path.isabs(path) else os.getcwd()
+        return "" if os.path.isabs(str(path)) else os.getcwd()
     except FileNotFoundError:  # it is removed, and all that was in it
         return ""
 
