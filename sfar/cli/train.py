@@ -127,11 +127,15 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
+    from sfar.runs import scored
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
     from sfar.subtexts import SubTexts
     from sfar.subtexts.source import subtexts_of
     from sfar.training import checkpoint
+    from sfar.util.paths import check_output
 
+    if a.scores:
+        check_output(Path(a.scores))
     if a.zero_shot and world.size > 1:
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
     about = checkpoint.read_about(Path(a.checkpoint))
@@ -163,10 +167,7 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
     )
     print(f"{who}, {a.views}: {what} of {len(s.clips)} videos")
     if a.scores:
-        from sfar.util.paths import write_json
-
-        paths = [clips.paths[i] for i in s.clips]
-        write_json(Path(a.scores), {"about": who, "views": a.views, **r, "labels": s.labels.tolist(), "paths": paths})
+        scored.save(Path(a.scores), s, tested, who, a.views, r)
 
 
 def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
@@ -183,6 +184,7 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
 def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -> None:
     """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
     from sfar.config import layout
+    from sfar.runs import scored
     from sfar.runs.run import build_model, device, score_set, unseen_result, unseen_set
     from sfar.training import checkpoint
     from sfar.training.protocols import half10, of_folds, split3
@@ -198,7 +200,8 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
     model = build_model(profile, data.classes, tested.texts, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
     # Kept embeddings are those of CLIP's own tower; a checkpoint's may have been trained.
-    found = unseen_result(score_set(model, tested), tested)
+    s = score_set(model, tested)
+    found = unseen_result(s, tested)
     scores, labels = np.array(found["scores"]), np.array(found["labels"])
     half = half10(scores, labels)
     folds = [{c.path for c in data.manifest("val", f).clips} for f in (1, 2, 3)]
@@ -208,6 +211,8 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
         f"half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
         f"split3 {split['top1']['mean']:.2f} +- {split['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %"
     )
+    if a.scores:
+        scored.save(Path(a.scores), s, tested, who, "1x1", {"half10": half, "split3": split})
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -237,7 +242,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     options.configured(p)
     p.set_defaults(profile="")  # the checkpoint's own
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
-    p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
+    p.add_argument(
+        "--scores",
+        default="",
+        metavar="FILE",
+        help="write class names, and of each video id, path, label and scores, as JSON (docs/library.md)",
+    )
     p.add_argument(
         "--zero-shot",
         action="store_true",
