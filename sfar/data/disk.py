@@ -105,6 +105,12 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
     return lines
 
 
+def unquoted(name: str) -> str:
+    """A name without the quotes around it that some lists have."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" else name
+
+
 def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file with a header: (line number, stripped text of each of ``columns``).
 

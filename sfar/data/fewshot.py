@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sfar.data.disk import SEPARATORS, absent, stem
+from sfar.data.disk import SEPARATORS, absent, stem, unquoted
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError
 from sfar.util.paths import write_json
@@ -319,7 +319,7 @@ def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, 
                 f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to "
                 f"{len(manifest.classes) - 1}"
             )
-        out.append((where, inside(where, _unquoted(listed)), label, None))
+        out.append((where, inside(where, unquoted(listed)), label, None))
     if not out:
         raise DataError(f"{path}: names no video; expected lines with a video and its class")
     return out
@@ -347,11 +347,6 @@ def _words(line: str, numbers: Collection[str]) -> tuple[str, str] | None:
 
 def _number(word: str) -> bool:
     return word.isascii() and word.isdigit() and len(word) < 10
-
-
-def _unquoted(name: str) -> str:
-    name = name.strip()
-    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" else name
 
 
 def _folded(name: str) -> str:

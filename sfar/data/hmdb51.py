@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-from sfar.data.disk import data_root, join, other_root, stem, text_lines
+from sfar.data.disk import data_root, join, other_root, stem, text_lines, unquoted
 from sfar.data.finding import class_folders, others
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
@@ -125,7 +125,7 @@ def _read_list(path: Path) -> list[tuple[str, str]]:
             raise DataError(
                 f'{where}: {text!r} does not end in 0, 1 or 2; expected "<file>.avi 1" (1 train, 2 test, 0 neither)'
             )
-        file = inside(where, name)
+        file = inside(where, unquoted(name))
         if "/" in file:
             raise DataError(
                 f"{where}: {name!r} is not the name of a file in the class's folder; correct or remove the line"

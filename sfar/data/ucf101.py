@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data.disk import data_root, find_list, join, stem, text_lines
+from sfar.data.disk import data_root, find_list, join, stem, text_lines, unquoted
 from sfar.data.finding import class_folders, others
 from sfar.data.labels import words
 from sfar.data.manifest import Clip, Manifest, inside
@@ -130,7 +130,7 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
         name, last = text.rsplit(None, 1) if len(text.split()) > 1 else (text, "")
         if not (last.isascii() and last.isdigit()):
             name, last = text, ""
-        relative = inside(where, name)
+        relative = inside(where, unquoted(name))
         parts = relative.split("/")
         if len(parts) != 2:
             raise DataError(f"{where}: {name!r} is not <Class>/<file>; correct or remove the line")

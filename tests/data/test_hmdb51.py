@@ -101,6 +101,12 @@ def test_harmless_variants_of_the_lists(tmp_path, variant):
     assert read_hmdb51(make(tmp_path / "a", **variant), "all").clips == read_hmdb51(make(tmp_path / "b"), "all").clips
 
 
+def test_quoted_names(tmp_path):
+    quoted = {name: [f'"{line.split()[0]}" {line.split()[1]}' for line in lines] for name, lines in LISTS.items()}
+    want = read_hmdb51(make(tmp_path / "b"), "all").clips
+    assert read_hmdb51(make(tmp_path / "a", lists=quoted), "all").clips == want
+
+
 def test_what_else_lies_beside_the_lists(tmp_path):
     """What macOS leaves on other systems' disks is not another class."""
     make(tmp_path)
