@@ -132,10 +132,14 @@ def _check(a: argparse.Namespace) -> int:
 
 
 def _layout(a: argparse.Namespace) -> None:
+    from sfar.config import OWN
     from sfar.data.layouts import expected, layout
     from sfar.render.tables import markdown
 
     about = layout(a.dataset)
+    if a.dataset == OWN:
+        print(f"{about.title}\n\n{about.tree}\nCommands:\n" + "\n".join(f"  {line}" for line in usage(a.dataset)))
+        return
     print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere it is had:\n{about.had}\nHow many there are:")
     keys = [
         (split, fold) for split in about.splits for fold in (about.folds if split != "all" else about.folds[:1]) or (1,)
@@ -182,9 +186,11 @@ def add(
     what = options.group(sub, "data", "Real data sets: check a copy, print the layout, draw few-shot lists.")
 
     def dataset(p: argparse.ArgumentParser) -> None:
-        from sfar.config import LAYOUT_NAMES
+        from sfar.config import LAYOUT_NAMES, OWN
 
-        p.add_argument("dataset", metavar="DATASET", help=", ".join(LAYOUT_NAMES))
+        what = f"{', '.join(LAYOUT_NAMES)}, or {OWN}, one of your own"
+        p.add_argument("dataset", metavar="DATASET", nargs="?", default="", help=what)
+        p.add_argument("--dataset", dest="dataset", metavar="DATASET", default=argparse.SUPPRESS, help="the same")
 
     p = command(
         "check",

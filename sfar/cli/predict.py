@@ -73,8 +73,8 @@ def _answered(path: Path) -> set[str]:
 
 
 def _subtexts(a: argparse.Namespace) -> Any:
-    from sfar.recognizer import NAME_ALONE
     from sfar.subtexts import SubTexts
+    from sfar.subtexts.source import NAME_ALONE
 
     return a.subtexts if a.subtexts in ("", NAME_ALONE) else SubTexts.load(a.subtexts)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfar.cli import options
+from sfar.config import OWN
 from sfar.errors import ConfigError
 from sfar.util import processes
 
 if TYPE_CHECKING:
     from sfar.config import Profile
+    from sfar.data.source import Dataset
     from sfar.training.process_group import SingleProcess
 
     First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
@@ -70,6 +73,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     from sfar.util.paths import check_output, write_json
 
     registry.get_trained(a.method)
+    if a.subtexts:
+        a.set = [*a.set, f"model.subtexts={json.dumps(a.subtexts)}"]
     out = check_output(Path(a.out))
     if a.history:
         check_output(Path(a.history))
@@ -78,6 +83,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     with first():  # its others find drawn, decoded and embedded videos in the cache
         job = Job(profile, dataset(profile), a.method, a.seed)
         inputs = resolve(job, testing=False)
+        if world.rank == 0:
+            _introduce(job.data, profile.data.fold, inputs.texts.source)
         model = build(inputs)
         embedded = embed_training(model.clip, inputs)
     assert inputs.training is not None, "a method that is trained"
@@ -120,6 +127,13 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     )
 
 
+def _introduce(data: Dataset, fold: int, texts: str) -> None:
+    """Say what was read of a data set of one's own: names, numbers, the split, where sub-texts come from."""
+    if data.layout == OWN:
+        for note in (*data.manifest("all", fold).notes, f"sub-texts: {texts}"):
+            print(f"note: {note}")
+
+
 def _evaluate(a: argparse.Namespace) -> None:
     with _world() as (world, first):
         _evaluate_in(a, world, first)
@@ -149,6 +163,8 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         own = about.get("subtexts", {}) if profile.model.subtexts == about["model"]["subtexts"] else {}
         known = tuple(own) == data.classes
         texts = SubTexts(own, "checkpoint", None, source=a.checkpoint) if known else subtexts_of(profile, data.classes)
+        if world.rank == 0:
+            _introduce(data, profile.data.fold, texts.source)
         tested = EvaluationSet(profile, data, load_clips(profile, data, "val"), texts)
     model = build_model(profile, data.classes, texts, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, data.classes).to(device())
@@ -177,6 +193,11 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
 
     name, own = checkpoint.configuration(about)
     a.profile = a.profile or name
+    asked = a.dataset or options.pairs(a.set).get("data.dataset")
+    if (trained := own.pop("data.dataset", None)) and not asked:
+        a.dataset = trained
+    elif asked and asked != trained:
+        own.pop("data.fold", None)
     said = {*(reading(a.reading) if a.reading else ()), *options.pairs(a.set)}
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
@@ -220,6 +241,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command("train", _train, "Train one method and write a checkpoint.")
     p.add_argument("method", help="one that is trained: clip, temporal, single, sfar, sfar-printed or your own")
     options.configured(p)
+    p.add_argument(
+        "--subtexts",
+        default="",
+        metavar="FILE|name",
+        help="of the classes (model.subtexts); name: go by the class names alone (default: the bundled ones)",
+    )
     p.add_argument("--seed", type=options.seed, default=0)
     p.add_argument(
         "--out",

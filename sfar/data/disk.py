@@ -111,12 +111,15 @@ def unquoted(name: str) -> str:
     return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" else name
 
 
-def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(
+    path: Path, columns: Sequence[str], others: str = "", optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file with a header: (line number, stripped text of each of ``columns``).
 
     The line is the row's last one, where quoted fields have several. Fields are parted by whichever of ``SEPARATORS``
-    gives the header all the columns. ``others``: what else the header may have, for the message. Raises ``DataError``:
-    a column is missing in the header or in a row, no rows, no csv in UTF-8.
+    gives the header all the columns. ``others``: what else the header may have, for the message; ``optional``: columns
+    that are "" where they are not there. Raises ``DataError``: a column is missing in the header or in a row, no rows,
+    no csv in UTF-8.
     """
     expected = ",".join(columns) + others
     last = 0
@@ -127,13 +130,15 @@ def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[t
             reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
             header = [c.strip() for c in next(reader)]
             at = [header.index(c) for c in columns]
+            more = {c: header.index(c) if c in header else -1 for c in optional}
             for fields in reader:
                 if not any(f.strip() for f in fields):
                     continue
                 last = reader.line_num
                 if len(fields) <= max(at):
                     raise DataError(f"{path} line {last}: has fewer than {len(columns)} columns; expected {expected}")
-                yield last, {c: fields[k].strip() for c, k in zip(columns, at, strict=True)}
+                found = {c: fields[k].strip() if 0 <= k < len(fields) else "" for c, k in more.items()}
+                yield last, {c: fields[k].strip() for c, k in zip(columns, at, strict=True)} | found
     except (UnicodeDecodeError, csv.Error) as e:
         raise DataError(f"{path}: is not a csv file in UTF-8 ({e}); download it again") from None
     if not last:

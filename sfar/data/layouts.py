@@ -1,4 +1,4 @@
-"""The four data sets: their trees, where they are had, how many videos there should be; one way to read them."""
+"""The data sets: their trees, where they are had, how many videos there should be; one way to read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data import charades, hmdb51, kinetics, ucf101
+from sfar.config import OWN
+from sfar.data import charades, hmdb51, kinetics, own, ucf101
 from sfar.data.manifest import Manifest
 from sfar.errors import ConfigError
 
@@ -185,12 +186,31 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 
+_OWN_TREE = """\
+DIR/
+  long jump/                                    a folder for each class; long_jump and LongJump are read as words
+    any name.mp4                                of any of the usual endings
+    any name/                                   or a folder of extracted frames
+  yoga/
+or, with a split of your own,
+DIR/
+  train/long jump/...
+  val/long jump/...
+or, in place of DIR, a csv file                 fields may be parted by semicolons or tabs too
+  path,label[,split]                            split: train or val; of all rows or of none
+  videos/a.mp4,long jump,train                  paths are absolute or begin at the folder of the file
+Without a split, of each class about a fifth of the videos tests (data.fold: which; drawn by a hash of their paths).
+"""
+# A data set of one's own has no published numbers, and as many classes as it has.
+_OWN = Layout("Your own videos", own.read_own, own.SPLITS, own.FOLDS, 0, {}, _OWN_TREE, "")
+
 
 def layout(name: str) -> Layout:
     """The data set called ``name``. Raises ``ConfigError`` for an unknown one."""
-    if name not in LAYOUTS:
-        raise ConfigError(f"unknown data set {name!r}: expected one of {', '.join(LAYOUTS)}")
-    return LAYOUTS[name]
+    known = {**LAYOUTS, OWN: _OWN}
+    if name not in known:
+        raise ConfigError(f"unknown data set {name!r}: expected one of {', '.join(known)}")
+    return known[name]
 
 
 def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
