@@ -127,6 +127,8 @@ def _manifests(name: str, root: Path, fold: int | None) -> list[tuple[Manifest, 
     """Every split in every fold that is asked for; the split of all videos, which is the same in all folds, once."""
     about = layouts.layout(name)
     folds = (fold,) if fold is not None else about.folds or (1,)
+    if name == OWN:  # every fold has the same videos, and where the split is given there is one alone
+        folds = folds[:1]
     jobs = [(split, f) for split in about.splits for f in (folds if split != "all" else folds[:1])]
     try:
         return [(layouts.read(name, root, split, f), f) for split, f in jobs]

@@ -90,8 +90,9 @@ def read_own(root: str | Path, split: str, fold: int = 1) -> Manifest:
         for v in videos
         if v.split == split or (split == "all" and v.split in ("train", "val"))
     ]
-    notes = [*found.notes, *_said(videos, names)] if split == "all" else []
-    return Manifest(OWN, split, found.base, classes, tuple(clips), (), tuple(sorted(found.unused)), (*notes, *how))
+    # Said once, of all.
+    notes = (*found.notes, *_said(videos, names), *how) if split == "all" else ()
+    return Manifest(OWN, split, found.base, classes, tuple(clips), (), tuple(sorted(found.unused)), notes)
 
 
 def class_words(name: str) -> str:
