@@ -25,7 +25,8 @@ DRAWN = {
     "storyboard-hmdb51": "hmdb51",
     "storyboard-charades": "charades",
 }
-DATASETS = (*DRAWN, *LAYOUT_NAMES)  # data.dataset
+OWN = "folder"  # a data set of one's own: a folder of folders of classes, or a csv file
+DATASETS = (*DRAWN, *LAYOUT_NAMES, OWN)  # data.dataset
 
 
 # --- ranges that bounds alone cannot say ---------------------------------------------------------------------------
@@ -109,8 +110,8 @@ class ModelConfig:
     )
     subtexts: str = setting(
         "bank",
-        "Sub-texts of each class: bank, the bundled ones, a group of sfar/subtexts/groups.py, or a JSON file of your "
-        "own; {n} and {dataset} in its path are filled in.",
+        "Sub-texts of each class: bank, the bundled ones, name, the class name alone, a group of "
+        "sfar/subtexts/groups.py, or a JSON file of your own; {n} and {dataset} in its path are filled in.",
         free="any file; one that does not fit the classes is refused before the run",
         source="section 3.1; the authors' set is not public, the bundled one is this repository's",
         reading=Reading(
@@ -657,14 +658,15 @@ class DataConfig:
 
     dataset: str = setting(
         "storyboard-kinetics",
-        "The data set: storyboard-..., drawn by the repository itself in that data set's layout, or a real one.",
+        "The data set: storyboard-..., drawn by the repository itself in that data set's layout, a real one, or one of "
+        "your own: folder.",
         choices=DATASETS,
         role="what",
         source="section 4.1, appendix A.1",
     )
     root: str = setting(
         "",
-        "Folder of a real data set, or of several: kinetics400, ucf101, hmdb51, charades.",
+        "Folder of a real data set, or of several: kinetics400, ucf101, hmdb51, charades; of your own a folder or csv.",
         free="any folder; one that is not in the data set's layout is refused",
         role="what",
         source="yours",
@@ -687,7 +689,7 @@ class DataConfig:
     )
     fold: int = setting(
         1,
-        "Which of the three official train/test splits of UCF-101 and HMDB-51.",
+        "Which of the three official train/test splits of UCF-101 and HMDB-51; of your own videos, which fifth tests.",
         choices=(1, 2, 3),
         role="what",
         source="the first official split, as BIKE and X-CLIP train on",

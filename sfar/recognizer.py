@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs.run import device
 from sfar.subtexts import SubTexts
-from sfar.subtexts.texts import bank_names
+from sfar.subtexts.source import each
 from sfar.training import checkpoint
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 ZERO_SHOT = "zero-shot"
 BUNDLED = "storyboard"  # the checkpoint that comes with the package; what it is says sfar.json beside it
 CHECKPOINT = WEIGHTS / "sfar.safetensors"
-NAME_ALONE = "name"  # in place of sub-texts: the class name, which leaves nothing but the global text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,8 +151,8 @@ class Recognizer:
     ) -> Prediction:
         """What the model says of a video file, or of a folder of its frames (the single view of the evaluation).
 
-        ``classes``: by default its own; others are recognised zero-shot. ``subtexts``: of each class N texts; by
-        default its own or the bundled ones; "name": the class name in place of them.
+        ``classes``: by default its own; others are recognised zero-shot. ``subtexts``: of each class N texts; of a
+        class that it lacks its own or the bundled ones; "name": the class name in place of them.
 
         Raises:
             VideoError: The video cannot be read.
@@ -191,24 +189,7 @@ class Recognizer:
         names = self.classes if classes is None else tuple(classes)
         if not names or len(set(names)) < len(names):
             raise ConfigError("classes: expected at least one name, and none twice")
-        n = self.profile.model.n_subtexts
-        if isinstance(subtexts, str) and subtexts != NAME_ALONE:
-            raise ConfigError(f"subtexts={subtexts!r}: expected N texts of each class, or {NAME_ALONE!r}")
-        out = {}
-        for name in names:
-            if subtexts == NAME_ALONE:
-                out[name] = (name,) * n
-            elif subtexts is not None and not isinstance(subtexts, str):
-                if name not in subtexts:
-                    raise ConfigError(f"subtexts: none of class {name!r}")
-                out[name] = tuple(subtexts[name])
-            else:
-                out[name] = self.texts[name] if name in self.texts else bundled(name, n)
-            if len(out[name]) != n or (isinstance(subtexts, Mapping) and isinstance(subtexts[name], str)):
-                raise ConfigError(
-                    f"subtexts: class {name!r} has {len(out[name])}, expected {n} texts (model.n_subtexts)"
-                )
-        return names, out
+        return names, each(names, self.profile.model.n_subtexts, subtexts, self.texts)
 
     def _embedded(self, names: tuple[str, ...], texts: Mapping[str, Sequence[str]]) -> ClassTexts:
         """The texts' embeddings, made once for the classes last asked for."""
@@ -217,27 +198,6 @@ class Recognizer:
             with torch.no_grad():  # not in inference mode: a head keeps what depends on the texts alone
                 self._asked = {key: class_texts(self.model.clip, list(names), texts, self.profile.model)}
         return self._asked[key]
-
-
-@lru_cache(maxsize=32)
-def _bank(name: str, n: int) -> SubTexts | None:
-    """A bundled label set with N texts, None where it has none of that number."""
-    try:
-        return SubTexts.load(name, n)
-    except ConfigError:  # no set of this N in the file: another label set may have one
-        return None
-
-
-def bundled(name: str, n: int) -> tuple[str, ...]:
-    """The bundled sub-texts of a class, from whichever label set has it. Raises ``ConfigError`` where none has."""
-    for bank in bank_names():
-        texts = _bank(bank, n)
-        if texts is not None and name in texts:
-            return texts[name]
-    raise ConfigError(
-        f"no bundled sub-texts for class {name!r}: give {n} of your own (subtexts=..., --subtexts FILE; "
-        f"`sfar subtexts generate` asks a language model), or {NAME_ALONE!r} to go by the class name alone"
-    )
 
 
 def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:

@@ -20,11 +20,10 @@ from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import val_indices
 from sfar.data.video import probe, read_all
 from sfar.errors import ConfigError, VideoError
-from sfar.recognizer import bundled
 from sfar.render import prediction
 from sfar.runs.run import build_model
 from sfar.storyboard.write import write_kinetics
-from sfar.subtexts.source import subtexts_of
+from sfar.subtexts.source import bundled, subtexts_of
 from sfar.training import checkpoint
 from sfar.training.evaluate import score
 

@@ -120,6 +120,16 @@ def usage(name: str) -> list[str]:
     ]
 
 
+def _named(run: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Namespace], Any]:
+    """``run`` with the data set in ``a.dataset``, whichever way it was named."""
+
+    def named(a: argparse.Namespace) -> Any:
+        a.dataset = a.dataset or a.named
+        return run(a)
+
+    return named
+
+
 def _check(a: argparse.Namespace) -> int:
     from sfar.data.check import check
     from sfar.util.paths import check_output, write_json
@@ -135,10 +145,14 @@ def _check(a: argparse.Namespace) -> int:
 
 
 def _layout(a: argparse.Namespace) -> None:
+    from sfar.config import OWN
     from sfar.data.layouts import expected, layout
     from sfar.render.tables import markdown
 
     about = layout(a.dataset)
+    if a.dataset == OWN:
+        print(f"{about.title}\n\n{about.tree}\nCommands:\n" + "\n".join(f"  {line}" for line in usage(a.dataset)))
+        return
     print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere it is had:\n{about.had}\nHow many there are:")
     keys = [
         (split, fold) for split in about.splits for fold in (about.folds if split != "all" else about.folds[:1]) or (1,)
@@ -185,13 +199,15 @@ def add(
     what = options.group(sub, "data", "Real data sets: check a copy, print the layout, draw few-shot lists.")
 
     def dataset(p: argparse.ArgumentParser) -> None:
-        from sfar.config import LAYOUT_NAMES
+        from sfar.config import LAYOUT_NAMES, OWN
 
-        p.add_argument("dataset", metavar="DATASET", help=", ".join(LAYOUT_NAMES))
+        what = f"{', '.join(LAYOUT_NAMES)}, or {OWN}, one of your own"
+        p.add_argument("dataset", metavar="DATASET", nargs="?", default="", help=what)
+        p.add_argument("--dataset", dest="named", metavar="DATASET", default="", help="the same")
 
     p = command(
         "check",
-        _check,
+        _named(_check),
         "Compare a copy with its lists and the published numbers, and look into every video. "
         "Status 1: something is wrong.",
         what,
@@ -205,10 +221,13 @@ def add(
     p.add_argument("--reader", default="auto", help="auto, pyav or decord (data.reader; default auto, strict PyAV)")
     p.add_argument("--out", default="", metavar="FILE", help="write the whole report as JSON")
     p = command(
-        "layout", _layout, "Print a data set's tree, where it is had, its numbers and the commands that use it.", what
+        "layout",
+        _named(_layout),
+        "Print a data set's tree, where it is had, its numbers and the commands that use it.",
+        what,
     )
     dataset(p)
-    p = command("few-shot", _few_shot, "Draw a few-shot list: K training clips of every class.", what)
+    p = command("few-shot", _named(_few_shot), "Draw a few-shot list: K training clips of every class.", what)
     dataset(p)
     p.add_argument("--root", required=True, metavar="DIR")
     p.add_argument("--shots", type=positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")

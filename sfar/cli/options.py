@@ -86,9 +86,11 @@ def configured(p: argparse.ArgumentParser) -> None:
     p.add_argument("--dataset", default="", metavar="NAME", help=f"{', '.join(DATASETS)} (default: the profile's)")
     p.add_argument(
         "--data",
+        "--root",
         default="",
         metavar="DIR",
-        help="folder of a data set (`sfar data layout NAME` shows its tree) instead of a drawn one",
+        help="folder of a data set (`sfar data layout NAME` shows its tree; of your own also a csv file) instead of a "
+        "drawn one",
     )
     p.add_argument(
         "--reading",

@@ -13,9 +13,6 @@ from sfar.cli import options
 from sfar.data.disk import VIDEO_ENDINGS
 from sfar.errors import ConfigError
 
-# Beside those of the data sets' layouts: what cameras and telephones write.
-ENDINGS = (*VIDEO_ENDINGS, ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".3gp", ".ts")
-
 
 def _videos(given: list[str]) -> dict[Path, Path]:
     """The files given, and those in the folders given, in order; each with its name below what was given."""
@@ -26,10 +23,12 @@ def _videos(given: list[str]) -> dict[Path, Path]:
             out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
         inside = sorted(
-            p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith(".") and p.is_file()
+            p
+            for p in path.rglob("*")
+            if p.suffix.lower() in VIDEO_ENDINGS and not p.name.startswith(".") and p.is_file()
         )
         if not inside:
-            raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(ENDINGS)})")
+            raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
         out.update({p: p.relative_to(path) for p in inside})
     return out
 
@@ -74,8 +73,8 @@ def _answered(path: Path) -> set[str]:
 
 
 def _subtexts(a: argparse.Namespace) -> Any:
-    from sfar.recognizer import NAME_ALONE
     from sfar.subtexts import SubTexts
+    from sfar.subtexts.source import NAME_ALONE
 
     return a.subtexts if a.subtexts in ("", NAME_ALONE) else SubTexts.load(a.subtexts)
 

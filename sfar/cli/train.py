@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfar.cli import options
+from sfar.config import OWN
 from sfar.errors import ConfigError
 from sfar.util import processes
 
 if TYPE_CHECKING:
     from sfar.config import Profile
+    from sfar.data.source import Dataset
     from sfar.training.process_group import SingleProcess
 
     First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
@@ -70,6 +73,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     from sfar.util.paths import check_output, write_json
 
     registry.get_trained(a.method)
+    if a.subtexts:
+        a.set = [*a.set, f"model.subtexts={json.dumps(a.subtexts)}"]
     out = check_output(Path(a.out))
     if a.history:
         check_output(Path(a.history))
@@ -78,6 +83,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     with first():  # its others find drawn, decoded and embedded videos in the cache
         job = Job(profile, dataset(profile), a.method, a.seed)
         inputs = resolve(job, testing=False)
+        if world.rank == 0:
+            _introduce(job.data, profile.data.fold, inputs.texts.source)
         model = build(inputs)
         embedded = embed_training(model.clip, inputs)
     assert inputs.training is not None, "a method that is trained"
@@ -120,6 +127,13 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     )
 
 
+def _introduce(data: Dataset, fold: int, texts: str) -> None:
+    """Say what was read of a data set of one's own: names, numbers, the split, where sub-texts come from."""
+    if data.layout == OWN:
+        for note in (*data.manifest("all", fold).notes, f"sub-texts: {texts}"):
+            print(f"note: {note}")
+
+
 def _evaluate(a: argparse.Namespace) -> None:
     with _world() as (world, first):
         _evaluate_in(a, world, first)
@@ -127,11 +141,15 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
+    from sfar.runs import scored
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
     from sfar.subtexts import SubTexts
     from sfar.subtexts.source import subtexts_of
     from sfar.training import checkpoint
+    from sfar.util.paths import check_output
 
+    if a.scores:
+        check_output(Path(a.scores))
     if a.zero_shot and world.size > 1:
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
     about = checkpoint.read_about(Path(a.checkpoint))
@@ -145,6 +163,8 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         own = about.get("subtexts", {}) if profile.model.subtexts == about["model"]["subtexts"] else {}
         known = tuple(own) == data.classes
         texts = SubTexts(own, "checkpoint", None, source=a.checkpoint) if known else subtexts_of(profile, data.classes)
+        if world.rank == 0:
+            _introduce(data, profile.data.fold, texts.source)
         tested = EvaluationSet(profile, data, load_clips(profile, data, "val"), texts)
     model = build_model(profile, data.classes, texts, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, data.classes).to(device())
@@ -163,10 +183,7 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
     )
     print(f"{who}, {a.views}: {what} of {len(s.clips)} videos")
     if a.scores:
-        from sfar.util.paths import write_json
-
-        paths = [clips.paths[i] for i in s.clips]
-        write_json(Path(a.scores), {"about": who, "views": a.views, **r, "labels": s.labels.tolist(), "paths": paths})
+        scored.save(Path(a.scores), s, tested, who, a.views, r)
 
 
 def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
@@ -176,6 +193,11 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
 
     name, own = checkpoint.configuration(about)
     a.profile = a.profile or name
+    asked = a.dataset or options.pairs(a.set).get("data.dataset")
+    if (trained := own.pop("data.dataset", None)) and not asked:
+        a.dataset = trained
+    elif asked and asked != trained:
+        own.pop("data.fold", None)
     said = {*(reading(a.reading) if a.reading else ()), *options.pairs(a.set)}
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
@@ -183,6 +205,7 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
 def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -> None:
     """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
     from sfar.config import layout
+    from sfar.runs import scored
     from sfar.runs.run import build_model, device, score_set, unseen_result, unseen_set
     from sfar.training import checkpoint
     from sfar.training.protocols import half10, of_folds, split3
@@ -198,7 +221,8 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
     model = build_model(profile, data.classes, tested.texts, about["method"], about["seed"])
     checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
     # Kept embeddings are those of CLIP's own tower; a checkpoint's may have been trained.
-    found = unseen_result(score_set(model, tested), tested)
+    s = score_set(model, tested)
+    found = unseen_result(s, tested)
     scores, labels = np.array(found["scores"]), np.array(found["labels"])
     half = half10(scores, labels)
     folds = [{c.path for c in data.manifest("val", f).clips} for f in (1, 2, 3)]
@@ -208,6 +232,8 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
         f"half10 {half['top1']['mean']:.2f} +- {half['top1']['std']:.2f} %, "
         f"split3 {split['top1']['mean']:.2f} +- {split['top1']['std']:.2f} %, all classes {half['full']['top1']:.2f} %"
     )
+    if a.scores:
+        scored.save(Path(a.scores), s, tested, who, "1x1", {"half10": half, "split3": split})
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -215,6 +241,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command("train", _train, "Train one method and write a checkpoint.")
     p.add_argument("method", help="one that is trained: clip, temporal, single, sfar, sfar-printed or your own")
     options.configured(p)
+    p.add_argument(
+        "--subtexts",
+        default="",
+        metavar="FILE|name",
+        help="of the classes (model.subtexts); name: go by the class names alone (default: the bundled ones)",
+    )
     p.add_argument("--seed", type=options.seed, default=0)
     p.add_argument(
         "--out",
@@ -237,7 +269,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     options.configured(p)
     p.set_defaults(profile="")  # the checkpoint's own
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")
-    p.add_argument("--scores", default="", metavar="FILE", help="write accuracy, rank and path of each video as JSON")
+    p.add_argument(
+        "--scores",
+        default="",
+        metavar="FILE",
+        help="write class names, and of each video id, path, label and scores, as JSON (docs/library.md)",
+    )
     p.add_argument(
         "--zero-shot",
         action="store_true",

@@ -4,23 +4,25 @@ Charades_v1_classes.txt        "c000 Holding some clothes"
 Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length
                                with actions "c092 11.90 21.20;c147 0.00 12.60" (class, start, end in seconds) or none;
                                in root/, root/Charades/ or root/annotations/
-<ID>.mp4                       in root/Charades_v1_480/, root/Charades_v1/ or root/videos/
+<ID>.mp4                       in root/Charades_v1_480/, root/Charades_v1/, root/videos/ or root/
 <ID>/<ID>-000001.jpg           in root/Charades_v1_rgb/: the official frames, 24 per second
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data.disk import VideoFiles, csv_rows, data_root, find_list, join, look, stem, text_lines
+from sfar.data.disk import csv_rows, data_root, find_list, join, look, text_lines
+from sfar.data.finding import VideoFiles, elsewhere, others
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "train-videos")
 LISTS = ("", "Charades", "annotations")
-VIDEOS = ("Charades_v1_480", "Charades_v1", "videos")
+VIDEOS = ("Charades_v1_480", "Charades_v1", "videos", "")
 FRAMES = "Charades_v1_rgb"
 COLUMNS = ("id", "actions", "length")
 FRAME_RATE = 24.0
@@ -74,7 +76,7 @@ def read_charades(root: str | Path, split: str) -> Manifest:
             "take both lists from the same release"
         )
 
-    found, home = _videos(root)
+    found, home = _videos(root, train.keys() | test.keys())
     rows = test if split == "val" else train
     clips, missing, segments, empty = [], [], 0, []
     for row in rows.values():
@@ -96,7 +98,7 @@ def read_charades(root: str | Path, split: str) -> Manifest:
         where = f"expected for instance {missing[0]}" if missing else "no video has an action"
         raise LayoutError(
             f"{root}: none of the {len(rows)} videos of Charades_v1_{'test' if split == 'val' else 'train'}.csv "
-            f"can be used ({where}); {len(found.paths)} videos are on disk: "
+            f"can be used ({where}); {others(found)}: "
             "check the layout and the names (`sfar data layout charades`)"
         )
     notes = found.notes()
@@ -194,14 +196,20 @@ def _seconds(where: str, text: str) -> float:
     return value
 
 
-def _videos(root: Path) -> tuple[VideoFiles, str]:
+def _videos(root: Path, listed: Collection[str]) -> tuple[VideoFiles, str]:
     """What is on disk, and where a missing video belongs, with {} for its id."""
-    found, home = VideoFiles(), ""
+    found, home = VideoFiles(root), ""
+
+    def listed_id(name: str) -> str | None:
+        return name if name in listed else None
+
     for place in VIDEOS:
-        for name in look(root / place)[0]:
-            found.add(stem(name), join(place, name))
-            home = home or f"{place}/{{}}.mp4"
-    for name in look(root / FRAMES)[1]:
+        seen = look(root / place)
+        found.add_folder(place, seen, listed_id, str if place else None)
+        home = home or (f"{place}/{{}}.mp4" if place and seen.files else "")
+    for name in look(root / FRAMES).folders:
         found.add_frames(name, join(FRAMES, name))
         home = home or f"{FRAMES}/{{}}"
+    if not any(video in found.paths for video in listed):
+        elsewhere(found, lambda folder, name: listed_id(name), f"{VIDEOS[0]}/")
     return found, home or f"{VIDEOS[0]}/{{}}.mp4"

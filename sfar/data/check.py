@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from sfar.config import DataConfig
+from sfar.config import OWN, DataConfig
 from sfar.data import layouts
 from sfar.data.labels import class_names
 from sfar.data.manifest import Clip, Manifest
@@ -63,12 +63,13 @@ def check(
 
     Returns a report that JSON can hold: ``splits`` (counts, and what was published), ``missing``, ``extra``,
     ``undecodable`` (with ``kind``, a key of ``EXPLAINED``, and ``reason``), ``too_short``, ``train_and_val`` (the same
-    id in both), ``identical`` (files with the same content), ``beyond_end`` (Charades), ``examined`` and ``kept``
-    (videos looked at now and earlier), ``wrong`` (sentences; none: all well), ``remarks`` (nothing wrong, but worth
-    knowing) and ``status``, 1 where something is wrong and else 0. Wrong are: more than ``max_bad_share`` of a split
-    missing, unless a Kinetics split has as many videos as the published copy; a video that cannot be decoded; other
-    numbers than published of a data set that is complete by nature; other classes; an id in train and val. A root with
-    the repository's own drawn videos (it has a truth.json) is compared with its lists alone.
+    id in both), ``identical`` (files with the same content, and their ``classes``), ``beyond_end`` (Charades),
+    ``examined`` and ``kept`` (videos looked at now and earlier), ``wrong`` (sentences; none: all well), ``remarks``
+    (nothing wrong, but worth knowing) and ``status``, 1 where something is wrong and else 0. Wrong are: more than
+    ``max_bad_share`` of a split missing, unless a Kinetics split has as many videos as the published copy; a video that
+    cannot be decoded; other numbers than published of a data set that is complete by nature; other classes; an id in
+    train and val; of videos of one's own, the same content in two classes. A root with the repository's own drawn
+    videos (it has a truth.json) is compared with its lists alone.
 
     Raises ``ConfigError`` (unknown data set or fold, a reader that is not there), ``DataError`` (a root without data,
     with the tree that is expected; a list that cannot be read), ``SfarError`` when the cache cannot be written.
@@ -76,9 +77,10 @@ def check(
     about = layouts.layout(name)
     root = Path(os.path.expanduser(root))
     manifests = _manifests(name, root, fold)
+    base = manifests[0][0].root  # of a csv file the folder that it is in
     drawn = (root / "truth.json").is_file()
     used = _splits_of(manifests)
-    kept, examined = _look_at_all(name, root, list(used), deep, workers, about.title, reader)
+    kept, examined = _look_at_all(name, base, list(used), deep, workers, about.title, reader)
 
     splits = [_split(name, m, f, kept, drawn) for m, f in manifests]
     undecodable = [
@@ -111,7 +113,7 @@ def check(
             if kept[p].get("frames", min_frames) < min_frames
         ],
         "train_and_val": _train_and_val(manifests),
-        "identical": _identical(used, kept),
+        "identical": _identical(used, kept, _classes_of(manifests)),
         "beyond_end": [b for m, _ in manifests for b in _beyond_end(m, kept)],
     }
     report["remarks"] = _remarks(report)
@@ -127,11 +129,14 @@ def _manifests(name: str, root: Path, fold: int | None) -> list[tuple[Manifest, 
     """Every split in every fold that is asked for; the split of all videos, which is the same in all folds, once."""
     about = layouts.layout(name)
     folds = (fold,) if fold is not None else about.folds or (1,)
+    if name == OWN:  # every fold has the same videos, and where the split is given there is one alone
+        folds = folds[:1]
     jobs = [(split, f) for split in about.splits for f in (folds if split != "all" else folds[:1])]
     try:
         return [(layouts.read(name, root, split, f), f) for split, f in jobs]
     except LayoutError as e:
-        raise LayoutError(f"{e}\n\n{about.title} is had from:\n{about.had}\nIts tree:\n{about.tree}") from None
+        had = f"{about.title} is had from:\n{about.had}\n" if about.had else ""
+        raise LayoutError(f"{e}\n\n{had}Its tree:\n{about.tree}") from None
 
 
 def _collect(rows: Iterable[tuple[Iterable[str], Manifest, int]]) -> dict[str, list[tuple[str, int]]]:
@@ -181,7 +186,7 @@ def _printable(name: str) -> str:
 
 
 def _classes(name: str, m: Manifest, drawn: bool) -> dict[str, Any]:
-    known = m.classes if drawn else class_names(name)
+    known = m.classes if drawn or name == OWN else class_names(name)
     return {
         "found": len(m.classes),
         "expected": len(known),
@@ -194,7 +199,8 @@ def _train_and_val(manifests: list[tuple[Manifest, int]]) -> list[dict[str, Any]
     """Ids that stand in the training list and in the validation list of a fold."""
     found: dict[tuple[int, int, str], dict[str, str]] = defaultdict(dict)
     for m, fold in manifests:
-        if m.split in ("train", "val"):
+        # Videos of one's own have no ids: names like 001.mp4 come again, and a file that is there twice is refused.
+        if m.split in ("train", "val") and m.name != OWN:
             for c in m.clips:
                 # The parts of a Charades video are numbered; a name says nothing across the class folders of UCF-101
                 # and HMDB-51, the sets with folds.
@@ -361,10 +367,17 @@ def _end_line(file: Path, f: BinaryIO) -> None:
 # --- what follows --------------------------------------------------------------------------------------------------
 
 
-def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) -> list[dict[str, Any]]:
+def _classes_of(manifests: list[tuple[Manifest, int]]) -> dict[str, str]:
+    """Path -> its class; of a multi-label video the first one."""
+    return {c.path: m.classes[c.label] for m, _ in manifests for c in m.clips if c.label >= 0}
+
+
+def _identical(
+    used: dict[str, list[tuple[str, int]]], kept: dict[str, dict], classes: dict[str, str]
+) -> list[dict[str, Any]]:
     """Listed files with the same content.
 
-    ``train_and_val``: one of them trains in a fold in which another one tests.
+    ``train_and_val``: one of them trains in a fold in which another one tests; ``classes``: what they are listed as.
     """
     same: dict[str, list[str]] = defaultdict(list)
     for p in used:
@@ -376,7 +389,13 @@ def _identical(used: dict[str, list[tuple[str, int]]], kept: dict[str, dict]) ->
             where = {s for p in group for s in used[p]}
             across = any(split == "train" and ("val", fold) in where for split, fold in where)
             out.append(
-                {"sha256": digest, "bytes": kept[group[0]]["state"][0], "paths": sorted(group), "train_and_val": across}
+                {
+                    "sha256": digest,
+                    "bytes": kept[group[0]]["state"][0],
+                    "paths": sorted(group),
+                    "train_and_val": across,
+                    "classes": sorted({classes[p] for p in group if p in classes}),
+                }
             )
     return sorted(out, key=lambda d: d["paths"])
 
@@ -463,6 +482,11 @@ def _wrong(report: dict[str, Any]) -> list[str]:
         out.append(f"{len(bad):,} of {report['videos']:,} videos cannot be decoded")
     if both := report["train_and_val"]:
         out.append(f"{len(both):,} videos are in the training and in the validation list")
+    if report["dataset"] == OWN and (two := [d for d in report["identical"] if len(d["classes"]) > 1]):
+        out.append(
+            f"{len(two):,} files are in two classes under other names, the first: {' = '.join(two[0]['paths'])} "
+            f"({', '.join(two[0]['classes'])})"
+        )
     return out
 
 

@@ -7,13 +7,36 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sfar.errors import DataError, LayoutError
 
-VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".webm")  # in order of preference where a folder has a video twice
+# What tells a video by its name, in order of preference where a folder has one twice. FFmpeg opens more: where a list
+# names the video, a file with any other ending counts, but for those below.
+VIDEO_ENDINGS = (
+    *(".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".3g2", ".ts", ".mts"),
+    *(".m2ts", ".m2v", ".mp2v", ".mpe", ".mpv", ".vob", ".asf", ".divx", ".xvid", ".ogv", ".f4v", ".mxf", ".dv", ".qt"),
+    *(".rm", ".rmvb", ".y4m"),
+)
+UNFINISHED = (
+    *(".part", ".partial", ".ytdl", ".crdownload", ".download", ".downloading", ".opdownload", ".aria2", ".!qb"),
+    *(".tmp", ".temp", ".filepart", ".incomplete", ".lock"),
+)
+# What lies beside videos under their names and is none: texts, pictures, sound, archives, features.
+NO_VIDEO = frozenset(
+    f".{ending}"
+    for ending in re.findall(
+        r"\w+",
+        "txt csv tsv json jsonl xml yaml yml md html htm url log description nfo srt vtt ass ssa sub "
+        "jpg jpeg png webp bmp tif tiff gif ppm heic avif wav mp3 m4a aac flac opus ogg oga wma "
+        "zip tar gz tgz bz2 xz rar 7z md5 sha1 sha256 npy npz pt pth pkl pickle h5 hdf5 mat lmdb "
+        "py sh ipynb pdf xlsx xls doc docx db ini bak swp",
+    )
+)
+SEPARATORS = (",", ";", "\t", "|")  # of csv files, as programs of several countries write them
 
 
 def data_root(root: str | Path, layout: str, expected: str) -> Path:
@@ -24,10 +47,8 @@ def data_root(root: str | Path, layout: str, expected: str) -> Path:
     root = Path(root)
     help_ = f"`sfar data layout {layout}` prints the whole tree"
     if not root.is_dir():
-        raise LayoutError(
-            f"{root}: {'is a file' if root.is_file() else 'no such folder'}; "
-            f"give the folder that holds {expected}; {help_}"
-        )
+        what = "is a file" if root.is_file() else link(root) if root.is_symlink() else "no such folder"
+        raise LayoutError(f"{root}: {what}; give the folder that holds {expected}; {help_}")
     try:
         empty = not any(os.scandir(root))
     except OSError as e:
@@ -43,15 +64,29 @@ def join(*parts: str) -> str:
 
 
 def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: str) -> Path:
-    """The first of ``root/place/name`` that is a file. Raises ``LayoutError`` with all that was tried."""
+    """The first of ``root/place/name`` that is a file.
+
+    Raises ``LayoutError`` with all that was tried, and with the folder beside, above or below that has one.
+    """
     tried = [join(place, name) for name in names for place in places]
     for relative in tried:
         if (root / relative).is_file():
             return root / relative
+    for relative in tried:
+        if (root / relative).is_symlink():
+            raise LayoutError(f"{root / relative}: {link(root / relative)}; make the link anew, or put the list there")
+    near = other_root(root, lambda folder: any((folder / relative).is_file() for relative in tried))
     raise LayoutError(
-        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}; "
+        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}{near}; "
         f"`sfar data layout {layout}` prints the whole tree"
     )
+
+
+def other_root(root: Path, has_lists: Callable[[Path], bool]) -> str:
+    """What to say where ``root`` has no lists and a folder below or above it has."""
+    near = [root / name for name in look(root).folders] + [root.resolve().parent]
+    found = next((folder for folder in near if has_lists(folder)), None)
+    return f" (they are in {found}: give that folder)" if found else ""
 
 
 def text_lines(path: Path) -> list[tuple[int, str]]:
@@ -70,111 +105,149 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
     return lines
 
 
-def csv_rows(path: Path, columns: Sequence[str], others: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+def unquoted(name: str) -> str:
+    """A name without the quotes around it that some lists have."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" else name
+
+
+def csv_rows(
+    path: Path, columns: Sequence[str], others: str = "", optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file with a header: (line number, stripped text of each of ``columns``).
 
-    The line is the row's last one, where quoted fields have several. ``others``: what else the header may have, for
-    the message. Raises ``DataError``: a column is missing in the header or in a row, no rows, no csv in UTF-8.
+    The line is the row's last one, where quoted fields have several. Fields are parted by whichever of ``SEPARATORS``
+    gives the header all the columns. ``others``: what else the header may have, for the message; ``optional``: columns
+    that are "" where they are not there. Raises ``DataError``: a column is missing in the header or in a row, no rows,
+    no csv in UTF-8.
     """
     expected = ",".join(columns) + others
     last = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if lacking := [c for c in columns if c not in (reader.fieldnames or ())]:
-                raise DataError(f"{path}: columns missing in the first line: {', '.join(lacking)}; expected {expected}")
+            separator = _separator(path, file.readline(), columns, expected)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
+            header = [c.strip() for c in next(reader)]
+            at = [header.index(c) for c in columns]
+            more = {c: header.index(c) if c in header else -1 for c in optional}
             for fields in reader:
+                if not any(f.strip() for f in fields):
+                    continue
                 last = reader.line_num
-                if any(fields[c] is None for c in columns):
+                if len(fields) <= max(at):
                     raise DataError(f"{path} line {last}: has fewer than {len(columns)} columns; expected {expected}")
-                yield last, {c: fields[c].strip() for c in columns}
+                found = {c: fields[k].strip() if 0 <= k < len(fields) else "" for c, k in more.items()}
+                yield last, {c: fields[k].strip() for c, k in zip(columns, at, strict=True)} | found
     except (UnicodeDecodeError, csv.Error) as e:
         raise DataError(f"{path}: is not a csv file in UTF-8 ({e}); download it again") from None
     if not last:
         raise DataError(f"{path}: has no rows below the first line; download it again")
 
 
+def _separator(path: Path, first: str, columns: Sequence[str], expected: str) -> str:
+    """What parts the fields of a csv file whose first line is ``first``. Raises ``DataError``, showing the header."""
+    headers = {s: [c.strip() for row in csv.reader([first], delimiter=s) for c in row] for s in SEPARATORS}
+    best = min(SEPARATORS, key=lambda s: sum(c not in headers[s] for c in columns))
+    if lacking := [c for c in columns if c not in headers[best]]:
+        found = f"found is {first.strip()[:120]!r}" if first.strip() else "it is empty"
+        raise DataError(
+            f"{path}: columns missing in the first line: {', '.join(lacking)}; expected {expected}; {found}"
+        )
+    return best
+
+
 def stem(name: str) -> str:
-    """A file's name without the ending of a video; any other name as it is."""
-    base, ending = os.path.splitext(name)
-    return base if ending.lower() in VIDEO_ENDINGS else name
+    """A file's name without the endings of a video, of which a downloader may have given it two; others as they are."""
+    while True:
+        base, ending = os.path.splitext(name)
+        if ending.lower() not in VIDEO_ENDINGS:
+            return name
+        name = base
 
 
-def look(folder: Path) -> tuple[list[str], list[str]]:
-    """Sorted names of the video files and of the folders in ``folder``, hidden ones left out.
+def names_of(file: str) -> tuple[str, ...]:
+    """What the video in ``file`` may be called in a list: its name without endings, the likeliest first.
 
-    ([], []) where there is no such folder. Raises ``DataError`` for one that cannot be read.
+    Which endings there are is FFmpeg's business: where the last one is none that is known here, the name without it is
+    another candidate.
     """
-    files, folders = [], []
+    base, ending = os.path.splitext(file)
+    known = not ending or ending.lower() in VIDEO_ENDINGS
+    return (stem(file),) if known else (stem(file), stem(base))
+
+
+def is_video(file: str) -> bool:
+    """Whether a file's ending alone says that it is a video."""
+    return os.path.splitext(file)[1].lower() in VIDEO_ENDINGS
+
+
+class Look(NamedTuple):
+    """What is in a folder, hidden names left out.
+
+    ``files`` that may be videos, in the order of preference where a video is there twice; ``folders``, sorted;
+    ``dangling``: links to what is not there, and ``unfinished``: downloads on the way, both sorted.
+    """
+
+    files: list[str]
+    folders: list[str]
+    dangling: list[str]
+    unfinished: list[str]
+
+
+def look(folder: Path) -> Look:
+    """One look at a folder of videos; all empty where there is no such folder.
+
+    Raises ``DataError`` for one that cannot be read or is a link to what is not there.
+    """
+    out = Look([], [], [], [])
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):  # "._x.mp4": what macOS leaves on other systems' disks
                     continue
-                ending = os.path.splitext(entry.name)[1].lower()
-                # A linked file costs a question to the disk only where its name is not a video's.
-                if ending in VIDEO_ENDINGS and not entry.is_dir(follow_symlinks=False):
-                    files.append((VIDEO_ENDINGS.index(ending), entry.name))
-                elif entry.is_dir():
-                    folders.append(entry.name)
+                if (names := _which(entry, out)) is not None:
+                    names.append(entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        return [], []
+        if os.path.islink(folder):
+            raise DataError(f"{folder}: {link(folder)}; make the link anew, or put the folder there") from None
+        return out
     except OSError as e:
         raise DataError(f"{folder}: cannot be read ({e.strerror}); check its permissions") from None
-    return [name for _, name in sorted(files)], sorted(folders)
+    for names in (out.folders, out.dangling, out.unfinished):
+        names.sort()
+    out.files.sort(key=_preference)
+    return out
 
 
-@dataclass
-class VideoFiles:
-    """What is on disk: key of a video -> path relative to the root.
-
-    The first path of a key stays; ``twice``: (kept, left out) of video files.
-    """
-
-    paths: dict[Hashable, str] = field(default_factory=dict)
-    twice: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, key: Hashable, path: str) -> None:
-        """A video file."""
-        if (kept := self.paths.setdefault(key, path)) is not path:
-            self.twice.append((kept, path))
-
-    def add_frames(self, key: Hashable, path: str) -> None:
-        """A folder of extracted frames: it stands in where there is no video file, and beside one it is nothing odd."""
-        self.paths.setdefault(key, path)
-
-    def notes(self) -> tuple[str, ...]:
-        """What ``Manifest.notes`` says of second copies, if there are any."""
-        if not self.twice:
-            return ()
-        kept, left = self.twice[0]
-        return (f"{len(self.twice)} video files are second copies and not read (the first: {left}; {kept} is read)",)
-
-    def unnamed(self, listed: Collection[Hashable]) -> tuple[str, ...]:
-        """Paths of what is on disk under none of the ``listed`` keys, sorted."""
-        return tuple(sorted(path for key, path in self.paths.items() if key not in listed))
+def _which(entry: os.DirEntry[str], out: Look) -> list[str] | None:
+    """The part of ``out`` that an entry belongs to. The disk is asked about links alone."""
+    try:
+        if entry.is_dir():
+            return out.folders
+        if not entry.is_file():
+            return out.dangling if entry.is_symlink() else None
+    except OSError:  # a link to itself, or through a folder that must not be read
+        return out.dangling
+    ending = os.path.splitext(entry.name)[1].lower()
+    if ending in UNFINISHED or ending.startswith(".part-"):  # one fragment of several
+        return out.unfinished
+    return None if ending in NO_VIDEO else out.files
 
 
-def class_folders(
-    root: Path, places: Sequence[str], number: Mapping[str, int], key: Callable[[str], str]
-) -> tuple[VideoFiles, str]:
-    """The videos and folders of frames in ``root/place/<class>/`` under (class, ``key`` of the name without ending).
+def _preference(file: str) -> tuple[bool, int, int, str]:
+    """Known endings go first, one ending before two, then the order of ``VIDEO_ENDINGS``, then the alphabet."""
+    ending = os.path.splitext(file)[1].lower()
+    known = ending in VIDEO_ENDINGS
+    endings = len(file) - len(stem(file)) - len(ending) if known else 0
+    return not known, endings, VIDEO_ENDINGS.index(ending) if known else 0, file
 
-    ``number``: class folder in lower case -> index. ``key``: ``str``, or ``str.casefold`` where capital letters differ
-    between copies. Also returns the first place that has a class folder (the first of all where none has): there a
-    missing video belongs. Raises ``DataError`` for a folder that cannot be read.
-    """
-    found, home, frames = VideoFiles(), None, []
-    for place in places:
-        for name in look(root / place)[1]:
-            if (label := number.get(name.casefold())) is None:
-                continue
-            home = place if home is None else home
-            files, folders = look(root / place / name)
-            for file in files:
-                found.add((label, key(stem(file))), join(place, name, file))
-            # <class>/<class>/ comes of unpacking an archive one folder too deep: it is no clip.
-            frames += [((label, key(f)), join(place, name, f)) for f in folders if f.casefold() not in number]
-    for video, path in frames:
-        found.add_frames(video, path)
-    return found, places[0] if home is None else home
+
+def link(path: str | Path) -> str:
+    """What to say of a link to what is not there: where it leads."""
+    return f"is a link to {os.readlink(path)}, which is not there"
+
+
+def absent(path: str | Path) -> str:
+    """What to say of a path that is not there: that it is a link that leads nowhere, or that there is none."""
+    return link(path) if os.path.islink(path) else "no such file or folder"

@@ -9,19 +9,30 @@ videos has other paths and so another list: save the list and load it there, fil
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sfar.data.disk import SEPARATORS, absent, stem, unquoted
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError
 from sfar.util.paths import write_json
 
+# What the first line of a list may have in place of a video, without signs and spaces: names of columns.
+HEADER = frozenset(
+    re.findall(
+        r"\w+",
+        "path file files filename name video videos videoname videopath videoid id clip label labels labelid class "
+        "classid classname category action target frames numframes nframes totalframes length",
+    )
+)
 _FIELDS = {"dataset": str, "split": str, "shots": int, "seed": int, "classes": list, "clips": dict, "sha256": str}
 
 
@@ -132,9 +143,10 @@ def load_list(path: str | Path, manifest: Manifest) -> Manifest:
 
     ``shots_of`` gives its K. The list: JSON as ``save_list`` writes it, or text as the X-CLIP family's
     ``datasets_splits/*/train1_few_shot_K.txt``: a video and its class per line, the class as a number from 0 in the
-    order of the manifest's classes or as a name (upper case, spaces and underscores do not matter). Line ends of any
-    system. A path that the manifest does not have is looked up by file name, then by file name without ending, for
-    copies in other folders or as extracted frames.
+    order of the manifest's classes or as a name (upper case, spaces and underscores do not matter). Between them may be
+    numbers of frames, as BIKE's and mmaction2's lists of extracted frames have them. Fields are parted by blanks, or as
+    in a csv file, with or without a header; line ends of any system. A path that the manifest does not have is looked
+    up by file name, then by file name without ending, for copies in other folders or as extracted frames.
 
     Raises ``DataError`` naming file and line or entry: a file that cannot be read, JSON that is not such a list, was
     changed after it was written or belongs to another data set, a video that the manifest does not have or the disk
@@ -146,7 +158,7 @@ def load_list(path: str | Path, manifest: Manifest) -> Manifest:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the path of a few-shot list (data.shot_list)") from None
+        raise DataError(f"{path}: {absent(path)}; give the path of a few-shot list (data.shot_list)") from None
     except (OSError, UnicodeDecodeError) as e:
         raise DataError(
             f"{path}: cannot be read as a text file in UTF-8 ({e}); give the path of a few-shot list (data.shot_list)"
@@ -281,35 +293,60 @@ def _json_entries(path: Path, text: str, manifest: Manifest) -> tuple[int, list[
 
 
 def _text_entries(path: Path, text: str, manifest: Manifest) -> list[tuple[str, str, int, tuple | None]]:
-    """(where, path, label, None) of every line "path label".
+    """(where, path, label, None) of every line: "path label", with numbers of frames between them or not.
 
-    HMDB-51 has names that begin with "#": there are no comments.
+    Fields are parted by blanks, or as in a csv file, with or without a header. HMDB-51 has names that begin with "#":
+    there are no comments.
     """
     numbers = {_folded(name): k for k, name in enumerate(manifest.classes)}
     out = []
     for n, line in enumerate(text.split("\n"), 1):
-        if not (words := line.split()):
+        if not line.strip():
             continue
-        where, label = f"{path} line {n}", None
-        if len(words) > 1 and words[-1].isascii() and words[-1].isdigit() and len(words[-1]) < 10:
-            label, end = int(words[-1]), 1
-            if label >= len(manifest.classes):
-                raise DataError(
-                    f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to "
-                    f"{len(manifest.classes) - 1}"
-                )
-        else:  # names may have spaces, and so may files: the longest end of the line that is a class name
-            end = next((len(words) - i for i in range(1, len(words)) if _folded("".join(words[i:])) in numbers), 0)
-            label = numbers[_folded("".join(words[-end:]))] if end else None
-        if label is None:
+        where = f"{path} line {n}"
+        parted = _csv_fields(line, numbers) or _words(line, numbers)
+        if parted is None:
+            if not out and all(_folded(word) in HEADER for word in re.split(r"[,;|\s]+", line.strip())):
+                continue
             raise DataError(
                 f"{where}: {line.strip()!r} does not end with a class; "
                 f"expected a video and its class, as a number from 0 or a class name of {manifest.name}"
             )
-        out.append((where, inside(where, line.rstrip().rsplit(None, end)[0]), label, None))
+        listed, last = parted
+        label = int(last) if _number(last) else numbers[_folded(last)]
+        if label >= len(manifest.classes):
+            raise DataError(
+                f"{where}: label {label}; {manifest.name} has {len(manifest.classes)} classes, numbered from 0 to "
+                f"{len(manifest.classes) - 1}"
+            )
+        out.append((where, inside(where, unquoted(listed)), label, None))
     if not out:
         raise DataError(f"{path}: names no video; expected lines with a video and its class")
     return out
+
+
+def _csv_fields(line: str, numbers: Collection[str]) -> tuple[str, str] | None:
+    """(path, class) of a line of a csv file; None for a line that is none: file names may have commas too."""
+    for separator in SEPARATORS:
+        fields = [f.strip() for f in next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True))]
+        if len(fields) > 1 and fields[0] and (_number(fields[-1]) or _folded(fields[-1]) in numbers):
+            if all(map(_number, fields[1:-1])):
+                return fields[0], fields[-1]
+            return separator.join(fields[:-1]), fields[-1]
+    return None
+
+
+def _words(line: str, numbers: Collection[str]) -> tuple[str, str] | None:
+    """(path, class) of a line whose fields are parted by blanks; None where it does not end with a class."""
+    words = line.split()
+    end = 1 if len(words) > 1 and _number(words[-1]) else 0
+    if not end:  # names may have spaces, and so may files: the longest end of the line that is a class name
+        end = next((len(words) - i for i in range(1, len(words)) if _folded("".join(words[i:])) in numbers), 0)
+    return (line.rstrip().rsplit(None, end)[0], " ".join(words[-end:])) if end else None
+
+
+def _number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10
 
 
 def _folded(name: str) -> str:
@@ -324,7 +361,7 @@ class _Names:
         self.tables: tuple[dict[str, list[int]], ...] = (defaultdict(list), defaultdict(list), defaultdict(list))
         for i, clip in enumerate(manifest.clips):
             pure = PurePosixPath(clip.path)
-            keys = clip.path, pure.name, pure.stem if _part(clip) else clip.video_id  # a part's id names the part
+            keys = clip.path, pure.name, stem(pure.name) if _part(clip) else clip.video_id  # a part's id names the part
             for table, key in zip(self.tables, keys, strict=True):
                 table[unicodedata.normalize("NFC", key)].append(i)
 
@@ -333,21 +370,22 @@ class _Names:
 
         Raises ``DataError``, which begins with ``where``.
         """
-        m, pure = self.manifest, PurePosixPath(unicodedata.normalize("NFC", listed))
-        same = next(
-            (
-                found
-                for table, key in zip(
-                    (*self.tables, self.tables[-1]), (str(pure), pure.name, pure.name, pure.stem), strict=True
-                )
-                if (found := table.get(key))
-            ),
-            [],
-        )
+        m = self.manifest
+        names, same = [unicodedata.normalize("NFC", listed)], []
+        while numbered := re.fullmatch(
+            r"(.*\S)\s+\d+", names[-1]
+        ):  # a number of frames, where it is no part of the name
+            names.append(numbered[1])
+        for pure in map(PurePosixPath, names):
+            keys = str(pure), pure.name, pure.name, stem(pure.name)
+            tables = (*self.tables, self.tables[-1])
+            if same := next((found for table, key in zip(tables, keys, strict=True) if (found := table.get(key))), []):
+                break
         if not same:
+            asked = {n for name in names for n in (PurePosixPath(name).name, stem(PurePosixPath(name).name))}
             for path in m.missing:
-                lost = PurePosixPath(unicodedata.normalize("NFC", path))
-                if pure.name in (lost.name, lost.stem) or pure.stem == lost.stem:
+                lost = PurePosixPath(unicodedata.normalize("NFC", path)).name
+                if {lost, stem(lost)} & asked:
                     raise DataError(
                         f"{where}: {listed} is not on disk (expected {m.root / path}); "
                         "get it again, or choose another list"

@@ -2,7 +2,7 @@
 
 <class>_test_split{1,2,3}.txt   "<file>.avi 1": 1 train, 2 test, 0 in neither
                                 in root/testTrainMulti_7030_splits/, root/annotations/ or root/
-<class>/<file>.avi              in root/videos/, root/hmdb51_org/ or root/
+<class>/<file>.avi              in root/videos/, root/hmdb51_org/, root/rawframes/ or root/, or without <class>/
 <class>/<file>/                 the same as a folder of extracted frames
 """
 
@@ -12,14 +12,15 @@ import os
 import re
 from pathlib import Path
 
-from sfar.data.disk import class_folders, data_root, join, stem, text_lines
+from sfar.data.disk import data_root, join, other_root, stem, text_lines, unquoted
+from sfar.data.finding import class_folders, others
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
 LISTS = ("testTrainMulti_7030_splits", "annotations", "")
-VIDEOS = ("videos", "hmdb51_org", "")
+VIDEOS = ("videos", "hmdb51_org", "rawframes", "")
 _MARKS = {"train": ("1",), "val": ("2",), "all": ("0", "1", "2")}
 _LIST = re.compile(r"([^.].*)_test_split([123])\.txt")
 
@@ -52,7 +53,7 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
         for file, mark in _read_list(folder / f"{name}_test_split{fold}.txt"):
             listed[label, stem(file)] = join(name, file), mark
 
-    found, home = class_folders(root, VIDEOS, {name.casefold(): k for k, name in enumerate(classes)}, str)
+    found, home = class_folders(root, VIDEOS, {name: k for k, name in enumerate(classes)}, listed.keys(), str)
     clips, missing = [], []
     for key, (relative, mark) in listed.items():
         if mark not in _MARKS[split]:
@@ -69,7 +70,7 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
     if not clips:
         raise LayoutError(
             f"{root}: none of the {len(missing)} listed videos is there (expected for instance {missing[0]}); "
-            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout hmdb51`)"
+            f"{others(found)}: check the layout and the names (`sfar data layout hmdb51`)"
         )
     return Manifest(
         "hmdb51",
@@ -86,13 +87,13 @@ def read_hmdb51(root: str | Path, split: str, fold: int = 1) -> Manifest:
 def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
     """The folder of the lists and the classes as they are called there, sorted."""
     for folder in (root / place for place in LISTS):
-        matches = [m for n in sorted(os.listdir(folder)) if (m := _LIST.fullmatch(n))] if folder.is_dir() else []
-        if matches:
+        if matches := _matches(folder):
             break
     else:
+        near = other_root(root, lambda folder: any(_matches(folder / place) for place in LISTS))
         raise LayoutError(
             f"{root}: no lists; expected {LISTS[0]}/<class>_test_split{fold}.txt, or the same files in {LISTS[1]}/ or "
-            "in the folder itself; `sfar data layout hmdb51` prints the whole tree"
+            f"in the folder itself{near}; `sfar data layout hmdb51` prints the whole tree"
         )
     have = {(m[1], int(m[2])) for m in matches}
     classes = sorted({name for name, _ in have})
@@ -108,6 +109,11 @@ def _lists(root: Path, fold: int) -> tuple[Path, list[str]]:
     return folder, classes
 
 
+def _matches(folder: Path) -> list[re.Match[str]]:
+    """The names of lists in a folder; none where there is no such folder."""
+    return [m for n in sorted(os.listdir(folder)) if (m := _LIST.fullmatch(n))] if folder.is_dir() else []
+
+
 def _read_list(path: Path) -> list[tuple[str, str]]:
     """(file, mark) of each line."""
     rows: dict[str, tuple[str, str]] = {}
@@ -119,7 +125,7 @@ def _read_list(path: Path) -> list[tuple[str, str]]:
             raise DataError(
                 f'{where}: {text!r} does not end in 0, 1 or 2; expected "<file>.avi 1" (1 train, 2 test, 0 neither)'
             )
-        file = inside(where, name)
+        file = inside(where, unquoted(name))
         if "/" in file:
             raise DataError(
                 f"{where}: {name!r} is not the name of a file in the class's folder; correct or remove the line"

@@ -1,36 +1,51 @@
 """Reader of the Kinetics-400 layout, as the CVDF copies unpack and mmaction2's or ViFi-CLIP's documents arrange it.
 
-root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc]
-root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; .avi, .mkv and .webm too
+root/annotations/{train,val}.csv or root/{train,val}.csv:  label,youtube_id,time_start,time_end,split[,is_cc];
+                                                           mmaction2 calls them kinetics_{train,val}.csv
+root/{train,val}/{youtube_id}_{start:06d}_{end:06d}.mp4    flat, or in one folder per class; of any ending; also
+                                                           {youtube_id}.mp4, where the list has the id once
 root/{train,val}/{youtube_id}_{start:06d}_{end:06d}/       the same, as a folder of extracted frames
+root/{videos,rawframes}_{train,val}/                       mmaction2's names of these folders; {train,val}_256/ too
 root/replacement/replacement_for_corrupted_k400/*.mp4      CVDF's second copies of broken videos: they take the first's
-place
+                                                           place, in any folder replacement*/ and one below it
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from sfar.data.disk import VideoFiles, csv_rows, data_root, find_list, join, look, stem
+from sfar.data.disk import csv_rows, data_root, find_list, join, look
+from sfar.data.finding import VideoFiles, elsewhere, others
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
 
 SPLITS = ("train", "val")
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-LISTS = ("annotations", "")
-REPLACEMENT = "replacement/replacement_for_corrupted_k400"
+LISTS = ("annotations", "", "kinetics400")
+REPLACEMENT = "replacement"  # how the name of the folder begins
 # What a csv may call the split of its rows and itself: the val list was also given out as "validate".
 _SPLIT_NAMES = {"train": ("train",), "val": ("val", "validate", "validation")}
-_FILES = {"train": ("train.csv",), "val": ("val.csv", "validate.csv")}
+_FILES = {
+    "train": ("train.csv", "kinetics_train.csv", "kinetics400_train.csv"),
+    "val": ("val.csv", "validate.csv", "kinetics_val.csv", "kinetics_validate.csv", "kinetics400_val.csv"),
+}
+_PLACES = {
+    split: tuple(form.format(name) for form in ("{}", "videos_{}", "{}_256", "rawframes_{}") for name in names)
+    for split, names in {"train": ("train",), "val": ("val", "validate")}.items()
+}
 _CLIP = re.compile(r".+_\d{6,}_\d{6,}")  # tells a folder of frames from the folder of a class
+_TIMED = re.compile(r"(.+)_(\d+)(?:\.0+)?_(\d+)(?:\.0+)?")  # a name with its times, however many digits they have
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
 class _Row:
     label: str
+    youtube_id: str
     video_id: str
 
 
@@ -65,25 +80,27 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
             "take both lists from the same release"
         )
 
-    found = _videos(root, split)
-    second = {stem(name): join(REPLACEMENT, name) for name in reversed(look(root / REPLACEMENT)[0])}
+    entry = _entries(rows)
+    found, home = _videos(root, split, entry)
+    second = _replacements(root, entry)
     clips, missing, replaced = [], [], 0
     for row in rows:
         if path := second.get(row.video_id) or found.paths.get(row.video_id):
             clips.append(Clip(path, number[row.label], row.video_id))
-            replaced += row.video_id in second and row.video_id in found.paths
+            replaced += path != found.paths.get(row.video_id, path)
         else:
-            missing.append(f"{split}/{row.video_id}.mp4")
+            missing.append(f"{home}/{row.video_id}.mp4")
     if not clips:
         raise LayoutError(
-            f"{root / split}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
-            f"(expected for instance {missing[0]}, or {split}/<class>/{Path(missing[0]).name}); "
-            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout kinetics400`)"
+            f"{root / home}: none of the {len(rows)} videos of {_csv_path(root, split).name} is there "
+            f"(expected for instance {missing[0]}, or {home}/<class>/{Path(missing[0]).name}); "
+            f"{others(found)}: check the layout and the names (`sfar data layout kinetics400`)"
         )
     notes = found.notes()
     if replaced:
         notes += (
-            f"{replaced} videos are read from {REPLACEMENT} and not from {split}/, whose copies CVDF found broken",
+            f"{replaced} videos are read from {PurePosixPath(next(iter(second.values()))).parent} and not from "
+            f"{home}/, whose copies CVDF found broken",
         )
     return Manifest(
         "kinetics400",
@@ -137,31 +154,72 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
                 f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row"
             )
     start, end = (_seconds(where, c, value[c]) for c in ("time_start", "time_end"))
-    return _Row(label, f"{youtube_id}_{start:06d}_{end:06d}")
+    return _Row(label, youtube_id, f"{youtube_id}_{start:06d}_{end:06d}")
 
 
 def _seconds(where: str, column: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch(r"[0-9]+(\.0*)?", text):  # 125.0 is what pandas makes of a column with a gap
         raise DataError(
             f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove the row"
         )
-    return int(text)
+    return int(text.split(".")[0])
 
 
-def _videos(root: Path, split: str) -> VideoFiles:
-    """Name without ending -> path.
+def _entries(rows: Iterable[_Row]) -> Callable[[str], str | None]:
+    """The listed video that a name is: with its times, or the YouTube id alone where the list has it once."""
+    listed = {row.video_id for row in rows}
+    times = Counter(row.youtube_id for row in rows)
+    by_id = {row.youtube_id: row.video_id for row in rows if times[row.youtube_id] == 1}
 
-    Flat files first, then those of class folders, then folders of frames in the same order.
+    def entry(name: str) -> str | None:
+        if name in listed:
+            return name
+        if found := _TIMED.fullmatch(name):
+            whole = f"{found[1]}_{int(found[2]):06d}_{int(found[3]):06d}"
+            if whole in listed:
+                return whole
+        return by_id.get(name)
+
+    return entry
+
+
+def _videos(root: Path, split: str, entry: Callable[[str], str | None]) -> tuple[VideoFiles, str]:
+    """Listed video, or name without ending of another -> path; and the folder in which a missing one belongs.
+
+    In each place flat files come first, then those of class folders, then folders of frames in the same order.
     """
-    found = VideoFiles()
-    files, folders = look(root / split)
-    places = [(split, files, folders)]
-    places += [(join(split, name), *look(root / split / name)) for name in folders if not _CLIP.fullmatch(name)]
-    for place, files, _ in places:
-        for name in files:
-            found.add(stem(name), join(place, name))
-    for place, _, folders in places:
-        for name in folders:
-            if _CLIP.fullmatch(name):
-                found.add_frames(name, join(place, name))
-    return found
+    found, home, frames = VideoFiles(root), "", []
+    for place in _PLACES[split]:
+        top = look(root / place)
+        home = home or (place if top.files or top.folders else "")
+        found.add_folder(place, top, entry, str)
+        frames += [(name, join(place, name)) for name in top.folders if _CLIP.fullmatch(name)]
+        for folder in top.folders:
+            if _CLIP.fullmatch(folder):
+                continue
+            inner = look(root / place / folder)
+            if not inner.files and not inner.folders and (alone := entry(folder)):
+                frames.append((alone, join(place, folder)))  # pictures, in a folder of the id's name
+            found.add_folder(join(place, folder), inner, entry, str)
+            frames += [
+                (listed or name, join(place, folder, name))
+                for name in inner.folders
+                if (listed := entry(name)) or _CLIP.fullmatch(name)
+            ]
+    for name, path in frames:
+        found.add_frames(name, path)
+    if not any(entry(str(name)) for name in found.paths):
+        elsewhere(found, lambda folder, name: entry(name), f"{home or split}/", REPLACEMENT)
+    return found, home or split
+
+
+def _replacements(root: Path, entry: Callable[[str], str | None]) -> dict[Hashable, str]:
+    """Listed video -> path of CVDF's second copy of it."""
+    second = VideoFiles(root)
+    for name in look(root).folders:
+        if name.casefold().startswith(REPLACEMENT):
+            top = look(root / name)
+            second.add_folder(name, top, entry, None)
+            for below in top.folders:
+                second.add_folder(join(name, below), look(root / name / below), entry, None)
+    return second.paths

@@ -1,4 +1,4 @@
-"""The four data sets: their trees, where they are had, how many videos there should be; one way to read them."""
+"""The data sets: their trees, where they are had, how many videos there should be; one way to read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data import charades, hmdb51, kinetics, ucf101
+from sfar.config import OWN
+from sfar.data import charades, hmdb51, kinetics, own, ucf101
 from sfar.data.manifest import Manifest
 from sfar.errors import ConfigError
 
@@ -87,9 +88,10 @@ _KINETICS_TREE = """\
 DIR/
   annotations/                                  or the two files in DIR itself
     train.csv                                   label,youtube_id,time_start,time_end,split[,is_cc]
-    val.csv                                     the same; validate.csv is read too
-  train/
-    <id>_<start>_<end>.mp4                      for instance 0wR5jVB-WPk_000417_000427.mp4; .avi, .mkv, .webm too
+    val.csv                                     the same; validate.csv and mmaction2's kinetics_train.csv are read too
+  train/                                        or videos_train/, train_256/, rawframes_train/
+    <id>_<start>_<end>.mp4                      for instance 0wR5jVB-WPk_000417_000427.mp4; of any ending
+    <id>.mp4                                    or the YouTube id alone
     <class>/<id>_<start>_<end>.mp4              or in one folder per class
     <id>_<start>_<end>/                         or a folder of extracted frames, here or in the folder of its class
   val/                                          like train/
@@ -110,9 +112,9 @@ DIR/
     trainlist01.txt                             ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1
     testlist01.txt                              ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
     trainlist02.txt ... testlist03.txt          the other two folds
-  UCF-101/                                      or videos/, or the folders of the classes in DIR itself
-    ApplyEyeMakeup/
-      v_ApplyEyeMakeup_g01_c01.avi              .mp4, .mkv, .webm too
+  UCF-101/                                      or videos/, rawframes/, or the folders of the classes in DIR itself
+    ApplyEyeMakeup/                             spaces, underscores and capital letters do not matter
+      v_ApplyEyeMakeup_g01_c01.avi              of any ending; or all of them in UCF-101/ itself
       v_ApplyEyeMakeup_g01_c01/                 or a folder of extracted frames
 """
 _UCF_HAD = """\
@@ -126,9 +128,9 @@ DIR/
     brush_hair_test_split1.txt                  April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1
                                                 1 train, 2 test, 0 neither
     brush_hair_test_split2.txt ... wave_test_split3.txt
-  videos/                                       or hmdb51_org/, or the folders of the classes in DIR itself
-    brush_hair/
-      April_09_brush_hair_u_nm_np1_ba_goo_0.avi .mp4, .mkv, .webm too
+  videos/                                       or hmdb51_org/, rawframes/, or the folders of the classes in DIR itself
+    brush_hair/                                 spaces, underscores and capital letters do not matter
+      April_09_brush_hair_u_nm_np1_ba_goo_0.avi of any ending; or all of them in videos/ itself
       April_09_brush_hair_u_nm_np1_ba_goo_0/    or a folder of extracted frames
 """
 _HMDB_HAD = """\
@@ -142,8 +144,8 @@ DIR/
     Charades_v1_classes.txt                     c000 Holding some clothes
     Charades_v1_train.csv                       id,...,actions,length with actions "c092 11.90 21.20;c147 0.00 12.60"
     Charades_v1_test.csv                        the same
-  Charades_v1_480/                              or Charades_v1/, or videos/
-    46GP8.mp4                                   .avi, .mkv, .webm too
+  Charades_v1_480/                              or Charades_v1/, videos/, or DIR itself
+    46GP8.mp4                                   of any ending
   Charades_v1_rgb/                              the official frames, 24 per second: used for videos that have no file
     46GP8/46GP8-000001.jpg
 """
@@ -184,12 +186,31 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 
+_OWN_TREE = """\
+DIR/
+  long jump/                                    a folder for each class; long_jump and LongJump are read as words
+    any name.mp4                                of any of the usual endings
+    any name/                                   or a folder of extracted frames
+  yoga/
+or, with a split of your own,
+DIR/
+  train/long jump/...
+  val/long jump/...
+or, in place of DIR, a csv file                 fields may be parted by semicolons or tabs too
+  path,label[,split]                            split: train or val; of all rows or of none
+  videos/a.mp4,long jump,train                  paths are absolute or begin at the folder of the file
+Without a split, of each class about a fifth of the videos tests (data.fold: which; drawn by a hash of their paths).
+"""
+# A data set of one's own has no published numbers, and as many classes as it has.
+_OWN = Layout("Your own videos", own.read_own, own.SPLITS, own.FOLDS, 0, {}, _OWN_TREE, "")
+
 
 def layout(name: str) -> Layout:
     """The data set called ``name``. Raises ``ConfigError`` for an unknown one."""
-    if name not in LAYOUTS:
-        raise ConfigError(f"unknown data set {name!r}: expected one of {', '.join(LAYOUTS)}")
-    return LAYOUTS[name]
+    known = {**LAYOUTS, OWN: _OWN}
+    if name not in known:
+        raise ConfigError(f"unknown data set {name!r}: expected one of {', '.join(known)}")
+    return known[name]
 
 
 def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.config import DRAWN, LAYOUT_NAMES, Profile, check, digest, few_shot, layout, turned_knobs
+from sfar.config import DRAWN, LAYOUT_NAMES, OWN, Profile, check, digest, few_shot, layout, turned_knobs
 from sfar.data import fewshot, layouts
 from sfar.data.manifest import Manifest
 from sfar.data.store import VideoClips, again, clips_of, examine, read_index
@@ -31,6 +31,7 @@ _SOURCES = {
     "ucf101": ("all",),
     "hmdb51": ("all",),
     "charades": ("train-videos", "val"),
+    OWN: ("all",),
 }
 
 
@@ -38,9 +39,9 @@ _SOURCES = {
 class Dataset:
     """A data set on disk.
 
-    ``layout``: one of ``config.LAYOUT_NAMES``; ``fingerprint``: of its videos, "" where they were not looked at;
-    ``drawn``: whether it is the storyboard world's, so that the truth about it is known; ``lists``: hash of what its
-    training and validation lists name, "" for a drawn one, whose fingerprint says it.
+    ``layout``: one of ``config.LAYOUT_NAMES``, or ``config.OWN``; ``fingerprint``: of its videos, "" where they were
+    not looked at; ``drawn``: whether it is the storyboard world's, so that the truth about it is known; ``lists``: hash
+    of what its training and validation lists name, "" for a drawn one, whose fingerprint says it.
     """
 
     layout: str
@@ -110,6 +111,8 @@ def root_of(profile: Profile, which: str) -> Path:
     Raises ``DataError`` where ``data.root`` holds others only.
     """
     folder, held = sets_in(profile.data.root)
+    if which == OWN:  # whose classes may be called anything
+        return folder
     if held and which not in held:
         raise DataError(
             f"{folder} (data.root) holds {', '.join(held)}, but no folder {which}: put the data set, or a link to it, "

@@ -207,6 +207,8 @@ def check_bad(clips: VideoClips, max_share: float, found_later: Iterable[int] = 
     in ``clips.bad`` too.
     """
     m, later = clips.manifest, set(found_later)
+    if not m.clips and not m.missing:
+        raise DataError(f"{m.root}: no {m.split} video is listed; give a list or a folder that has some")
     total = len({c.path for c in m.clips}) + len(m.missing)  # videos: a list of timed actions names one many times
     lost = total - len({p for i, p in enumerate(clips.paths) if i not in later})
     if lost > max_share * total or len(clips) == len(later):

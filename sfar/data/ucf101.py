@@ -4,7 +4,8 @@ classInd.txt            "1 ApplyEyeMakeup", numbers from 1
 trainlist0{1,2,3}.txt   "ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1"
 testlist0{1,2,3}.txt    "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"
                         in root/, root/ucfTrainTestlist/ or root/annotations/
-<Class>/v_*.avi         in root/UCF-101/, root/videos/ or root/; or folders <Class>/v_*/ of extracted frames
+<Class>/v_*.avi         in root/UCF-101/, root/videos/, root/rawframes/ or root/, or without <Class>/; or folders
+                        <Class>/v_*/ of extracted frames
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfar.data.disk import class_folders, data_root, find_list, join, stem, text_lines
+from sfar.data.disk import data_root, find_list, join, stem, text_lines, unquoted
+from sfar.data.finding import class_folders, others
 from sfar.data.labels import words
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
@@ -20,7 +22,7 @@ from sfar.errors import ConfigError, DataError, LayoutError
 SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
 LISTS = ("", "ucfTrainTestlist", "annotations")
-VIDEOS = ("UCF-101", "videos", "")
+VIDEOS = ("UCF-101", "videos", "rawframes", "")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
         )
     rows = {"train": train, "val": test, "all": train | test}[split]
 
-    found, home = class_folders(root, VIDEOS, number, str.casefold)
+    found, home = class_folders(root, VIDEOS, number, train.keys() | test.keys(), str.casefold)
     clips, missing = [], []
     for key, row in rows.items():
         if path := found.paths.get(key):
@@ -78,7 +80,7 @@ def read_ucf101(root: str | Path, split: str, fold: int = 1) -> Manifest:
     if not clips:
         raise LayoutError(
             f"{root}: none of the {len(rows)} listed videos is there (expected for instance {missing[0]}); "
-            f"{len(found.paths)} others are: check the layout and the names (`sfar data layout ucf101`)"
+            f"{others(found)}: check the layout and the names (`sfar data layout ucf101`)"
         )
     return Manifest(
         "ucf101",
@@ -128,7 +130,7 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
         name, last = text.rsplit(None, 1) if len(text.split()) > 1 else (text, "")
         if not (last.isascii() and last.isdigit()):
             name, last = text, ""
-        relative = inside(where, name)
+        relative = inside(where, unquoted(name))
         parts = relative.split("/")
         if len(parts) != 2:
             raise DataError(f"{where}: {name!r} is not <Class>/<file>; correct or remove the line")

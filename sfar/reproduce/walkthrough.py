@@ -20,11 +20,12 @@ from sfar.model.clip import embed_frames, token_ids
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts, class_texts
-from sfar.recognizer import Recognizer, bundled, sample
+from sfar.recognizer import Recognizer, sample
 from sfar.render import method
 from sfar.storyboard import world
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import encode_h264, shown
+from sfar.subtexts.source import bundled
 
 TESTED = 100_000  # the world's test videos are drawn from numbers from here on, those of training from 0
 

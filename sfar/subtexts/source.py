@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from sfar.config import Profile, layout
+from sfar.config import OWN, Profile, layout
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD
 from sfar.subtexts.groups import GROUPS, group
 from sfar.subtexts.texts import SubTexts, bank_names
 
+NAME_ALONE = "name"  # in place of sub-texts: the class name, which leaves nothing but the global text
+SHOWN = 3  # classes in a message
 
-@lru_cache(maxsize=16)
+
+@lru_cache(maxsize=64)
 def _bank(name: str, n: int | None = None) -> SubTexts:
     return SubTexts.load(name, n)
+
+
+@lru_cache(maxsize=32)
+def _bank_of(name: str, n: int) -> SubTexts | None:
+    """A bundled label set with N texts, None where it has none of that number."""
+    try:
+        return SubTexts.load(name, n)
+    except ConfigError:  # no set of this N in the file: another label set may have one
+        return None
+
+
+def _bundled(name: str, n: int) -> tuple[str, ...] | None:
+    return next((t[name] for bank in bank_names() if (t := _bank_of(bank, n)) is not None and name in t), None)
+
+
+def bundled(name: str, n: int) -> tuple[str, ...]:
+    """The bundled sub-texts of a class, from whichever label set has it. Raises ``ConfigError`` where none has."""
+    return each([name], n)[name]
+
+
+def each(
+    names: Sequence[str],
+    n: int,
+    asked: Mapping[str, Sequence[str]] | str | None = None,
+    own: Mapping[str, tuple[str, ...]] | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """N sub-texts of each class on its own, whichever label set it is of.
+
+    Those of ``asked``, of a class that it lacks those of ``own`` and else the bundled ones; ``asked`` = "name": the
+    class name in place of them. Raises ``ConfigError`` for classes that have none, and for another number than N.
+    """
+    if isinstance(asked, str) and asked != NAME_ALONE:
+        raise ConfigError(f"subtexts={asked!r}: expected N texts of each class, or {NAME_ALONE!r}")
+    given: Mapping[str, Sequence[str]] = {} if asked is None or isinstance(asked, str) else asked
+    out, lacking = {}, []
+    for name in names:
+        if asked == NAME_ALONE:
+            out[name] = (name,) * n
+            continue
+        texts = given[name] if name in given else (own or {}).get(name) or _bundled(name, n)
+        if texts is None:
+            lacking.append(name)
+        elif isinstance(texts, str) or len(texts) != n:
+            raise ConfigError(f"subtexts: class {name!r} has {len(texts)}, expected {n} texts (model.n_subtexts)")
+        else:
+            out[name] = tuple(texts)
+    if lacking:
+        which = ", ".join(map(repr, lacking[:SHOWN])) + f" and {len(lacking) - SHOWN} more" * (len(lacking) > SHOWN)
+        raise ConfigError(
+            f"{'subtexts: none of' if given else 'no bundled sub-texts for'} class {which}: give {n} of your own "
+            "(subtexts=..., --subtexts FILE; `sfar subtexts generate` asks a language model), or "
+            f"{NAME_ALONE!r} to go by the class name alone"
+        )
+    return out
 
 
 def _file(profile: Profile) -> str:
@@ -35,11 +93,22 @@ def _file(profile: Profile) -> str:
 def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     """The sub-texts ``model.subtexts`` names, for these classes in their order.
 
-    "bank": the bundled set of the first label set that has every class; else one of the storyboard world's groups
-    (``subtexts/groups.py``) or the path of a JSON file, in which {n} is N and {dataset} the data set's layout. Raises
-    ``ConfigError`` for a class without sub-texts.
+    "bank": the bundled set of the first label set that has every class; "name": the class names alone; else one of the
+    storyboard world's groups (``subtexts/groups.py``) or the path of a JSON file, in which {n} is N and {dataset} the
+    data set's layout. A data set of one's own may have classes of several label sets, and a file for it need not have
+    those that are bundled (``each``). Raises ``ConfigError`` for a class without sub-texts.
     """
     m = profile.model
+    if m.subtexts == NAME_ALONE:
+        return SubTexts(
+            each(classes, m.n_subtexts, NAME_ALONE), OWN, None, source="the class names alone", n=m.n_subtexts
+        )
+    if layout(profile) == OWN and (m.subtexts == "bank" or m.subtexts not in GROUPS):
+        file = None if m.subtexts == "bank" else SubTexts.load(_file(profile), m.n_subtexts)
+        of_file = [c for c in classes if file is not None and c in file]
+        source = f"{len(of_file)} classes of {file.source}, " if file is not None else ""
+        source += f"{len(classes) - len(of_file)} classes bundled"
+        return SubTexts(each(classes, m.n_subtexts, file), OWN, None, source=source, n=m.n_subtexts)
     if m.subtexts in GROUPS and m.subtexts != "bank":
         texts = group(m.subtexts)
     elif m.subtexts != "bank":

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from sfar.config import Profile, as_dict
+from sfar.config import OWN, Profile, as_dict
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD, check_tensors
 from sfar.model.video_model import VideoModel
@@ -51,6 +51,8 @@ def save(
         "train": as_dict(profile.train),
         "image_size": profile.data.image_size,
     }
+    if profile.data.dataset == OWN:  # evaluated again as it was trained: on the same part of the same set
+        about["data"] = {"dataset": OWN, "fold": profile.data.fold}
     if texts is not None:
         about["subtexts"] = {c: list(texts[c]) for c in classes}
     state = {k: v.detach().cpu().contiguous() for k, v in trained_state(model).items()}
@@ -78,6 +80,7 @@ def configuration(about: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     fields = {f"model.{k}": v for k, v in about["model"].items()} | {"train.frames": about["train"]["frames"]}
     if "image_size" in about:
         fields["data.image_size"] = about["image_size"]
+    fields |= {f"data.{k}": v for k, v in about.get("data", {}).items()}
     return "storyboard" if about["model"]["clip"] == STORYBOARD else "paper", fields
 
 

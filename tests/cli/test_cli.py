@@ -13,11 +13,13 @@ import sys
 from pathlib import Path
 
 import makefile
+import numpy as np
 import pytest
 from waiting import until
 
 from sfar.cli.main import main
 from sfar.data.kinetics import read_kinetics
+from sfar.runs import scored
 from sfar.storyboard.scripts import KINETICS
 from sfar.subtexts import SubTexts
 from sfar.util import paths
@@ -158,6 +160,13 @@ def test_a_checkpoint_is_evaluated_with_what_it_was_trained_with(capsys, tmp_pat
     assert main([*evaluate, str(tmp_path / "b.json")]) == 0
     a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
     assert a == b and a["labels"]
+    known = scored.load(tmp_path / "b.json")
+    listed = {c.path: c for c in read_kinetics(world, "val").clips}
+    assert (known.about, known.dataset, known.split, known.views) == ("sfar, seed 0", "kinetics400", "val", "1x1")
+    assert known.classes == read_kinetics(world, "val").classes and set(known.paths) == set(listed)
+    assert [listed[p].video_id for p in known.paths] == list(known.videos)
+    assert [listed[p].label for p in known.paths] == known.labels.tolist()
+    assert known.metrics["top1"] == pytest.approx(100 * np.trace(known.confusion()) / len(known.videos))
     refused(capsys, [*evaluate[:-1], "--set", "model.frame_temperature=0.1"], "model.frame_temperature=0.3", "0.1")
 
 
@@ -489,7 +498,11 @@ def test_few_shot_and_zero_shot(capsys, tmp_path, sets):
     out = capsys.readouterr().out
     assert "of 4 videos" in out and "zero-shot on 12 videos of 2 classes: half10" in out and "split3" in out
     # A frozen tower's kept embeddings are the CLIP's own; those of a trained one must not get among them.
-    assert main(["evaluate", ckpt, *ucf, "--zero-shot", "--set", "train.train_visual=false"]) == 0
+    frozen = ["--zero-shot", "--set", "train.train_visual=false", "--scores", str(tmp_path / "scores.json")]
+    assert main(["evaluate", ckpt, *ucf, *frozen]) == 0
+    known = scored.load(tmp_path / "scores.json")
+    assert (known.dataset, known.split, len(known.videos), known.scores.shape) == ("ucf101", "all", 12, (12, 2))
+    assert known.metrics["half10"]["full"]["top1"] == pytest.approx(100 * np.trace(known.confusion()) / 12)
     assert capsys.readouterr().out == out.splitlines(keepends=True)[-1]
     refused(capsys, ["evaluate", ckpt, *ucf], "trained on 2 classes, the data has 2 or others")
     refused(

@@ -190,7 +190,7 @@ def test_all_videos_missing_is_a_wrong_layout(tmp_path):
     with pytest.raises(
         DataError,
         match=r"none of the 3 videos of Charades_v1_test\.csv .*"
-        r"instance videos/ABC01\.mp4\); 1 videos .*layout charades",
+        r"instance videos/ABC01\.mp4\); 1 others are \(1 in videos/; .*layout charades",
     ):
         read_charades(tmp_path, "val")
     with pytest.raises(
@@ -310,3 +310,15 @@ def test_lists_that_are_no_csv(tmp_path):
     (tmp_path / "Charades/Charades_v1_train.csv").write_bytes(b"\xff\xfebinary")
     with pytest.raises(DataError, match=r"Charades_v1_train\.csv: is not a csv file in UTF-8"):
         read_charades(tmp_path, "train")
+
+
+@pytest.mark.parametrize("place", ["", "videos", "Charades_v1_480/Charades_v1_480", "mp4"])
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mp4.mkv"])
+def test_videos_wherever_they_lie(tmp_path, place, ending):
+    make(tmp_path, videos=None)
+    touch(tmp_path, *(f"{place}/{r[0]}{ending}".lstrip("/") for r in (*TRAIN, *TEST)), "readme.mp4.part")
+    for split, rows in (("train-videos", TRAIN), ("val", TEST)):
+        manifest = read_charades(tmp_path, split)
+        assert [c.video_id for c in manifest.clips] == [
+            r[0] for r in rows
+        ] and manifest.missing == manifest.unused == ()

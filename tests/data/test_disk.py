@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sfar.data.disk import VideoFiles, class_folders, csv_rows, data_root, find_list, join, look, stem, text_lines
+from sfar.data.disk import csv_rows, data_root, find_list, join, look, names_of, stem, text_lines
 from sfar.errors import DataError
 
 # --- the root and its lists ---
@@ -64,7 +64,7 @@ def test_rows(tmp_path):
         '\N{BYTE ORDER MARK}id,more,label\r\na1,x, "b c" \r\n\r\n"d\r\n2",y,"e, ""f"""\r\ng,,\r\n'.encode()
     )
     assert list(csv_rows(file, ("label", "id"))) == [
-        (2, {"label": '"b c"', "id": "a1"}),
+        (2, {"label": "b c", "id": "a1"}),
         (5, {"label": 'e, "f"', "id": "d\r\n2"}),
         (6, {"label": "", "id": "g"}),
     ]
@@ -96,6 +96,10 @@ def test_files_that_are_no_csv(tmp_path, raw, words):
     [
         ("a.mp4", "a"),
         ("a.b.AVI", "a.b"),
+        ("a.mp4.mkv", "a"),
+        ("a.mp4.webm", "a"),
+        ("a.MOV", "a"),
+        ("a.mkv.part", "a.mkv.part"),
         ("a.webm", "a"),
         ("a.mkv", "a"),
         ("a.txt", "a.txt"),
@@ -114,49 +118,68 @@ def test_one_look_at_a_folder(tmp_path):
         (tmp_path / name).mkdir()
     os.symlink(tmp_path / "a.mkv", tmp_path / "link.mp4")
     os.symlink(tmp_path / "frames", tmp_path / "linked")
-    assert look(tmp_path) == (["b.mp4", "link.mp4", "c.AVI", "a.mkv", "b.webm"], ["frames", "linked", "video.mp4"])
-    assert look(tmp_path / "nowhere") == look(tmp_path / "note.txt") == ([], [])
-
-
-def test_the_first_file_of_a_video_is_read():
-    found = VideoFiles()
-    for key, path in (("a", "a.mp4"), ("b", "b.mp4"), ("a", "a.avi"), ("a", "a.webm")):
-        found.add(key, path)
-    found.add_frames("b", "b/")
-    found.add_frames("c", "c/")
-    assert found.paths == {"a": "a.mp4", "b": "b.mp4", "c": "c/"} and found.twice == [
-        ("a.mp4", "a.avi"),
-        ("a.mp4", "a.webm"),
-    ]
-    assert (
-        found.notes() == ("2 video files are second copies and not read (the first: a.avi; a.mp4 is read)",)
-        and VideoFiles().notes() == ()
+    assert look(tmp_path) == (
+        ["b.mp4", "link.mp4", "c.AVI", "a.mkv", "b.webm"],
+        ["frames", "linked", "video.mp4"],
+        [],
+        [],
     )
-    assert found.unnamed(["b"]) == ("a.mp4", "c/") and found.unnamed(["a", "b", "c"]) == ()
+    assert look(tmp_path / "nowhere") == look(tmp_path / "note.txt") == ([], [], [], [])
 
 
-def test_class_folders(tmp_path):
-    for path in (
-        "videos/HandStand/v_1.avi",
-        "videos/HandStand/v_1.mp4",
-        "videos/handstand/v_2.avi",
-        "videos/other/v_9.avi",
-        "Wave/V_1.avi",
-        "videos/v_3.avi",
-    ):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(b"")
-    for path in ("videos/HandStand/v_2", "videos/HandStand/v_4", "videos/HandStand/handstand"):
-        (tmp_path / path).mkdir()
-    number = {"handstand": 0, "wave": 1}
-    found, home = class_folders(tmp_path, ("UCF-101", "videos", ""), number, str.casefold)
-    assert found.paths == {
-        (0, "v_1"): "videos/HandStand/v_1.mp4",
-        (0, "v_2"): "videos/handstand/v_2.avi",
-        (0, "v_4"): "videos/HandStand/v_4",
-        (1, "v_1"): "Wave/V_1.avi",
-    }
-    assert found.twice == [("videos/HandStand/v_1.mp4", "videos/HandStand/v_1.avi")] and home == "videos"
-    exact, home = class_folders(tmp_path, ("", "videos"), number, str)
-    assert exact.paths[1, "V_1"] == "Wave/V_1.avi" and home == ""
-    assert class_folders(tmp_path, ("nowhere", "videos/other"), number, str)[1] == "nowhere"
+def test_endings_links_and_downloads_on_the_way(tmp_path):
+    """Any file but those that lie beside videos may be one; the likelier copy of a video goes first."""
+    videos = ["a.mp4", "a.MOV", "b.ts", "a.mp4.mkv", "a", "a.nut", "b.xyz"]
+    beside = ["a.info.json", "a.jpg", "a.en.vtt", "a.wav", "a.zip", "a.npy"]
+    unfinished = ["a.f137.mp4.part", "a.mkv.part", "a.mp4.part-Frag12", "a.mp4.ytdl", "b.mp4.crdownload"]
+    for name in (*reversed(videos), *beside, *reversed(unfinished)):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "loop.mp4").symlink_to("loop.mp4")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "store/gone.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    assert look(tmp_path) == (videos, [], ["gone.mp4", "loop.mp4"], unfinished)
+
+
+def test_a_folder_that_is_a_link_to_nothing(tmp_path):
+    (tmp_path / "train").symlink_to(tmp_path / "disk2/train")
+    with pytest.raises(DataError) as e:
+        look(tmp_path / "train")
+    assert str(e.value).startswith(f"{tmp_path}/train: is a link to {tmp_path}/disk2/train, which is not there; ")
+    with pytest.raises(DataError, match=r"train: is a link to .*disk2/train, which is not there; give the folder"):
+        data_root(tmp_path / "train", "ucf101", "the lists")
+    (tmp_path / "list.txt").symlink_to("lists/list.txt")
+    with pytest.raises(DataError, match=r"list\.txt: is a link to lists/list\.txt, which is not there; make the link"):
+        find_list(tmp_path, ("", "annotations"), ("list.txt",), "ucf101")
+
+
+def test_lists_that_lie_in_another_folder_are_named(tmp_path):
+    for folder in ("data/ucf101/annotations", "data/ucf101/videos"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data/ucf101/annotations/list.txt").write_text("x")
+    for given in ("data", "data/ucf101/videos"):
+        with pytest.raises(DataError) as e:
+            find_list(tmp_path / given, ("", "annotations"), ("list.txt",), "ucf101")
+        assert f"(they are in {tmp_path}/data/ucf101: give that folder)" in str(e.value)
+
+
+def test_what_a_file_may_be_called_in_a_list():
+    assert names_of("a.mp4") == ("a",) and names_of("a.mp4.mkv") == ("a",) and names_of("a") == ("a",)
+    assert names_of("a.nut") == ("a.nut", "a") and names_of("a.mp4.nut") == ("a.mp4.nut", "a")
+    assert names_of("Mr. Bean_wave_0.avi") == ("Mr. Bean_wave_0",)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", ", ", " ; "])
+def test_the_separator_of_a_csv(tmp_path, separator):
+    file = tmp_path / "list.csv"
+    rows = [["label", "more", "id"], ["b c", "x", "a1"], ['"with"', "", "a2 "]]
+    file.write_bytes("".join(separator.join(row) + " \r\n" for row in rows).encode("utf-8-sig"))
+    assert list(csv_rows(file, ("id", "label"))) == [
+        (2, {"id": "a1", "label": "b c"}),
+        (3, {"id": "a2", "label": "with"}),
+    ]
+
+
+def test_another_header_is_shown(tmp_path):
+    (tmp_path / "list.csv").write_text("name;id\nx;y\n")
+    with pytest.raises(DataError, match=r"first line: label; expected id,label; found is 'name;id'"):
+        list(csv_rows(tmp_path / "list.csv", ("id", "label")))

@@ -436,6 +436,16 @@ def lines(manifest, chosen, form="{name} {label}"):
         "brush_hair\\{name} {label}",
         "{name} {word}",
         "{path} {word}",
+        "{path} 87 {label}",
+        "{stem} 1 87 {label}",
+        "{name}\t87\t{word}",
+        "{path},{label}",
+        "{path};{word}  ",
+        '"{path}", "{word}"',
+        "{name},87,{label}",
+        '"{path}" {label}',
+        "'{name}'\t{label}\t",
+        "{stem}.mp4.mkv {label}",
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\n"])
@@ -444,6 +454,28 @@ def test_text_lists(tmp_path, form, end):
     (tmp_path / "train1_few_shot_4.txt").write_bytes(end.join(lines(manifest, chosen, form)).encode())
     out = load_list(tmp_path / "train1_few_shot_4.txt", manifest)
     assert out == chosen and shots_of(out) == 4
+
+
+@pytest.mark.parametrize("header", ["path,label", "Video; Class", "video_path total_frames label", '"name","label"'])
+def test_a_header_is_no_video(tmp_path, header):
+    manifest, chosen = make(), choose(make(), 2)
+    separator = next(s for s in ";, " if s in header)
+    form = separator.join(["{path}", "{label}"])
+    (tmp_path / "k.csv").write_text("\n".join([header, *lines(manifest, chosen, form)]), encoding="utf-8-sig")
+    assert load_list(tmp_path / "k.csv", manifest) == chosen
+
+
+def test_numbers_and_commas_that_are_parts_of_names(tmp_path):
+    names = ["take 1", "take 1 7", "take", "wave, 2"]
+    manifest = make(classes=("a", "b"), clips=tuple(Clip(f"x/{n}.avi", i % 2, n) for i, n in enumerate(names)))
+    (tmp_path / "k.txt").write_text("take 1 0\ntake 1 7 1\nx/take.avi 99 0\nwave, 2.avi 1\n")
+    assert load_list(tmp_path / "k.txt", manifest) == manifest
+
+
+def test_a_list_that_is_a_link_to_nothing(tmp_path):
+    (tmp_path / "k.txt").symlink_to("lists/k.txt")
+    with pytest.raises(DataError, match=r"k\.txt: is a link to lists/k\.txt, which is not there; give the path"):
+        load_list(tmp_path / "k.txt", make())
 
 
 def test_a_text_list_with_names_as_hmdb51_has_them(tmp_path):

@@ -101,6 +101,12 @@ def test_harmless_variants_of_the_lists(tmp_path, variant):
     assert read_hmdb51(make(tmp_path / "a", **variant), "all").clips == read_hmdb51(make(tmp_path / "b"), "all").clips
 
 
+def test_quoted_names(tmp_path):
+    quoted = {name: [f'"{line.split()[0]}" {line.split()[1]}' for line in lines] for name, lines in LISTS.items()}
+    want = read_hmdb51(make(tmp_path / "b"), "all").clips
+    assert read_hmdb51(make(tmp_path / "a", lists=quoted), "all").clips == want
+
+
 def test_what_else_lies_beside_the_lists(tmp_path):
     """What macOS leaves on other systems' disks is not another class."""
     make(tmp_path)
@@ -223,3 +229,89 @@ def test_lists_that_are_empty_or_not_text(tmp_path):
     (tmp_path / "testTrainMulti_7030_splits/wave_test_split1.txt").write_bytes(b"\xff\xfebinary")
     with pytest.raises(DataError, match=r"wave_test_split1\.txt: is not a text file"):
         read_hmdb51(tmp_path, "train")
+
+
+FILES = {name: [line.split()[0] for line in lines] for name, lines in LISTS.items()}
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "videos", "hmdb51_org", "rawframes", "all", "data/hmdb51_org", "data/{}", "videos/videos/{}", "hmdb/{spaced}"],
+)
+@pytest.mark.parametrize("ending", [".avi", ".mov", ".avi.mkv", ".nut"])
+def test_videos_wherever_they_lie(tmp_path, place, ending):
+    """Flat, as ViFi-CLIP and TC-CLIP arrange them, in folders of classes, and below folders of any name."""
+    make(tmp_path, videos=None)
+    for name, files in FILES.items():
+        folder = place.format(name, spaced=name.replace("_", " "))
+        touch(tmp_path, *(f"{folder}/{file.removesuffix('.avi')}{ending}".lstrip("/") for file in files))
+    touch(tmp_path, "README.md", "all/._x.avi")
+    for split, count in (("train", 3), ("val", 2), ("all", 6)):
+        manifest = read_hmdb51(tmp_path, split)
+        assert len(manifest.clips) == count and manifest.missing == manifest.unused == ()
+        assert all(manifest.classes[c.label].replace(" ", "_") in c.path.rpartition("/")[2] for c in manifest.clips)
+        documented = place in ("", "videos", "hmdb51_org", "rawframes")
+        assert [f"videos are read from {place.split('/')[0]}" in n for n in manifest.notes] == [True] * (not documented)
+
+
+@pytest.mark.parametrize("form", ["{}", "Brush Hair", "brush-hair", "BrushHair"])
+def test_folders_of_classes_may_be_spelled_otherwise(tmp_path, form):
+    make(tmp_path, videos=None)
+    touch(tmp_path, *(f"videos/{form.format('brush_hair')}/{file}" for file in FILES["brush_hair"]))
+    manifest = read_hmdb51(tmp_path, "train")
+    assert [c.label for c in manifest.clips] == [0, 0] and manifest.notes == ()
+
+
+def test_what_two_classes_list_is_not_guessed(tmp_path):
+    """A name of two classes says its class by its folder alone."""
+    make(tmp_path, lists={"sword": ["fight.avi 1", "a.avi 1"], "draw_sword": ["fight.avi 1"]})
+    touch(tmp_path, "all/fight.avi", "all/a.avi")
+    manifest = read_hmdb51(tmp_path, "train")
+    assert [c.path for c in manifest.clips] == ["all/a.avi"]
+    assert manifest.missing == ("videos/draw_sword/fight.avi", "videos/sword/fight.avi")
+
+
+def test_two_copies_in_folders_that_no_layout_has(tmp_path):
+    make(tmp_path, videos=None)
+    file = FILES["wave"][0]
+    touch(tmp_path, f"small/{file}", f"large/{file}")
+    with pytest.raises(DataError) as e:
+        read_hmdb51(tmp_path, "train")
+    assert f"several folders (large/{file} and small/{file}), and none in videos/<class>/: keep one" in str(e.value)
+    touch(tmp_path, f"videos/wave/{file}")
+    assert [c.path for c in read_hmdb51(tmp_path, "train").clips] == [f"videos/wave/{file}"]
+
+
+def test_links_and_downloads_that_are_no_videos_are_said(tmp_path):
+    make(tmp_path, videos="videos")
+    first, second = FILES["brush_hair"][:2]
+    (tmp_path / f"videos/brush_hair/{first}").unlink()
+    (tmp_path / f"videos/brush_hair/{first}").symlink_to(tmp_path / f"store/{first}")
+    (tmp_path / f"videos/brush_hair/{second}").rename(tmp_path / f"videos/brush_hair/{second}.part")
+    manifest = read_hmdb51(tmp_path, "train")
+    assert manifest.missing == (f"videos/brush_hair/{first}", f"videos/brush_hair/{second}")
+    assert manifest.notes == (
+        f"1 links lead to what is not there (the first: videos/brush_hair/{first} is a link to "
+        f"{tmp_path}/store/{first}, which is not there)",
+        f"1 downloads are not finished (the first: videos/brush_hair/{second}.part)",
+    )
+
+
+def test_where_other_videos_are_is_said(tmp_path):
+    make(tmp_path, videos=None)
+    touch(tmp_path, "clips/a.avi", "clips/b.mp4", "more/c.mov", "clips/x.avi.part")
+    with pytest.raises(DataError) as e:
+        read_hmdb51(tmp_path, "train")
+    said = "3 others are (2 in clips/, 1 in more/; for instance clips/b.mp4), under other names than those; 1 downloads"
+    assert said in str(e.value)
+    (tmp_path / "empty").mkdir()
+    make(tmp_path / "empty", videos=None)
+    with pytest.raises(DataError, match="no video file is anywhere below it: check the layout"):
+        read_hmdb51(tmp_path / "empty", "train")
+
+
+@pytest.mark.parametrize("given", ["videos", ".."])
+def test_the_folder_beside_is_named(tmp_path, given):
+    make(tmp_path / "hmdb51")
+    with pytest.raises(DataError, match=r"no lists; .*\(they are in .*hmdb51: give that folder\)"):
+        read_hmdb51(tmp_path / "hmdb51" / given, "train")

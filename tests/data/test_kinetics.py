@@ -231,6 +231,8 @@ def test_no_root_empty_root_no_list(tmp_path):
         ("abseiling,fghijklmn06,x,10,train,0", r"line 5, column time_start: 'x'"),
         ("abseiling,fghijklmn06,0,-3,train,0", r"line 5, column time_end: '-3'"),
         ("abseiling,fghijklmn06,0,1.5,train,0", r"line 5, column time_end: '1.5'"),
+        ("abseiling,fghijklmn06,0,1e1,train,0", r"line 5, column time_end: '1e1'"),
+        ("abseiling,fghijklmn06,nan,10,train,0", r"line 5, column time_start: 'nan'"),
         ("abseiling,fghijklmn06,0,10,val,0", r"line 5, column split: 'val' where 'train'"),
         (TRAIN[0], r"line 5: -abcdefghi1_000000_000010 is listed already in line 2"),
         (",fghijklmn06,0,10,train,0", r"line 5, column label: is empty"),
@@ -252,7 +254,10 @@ def test_bad_rows_are_named(tmp_path, row, message):
 
 
 def test_bad_lists(tmp_path):
-    with pytest.raises(DataError, match=r"train\.csv: columns missing in the first line: time_start, split; expected"):
+    with pytest.raises(
+        DataError,
+        match=r"train\.csv: columns missing in the first line: time_start, split; expected .*'label,youtube_id,time_e",
+    ):
         read_kinetics(make(tmp_path, header="label,youtube_id,time_end,is_cc"), "train")
     with pytest.raises(DataError, match=r"train\.csv: has no rows"):
         read_kinetics(make(tmp_path, train=[]), "train")
@@ -268,3 +273,88 @@ def test_val_label_unknown_to_train(tmp_path):
     make(tmp_path, val=[*VAL, "knitting,ghijklmno07,0,10,val,0"])
     with pytest.raises(DataError, match=r"val\.csv: labels that train\.csv does not have: knitting"):
         read_kinetics(tmp_path, "val")
+
+
+NAMES = {
+    "whole": lambda row: stem(row),
+    "id": lambda row: row.split(",")[1],
+    "short": lambda row: "_".join(row.split(",")[1:4]),
+}
+
+
+@pytest.mark.parametrize("place", ["{split}", "videos_{split}/{label}", "{split}_256/{label_}", "data/{split}/{label}"])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mp4.webm", ".nut", "/img_00001.jpg"])
+def test_videos_wherever_they_lie(tmp_path, place, name, ending):
+    """mmaction2's tree, the copies at 256 pixels, other folders; a YouTube id alone; a downloader's endings; frames."""
+    rows = {"train": [TRAIN[0], TRAIN[2]], "val": VAL[1:]}
+    make(tmp_path, **rows, videos=False)
+    for split, listed in rows.items():
+        for row in listed:
+            label = row.split(",")[0]
+            folder = place.format(split=split, label=label, label_=label.replace(" ", "_"))
+            touch(tmp_path, f"{folder}/{NAMES[name](row)}{ending}")
+    for split, listed in rows.items():
+        manifest = read_kinetics(tmp_path, split)
+        assert [c.video_id for c in manifest.clips] == [stem(r) for r in listed], "named by the list"
+        assert manifest.missing == manifest.unused == ()
+
+
+def test_the_tree_of_mmaction2(tmp_path):
+    make(tmp_path, videos=False)
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/{split}.csv").rename(tmp_path / f"annotations/kinetics_{split}.csv")
+        (tmp_path / split).rmdir()
+    touch(tmp_path, f"videos_train/zumba/{stem(TRAIN[1])}.mp4", f"rawframes_val/zumba/{stem(VAL[0])}/img_00001.jpg")
+    train, val = (read_kinetics(tmp_path, split) for split in ("train", "val"))
+    assert [c.path for c in train.clips] == [f"videos_train/zumba/{stem(TRAIN[1])}.mp4"] and train.notes == ()
+    assert train.missing == tuple(f"videos_train/{stem(r)}.mp4" for r in (TRAIN[0], TRAIN[2]))
+    assert [c.path for c in val.clips] == [f"rawframes_val/zumba/{stem(VAL[0])}"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["replacement/replacement_for_corrupted", "replacement_for_corrupted_k400", "replacement", "Replacement/k400"],
+)
+@pytest.mark.parametrize("train", ["train", "videos_train/zumba", "elsewhere"])
+def test_folders_of_replacements(tmp_path, folder, train):
+    make(tmp_path, videos=False)
+    touch(tmp_path, *(f"{train}/{stem(row)}.mp4" for row in TRAIN), f"{folder}/{stem(TRAIN[0])}.mp4")
+    manifest = read_kinetics(tmp_path, "train")
+    assert [c.path for c in manifest.clips] == [
+        f"{folder}/{stem(TRAIN[0])}.mp4",
+        *(f"{train}/{stem(row)}.mp4" for row in TRAIN[1:]),
+    ]
+    assert f"1 videos are read from {folder}" in manifest.notes[-1] and manifest.missing == manifest.unused == ()
+
+
+def test_videos_that_are_there_as_replacements_alone(tmp_path):
+    make(tmp_path, videos=False)
+    touch(tmp_path, f"replacement/replacement_for_corrupted_k400/{stem(TRAIN[0])}.mp4")
+    manifest = read_kinetics(tmp_path, "train")
+    assert len(manifest.clips) == 1 and len(manifest.missing) == 2 and manifest.notes == ()
+
+
+def test_an_id_that_the_list_has_twice_says_nothing_alone(tmp_path):
+    rows = [*TRAIN, "zumba,-abcdefghi1,20,30,train,0"]
+    make(tmp_path, train=rows, videos=False)
+    touch(tmp_path, "train/-abcdefghi1.mp4", "train/_bcdefghij2.mp4", "train/-abcdefghi1_20_30.mp4")
+    manifest = read_kinetics(tmp_path, "train")
+    assert [c.path for c in manifest.clips] == ["train/_bcdefghij2.mp4", "train/-abcdefghi1_20_30.mp4"]
+    assert manifest.unused == ("train/-abcdefghi1.mp4",)
+
+
+def test_times_that_a_table_program_has_written(tmp_path):
+    make(tmp_path)
+    file = tmp_path / "annotations/train.csv"
+    file.write_text(file.read_text().replace(",12,22,", ",12.0,22.00,").replace(",0,10,", ",0.,10.0,"))
+    assert [c.video_id for c in read_kinetics(tmp_path, "train").clips] == [stem(row) for row in TRAIN]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_lists_with_another_separator(tmp_path, separator):
+    make(tmp_path)
+    for split in ("train", "val"):
+        file = tmp_path / f"annotations/{split}.csv"
+        file.write_text(file.read_text().replace(",", separator))
+    assert len(read_kinetics(tmp_path, "train").clips) == 3

@@ -178,5 +178,5 @@ def test_a_folder_is_looked_at_in_one_order(tmp_path):
         (tmp_path / name).touch()
     for name in ("z", "a", "00.webm"):
         (tmp_path / name).mkdir()
-    assert disk.look(tmp_path) == ([*names, "00.avi"], ["00.webm", "a", "z"])
-    assert disk.look(tmp_path / "nowhere") == disk.look(tmp_path / "00.avi") == ([], [])
+    assert disk.look(tmp_path) == ([*names, "00.avi"], ["00.webm", "a", "z"], [], [])
+    assert disk.look(tmp_path / "nowhere") == disk.look(tmp_path / "00.avi") == ([], [], [], [])

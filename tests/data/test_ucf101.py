@@ -252,3 +252,26 @@ def test_lists_that_are_not_text(tmp_path):
     (tmp_path / "ucfTrainTestlist/testlist01.txt").write_bytes(b"\xff\xfebinary")
     with pytest.raises(DataError, match=r"testlist01\.txt: is not a text file in UTF-8"):
         read_ucf101(tmp_path, "train")
+
+
+@pytest.mark.parametrize("place", ["", "videos", "rawframes", "UCF-101/UCF-101/{}", "clips", "data/UCF101/{}"])
+@pytest.mark.parametrize("frames", [False, True])
+def test_videos_wherever_they_lie(tmp_path, place, frames):
+    """mmaction2's trees, one folder too deep, flat, and below folders of any name; videos and frames."""
+    make(tmp_path, videos=None)
+    for line in (*TRAIN, *TEST):
+        name, file = line.split()[0].split("/")
+        path = f"{place.format(name)}/{file}".lstrip("/")
+        touch(tmp_path, f"{path.removesuffix('.avi')}/img_00001.jpg" if frames else path)
+    for split, rows in (("train", TRAIN), ("val", TEST)):
+        manifest = read_ucf101(tmp_path, split)
+        assert [c.video_id for c in manifest.clips] == [r.split()[0].split("/")[1].removesuffix(".avi") for r in rows]
+        assert manifest.missing == manifest.unused == ()
+
+
+@pytest.mark.parametrize("form", ["apply eye makeup", "Apply_Eye_Makeup", "APPLYEYEMAKEUP"])
+def test_folders_of_classes_may_be_spelled_otherwise(tmp_path, form):
+    make(tmp_path, videos=None)
+    touch(tmp_path, f"UCF-101/{form}/v_ApplyEyeMakeup_g08_c01.mov")
+    (clip,) = read_ucf101(tmp_path, "train").clips
+    assert clip.path == f"UCF-101/{form}/v_ApplyEyeMakeup_g08_c01.mov" and clip.label == 0

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from sfar.config import DRAWN
-from sfar.data.layouts import LAYOUTS
+from sfar.data.layouts import layout
 from sfar.errors import SfarError
 from sfar.render import style, tables
 from sfar.render.style import verdict_word
@@ -150,7 +150,7 @@ def provenance_text(record: Record) -> str:
 
 def set_title(dataset: str) -> str:
     """The data set in whose layout ``dataset`` is: "UCF-101" of "storyboard-ucf101" and of "ucf101" alike."""
-    return LAYOUTS[DRAWN.get(dataset, dataset)].title
+    return layout(DRAWN.get(dataset, dataset)).title
 
 
 def seeds(record: Record, rows: Sequence[Row] = ()) -> str:
