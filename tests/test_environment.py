@@ -23,7 +23,8 @@ from sfar.util.extras import extra
 
 ROOT = Path(__file__).resolve().parent.parent
 SITE = "site"  # the extra that has an environment and a lock file of its own
-FILES = ("pyproject.toml", "environment.yml", "requirements.lock", "requirements-site.lock", "Makefile", ".pre-commit-config.yaml")
+LOCKS = ("requirements.lock", "requirements-site.lock")
+FILES = ("pyproject.toml", "environment.yml", *LOCKS, "Makefile", ".pre-commit-config.yaml")
 
 MACHINES = [
     {"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
@@ -115,7 +116,6 @@ def by_name(requirements):
     return out
 
 
-LOCKS = ("requirements.lock", "requirements-site.lock")
 LOCKED = [(LOCKS[0], r) for r in direct()] + [(LOCKS[1], r) for r in extras()[SITE]]
 each_lock = pytest.mark.parametrize("name", LOCKS)
 each_requirement = pytest.mark.parametrize(("name", "requirement"), LOCKED, ids=lambda x: getattr(x, "name", x))
@@ -138,7 +138,7 @@ def test_lock_meets_the_bounds(name, requirement):
 
 
 def test_conda_pins_are_those_of_the_lock():
-    """The same packages as in pyproject.toml, all extras but the site's, at the lock file's versions for its version of Python."""
+    """The packages of pyproject.toml, with all extras but the site's, at the lock's versions for its Python."""
     (minor,) = (d.removeprefix("python=") for d in conda()["dependencies"] if str(d).startswith("python="))
     where = [{**m, "python_full_version": f"{minor}.0", "python_version": minor} for m in MACHINES]
     ours, theirs = by_name(direct()), by_name(conda_pins())
@@ -226,7 +226,7 @@ def brought(*names):
 @cache
 def foreign(folder):
     """Every module of somebody else that a file below ``folder`` imports -> the files."""
-    ours = {p.stem for p in (ROOT / "tests").rglob("*.py")} | {"sfar"}
+    ours = {p.stem for where in ("tests", "website") for p in (ROOT / where).rglob("*.py")} | {"sfar"}
     out = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for module in {m.split(".")[0] for m in imported(path)} - ours - set(sys.stdlib_module_names):

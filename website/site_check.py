@@ -1,14 +1,16 @@
-"""Every link of the written pages leads to a file and an anchor that are there, and nothing is fetched from elsewhere."""
+"""Every link of the written pages leads to a file and an anchor that are there; nothing is fetched from elsewhere."""
 
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 # Elements whose address a browser fetches by itself, and the attribute with it.
 FETCHED = {"img": "src", "script": "src", "iframe": "src", "source": "src", "video": "src", "link": "href"}
+_STYLE = re.compile(r"(?:url\(|@import\s+)[\"']?(https?:[^\"')\s]+)")  # what a style sheet has fetched
 
 
 class Places(HTMLParser):
@@ -53,14 +55,14 @@ def problems(site: Path) -> list[str]:
             elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in pages[target].anchors:
                 out.setdefault(f"{target}#{parts.fragment}", f"{path.relative_to(site)}: {place}: no such anchor")
     for style in sorted(site.rglob("*.css")):
-        for place in re.findall(r"(?:url\(|@import\s+)[\"']?(https?:[^\"')\s]+)", style.read_text(encoding="utf-8")):
+        for place in _STYLE.findall(style.read_text(encoding="utf-8")):
             out.setdefault(place, f"{style.relative_to(site)}: {place} is fetched from elsewhere")
     return list(out.values())
 
 
-def on_post_build(config) -> None:  # noqa: ANN001 - MkDocs is not there where this is tested
+def on_post_build(config: Any) -> None:
     """End the build with what is wrong."""
-    from mkdocs.exceptions import Abort
+    from mkdocs.exceptions import Abort  # here: the tests of the above have no MkDocs
 
     if found := problems(Path(config.site_dir).resolve()):
         raise Abort("\n".join([f"{len(found)} faults in the site:", *found]))

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import nbformat
+import ziamath
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -54,6 +55,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in _found(patterns):
             name = path.relative_to(ROOT).as_posix()
             files.append(kind(name, str(ROOT), config.site_dir, config.use_directory_urls))
+    # Without a font that is made for it a browser stretches no bracket: not every reader has one.
+    fonts = Path(ziamath.__file__).parent / "fonts"
+    files.append(File("STIXTwoMath-Regular.ttf", str(fonts), config.site_dir, config.use_directory_urls))
     return files
 
 

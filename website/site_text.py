@@ -32,7 +32,7 @@ _BLOCKS = {"list_item_open": "li", "table_open": "table", "fence": "pre", "code_
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page's text by the site's rules."""
     text = _MARKS.sub("", markdown)
-    page.meta["blocks"] = Counter(_BLOCKS[t.type] for t in _parsed(text) if t.type in _BLOCKS)
+    page.meta["blocks"] = Counter(_BLOCKS[t.type] for t in _parsed(text) if t.type in _BLOCKS and t.info != "math")
     return laid_out(text)
 
 
