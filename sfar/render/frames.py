@@ -153,7 +153,10 @@ def _label_below(ax: Axes, s: Segment, text: str, points: float, inches: float, 
     """A label under the strip, on the first line that is free there; ``ends`` is brought up to date."""
     half = _width(text, points, inches) / 2
     middle = min(max(s.start + s.share / 2, half), 1 - half)
-    line = next((i for i, end in enumerate(ends) if end < middle - half), len(ends) - 1)
+    line = next((i for i, end in enumerate(ends) if end < middle - half), None)
+    if line is None:  # the line that moves it least, to the right
+        line = ends.index(min(ends))
+        middle = min(ends[line] + half, 1 - half)
     ends[line] = middle + half + 0.01
     ax.annotate(
         text,
