@@ -648,7 +648,7 @@ def fig5(record: Record) -> Figure:
         ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
         frames.show(frames.at(fig, 0, y + own + 0.04, width, own), frames.in_a_row(row[half : 2 * half]))
         if found := segments(v):
-            frames.draw_storyboard(frames.at(fig, 0, y + 2 * own + 0.08, width, 0.19), found, 6, below=False)
+            frames.draw_storyboard(frames.at(fig, 0, y + 2 * own + 0.08, width, 0.19), found, 6)
         ax = frames.at(fig, right - cells, y, cells, 2 * height + 0.04)
         top = top_classes(record, v)
         values = [[100 * p[m] for m in ASKED] for _, p in top]
