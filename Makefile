@@ -9,6 +9,7 @@ JOBS    ?=
 FOLDER  ?=
 SVG     ?=
 READING ?=
+SITE    := .venv-site
 WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)") $(if $(READING),--reading $(READING))
 OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS))
 # Files of checks side by side, the longest first (tests/conftest.py); without it they run one after another.
@@ -24,7 +25,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce explore summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast lint format hooks notebooks bench site lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -116,6 +117,16 @@ notebooks: env  ## execute the notebooks with their default parameters and keep 
 bench: env  ## how fast it is, as ratios, into results/bench (about 12 minutes; FOLDER=/my/videos reads those too)
 	@$(BIN)/sfar bench $(if $(FOLDER),--folder "$(FOLDER)")
 
+site: $(SITE)/.ready  ## README, docs, notebooks, results and API as a site that needs no network: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet --config-file website/mkdocs.yml
+	@echo "Open site/index.html"
+
+# Small, and not the environment of the experiments: whoever only reads or writes need not install that one.
+$(SITE)/.ready: requirements-site.lock
+	@$(PYTHON) -m venv $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.lock
+	@touch $@
+
 lab: env  ## open the notebooks in JupyterLab
 	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab notebooks
 
@@ -132,4 +143,4 @@ clean-cache: env  ## remove all kept work, so that the next run really starts ov
 	@$(BIN)/sfar clean-cache
 
 clean: ## remove the environment and all kept work
-	rm -rf $(VENV) .cache results/runs preview
+	rm -rf $(VENV) $(SITE) .cache results/runs preview site

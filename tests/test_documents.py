@@ -1,5 +1,6 @@
 """The pages for readers, parsed as CommonMark: what is written is what is shown, links lead somewhere, code is code."""
 
+import ast
 import io
 import re
 import shlex
@@ -71,7 +72,18 @@ class Html(HTMLParser):
 
 @cache
 def anchors(path):
-    """Anchors of a page's headings as GitHub makes them: of equal ones, those after the first are numbered."""
+    """Anchors of a page's headings as GitHub makes them: of equal ones, those after the first are numbered.
+
+    Of a file of source the names of its definitions, which are anchors on the site (`make site`).
+    """
+    if path.suffix == ".py":
+        return set(re.findall(r"^(?:def|class) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)) | {
+            f"{c.name}.{f.name}"
+            for c in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(c, ast.ClassDef)
+            for f in c.body
+            if isinstance(f, ast.FunctionDef)
+        }
     out = []
     for token in tokens(path):
         if token["type"] == "heading":
@@ -136,7 +148,9 @@ def dead_links(path):
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_relative_to(ROOT) or not target.exists():
                 yield f"{place}: there is no such file"
-            elif parts.fragment and (target.suffix != ".md" or unquote(parts.fragment) not in anchors(target)):
+            elif parts.fragment and (
+                target.suffix not in (".md", ".py") or unquote(parts.fragment) not in anchors(target)
+            ):
                 yield f"{place}: no heading has this anchor"
 
 
@@ -228,6 +242,7 @@ TABLE = "| a | b |\n|---|---|\n"
         (dead_links, '<p><img src="gone.png"></p>\n', "gone.png"),
         (dead_links, "[up](../../../../../../../etc/hostname)\n", "no such file"),
         (dead_links, "# One, two\n\n[one](#one-two) [one](#one)\n", "#one: no heading"),
+        (dead_links, "[code](code.py#gone) [code](code.py#here) [code](code.py#There.here)\n", "#gone: no heading"),
         (unknown_targets, "`make reproduce-table99` and `make lab`\n", "reproduce-table99"),
         (unknown_targets, "```bash\nmake sense\n```\n", "make sense"),
         (unknown_commands, "```bash\nsfar train sfar \\\n    --outt x  # y\nsfar train ...\n```\n", "--out"),
@@ -239,6 +254,7 @@ def test_a_check_names_what_is_wrong(monkeypatch, tmp_path, check, text, named):
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text(text, encoding="utf-8")
+    (tmp_path / "code.py").write_text("def here(): ...\nclass There:\n    def here(self): ...\n", encoding="utf-8")
     (problem,) = check(page)
     assert named in problem
 

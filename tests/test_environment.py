@@ -22,7 +22,9 @@ from sfar.util import cache as kept
 from sfar.util.extras import extra
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("pyproject.toml", "environment.yml", "requirements.lock", "Makefile", ".pre-commit-config.yaml")
+SITE = "site"  # the extra that has an environment and a lock file of its own
+LOCKS = ("requirements.lock", "requirements-site.lock")
+FILES = ("pyproject.toml", "environment.yml", *LOCKS, "Makefile", ".pre-commit-config.yaml")
 
 MACHINES = [
     {"sys_platform": s, "platform_machine": m, "os_name": "nt" if s == "win32" else "posix"}
@@ -66,8 +68,8 @@ def extras():
 
 @cache
 def direct():
-    """Every direct requirement, once."""
-    return list({str(r): r for rs in extras().values() for r in rs}.values())
+    """Every direct requirement, once; those of the site aside."""
+    return list({str(r): r for name, rs in extras().items() if name != SITE for r in rs}.values())
 
 
 def conda():
@@ -79,9 +81,9 @@ def conda_pins():
 
 
 @cache
-def lock():
-    """(requirement, its options) of every entry of the lock file."""
-    lines = [line.strip() for line in text("requirements.lock").replace("\\\n", " ").splitlines()]
+def lock(name="requirements.lock"):
+    """(requirement, its options) of every entry of a lock file."""
+    lines = [line.strip() for line in text(name).replace("\\\n", " ").splitlines()]
     return [(Requirement(line.split(" --", 1)[0]), line.split()) for line in lines if line and not line.startswith("#")]
 
 
@@ -114,16 +116,21 @@ def by_name(requirements):
     return out
 
 
-@pytest.mark.parametrize("requirement", direct(), ids=lambda r: r.name)
-def test_bounds_are_lower_bounds(requirement):
+LOCKED = [(LOCKS[0], r) for r in direct()] + [(LOCKS[1], r) for r in extras()[SITE]]
+each_lock = pytest.mark.parametrize("name", LOCKS)
+each_requirement = pytest.mark.parametrize(("name", "requirement"), LOCKED, ids=lambda x: getattr(x, "name", x))
+
+
+@each_requirement
+def test_bounds_are_lower_bounds(name, requirement):
     """Exact or upper bounds would stand in the way of the user's other work."""
     (spec,) = requirement.specifier
     assert spec.operator == ">="
 
 
-@pytest.mark.parametrize("requirement", direct(), ids=lambda r: r.name)
-def test_lock_meets_the_bounds(requirement):
-    entries = [r for r, _ in lock() if canonicalize_name(r.name) == canonicalize_name(requirement.name)]
+@each_requirement
+def test_lock_meets_the_bounds(name, requirement):
+    entries = [r for r, _ in lock(name) if canonicalize_name(r.name) == canonicalize_name(requirement.name)]
     for where in environments():
         chosen = [pin(r) for r in entries if wanted(r, where)]
         assert len(chosen) == wanted(requirement, where), where
@@ -131,7 +138,7 @@ def test_lock_meets_the_bounds(requirement):
 
 
 def test_conda_pins_are_those_of_the_lock():
-    """The same packages as in pyproject.toml, all extras, at the lock file's versions for its version of Python."""
+    """The packages of pyproject.toml, with all extras but the site's, at the lock's versions for its Python."""
     (minor,) = (d.removeprefix("python=") for d in conda()["dependencies"] if str(d).startswith("python="))
     where = [{**m, "python_full_version": f"{minor}.0", "python_version": minor} for m in MACHINES]
     ours, theirs = by_name(direct()), by_name(conda_pins())
@@ -152,19 +159,29 @@ def test_conda_environment_is_minimal():
     assert "3.11" in PROJECT["requires-python"]
 
 
-def test_every_lock_entry_is_exact_and_hashed():
-    entries = lock()
-    assert len(entries) > 100
+@each_lock
+def test_every_lock_entry_is_exact_and_hashed(name):
+    entries = lock(name)
+    assert len(entries) > 50
     for requirement, options in entries:
         pin(requirement)
         hashes = [o for o in options if o.startswith("--")]
         assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", o) for o in hashes), requirement.name
 
 
-def test_no_machine_gets_two_versions_of_a_package():
+@each_lock
+def test_no_machine_gets_two_versions_of_a_package(name):
     for where in environments():
-        names = [canonicalize_name(r.name) for r, _ in lock() if wanted(r, where)]
+        names = [canonicalize_name(r.name) for r, _ in lock(name) if wanted(r, where)]
         assert len(names) == len(set(names)), where
+
+
+def test_both_locks_fit_into_one_environment():
+    """Whoever wants the site beside the experiments installs both."""
+    for where in environments():
+        ours, theirs = ({canonicalize_name(r.name): pin(r) for r, _ in lock(n) if wanted(r, where)} for n in LOCKS)
+        shared = ours.keys() & theirs.keys()
+        assert len(shared) > 20 and {n: ours[n] for n in shared} == {n: theirs[n] for n in shared}, where
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -213,7 +230,7 @@ def brought(*names):
 @cache
 def foreign(folder):
     """Every module of somebody else that a file below ``folder`` imports -> the files."""
-    ours = {p.stem for p in (ROOT / "tests").rglob("*.py")} | {"sfar"}
+    ours = {p.stem for where in ("tests", "website") for p in (ROOT / where).rglob("*.py")} | {"sfar"}
     out = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for module in {m.split(".")[0] for m in imported(path)} - ours - set(sys.stdlib_module_names):

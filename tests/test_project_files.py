@@ -79,12 +79,20 @@ def test_what_is_run_when():
     def asked(about):
         return {t for job in about["jobs"].values() for s in job["steps"] for t in made(s.get("run", ""))}
 
-    assert asked(checks) == {"lint", "test", "test-fast"} and asked(reproduce) == {"reproduce-table1"}
+    assert asked(checks) == {"lint", "site", "test", "test-fast"} and asked(reproduce) == {"reproduce-table1"}
     action = read(ACTIONS[0])
     (setup, _) = action["runs"]["steps"]
     assert setup["with"]["cache"] == "pip" and (ROOT / setup["with"]["cache-dependency-path"]).is_file()
     pythons = {action["inputs"]["python"]["default"], *checks["jobs"]["test-fast"]["strategy"]["matrix"]["python"]}
     assert pythons == {"3.11", "3.12", "3.13"} and PROJECT["requires-python"] == ">=3.11"
+
+
+def test_the_site_is_built_from_its_own_lock():
+    """On the Python of the other environment, with what the lock of the site names."""
+    steps_of = read(GITHUB / "workflows" / "checks.yml")["jobs"]["site"]["steps"]
+    (setup,) = (s for s in steps_of if "setup-python" in s.get("uses", ""))
+    assert setup["with"]["python-version"] == read(ACTIONS[0])["inputs"]["python"]["default"]
+    assert setup["with"]["cache"] == "pip" and (ROOT / setup["with"]["cache-dependency-path"]).is_file()
 
 
 def test_the_files_that_are_kept_are_there():

@@ -160,8 +160,10 @@ def _reader_panel(ax: Axes, record: dict[str, Any]) -> None:
             ax.plot([x, x], [r["q25"], r["q75"]], color=colour, lw=1)
             ax.plot(x, r["median"], marker, color=colour, ms=5, mec="white", mew=0.4, label=name if k == 0 else None)
     ax.set_yscale("log")
-    ticks = [t for t in (0.25, 0.5, 1, 2, 4, 8, 16, 32) if ax.get_ylim()[0] <= t <= ax.get_ylim()[1]]
-    ax.yaxis.set_major_locator(FixedLocator(ticks or [1]))
+    low, high = ax.get_ylim()
+    # On a scale that spans little the eye takes it for linear between two ticks.
+    candidates = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3) if high < 4 else (0.25, 0.5, 1, 2, 4, 8, 16, 32)
+    ax.yaxis.set_major_locator(FixedLocator([t for t in candidates if low <= t <= high] or [1]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(_plain))
     ax.axhline(1, color="#444444", lw=0.9)

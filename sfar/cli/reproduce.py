@@ -81,16 +81,16 @@ def _pending(a: argparse.Namespace) -> None:
 
 
 def _summary(a: argparse.Namespace) -> None:
-    from sfar.reproduce import numbers, summary
+    from sfar.reproduce import concordance, numbers, summary
     from sfar.studies.core import record
     from sfar.util import paths
 
     profile = options.profile(a)[0]
     paths.check_folder(record.folder(profile))
     files = [summary.write(profile)]
-    # README.md and DEVIATIONS.md quote the standard results of their own repository.
+    # README.md, DEVIATIONS.md and docs/ quote the standard results of their own repository.
     if files[0].parent == paths.results("storyboard") and paths.in_repository():
-        files += numbers.write()
+        files += [*numbers.write(), *concordance.write()]
     print("Written: " + ", ".join(map(os.path.relpath, files)))
 
 
@@ -149,7 +149,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         (
             "summary",
             _summary,
-            "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md.",
+            "Write the one page with every table, figure and claim of the paper: results/<profile>/README.md; then "
+            "what README.md, DEVIATIONS.md and docs/ quote.",
         ),
     ):
         p = command(name, run, text)

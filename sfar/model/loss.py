@@ -36,7 +36,7 @@ def check_finite(loss: Tensor, t2v: Tensor, v2t: Tensor, logits: Tensor) -> None
 
 
 def info_nce(logits: Tensor, labels: Tensor, lam: float = 1.0) -> tuple[Tensor, dict[str, float]]:
-    """L = L_T2V + lam * L_V2T of logits y [B, C] (cosine times logit scale) and labels [B]; and both parts.
+    """Eq. 14: L = L_T2V + lam * L_V2T of logits y [B, C] (cosine times logit scale) and labels [B]; and both parts.
 
     Read with the minus sign the paper leaves out (DEVIATIONS.md). Text to video (Eq. 12): for each sample's class text,
     a softmax over the videos of the batch, averaged over the videos k_b of that class. Video to text (Eq. 13): a

@@ -118,27 +118,23 @@ def storyboard(activity: str, segments: Sequence[tuple[str, int, bool]]) -> list
     return out
 
 
-def draw_storyboard(ax: Axes, segments: Sequence[Segment], size: float = 6.5, below: bool = True) -> None:
+def draw_storyboard(ax: Axes, segments: Sequence[Segment], size: float = 6.5) -> None:
     """The true storyboard as a strip from 0 to 1, action and share in each segment (grey: irrelevant).
 
-    ``below``: where a segment is too narrow for its label, this stands under it; else it shows its share or nothing.
+    Where a segment is too narrow for its label, this stands under it.
     """
     inches = ax.bbox.width / ax.figure.dpi
     ends = [-1.0] * 4  # where the labels of each line below end; none has begun
     for s in segments:
         ax.barh(0, s.share, left=s.start, color=s.colour, edgecolor="white", lw=0.8, height=1)
         name, percent = s.action, f"{100 * s.share:.0f} %"
-        fitting = [(f"{name} {percent}", size), (f"{name}\n{percent}", size - 0.8), (percent, size - 0.8)]
-        inside = [
-            (text, points)
-            for text, points in (fitting[:2] if below else fitting)
-            if _width(text, points, inches) < s.share - 0.03 / inches
-        ]
+        fitting = [(f"{name} {percent}", size), (f"{name}\n{percent}", size - 0.8)]
+        inside = [(text, points) for text, points in fitting if _width(text, points, inches) < s.share - 0.03 / inches]
         if inside:
             text, points = inside[0]
             look = {"ha": "center", "va": "center", "linespacing": 0.85, "fontsize": points}
             ax.text(s.start + s.share / 2, 0, text, color="white" if s.colour in DARK else INK, **look)
-        elif below:
+        else:
             _label_below(ax, s, fitting[0][0], size - 0.8, inches, ends)
     ax.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     ax.axis("off")
@@ -153,7 +149,10 @@ def _label_below(ax: Axes, s: Segment, text: str, points: float, inches: float, 
     """A label under the strip, on the first line that is free there; ``ends`` is brought up to date."""
     half = _width(text, points, inches) / 2
     middle = min(max(s.start + s.share / 2, half), 1 - half)
-    line = next((i for i, end in enumerate(ends) if end < middle - half), len(ends) - 1)
+    line = next((i for i, end in enumerate(ends) if end < middle - half), None)
+    if line is None:  # the line that moves it least, to the right
+        line = ends.index(min(ends))
+        middle = min(ends[line] + half, 1 - half)
     ends[line] = middle + half + 0.01
     ax.annotate(
         text,

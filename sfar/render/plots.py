@@ -108,12 +108,17 @@ def dot_panel(
 
 
 def marker_legend(target: Axes | Figure, series: Sequence[Series], **place: Any) -> None:
-    """A legend of the series' markers, in grey: colours are the rows'. ``target``: the axes or the whole figure."""
+    """A legend of the series' markers and of the seeds' ticks, in grey: colours are the rows'.
+
+    ``target``: the axes or the whole figure.
+    """
     ax = target if isinstance(target, Axes) else target.axes[0]
     handles = []
     for s in series:
         fill = "white" if s.hollow else SHADE
         handles += ax.plot([], [], s.marker, color=SHADE, mfc=fill, ms=0.8 * s.size, ls="none", label=s.label)
+    if any(len(value.per_seed) > 1 for s in series for value in s.values.values()):
+        handles += ax.plot([], [], "|", color=SHADE, ms=4, alpha=0.6, ls="none", label="one seed")
     target.legend(handles=handles, handletextpad=0.4, **place)
 
 

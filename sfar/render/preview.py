@@ -36,7 +36,7 @@ def filmstrip(ax: Axes, video: np.ndarray, count: int, label: str = "") -> None:
 def timeline(ax: Axes, board: world.Storyboard) -> None:
     """The true atomic action of every frame as a strip; grey: irrelevant to the class."""
     segments = [(s.action, s.frames, s.relevant) for s in board.segments]
-    frames.draw_storyboard(ax, frames.storyboard(board.activity, segments), below=False)
+    frames.draw_storyboard(ax, frames.storyboard(board.activity, segments))
 
 
 def actions_sheet(seed: int = 3, each: int = 3, columns: int = 5) -> Figure:

@@ -39,8 +39,11 @@ def _read(path: Path, stamp: int, study: str) -> Record:
     return own.decided(records.read(path, f"make reproduce-{own.target}"))
 
 
-def _record(study: str) -> Record:
-    """The record of the standard results, whether or not it fits the code: the numbers are those on disk."""
+def recorded(study: str) -> Record:
+    """The record of the standard results, whether or not it fits the code: the numbers are those on disk.
+
+    Raises ``SfarError`` where it is not there.
+    """
     studies.load(study)  # says which there are
     path = paths.results("storyboard") / f"{study}.json"
     if not path.is_file():
@@ -51,7 +54,7 @@ def _record(study: str) -> Record:
 def _claim(which: str) -> Verdict:
     for study in studies.studies():
         if which in {c.id for c in study.claims}:
-            return _record(study.id).claim(which)
+            return recorded(study.id).claim(which)
     raise SfarError(f"no study has a claim {which!r}")
 
 
@@ -70,26 +73,26 @@ def value(spec: str) -> str:
         case "verdict", [which]:
             return _claim(which).verdict
         case "contrast", [study, row, against, *part]:
-            return _number(_record(study).contrast(row, against, *part, **where))
+            return _number(recorded(study).contrast(row, against, *part, **where))
         case "correlation", [metric, reading, which]:
             part = {"all": "all", "several": "without one phrase"}[which]
-            c = _record("fig7b").contrast("TPP", "top1", "correlations", metric, reading=reading, which=part)
+            c = recorded("fig7b").contrast("TPP", "top1", "correlations", metric, reading=reading, which=part)
             return f"{c.mean:.2f}, 95 % interval {interval(c, 2)}"
         case "row", [study, part, row, *metric]:
-            return f"{_record(study).find(part, row, *metric).mean:.1f} %"
+            return f"{recorded(study).find(part, row, *metric).mean:.1f} %"
         case "held" | "opposed", [reading]:
-            record = _record("readings_map")
+            record = recorded("readings_map")
             if reading not in readings_map.BY_ID:
                 raise SfarError(f"<!--= {spec} -->: no reading {reading!r} in sfar/studies/readings_map.py")
             held, opposed = readings_map.counts(record)[reading], readings_map.opposed(record, reading)
             return f"{held if what == 'held' else len(opposed)} of {len(readings_map.PATTERNS)}"
         case "mass", [row]:
-            return f"{_record('table1').find('importance', row, 'mass').mean:.0f} %"
+            return f"{recorded('table1').find('importance', row, 'mass').mean:.0f} %"
         case "uniform", []:
-            return f"{_record('table1').extra['importance']['uniform']:.0f} %"
+            return f"{recorded('table1').extra['importance']['uniform']:.0f} %"
         case "table", [study, block]:
             own = studies.load(study)
-            return f"\n{page.show(own, _record(study), block)}\n"
+            return f"\n{page.show(own, recorded(study), block)}\n"
     raise SfarError(f"<!--= {spec} -->: not a number that sfar/reproduce/numbers.py knows")
 
 
@@ -99,7 +102,7 @@ def effect_of(effect: Measured) -> str:
     Raises:
         SfarError: There is no such record, or nothing of the kind in it.
     """
-    record = _record(effect.study)
+    record = recorded(effect.study)
     if effect.pair:
         return _number(record.contrast(*effect.pair))
     found = record.select("readings", metric="top1", field=effect.field)

@@ -595,6 +595,7 @@ TRUTHS = {
     "momentary": f"own actions that last {MOMENTARY:.0%} or less",
     "irrelevant": "irrelevant frames",
 }
+SCORED = {"disagreement": "How mixed a video is", "unevenness": "How uneven a video is"}  # of the non-uniform score
 NO_TRUTH = (
     "Only the storyboard world knows how ambiguous a class and how non-uniform a video is; of real videos the truth is "
     "not known, so this part is absent."
@@ -848,6 +849,7 @@ def fig2f_figure(record: Record) -> Figure:
     style.use()
     fig, axes = plt.subplots(4, 4, figsize=(10.4, 5.8), layout="constrained", sharex=True)
     at = _printed8()
+    printed_gain = max(float((at[m, kind] - at["single", kind]).max()) for m in OURS for kind in TYPES)
     for row, m in zip(axes, ROWS, strict=True):
         for left, right, kind in zip(row[:2], row[2:], TYPES, strict=True):
             where = {"tower": HEADLINE, "type": kind}
@@ -860,12 +862,17 @@ def fig2f_figure(record: Record) -> Figure:
                 ax.grid(axis="x", visible=False)
                 if not alone:
                     ax.axhline(0, color=plots.SHADE, lw=0.8)
-        for pair in (row[:2], row[2:]):  # measured and printed have scales of their own
-            low, high = min(ax.get_ylim()[0] for ax in pair), max(ax.get_ylim()[1] for ax in pair)
-            for ax in pair:
-                ax.set_ylim(low, high)
+            if not alone:
+                left.axhspan(0, printed_gain * 1.08, color=plots.SHADE, alpha=0.14, lw=0, zorder=0)
+                right.set_ylim(0, printed_gain * 1.08)
         title = ROLES[m]
+        scale = "" if m == "single" else "its scale: the\ngrey band at\nthe left"
+        row[2].set_ylabel(scale, fontsize=7, color=plots.SHADE)
         row[0].set_ylabel(f"{title}\ntop-1 [%]" if m == "single" else f"{title}\nminus single\n[points]")
+    for panels in (axes[0], axes[1:, :2].ravel()):  # accuracies have one scale, and so have measured gains
+        low, high = min(ax.get_ylim()[0] for ax in panels), max(ax.get_ylim()[1] for ax in panels)
+        for ax in panels:
+            ax.set_ylim(low, high)
     for left, right, score in zip(axes[0, :2], axes[0, 2:], TYPES.values(), strict=True):
         left.set_title(f"Measured: {page.seeds(record)}\n{score} score", loc="left")
         right.set_title(f"Printed: Kinetics-400\n{score} score", loc="left")
@@ -884,26 +891,16 @@ def _bars(ax: Axes, cells: Sequence[Row] | Sequence[Contrast], colour: str) -> N
 
 
 def dose_figure(record: Record) -> Figure | None:
-    """Gains as a function of the supposed cause: columns are doses, rows are towers."""
+    """Gains over the share of irrelevant frames, the cause that has an effect; the tables have every dose and tower."""
     if not _known(record):
         return None
     style.use()
-    size = (10.8, 3.6 * len(TOWERS))
-    fig, axes = plt.subplots(len(TOWERS), 4, figsize=size, layout="constrained", sharey="row")
-    over_mean = [(m, "mean") for m in ("single", *OURS)]
-    for row, tower in zip(axes, TOWERS, strict=True):
-        flat = [("fusion", "flat")] * ("flat" in TOWERS[tower])
-        panels = (
-            ("irrelevant", over_mean + flat, "mean"),
-            ("irrelevant", [(m, "single") for m in OURS], "single"),
-            ("overlap", over_mean, "mean"),
-            ("disagreement", over_mean, "mean"),
-        )
-        for ax, (dose, pairs, against) in zip(row, panels, strict=True):
-            _draw_dose(ax, record, tower, dose, pairs)
-            what = f"{tower.capitalize()} tower, {page.seeds(record)}\nGain over {OVER[against]}"
-            ax.set_title(what, loc="left")
-        row[0].set_ylabel("Gain in top-1 [points]")
+    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), layout="constrained", sharey=True)
+    for ax, against in zip(axes, ("mean", "single"), strict=True):
+        _draw_dose(ax, record, HEADLINE, "irrelevant", [(m, against) for m in ("single", *OURS) if m != against])
+        what = f"{HEADLINE.capitalize()} tower, {page.seeds(record)}\nGain over {OVER[against]}"
+        ax.set_title(what, loc="left")
+    axes[0].set_ylabel("Gain in top-1 [points]")
     return fig
 
 
@@ -914,20 +911,19 @@ def _draw_dose(ax: Axes, record: Record, tower: str, dose: str, pairs: Sequence[
     for k, (m, against) in enumerate(pairs):
         cells = record.contrasts_of("dose", m, against, tower=tower, dose=dose)
         x = np.array([c.more["x"] for c in cells]) + 0.008 * span * (k - (len(pairs) - 1) / 2)
-        control = against == "flat"
-        label = "Fusion over equal weights" if control else ROLES[m]
+        label = ROLES[m]
         for c in record.contrasts_of("dose-trends", m, against, tower=tower, dose=dose):
             label += f": {with_interval(c, 1, True)}"
-        _curve(ax, x, cells, "flat" if control else m, label, "--" if control else "-")
+        _curve(ax, x, cells, m, label)
     ax.set_xlabel(DOSES[dose].label)
     ax.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.24),
-        fontsize=6.5,
+        fontsize=7,
         handlelength=1.6,
         labelspacing=0.3,
-        title="slope, points per 0.1",
-        title_fontsize=6.5,
+        title="Slope, points per 0.1",
+        title_fontsize=7,
     )
 
 
@@ -946,7 +942,8 @@ def scores_figure(record: Record) -> Figure | None:
         sns.scatterplot(x=x, y=y, color=registry.get("sfar").colour, edgecolor="white", linewidth=0.3, ax=ax, **look)
         found = record.contrasts_of("ranking", score, name, over=over)
         said = f"ρ = {found[0].mean:+z.2f} ({interval(found[0], 2, True)})" if found else "ρ not defined"
-        ax.set_title(f"{len(x)} {over}: {said}", loc="left")
+        what = "How ambiguous a class is" if whole else SCORED[name]
+        ax.set_title(f"{what}\n{len(x)} {over}, {said}", loc="left")
         ax.set_xlabel("True: " + TRUTHS[name].removesuffix(" (primary)"))
         ax.set_ylabel("Ambiguous score (Eq. 16)" if whole else "Non-uniform score (1 − Eq. 18)")
     return fig

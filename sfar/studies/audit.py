@@ -452,7 +452,8 @@ def _label(row: dict[str, Any]) -> str:
 
 INTRO = (
     "Nothing was trained. Numbers are those printed in the paper, transcribed into `sfar/paper/*.csv`; effects of "
-    "readings are measured by this repository and name their record."
+    "readings are measured by this repository and name their record. `docs/paper.md` has the statements in "
+    "the paper's order, with the code, test and verdict of each."
 )
 HOW = (
     "A printed number stands for all that would be printed so (83.9 for 83.85 to 83.95). *Right*: recomputed from "

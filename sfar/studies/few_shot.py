@@ -421,13 +421,14 @@ def averages_text(record: Record) -> str:
 
 # --- figure
 
+# Of the methods that the registry has too their colours there; of the others none of those.
 PAPER_COLOURS = {
     "Vanilla CLIP": "#999999",
-    "ActionCLIP": "#E69F00",
-    "VideoPrompt": "#56B4E9",
+    "ActionCLIP": "#8C6D31",
+    "VideoPrompt": "#66A61E",
     "X-CLIP": "#009E73",
-    "ViFi-CLIP": "#CC79A7",
-    "TC-CLIP": "#D55E00",
+    "ViFi-CLIP": "#6A3D9A",
+    "TC-CLIP": "#A50026",
     "OST": "#000000",
     "SFAR (ours)": "#0072B2",
 }

@@ -238,22 +238,27 @@ def paper_table(record: Record) -> Table:
     return Table(["Generator", "TPP", "Top-1 [%]", "Top-5 [%]"], rows)
 
 
-def _sides(x: np.ndarray, y: np.ndarray) -> dict[int, tuple[int, int]]:
-    """Where each number stands beside its point, so that numbers of near points do not meet.
+def _apart(x: np.ndarray, least: float, low: float) -> np.ndarray:
+    """Places near ``x`` and in its order, no two nearer than ``least`` and none below ``low``.
 
-    Side (1 right, -1 left), away from the point closest in height, and rise (1, 0, -1) where two share a side.
+    Each run of crowded ones stands around its middle.
     """
-    reach = np.log(x.max() / x.min()) / 12
-    near = {
-        k: [j for j in range(len(x)) if j != k and abs(np.log(x[j] / x[k])) < reach and abs(y[j] - y[k]) < 1.2]
-        for k in range(len(x))
-    }
-    side = {}
-    for k, others in near.items():
-        closest = min(others, key=lambda j: abs(y[j] - y[k]), default=k)
-        side[k] = 1 if x[k] >= x[closest] else -1
-    rise = {k: int(np.sign(sum(np.sign(y[k] - y[j]) for j in near[k] if side[j] == side[k]))) for k in near}
-    return {k: (side[k], rise[k]) for k in near}
+    order = np.argsort(x, kind="stable")
+    runs: list[list[int]] = []
+    for k in order:
+        runs.append([k])
+        while len(runs) > 1 and _middle(x, runs[-1]) - _middle(x, runs[-2]) < least * sum(map(len, runs[-2:])) / 2:
+            runs[-2:] = [runs[-2] + runs[-1]]
+    out = np.empty(len(x))
+    for run in runs:
+        out[run] = _middle(x, run) + least * (np.arange(len(run)) - (len(run) - 1) / 2)
+    for i, k in enumerate(order):
+        out[k] = max(out[k], out[order[i - 1]] + least if i else low)
+    return out
+
+
+def _middle(x: np.ndarray, run: list[int]) -> float:
+    return float(x[run].mean())
 
 
 def figure(record: Record) -> Figure:
@@ -279,22 +284,17 @@ def _draw_reading(ax: Axes, record: Record, reading: str) -> None:
         ax.plot(at, r.mean, marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
     ax.set_xscale("log")
     ax.set_xlim(x.min() / 1.9, x.max() * 1.6)
-    for k, (side, rise) in _sides(x, y).items():
-        ax.annotate(
-            str(k + 1),
-            (x[k], y[k]),
-            xytext=(5 * side, 4 * rise),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=6.5,
-            fontweight="bold",
-            color=KINDS[rows[k].more["kind"]][0],
-            zorder=4,
-        )
-    ax.set_xlabel("TPP, average over classes (log scale)")
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.24 * (high - low), high)
+    ax.set_ylim(low - 0.24 * (high - low), high + 0.16 * (high - low))
+    left, right = np.log(ax.get_xlim())
+    # The points are crowded: numbers stand in a row above, each led to the upper end of its group's interval.
+    places = np.exp(_apart(np.log(x), 0.05 * (right - left), left + 0.02 * (right - left)))
+    for k, (place, r) in enumerate(zip(places, rows, strict=True)):
+        colour = KINDS[r.more["kind"]][0]
+        ax.plot([x[k], place], [r.high, high + 0.06 * (high - low)], color=colour, lw=0.5, alpha=0.7, zorder=1)
+        where = {"ha": "center", "va": "bottom", "fontsize": 6.5, "fontweight": "bold", "color": colour}
+        ax.text(place, high + 0.07 * (high - low), str(k + 1), **where)
+    ax.set_xlabel("TPP, average over classes (log scale)")
     ax.set_title(TITLES[reading], loc="left")
     of = {m: find(record, reading, "TPP", m) for m in ("r", "r2", "rho")}
     log = find(record, reading, "log TPP", "r2")

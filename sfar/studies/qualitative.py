@@ -17,6 +17,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from PIL import Image
@@ -402,8 +403,9 @@ def heat_text(record: Record) -> str:
         f"Heat is the importance of the frame for the true class (printed in its corner, exact) spread over its {g} × "
         f"{g} patches by their similarity to the words of each granularity (a reading: no equation of the paper "
         "compares words with patches). Single is a model of its own; coarse and fine are the two branches of one SFAR "
-        "model, fused is their mean. Each row has one colour scale over all sampled frames of its video, from 0 to the "
-        "number at its right (share of the video's importance in one patch); every second sampled frame is shown. "
+        "model, fused is their mean. All rows of a figure have one colour scale (share of the video's importance in "
+        "one patch), so that rows can be compared; at the right of a row stands its greatest value over all sampled "
+        "frames, of which every second is shown. "
         "Pale margins are outside the crop that the models see."
     )
 
@@ -563,37 +565,48 @@ def heat_figure(name: str) -> Callable[[Record], Figure | None]:
         style.use()
         left, width, right = 0.72, 2.66, 0.32
         height = max(frames.row_height(pictures(v)[::2], width) for v in videos)
-        step = 0.22 + (1 + len(MAPS)) * (height + 0.04) + 0.32
+        step = 0.22 + (1 + len(MAPS)) * (height + 0.04) + 0.6
         lines = -(-len(videos) // 2)
         fig = plt.figure(figsize=(2 * (left + width + right), lines * step + 0.35))
-        for k, v in enumerate(videos):
+        heats = [_heats(v, record.extra["crop"]) for v in videos]
+        top = max(float(np.nanmax(heat)) for of in heats for row in of.values() for heat in row)
+        for k, (v, of) in enumerate(zip(videos, heats, strict=True)):
             x, y = left + (k % 2) * (left + width + right), (k // 2) * step + 0.22
-            _draw_heat(fig, (x, y, width), v, record.extra["crop"])
-        _draw_scale(fig, 2.3, lines * step + 0.03)
+            _draw_heat(fig, (x, y, width), v, of, top)
+        patches = np.size(videos[0]["heat"][MAPS[0]])
+        _draw_scale(fig, (2.3, lines * step + 0.03), top, 1 / patches)
         return fig
 
     return make
 
 
-def _draw_heat(fig: Figure, place: tuple[float, float, float], v: dict[str, Any], crop: Sequence[int]) -> None:
+def _heats(v: dict[str, Any], crop: Sequence[int]) -> dict[str, list[np.ndarray]]:
+    """Heat [H, W] of each sampled frame of a video, by granularity."""
+    h, w = pictures(v)[0].shape[:2]
+    return {m: [frames.full_heat(grid, h, w, crop) for grid in v["heat"][m]] for m in MAPS}
+
+
+def _draw_heat(
+    fig: Figure, place: tuple[float, float, float], v: dict[str, Any], heats: dict[str, list[np.ndarray]], top: float
+) -> None:
     """Rows (a) frames, (b) single, (c) coarse, (d) fine, (e) fused of every second sampled frame; below, the truth.
 
-    ``place``: left, top and width in inches.
+    ``place``: left, top and width in inches; ``top``: the heat at the end of the colour scale.
     """
     x, y, width = place
     row = pictures(v)
     pick = range(0, len(row), 2)
-    h, w = row[0].shape[:2]
+    w = row[0].shape[1]
     height = frames.row_height([row[i] for i in pick], width)
     ax = frames.at(fig, x, y, width, height)
     frames.show(ax, frames.in_a_row([row[i] for i in pick]), "(a) Frame")
     ax.set_title(v["class"] + BESIDE.get(v["dataset"], ""), fontsize=8.5, pad=3)
+    beside = {"xycoords": "axes fraction", "va": "center", "fontsize": 6, "color": "#444444"}
+    ax.annotate("greatest\nheat", (1.015, 0.2), **beside)
     for letter, m in zip("bcde", MAPS, strict=True):
         y += height + 0.04
-        heats = [frames.full_heat(grid, h, w, crop) for grid in v["heat"][m]]
-        top = max(np.nanmax(heat) for heat in heats)
         ax = frames.at(fig, x, y, width, height)
-        under = [frames.overlay(row[i], heats[i], top) for i in pick]
+        under = [frames.overlay(row[i], heats[m][i], top) for i in pick]
         frames.show(ax, frames.in_a_row(under), f"({letter}) {TITLES[m]}")
         for column, i in enumerate(pick):
             ax.text(
@@ -605,16 +618,16 @@ def _draw_heat(fig: Figure, place: tuple[float, float, float], v: dict[str, Any]
                 fontsize=6,
                 bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.85},
             )
-        beside = {"xycoords": "axes fraction", "va": "center", "fontsize": 6, "color": "#444444"}
-        ax.annotate(_percent(top, 1), (1.015, 0.5), **beside)
+        ax.annotate(_percent(max(float(np.nanmax(heat)) for heat in heats[m]), 1), (1.015, 0.5), **beside)
     if found := segments(v):
-        frames.draw_storyboard(frames.at(fig, x, y + height + 0.04, width, 0.19), found, 6, below=False)
+        frames.draw_storyboard(frames.at(fig, x, y + height + 0.04, width, 0.19), found, 6)
 
 
-def _draw_scale(fig: Figure, x: float, y: float) -> None:
-    scale = ScalarMappable(cmap=frames.HEAT)
-    bar = fig.colorbar(scale, cax=frames.at(fig, x, y, 2.8, 0.1), orientation="horizontal", ticks=[0, 1])
-    bar.ax.set_xticklabels(["0", "greatest heat of the row (number at its right)"], fontsize=7)
+def _draw_scale(fig: Figure, place: tuple[float, float], top: float, equal: float) -> None:
+    """The colour scale from 0 to ``top``, with the heat of ``equal`` weights on all patches. ``place`` in inches."""
+    scale = ScalarMappable(cmap=frames.HEAT, norm=Normalize(0, top))
+    bar = fig.colorbar(scale, cax=frames.at(fig, *place, 2.8, 0.1), orientation="horizontal", ticks=[0, equal, top])
+    bar.ax.set_xticklabels(["0", f"{_percent(equal, 1)}: all patches alike", _percent(top, 1)], fontsize=7)
     bar.outline.set_visible(False)
 
 
@@ -635,7 +648,7 @@ def fig5(record: Record) -> Figure:
         ax.set_title(v["class"], fontsize=8.5, loc="left", pad=3)
         frames.show(frames.at(fig, 0, y + own + 0.04, width, own), frames.in_a_row(row[half : 2 * half]))
         if found := segments(v):
-            frames.draw_storyboard(frames.at(fig, 0, y + 2 * own + 0.08, width, 0.19), found, 6, below=False)
+            frames.draw_storyboard(frames.at(fig, 0, y + 2 * own + 0.08, width, 0.19), found, 6)
         ax = frames.at(fig, right - cells, y, cells, 2 * height + 0.04)
         top = top_classes(record, v)
         values = [[100 * p[m] for m in ASKED] for _, p in top]

@@ -283,7 +283,7 @@ def _draw_measured(ax: Axes, record: Record) -> None:
     }
     series = (Series(of["1x1"], "1x1 view"), Series(of["4x3"], "4x3 views", "D", size=4.5, shift=-0.28))
     title = f"Measured: {record.profile} world\n{page.count(record)}, 95 % intervals"
-    titles = {m.name: m.title for m in registry.METHODS.values()}
+    titles = {m.name: m.title for m in reversed(registry.METHODS.values())}  # SFAR above, as among the printed ones
     colours = {m.name: m.colour for m in registry.METHODS.values()}
     plots.dot_panel(ax, titles, series, colours, title, below=0.95)
     if reference := record.extra.get("upper_reference"):
@@ -298,7 +298,7 @@ def _draw_measured(ax: Axes, record: Record) -> None:
             fontsize=6.5,
             color=plots.SHADE,
         )
-    plots.marker_legend(ax, series, loc="lower left", ncols=2, borderaxespad=0.1)
+    plots.marker_legend(ax, series, loc="lower left", ncols=3, borderaxespad=0.1, columnspacing=1.0)
 
 
 def _draw_printed(ax: Axes) -> None:

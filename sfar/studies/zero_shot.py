@@ -245,7 +245,7 @@ MARKS = {"half10": ("o", False, 5.5), "split3": ("s", True, 4.2), "all classes":
 def figure(record: Record) -> Figure:
     """Measured under both protocols, a panel for each data set, and below them the paper's values in their own."""
     style.use()
-    fig, axes = plt.subplots(2, len(LAYOUTS), figsize=(7.4, 5.6), height_ratios=[1.15, 1], layout="constrained")
+    fig, axes = plt.subplots(2, len(LAYOUTS), figsize=(7.4, 6.8), height_ratios=[1.7, 1], layout="constrained")
     series: list[Series] = []
     for column, of in enumerate(LAYOUTS):
         series = _draw_measured(axes[0, column], record, of, column == 0)

@@ -60,18 +60,17 @@ def test_storyboard_by_hand():
     assert [s.colour for s in found] == [frames.IRRELEVANT, frames.PALETTE[1], frames.PALETTE[0]]
 
 
-@pytest.mark.parametrize("below", [True, False])
-def test_labels_of_a_storyboard_stay_apart(below):
+def test_labels_of_a_storyboard_stay_apart():
     """Four narrow segments side by side: their labels stand on lines of their own."""
     own = ACTIVITIES["long jump"][0][0]
     parts = [(own, 40, True), *[("barbell_squat", 2, False)] * 4, (own, 40, True), ("hop", 3, False), (own, 40, True)]
     fig = plt.figure(figsize=(7, 2))
     ax = frames.at(fig, 0.5, 0.5, 6, 0.2)
-    frames.draw_storyboard(ax, frames.storyboard("long jump", parts), below=below)
+    frames.draw_storyboard(ax, frames.storyboard("long jump", parts))
     fig.canvas.draw()
     boxes = [t.get_window_extent() for t in ax.texts]
     assert len(ax.patches) == len(parts)
-    assert len(boxes) == (len(parts) if below else 3)
+    assert len(boxes) == len(parts)
     for i, a in enumerate(boxes):
         # The height of a line of text is greater than what its letters take up.
         assert not any(a.shrunk(1, 0.7).overlaps(b.shrunk(1, 0.7)) for b in boxes[:i])

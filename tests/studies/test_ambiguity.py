@@ -6,13 +6,14 @@ Equations against plain loops, the truth on hand-made scripts, trends of known s
 import dataclasses
 import json
 import math
+import re
 from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.patches import Rectangle
+from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
 from sfar import paper
@@ -628,16 +629,18 @@ def test_figures_show_measured_and_printed_numbers(record):
     plt.close(figure)
     figure = ambiguity.fig2f_figure(record)
     for row, m in enumerate(ROWS):
-        heights = [b.get_height() for b in figure.axes[4 * row].patches if isinstance(b, Rectangle)]
+        bars = [c for c in figure.axes[4 * row].containers if isinstance(c, BarContainer)]
+        heights = [b.get_height() for c in bars for b in c]
         where = {"tower": "fine-tuned", "type": "Ambi"}
         found = record.select("table8", m, **where) if row == 0 else record.contrasts_of("table8", m, **where)
         assert heights == [x.mean for x in found]
     plt.close(figure)
     figure = ambiguity.dose_figure(record)
-    assert figure is not None and len(figure.axes) == 8
-    legend = [text for text in map(Text.get_text, figure.axes[4].findobj(Text)) if "(" in text and "+" in text]
-    control = record.contrast("fusion", "flat", "dose-trends", tower="frozen", dose="irrelevant")
-    assert len(legend) == 5 and legend[-1].startswith(f"Fusion over equal weights: {control.mean:+z.1f} (")
+    assert figure is not None and len(figure.axes) == 2
+    for ax, against, count in zip(figure.axes, ("mean", "single"), (4, 3), strict=True):
+        legend = [text for text in map(Text.get_text, ax.findobj(Text)) if re.match(r"\w+: [+-]", text)]
+        slope = record.contrast("fusion", against, "dose-trends", tower="fine-tuned", dose="irrelevant")
+        assert len(legend) == count and legend[-1].startswith(f"Fusion: {slope.mean:+z.1f} (")
     plt.close(figure)
 
 

@@ -53,7 +53,7 @@ def ambiguous_score(sigma: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def frame_predictions(frames: Tensor, cls: Tensor) -> np.ndarray:
-    """A.2, "predictions of each frame": the class of highest cosine for every frame, [V, L].
+    """The c_pred of Eq. 17, "predictions of each frame": the class of highest cosine for every frame, [V, L].
 
     From frame embeddings [V, L, d] and class embeddings [C, d].
     """
