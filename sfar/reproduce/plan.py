@@ -32,7 +32,7 @@ from sfar.data.source import (
     root_of,
 )
 from sfar.errors import ConfigError, SfarError
-from sfar.model import cost, registry
+from sfar.model import cost, registry, weights_file
 from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
 from sfar.render.tables import markdown
 from sfar.runs.job import Job
@@ -250,14 +250,9 @@ def _weights(profile: Profile) -> str:
         return f"{name}, none: drawn at random (model.pretrained is empty), which is of use for tests alone"
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag:
-        file = Path(pretrained).expanduser()
-        if not file.is_file():
-            raise ConfigError(
-                f"model.pretrained={pretrained!r} is neither a file nor weights that open_clip has for {name} "
-                f"({', '.join(open_clip.list_pretrained_tags_by_model(name))})"
-            )
         load_clip(name, pretrained)
-        return f"{name} from the file {file}: {_size(file)}, read and complete"
+        local = Path(pretrained).expanduser()
+        return f"{name} from {local}: {_size(*weights_file.files(local))}, read and complete"
     if tag.get("quick_gelu", False) and not _config(profile).get("quick_gelu", False):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
     where = os.environ.get("SFAR_CLIP_CACHE") or huggingface_hub.constants.HF_HUB_CACHE
@@ -289,8 +284,8 @@ def _kept(tag: dict[str, Any]) -> Path | None:
     return file if file.is_file() else None
 
 
-def _size(file: Path) -> str:
-    return f"{file.stat().st_size / 1e6:,.0f} MB"
+def _size(*files: Path) -> str:
+    return f"{sum(f.stat().st_size for f in files) / 1e6:,.0f} MB"
 
 
 def _config(profile: Profile) -> dict[str, Any]:
