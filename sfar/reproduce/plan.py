@@ -35,6 +35,7 @@ from sfar.errors import ConfigError, SfarError
 from sfar.model import cost, registry, weights_file
 from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
 from sfar.render.tables import markdown
+from sfar.runs import kept
 from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 from sfar.studies.core import record
@@ -523,7 +524,21 @@ def _written(profile: Profile) -> str:
     return (
         f"record, table and figure: {os.path.relpath(out)}{'' if standard else ' (not the standard configuration)'}\n"
         f"executed notebook: {os.path.relpath(paths.runs())}\n"
-        f"finished runs, so that nothing is made twice: {cache} ({free})"
+        f"finished runs, so that nothing is made twice: {cache} ({free})\n"
+        f"{_kept_weights(profile)}"
+    )
+
+
+def _kept_weights(profile: Profile) -> str:
+    d, t = profile.data, profile.train
+    # As many numbers have gradients and Adam's two moments.
+    one = cost.training_memory(_config(profile), 1, t.frames, d.image_size, 1, t.train_visual)["gradients and Adam"] / 3
+    what = "tower and head" if t.train_visual else "the head; the tower is frozen"
+    if one > kept.limit():
+        return f"weights of a run ({what}, {one / 1e6:,.1f} MB): not kept ({kept.KEEP}, --keep-weights)"
+    return (
+        f"weights of each run ({what}, {one / 1e6:,.1f} MB of SFAR) and its log: {kept.folder()}, to be listed by "
+        "`sfar runs`; --keep-weights none leaves them out"
     )
 
 
