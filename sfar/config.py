@@ -75,9 +75,9 @@ class ModelConfig:
     )
     pretrained: str = setting(
         "",
-        "Its weights: a tag of open_clip or a file; empty for the storyboard CLIP, whose weights lie beside it, "
-        "and for weights drawn at random.",
-        free="any tag of open_clip or file; a missing one is refused before the run",
+        "Its weights: a tag of open_clip, a file or a folder; empty for the storyboard CLIP, whose weights lie beside "
+        "it, and for weights drawn at random.",
+        free="any tag of open_clip, file or folder; one that is not there or does not fit is refused before the run",
         source="appendix A.3: CLIP as trained by [30]",
     )
     prompt: str = setting(

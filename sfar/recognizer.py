@@ -19,6 +19,7 @@ from sfar.model.clip import WEIGHTS, embed_frames, load_clip
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
+from sfar.runs import kept
 from sfar.runs.run import device
 from sfar.subtexts import SubTexts
 from sfar.subtexts.source import each
@@ -203,9 +204,9 @@ class Recognizer:
 def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
     """A recognizer: a checkpoint of `sfar train`, or "zero-shot", the CLIP of ``profile`` with mean pooling.
 
-    "storyboard": the bundled checkpoint, SFAR as printed, trained on the drawn world. Of a checkpoint classes,
-    sub-texts and configuration are in the file. ``profile`` is of "zero-shot" alone:
-    "storyboard" (default: the bundled CLIP) or "paper" (OpenAI's ViT-B/16).
+    "storyboard": the bundled checkpoint, SFAR as printed, trained on the drawn world. The folder or the key of a run
+    that was kept (`sfar runs`): its checkpoint. Of a checkpoint classes, sub-texts and configuration are in the file.
+    ``profile`` is of "zero-shot" alone: "storyboard" (default: the bundled CLIP) or "paper" (OpenAI's ViT-B/16).
 
     Raises ``ConfigError`` for a file that is none or does not fit, and for weights that cannot be had.
     """
@@ -216,7 +217,7 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
         return Recognizer(_model("vanilla", base, texts).to(device()), base, texts)
     if profile:
         raise ConfigError(f"profile={profile!r} goes with {ZERO_SHOT!r}: a checkpoint has its own")
-    path = CHECKPOINT if str(what) == BUNDLED else Path(what).expanduser()
+    path = CHECKPOINT if str(what) == BUNDLED else kept.checkpoint_of(what)
     about = checkpoint.read_about(path)
     base = get_profile(*checkpoint.configuration(about))
     if "subtexts" not in about:

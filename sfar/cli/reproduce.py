@@ -1,4 +1,4 @@
-"""``sfar reproduce``, ``pending``, ``summary``, ``notebook``, ``clean-cache``: the paper's tables and figures."""
+"""``sfar reproduce``, ``pending``, ``summary``, ``notebook``, ``runs``, ``clean-cache``: results, and what is kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sfar.cli import options
 from sfar.errors import ConfigError, SfarError
@@ -15,9 +16,13 @@ from sfar.errors import ConfigError, SfarError
 def _reproduce(a: argparse.Namespace) -> int:
     from sfar import studies
     from sfar.reproduce import notebooks, targets
+    from sfar.runs import kept
     from sfar.util import paths
 
     started = time.time()
+    if a.keep_weights:
+        os.environ[kept.KEEP] = a.keep_weights  # also of the processes that make the runs
+    kept.limit()
     profile, overrides = options.profile(a)
     study = studies.of_item(a.what)
     if study.check:
@@ -110,10 +115,47 @@ def _notebook(a: argparse.Namespace) -> None:
     print(f"Executed notebook: {out}")
 
 
+def _runs(a: argparse.Namespace) -> None:
+    from sfar.runs import kept
+
+    runs = kept.listed()
+    form = "{:16}  {:20}  {:20}  {:10}  {:>4}  {:>9}  {:>8}  {}"
+    if runs:
+        print(form.format("key", "method", "data", "profile", "seed", "accuracy", "size", "weights"))
+    for r in runs:
+        w = r["weights"]
+        weights = "nothing trained" if w is None else "kept" if w["kept"] else "not kept"
+        print(
+            form.format(
+                r["key"], r["method"], r["data"], r["profile"], r["seed"], _accuracy(r), megabytes(r["bytes"]), weights
+            )
+        )
+    print(
+        f"{len(runs)} runs, {megabytes(sum(r['bytes'] for r in runs))} in {kept.folder()}"
+        + (": `sfar evaluate KEY`, sfar.load(KEY); run.json, metrics.jsonl in the folder KEY" if runs else "")
+    )
+
+
+def _accuracy(run: dict[str, Any]) -> str:
+    """Top-1, or the first of the variants of mAP."""
+    result = run["result"]
+    if "map" in result:
+        return f"mAP {next(iter(result['map'].values())):.1f}"
+    return f"{result['top1']:.2f} %" if "top1" in result else "-"
+
+
+def megabytes(size: float) -> str:
+    """A size in words."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 def _clean(a: argparse.Namespace) -> None:
     from sfar.util import cache, paths
 
-    print(f"Removed from {paths.cache()}: {', '.join(cache.clean()) or 'nothing, it was empty'}")
+    sizes = cache.clean()
+    listed = ", ".join(f"{name} {megabytes(size)}" for name, size in sizes.items())
+    said = f"{listed}; {megabytes(sum(sizes.values()))} in all" if sizes else "nothing, it was empty"
+    print(f"Removed from {paths.cache()}: {said}")
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -131,6 +173,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--dry-run",
         action="store_true",
         help="check data, weights and sub-texts and print the plan; nothing is trained or written",
+    )
+    p.add_argument(
+        "--keep-weights",
+        default="",
+        choices=["all", "small", "none"],
+        help="weights that runs leave in the cache (`sfar runs`): all (default), those of up to 32 MB a run, none",
     )
     p.add_argument(
         "--groups",
@@ -172,4 +220,5 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument("--out", default="", metavar="FILE")
     p.add_argument("--refresh", action="store_true", help="keep the outputs in the notebook itself")
 
-    command("clean-cache", _clean, "Remove all kept work: drawn videos, decoded frames, runs.")
+    command("runs", _runs, "List the runs whose weights and logs are kept: key, method, data, seed, accuracy, size.")
+    command("clean-cache", _clean, "Remove all kept work: drawn videos, decoded frames, runs with weights and logs.")

@@ -55,11 +55,13 @@ def compiling(wanted: bool) -> Iterator[None]:
 
 
 def _train(a: argparse.Namespace) -> None:
-    with _world() as (world, first):
-        _train_in(a, world, first)
+    from sfar.training.log import tensorboard
+
+    with _world() as (world, first), tensorboard("" if world.rank else a.tensorboard) as board:
+        _train_in(a, world, first, board)
 
 
-def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
+def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: Any) -> None:
     from dataclasses import asdict, replace
 
     from tqdm import tqdm
@@ -69,7 +71,7 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     from sfar.model import registry
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve
-    from sfar.training import checkpoint, resume
+    from sfar.training import checkpoint, log, resume
     from sfar.util.paths import check_output, write_json
 
     registry.get_trained(a.method)
@@ -92,7 +94,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
     # How the work is laid out may change on the way: it changes no number but by rounding.
     same = changed(profile, {"train.compile": False, "train.micro_batch": 0, "train.checkpoint_activations": False})
     states = out.with_name(out.name + ".states")
-    keeper = resume.Keeper(states, replace(job, profile=same).inputs(), a.keep_every, world)
+    file = out.with_name(out.name + ".metrics.jsonl")
+    keeper = log.Logged(states, replace(job, profile=same).inputs(), file, a.keep_every, world, board)
     if a.restart:
         keeper.discard()
         world.objects(None)
@@ -109,9 +112,11 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None
                 f"epoch {min(t.epochs, 1 + (i - 1) // per_epoch)}/{t.epochs}, loss {loss:.3f}", refresh=False
             )
             bar.update(i - bar.n)  # from where it went on
+            keeper.stepped(i, loss)
 
         history = fit(model, inputs, step, keeper, world, embedded)
     assert history is not None
+    keeper.note()
     if world.rank:
         return
     checkpoint.save(out, model, profile, job.data.classes, a.seed, inputs.texts)
@@ -141,7 +146,7 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
-    from sfar.runs import scored
+    from sfar.runs import kept, scored
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
     from sfar.subtexts import SubTexts
     from sfar.subtexts.source import subtexts_of
@@ -152,22 +157,23 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         check_output(Path(a.scores))
     if a.zero_shot and world.size > 1:
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
-    about = checkpoint.read_about(Path(a.checkpoint))
-    profile = _of_checkpoint(a, about)
+    file = kept.checkpoint_of(a.checkpoint)
+    about = checkpoint.read_about(file)
+    profile = _of_checkpoint(a, about, file)
     who = f"{about['method']}, seed {about['seed']}"
     if a.zero_shot:
-        _zero_shot(a, profile, about, who)
+        _zero_shot(file, profile, about, who)
         return
     with first():
         data = dataset(profile)
         own = about.get("subtexts", {}) if profile.model.subtexts == about["model"]["subtexts"] else {}
         known = tuple(own) == data.classes
-        texts = SubTexts(own, "checkpoint", None, source=a.checkpoint) if known else subtexts_of(profile, data.classes)
+        texts = SubTexts(own, "checkpoint", None, source=str(file)) if known else subtexts_of(profile, data.classes)
         if world.rank == 0:
             _introduce(data, profile.data.fold, texts.source)
         tested = EvaluationSet(profile, data, load_clips(profile, data, "val"), texts)
     model = build_model(profile, data.classes, texts, about["method"], about["seed"])
-    checkpoint.load(Path(a.checkpoint), model, profile, data.classes).to(device())
+    checkpoint.load(file, model, profile, data.classes).to(device())
     desc = f"evaluating {a.views}" if world.rank == 0 else ""
     s = score_set(model, tested, a.views, desc=desc, world=world)
     if world.rank:
@@ -186,12 +192,18 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         scored.save(Path(a.scores), s, tested, who, a.views, r)
 
 
-def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
-    """The configuration that a checkpoint was trained with; what the options say goes first."""
+def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any], file: Path) -> Profile:
+    """The configuration that a checkpoint was trained with; what the options say goes first.
+
+    Of a run that was kept its data too, unless others are asked for.
+    """
     from sfar.config import changed, reading
+    from sfar.runs import kept
     from sfar.training import checkpoint
 
     name, own = checkpoint.configuration(about)
+    if not (a.dataset or a.data):
+        own |= kept.data_of(file)
     a.profile = a.profile or name
     asked = a.dataset or options.pairs(a.set).get("data.dataset")
     if (trained := own.pop("data.dataset", None)) and not asked:
@@ -202,7 +214,7 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any]) -> Profile:
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
 
-def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -> None:
+def _zero_shot(file: Path, profile: Profile, about: dict, who: str) -> None:
     """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
     from sfar.config import layout
     from sfar.runs import scored
@@ -219,7 +231,7 @@ def _zero_shot(a: argparse.Namespace, profile: Profile, about: dict, who: str) -
     tested = unseen_set(profile)
     data, classes = tested.data, tuple(about["classes"])
     model = build_model(profile, data.classes, tested.texts, about["method"], about["seed"])
-    checkpoint.load(Path(a.checkpoint), model, profile, classes).to(device())
+    checkpoint.load(file, model, profile, classes).to(device())
     # Kept embeddings are those of CLIP's own tower; a checkpoint's may have been trained.
     s = score_set(model, tested)
     found = unseen_result(s, tested)
@@ -252,7 +264,8 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--out",
         required=True,
         metavar="FILE",
-        help="the checkpoint; states on the way lie beside it, in FILE.states, until it is written",
+        help="the checkpoint; beside it lie a line for each epoch, in FILE.metrics.jsonl, and until it is written the "
+        "states on the way, in FILE.states",
     )
     p.add_argument(
         "--keep-every",
@@ -263,9 +276,12 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
     p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")
+    p.add_argument(
+        "--tensorboard", default="", metavar="DIR", help="write TensorBoard's events (pip install tensorboard)"
+    )
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
-    p.add_argument("checkpoint", metavar="FILE")
+    p.add_argument("checkpoint", metavar="FILE", help="of `sfar train`, or a kept run: its folder or key (`sfar runs`)")
     options.configured(p)
     p.set_defaults(profile="")  # the checkpoint's own
     p.add_argument("--views", choices=["1x1", "4x3"], default="1x1")

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import pickle
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sfar.errors import ConfigError
+from sfar.model import weights, weights_file, weights_kind
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "storyboard" / "weights"
 STORYBOARD = "storyboard"
@@ -167,12 +167,19 @@ def _file_id(path: str, stamp: int) -> str:
     return weights_hash(Path(path))
 
 
+def local_weights(name: str, pretrained: str) -> Path | None:
+    """The file or folder that ``pretrained`` names, None where it is a tag of open_clip or nothing is there."""
+    path = Path(pretrained).expanduser()
+    known = not pretrained or (name != STORYBOARD and open_clip.get_pretrained_cfg(name, pretrained))
+    return path if not known and path.exists() else None
+
+
 def weights_id(name: str, pretrained: str) -> list[str]:
-    """What identifies a CLIP's weights in a cache key: model and open_clip tag, or the content of a local file."""
-    path = Path(pretrained).expanduser() if pretrained else WEIGHTS / "clip.safetensors"
-    if (pretrained or name == STORYBOARD) and path.is_file():
-        return [name, _file_id(str(path), path.stat().st_mtime_ns)]
-    return [name, pretrained]
+    """What identifies a CLIP's weights in a cache key: model and open_clip tag, or the content of local files."""
+    path = WEIGHTS / "clip.safetensors" if name == STORYBOARD and not pretrained else local_weights(name, pretrained)
+    if path is None:
+        return [name, pretrained]
+    return [name, *(_file_id(str(part), part.stat().st_mtime_ns) for part in weights_file.files(path))]
 
 
 def check_tensors(path: Path, own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
@@ -209,7 +216,7 @@ def load_weights(model: CLIP, path: Path) -> CLIP:
     return model
 
 
-# What open_clip raises for a file that is no checkpoint, or another model's, besides its own words.
+# What open_clip raises for weights that it cannot fetch or read, besides its own words.
 _UNREADABLE = (
     OSError,
     RuntimeError,
@@ -224,37 +231,10 @@ _UNREADABLE = (
 )
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as z:
-        return any(n.endswith("/constants.pkl") for n in z.namelist())
-
-
-def _lacks_quickgelu(name: str) -> bool:
-    """Whether the open_clip model ``name`` lacks the activation of OpenAI's weights."""
-    return not (open_clip.get_model_config(name) or {}).get("quick_gelu", False)
-
-
-def _load_torchscript(name: str, path: Path) -> nn.Module:
-    """The weights in OpenAI's own archive.
-
-    They are in half precision and made with QuickGELU; three numbers among the tensors are no weights.
-    """
-    if _lacks_quickgelu(name):
-        raise ConfigError(f"{name!r} with OpenAI's weights gives wrong features: use {name + '-quickgelu'!r}")
-    model = open_clip.create_model(name)
-    numbers = ("input_resolution", "context_length", "vocab_size")
-    archive = torch.jit.load(path, map_location="cpu").state_dict()
-    _fill(model, path, {k: v for k, v in archive.items() if k not in numbers})
-    return model
-
-
 def load_clip(name: str, pretrained: str = "") -> CLIP:
     """The CLIP called ``name``: "storyboard" (committed weights) or an open_clip model name.
 
-    ``pretrained``: an open_clip tag ("openai"), a local file (a checkpoint of open_clip, or OpenAI's archive), or ""
+    ``pretrained``: an open_clip tag ("openai"), a local file or folder (``weights.read`` says of which forms), or ""
     for random initialisation (tests, dry runs). open_clip's own cache folder and ``HF_HUB_OFFLINE`` are respected.
     Raises ``ConfigError`` when weights cannot be had.
     """
@@ -265,32 +245,30 @@ def load_clip(name: str, pretrained: str = "") -> CLIP:
             f"unknown CLIP {name!r}: expected 'storyboard' or an open_clip model such as 'ViT-B-16-quickgelu'"
         )
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
-    if tag and tag.get("quick_gelu", False) and _lacks_quickgelu(name):
+    if tag and tag.get("quick_gelu", False) and not weights_kind.is_quickgelu(name):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
-    file = Path(pretrained).expanduser()
-    local = bool(pretrained) and file.is_file()
-    try:
-        if local and _is_torchscript(file):
-            model = _load_torchscript(name, file)
-        else:
-            model = open_clip.create_model(
-                name,
-                pretrained=(str(file) if local else pretrained) or None,
-                cache_dir=os.environ.get("SFAR_CLIP_CACHE"),
-            )
-    except _UNREADABLE as e:
-        why = f"({type(e).__name__}: {str(e)[:200]})"
-        if local:
-            raise ConfigError(
-                f"{file} does not hold the weights of {name} {why}; give OpenAI's or open_clip's own file of this model"
-            ) from e
+    local = local_weights(name, pretrained)
+    if pretrained and not tag and local is None:
         raise ConfigError(
-            f"the weights {pretrained!r} of {name} cannot be had {why}; give a local file, "
-            "or run once with a network connection and the same SFAR_CLIP_CACHE folder"
-        ) from e
-    if not isinstance(model, CLIP):
+            f"model.pretrained={pretrained!r} is neither a file nor weights that open_clip has for {name} "
+            f"({', '.join(open_clip.list_pretrained_tags_by_model(name))})"
+        )
+    config = open_clip.get_model_config(name) or {}
+    if config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]:
         raise ConfigError(
             f"{name!r} is not a plain CLIP (its text tower gives no word embeddings): "
             "use for instance 'ViT-B-16-quickgelu'"
         )
+    if local is not None:
+        model = build(config)
+        model.load_state_dict(weights.read(local, name, model))
+        return model.eval()
+    try:
+        model = open_clip.create_model(name, pretrained=pretrained or None, cache_dir=os.environ.get("SFAR_CLIP_CACHE"))
+    except _UNREADABLE as e:
+        raise ConfigError(
+            f"the weights {pretrained!r} of {name} cannot be had ({type(e).__name__}: {str(e)[:200]}); give a local "
+            "file, or run once with a network connection and the same SFAR_CLIP_CACHE folder"
+        ) from e
+    assert isinstance(model, CLIP), name
     return model.eval()

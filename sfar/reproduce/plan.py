@@ -32,9 +32,10 @@ from sfar.data.source import (
     root_of,
 )
 from sfar.errors import ConfigError, SfarError
-from sfar.model import cost, registry
+from sfar.model import cost, registry, weights_file
 from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
 from sfar.render.tables import markdown
+from sfar.runs import kept
 from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
 from sfar.studies.core import record
@@ -250,14 +251,9 @@ def _weights(profile: Profile) -> str:
         return f"{name}, none: drawn at random (model.pretrained is empty), which is of use for tests alone"
     tag = open_clip.get_pretrained_cfg(name, pretrained)
     if not tag:
-        file = Path(pretrained).expanduser()
-        if not file.is_file():
-            raise ConfigError(
-                f"model.pretrained={pretrained!r} is neither a file nor weights that open_clip has for {name} "
-                f"({', '.join(open_clip.list_pretrained_tags_by_model(name))})"
-            )
         load_clip(name, pretrained)
-        return f"{name} from the file {file}: {_size(file)}, read and complete"
+        local = Path(pretrained).expanduser()
+        return f"{name} from {local}: {_size(*weights_file.files(local))}, read and complete"
     if tag.get("quick_gelu", False) and not _config(profile).get("quick_gelu", False):
         raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
     where = os.environ.get("SFAR_CLIP_CACHE") or huggingface_hub.constants.HF_HUB_CACHE
@@ -289,8 +285,8 @@ def _kept(tag: dict[str, Any]) -> Path | None:
     return file if file.is_file() else None
 
 
-def _size(file: Path) -> str:
-    return f"{file.stat().st_size / 1e6:,.0f} MB"
+def _size(*files: Path) -> str:
+    return f"{sum(f.stat().st_size for f in files) / 1e6:,.0f} MB"
 
 
 def _config(profile: Profile) -> dict[str, Any]:
@@ -528,7 +524,21 @@ def _written(profile: Profile) -> str:
     return (
         f"record, table and figure: {os.path.relpath(out)}{'' if standard else ' (not the standard configuration)'}\n"
         f"executed notebook: {os.path.relpath(paths.runs())}\n"
-        f"finished runs, so that nothing is made twice: {cache} ({free})"
+        f"finished runs, so that nothing is made twice: {cache} ({free})\n"
+        f"{_kept_weights(profile)}"
+    )
+
+
+def _kept_weights(profile: Profile) -> str:
+    d, t = profile.data, profile.train
+    # As many numbers have gradients and Adam's two moments.
+    one = cost.training_memory(_config(profile), 1, t.frames, d.image_size, 1, t.train_visual)["gradients and Adam"] / 3
+    what = "tower and head" if t.train_visual else "the head; the tower is frozen"
+    if one > kept.limit():
+        return f"weights of a run ({what}, {one / 1e6:,.1f} MB): not kept ({kept.KEEP}, --keep-weights)"
+    return (
+        f"weights of each run ({what}, {one / 1e6:,.1f} MB of SFAR) and its log: {kept.folder()}, to be listed by "
+        "`sfar runs`; --keep-weights none leaves them out"
     )
 
 

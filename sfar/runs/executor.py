@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from sfar.runs import store
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
 from sfar.runs.stacked import at_once, kind, run_stacked
+from sfar.training.log import Logged
 from sfar.training.stacked import OneFailed
 from sfar.util import cache, processes
 
@@ -160,7 +162,8 @@ def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
     for t in todo:
         bar.set_postfix_str(t.name)
         try:
-            made |= t.by_key(t.make(t.key, bar.update))
+            with store.making(t.job):
+                made |= t.by_key(t.make(t.key, bar.update))
         except OneFailed as e:
             raise t.failed(e) from e
     return made
@@ -176,7 +179,8 @@ def _start_worker(ticks: Any) -> None:
 
 
 def _work(task: Task) -> Any:
-    return task.make(task.key, lambda n: _ticks.put((task.name, n)))
+    with store.making(task.job):
+        return task.make(task.key, lambda n: _ticks.put((task.name, n)))
 
 
 def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
@@ -223,13 +227,21 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
 
 
 def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
-    return store.keep("run", key, partial(run_one, job, tick))
+    return store.keep("run", key, partial(run_one, job, tick), job)
 
 
 def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> list[dict[str, Any]]:
     """Each is kept as soon as it is there."""
     made = run_stacked(jobs, tick)
-    return [store.keep("run", key, lambda keeper: next(made)) for key in keys]
+
+    def one(keeper: Logged) -> dict[str, Any]:
+        record = next(made)
+        # Whose record it is can be seen in the generator. To hand it over would change code that keys depend on.
+        if inspect.isgenerator(made):
+            keeper.model = inspect.getgeneratorlocals(made).get("model")
+        return record
+
+    return [store.keep("run", key, one, job) for job, key in zip(jobs, keys, strict=True)]
 
 
 def stacks(tasks: Sequence[Task], workers: int) -> list[Task]:

@@ -1,22 +1,26 @@
 """What is kept of runs, under the key of all that they follow from: results, states on the way, trained weights.
 
-``run/KEY.json`` and ``host_run/KEY.json`` are results, ``run/KEY.states/`` the states of a training on its way,
-``weights/KEY/`` the weights of a job's model, all below ``paths.cache()``.
+``run/KEY.json`` and ``host_run/KEY.json`` are results, ``run/KEY.states/`` the states of a training on its way and its
+log, ``runs/KEY/`` what it leaves to look at (``sfar.runs.kept``), ``weights/KEY/`` the weights of a job's model as a
+study asks for them, all below ``paths.cache()``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from sfar.model.video_model import VideoModel
+from sfar.runs import kept as kept_runs
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, build, build_model, device, fit, per_step, resolve
 from sfar.subtexts.source import subtexts_of
 from sfar.training import checkpoint
-from sfar.training.resume import Keeper
+from sfar.training.log import Logged, lines_of, trained_groups
 from sfar.util import cache, paths
 
 _WEIGHTS, _TRAINING = "model.safetensors", "training.json"
@@ -27,11 +31,34 @@ def kept(job: Job) -> dict[str, Any] | None:
     return cache.load_json("run", job.key())
 
 
-def keep(stage: str, key: str, make: Callable[[Keeper], dict[str, Any]]) -> dict[str, Any]:
-    """Make a record and keep it. A long training keeps its state on the way, and goes on from there."""
-    keeper = Keeper(paths.cache() / stage / f"{key}.states", {stage: key})
+_job: ContextVar[Job | None] = ContextVar("job", default=None)
+
+
+@contextmanager
+def making(job: Job) -> Iterator[None]:
+    """What is kept in here is of this job, where ``keep`` is not told another."""
+    token = _job.set(job)
+    try:
+        yield
+    finally:
+        _job.reset(token)
+
+
+def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job | None = None) -> dict[str, Any]:
+    """Make a record and keep it, first of all, and then what the run leaves to look at.
+
+    A long training keeps its state on the way, and goes on from there. ``job``: whose run it is.
+    """
+    states = paths.cache() / stage / f"{key}.states"
+    keeper = Logged(states, {stage: key}, states / kept_runs.LOG)
     record = make(keeper)
+    keeper.note()
     cache.save_json(stage, key, record)
+    if job := job or _job.get():
+        lines, model = keeper.lines, keeper.model
+        if model is not None and not lines:  # trained with others, in one program
+            lines = lines_of(record["history"], job.profile.train, trained_groups(model))
+        kept_runs.write(key, job, record, model, lines, stage)
     keeper.discard()
     return record
 

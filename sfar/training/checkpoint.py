@@ -1,6 +1,6 @@
 """Trained weights in one safetensors file, with their configuration as metadata.
 
-What was trained: visual tower, logit scale, head.
+What was trained: visual tower (where it was not frozen), logit scale, head.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from sfar.config import OWN, Profile, as_dict
 from sfar.errors import ConfigError
-from sfar.model.clip import STORYBOARD, check_tensors
+from sfar.model.clip import STORYBOARD, check_tensors, weights_id
 from sfar.model.video_model import VideoModel
+from sfar.model.weights_file import no_weights
 from sfar.util.paths import write_atomic
 
 
@@ -31,6 +32,21 @@ def trained_state(model: VideoModel) -> dict[str, Tensor]:
     }
 
 
+def _written(model: VideoModel, profile: Profile) -> dict[str, Tensor]:
+    """What a checkpoint holds: of a frozen tower nothing, which is that of the CLIP."""
+    state = trained_state(model)
+    return state if profile.train.train_visual else _without_tower(state)
+
+
+def _without_tower(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v for k, v in state.items() if not k.startswith("clip.visual.")}
+
+
+def size(model: VideoModel, profile: Profile) -> int:
+    """Bytes of the tensors that ``save`` writes."""
+    return sum(v.numel() * v.element_size() for v in _written(model, profile).values())
+
+
 def save(
     path: Path,
     model: VideoModel,
@@ -38,10 +54,12 @@ def save(
     classes: tuple[str, ...],
     seed: int,
     texts: Mapping[str, Sequence[str]] | None = None,
+    other: Mapping[str, str] | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses.
 
-    ``texts``: the classes' sub-texts, so that the file alone is enough to use it (``sfar.load``).
+    ``texts``: the classes' sub-texts, so that the file alone is enough to use it (``sfar.load``). Where the tower was
+    frozen it is not in the file, and what its CLIP is is. ``other``: what is said of it besides.
     """
     about = {
         "method": model.method,
@@ -55,7 +73,10 @@ def save(
         about["data"] = {"dataset": OWN, "fold": profile.data.fold}
     if texts is not None:
         about["subtexts"] = {c: list(texts[c]) for c in classes}
-    state = {k: v.detach().cpu().contiguous() for k, v in trained_state(model).items()}
+    if not profile.train.train_visual:
+        about["weights"] = weights_id(profile.model.clip, profile.model.pretrained)
+    about |= other or {}
+    state = {k: v.detach().cpu().contiguous() for k, v in _written(model, profile).items()}
     write_atomic(path, to_bytes(state, {"sfar": json.dumps(about)}))
 
 
@@ -64,6 +85,10 @@ def read_about(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"no checkpoint at {path}: make one with `sfar train METHOD --out {path}`")
     try:
+        with open(path, "rb") as f:
+            what = no_weights(f.read(512))
+        if what is not None:
+            raise ConfigError(f"{path} is no checkpoint: {what}")
         with safe_open(path, "pt") as f:
             about = (f.metadata() or {}).get("sfar")
     except (SafetensorError, OSError) as e:
@@ -105,6 +130,13 @@ def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ..
             "number"
         )
     own, state = trained_state(model), load_file(path)
+    if not about["train"]["train_visual"] and not any(k.startswith("clip.visual.") for k in state):
+        own = _without_tower(own)
+        if about["weights"] != weights_id(profile.model.clip, profile.model.pretrained):
+            raise ConfigError(
+                f"{path} is a head that was trained on the frozen tower of another {profile.model.clip}: its weights "
+                f"have changed since (model.pretrained={profile.model.pretrained!r})"
+            )
     check_tensors(path, own, state)
     full = model.state_dict()
     full.update(state)

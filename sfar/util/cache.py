@@ -77,6 +77,9 @@ STAGES: dict[str, Stage] = {
 }
 
 
+RUNS = "runs"  # the folder of what runs leave to look at (``sfar.runs.kept``); under the keys of "run" and "host_run"
+
+
 def code_version(stage: str, *entries: str, by_content: tuple[str, ...] = ()) -> str:
     """Hash of the code of a stage: what its own entries and those given reach (``code.version``).
 
@@ -141,10 +144,13 @@ def _complete(temporary: Path, build: Callable[[Path], object]) -> None:
     (temporary / ".complete").write_text("")
 
 
-def clean() -> list[str]:
-    """Remove everything kept; returns what was there. Other things in the folder (SFAR_CACHE may be anywhere) stay."""
+def clean() -> dict[str, int]:
+    """Remove everything kept; returns what was there and its bytes.
+
+    Other things in the folder (SFAR_CACHE may be anywhere) stay.
+    """
     root = paths.cache()
-    stages = [name for name in sorted(STAGES) if (root / name).is_dir()]
-    for name in stages:
+    sizes = {name: paths.size(root / name) for name in sorted({*STAGES, RUNS}) if (root / name).is_dir()}
+    for name in sizes:
         shutil.rmtree(root / name)
-    return stages
+    return sizes

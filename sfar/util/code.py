@@ -34,10 +34,13 @@ HARMLESS = {
     "sfar": "the version and a silenced warning",
     "sfar.errors": "what is said when something goes wrong",
     "sfar.util.*": "where things are, how work is spread and kept",
+    "sfar.model.weights": "weights of a file, whose content is an input: each tensor as it is there, or an error",
     "sfar.training.resume": "an interrupted training goes on to the same weights to the bit",
+    "sfar.training.log": "a training is written down, not changed",
     "sfar.training.checkpoint": "trained weights, written and read back as they are",
     "sfar.runs.executor": "how runs are spread over processes changes none of them",
     "sfar.runs.store": "where runs are kept",
+    "sfar.runs.kept": "what runs leave to look at",
     "sfar.settings": "what can be said of a configuration field",
     **dict.fromkeys(
         ("sfar.config:ModelConfig", "sfar.config:TrainConfig", "sfar.config:DataConfig", "sfar.config:Profile"),

@@ -171,6 +171,11 @@ def build_folder(final: Path, build: Callable[[Path], object], mark: str = "") -
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
 def write_json(path: Path, data: Any) -> None:
     """``write_atomic`` of readable JSON; NaN is an error rather than an invalid file."""
     text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -320,31 +320,6 @@ def test_a_damaged_local_file(tmp_path, name, content):
         load_clip("ViT-S-32-alt", str(tmp_path / name))
 
 
-@pytest.mark.parametrize("content", [[1, 2], {}, {"a": torch.zeros(1)}, {"state_dict": []}])
-def test_a_checkpoint_of_something_else(tmp_path, content):
-    torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(
-        ConfigError, match=r"(?s)other.pt does not hold the weights of ViT-S-32-alt .*OpenAI's or open_clip's own file"
-    ):
-        load_clip("ViT-S-32-alt", str(tmp_path / "other.pt"))
-
-
-class Archive(torch.nn.Module):
-    """The tensors of a CLIP under their own names, with the three numbers that OpenAI's archives hold besides."""
-
-    def __init__(self, model):
-        super().__init__()
-        for name, child in model.named_children():
-            self.add_module(name, child)
-        for name, p in model.named_parameters(recurse=False):
-            self.register_parameter(name, p)
-        for name, value in (("input_resolution", tiny.SIZE), ("context_length", 77), ("vocab_size", 49408)):
-            self.register_buffer(name, torch.tensor(value))
-
-    def forward(self, x):
-        return x * self.logit_scale
-
-
 @pytest.fixture
 def small(monkeypatch):
     """Two open_clip models of 32 pixels, with QuickGELU and without."""
@@ -353,23 +328,6 @@ def small(monkeypatch):
     monkeypatch.setattr(
         factory, "_MODEL_CONFIGS", {"tiny-quickgelu": {**tiny.CONFIG, "quick_gelu": True}, "tiny": tiny.CONFIG}
     )
-
-
-def test_openais_own_archive(tmp_path, small):
-    """A TorchScript file in half precision: every tensor as it is in it, in single precision."""
-    model = tiny.clip().half()
-    torch.jit.trace(Archive(model), torch.ones(1).half()).save(tmp_path / "ViT.pt")
-    got = load_clip("tiny-quickgelu", str(tmp_path / "ViT.pt")).state_dict()
-    want = model.state_dict()
-    assert got.keys() == want.keys() and all(
-        got[k].dtype == torch.float32 and torch.equal(got[k], want[k].float()) for k in want
-    )
-    with pytest.raises(ConfigError, match=r"'tiny' with OpenAI's weights gives wrong features: use 'tiny-quickgelu'"):
-        load_clip("tiny", str(tmp_path / "ViT.pt"))
-    wide = build({**tiny.CONFIG, "embed_dim": 24}).half()
-    torch.jit.trace(Archive(wide), torch.ones(1).half()).save(tmp_path / "wide.pt")
-    with pytest.raises(ConfigError, match=r"wide.pt belongs to another configuration"):
-        load_clip("tiny-quickgelu", str(tmp_path / "wide.pt"))
 
 
 def test_a_file_in_the_home_folder(tmp_path, small, monkeypatch):

@@ -401,13 +401,15 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_clean_removes_all_kept_work(own_cache):
-    assert cache.clean() == []
+    assert cache.clean() == {}
     cache.save_json("run", "k", 1)
     cache.folder("world", "k", lambda folder: None)
     (own_cache / "frames" / ".k.abc").mkdir(parents=True)  # what a killed process leaves
-    assert cache.clean() == ["frames", "run", "world"]
+    (own_cache / "runs" / "k").mkdir(parents=True)
+    (own_cache / "runs" / "k" / "weights.safetensors").write_bytes(bytes(1000))
+    assert cache.clean() == {"frames": 0, "run": 2, "runs": 1000, "world": 0}
     assert cache.load_json("run", "k") is None and listing(own_cache) == []
-    assert cache.clean() == []
+    assert cache.clean() == {}
 
 
 def test_clean_leaves_what_is_not_ours(own_cache):
@@ -415,5 +417,5 @@ def test_clean_leaves_what_is_not_ours(own_cache):
     cache.save_json("run", "k", 1)
     (own_cache / "thesis").mkdir()
     (own_cache / "notes.txt").write_text("x")
-    assert cache.clean() == ["run"]
+    assert cache.clean() == {"run": 2}
     assert listing(own_cache) == ["notes.txt", "thesis"]
