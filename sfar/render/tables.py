@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 NOTHING = "–"
@@ -129,23 +129,51 @@ def latex(columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str, d
 
 
 @dataclass(frozen=True)
+class Prose:
+    """Markdown as an object: a notebook renders it, and as text it is what it says."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, repr=False)
 class Table:
     """Columns and rows, printed as Markdown; a notebook shows it as a table.
 
-    ``latex``: the same for a paper where its rows should hold bare numbers instead of "69.4 to 71.0".
+    ``latex``: the same for a paper where its rows should hold bare numbers instead of "69.4 to 71.0"; ``rest``: a line
+    of Markdown below it.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     digits: int = 1
     caption: str = ""
-    latex: Table | None = field(default=None, repr=False)
+    latex: Table | None = None
+    rest: str = ""
 
     def __str__(self) -> str:
-        return markdown(self.columns, self.rows, self.digits)
+        text = markdown(self.columns, self.rows, self.digits)
+        return f"{text}\n\n{self.rest}" if self.rest else text
+
+    __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         return str(self)
+
+    def cut(self, rows: int | None, rest: str) -> Table:
+        """The first ``rows`` (None: all), and where there are more of them how many, before the words ``rest``."""
+        more = 0 if rows is None else len(self.rows) - rows
+        if more <= 0:
+            return self
+        said = f"{more} more row{'s' * (more > 1)}: {rest}"
+        return replace(self, rows=self.rows[:rows], rest=said)
 
     def to_latex(self) -> str:
         """The table for a paper, with its caption."""
