@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from sfar.config import GROUPS, Profile, get_profile
 from sfar.model import registry
 from sfar.render.tables import NOTHING, Prose, Table, interval
 from sfar.studies.core import page
-from sfar.studies.core.blocks import Drawn, Verdicts
+from sfar.studies.core.blocks import Drawn, Text, Verdicts
 from sfar.studies.core.record import Contrast, Record, Verdict
 from sfar.studies.core.study import FROZEN, Study, Variant, seeds_of
 from sfar.util import paths
@@ -116,17 +116,18 @@ class Shown:
         said = page.banner(self.record)
         return Prose(said) if said else None
 
-    def answer(self, *what: str | Callable[[Record], str]) -> Prose:
-        """The answer in a few lines: of a claim's id what was found; a sentence, or one made from the record, as it is.
+    def answer(self, *what: str) -> Prose:
+        """The answer in a few lines: of a claim's id what was found, of a text's the text, other sentences as such.
 
         A claim that this record cannot decide is left out.
         """
         known = {c.id: c for c in self.record.claims}
+        texts = {b.id: b for b in self.study.blocks if isinstance(b, Text) and b.id}
         declared = {c.id for c in self.study.claims}
         lines = []
         for one in what:
-            if callable(one):
-                lines.append(one(self.record))
+            if one in texts:
+                lines.append(texts[one].make(self.record))
             elif one in known:
                 lines.append(_sentence(known[one]))
             elif one not in declared:
@@ -137,7 +138,7 @@ class Shown:
         """What is compared: variants as declared (by default those of the study), and the paired differences."""
         planned = self.study.planned(self.profile) if self.study.planned else ()
         tables = [variants(tuple(which) or [v for v, _ in planned], self.profile), contrasts(self.record, part)]
-        return Prose("\n\n".join(str(self.cut(t, rows)) for t in tables if t.rows))
+        return Prose("\n\n".join(str(t.cut(rows, "`rows=None` shows them.")) for t in tables if t.rows))
 
     def provenance(self) -> Prose:
         """Where the numbers come from, folded."""

@@ -165,6 +165,11 @@ def _seen(drawn: list[tuple], classes: tuple[str, ...], p: Profile, several: boo
     return Videos(classes, torch.cat(embedded).clone(), labels, positive, np.stack(relevant), irrelevant)
 
 
+def among(videos: Videos, classes: Iterable[str]) -> np.ndarray:
+    """Which videos are of one of these classes, [V]."""
+    return np.isin(videos.labels, [videos.classes.index(c) for c in classes])
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Work as small as this is slower on several threads, much slower where other programs run."""

@@ -103,8 +103,8 @@ def quiet(what: str) -> Iterator[None]:
     bars = _Bars(sys.stderr)
 
     def show(update: bool = True, end: bool = False) -> None:
-        made = HTML(line(what, bars.last, time.monotonic() - start, end), metadata={MARK: True})
-        (handle.update if update else handle.display)(made)
+        made = HTML(line(what, bars.last, time.monotonic() - start, end))
+        (handle.update if update else handle.display)(made, metadata={MARK: True})
 
     def tick() -> None:
         while not stop.wait(TICK):
