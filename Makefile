@@ -116,8 +116,11 @@ notebooks: env  ## execute the notebooks with their default parameters and keep 
 bench: env  ## how fast it is, as ratios, into results/bench (about 12 minutes; FOLDER=/my/videos reads those too)
 	@$(BIN)/sfar bench $(if $(FOLDER),--folder "$(FOLDER)")
 
-lab: env  ## open the notebooks in JupyterLab
-	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab notebooks
+# The whole repository is served, so that links from notebooks to pages of results lead somewhere. In a container, as root,
+# nothing opens a browser: the address is printed (LAB="--ip=0.0.0.0 --port=8890" for one outside).
+lab: env  ## open the notebooks in JupyterLab (LAB=more options of it)
+	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab \
+		--ServerApp.root_dir="$(CURDIR)" $$([ "$$(id -u)" != 0 ] || echo --allow-root --no-browser) $(LAB) notebooks/00_method.ipynb
 
 preview: env  ## contact sheets of the storyboard world, into preview/
 	@$(BIN)/sfar storyboard preview --out preview
