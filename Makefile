@@ -24,7 +24,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce explore summary $(RESULTS) test test-fast lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-lab lint format hooks notebooks bench lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -97,6 +97,9 @@ test: lint  ## the whole suite: form and types, pytest, then nbval on the notebo
 
 test-fast: env  ## the suite without the runs that train a full seed of every method
 	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
+
+test-lab: env  ## JupyterLab itself in a browser: 00 and 03 run all cells and show them (needs Chromium)
+	@$(BIN)/python -m pytest -rs -p no:cacheprovider tests/lab/jupyterlab.py
 
 lint: env  ## form and types: ruff and pyright
 	@$(BIN)/ruff format --check .

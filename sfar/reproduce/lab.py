@@ -15,7 +15,7 @@ from sfar.model import registry
 from sfar.render.tables import NOTHING, Prose, Table, interval
 from sfar.studies.core import page
 from sfar.studies.core.blocks import Drawn, Text, Verdicts
-from sfar.studies.core.record import Contrast, Record, Verdict
+from sfar.studies.core.record import Record, Verdict
 from sfar.studies.core.study import FROZEN, Study, Variant, seeds_of
 from sfar.util import paths
 
@@ -153,9 +153,3 @@ def folded(title: str, text: str) -> Prose:
 def _sentence(c: Verdict) -> str:
     printed = f"; the paper prints {c.printed}" if c.printed else ""
     return f"**{c.verdict.capitalize()}**: {c.claim}. Here {found(c)}{printed}."
-
-
-def over(record: Record, contrast: Contrast, words: str = "") -> str:
-    """A difference in words: "A − B: +1.0 points (+0.1 to +1.9)"."""
-    sides = words or f"{record.title(contrast.row)} − {record.title(contrast.against)}"
-    return f"{sides}: {page.value(contrast)} ({interval(contrast, page.digits(contrast), True)})"

@@ -47,9 +47,9 @@ from sfar.util import progress
 BATCH = 16  # videos in one pass through the tower
 
 
-def base(**changes: Any) -> Profile:
-    """The storyboard profile with a frozen tower. ``changes``: fields with "__" for the dot, ``train__epochs=6``."""
-    return get_profile("storyboard", dict(FROZEN) | {k.replace("__", "."): v for k, v in changes.items()})
+def base(overrides: Mapping[str, Any] | None = None) -> Profile:
+    """The storyboard profile with a frozen tower. ``overrides``: fields by dotted name, as of ``get_profile``."""
+    return get_profile("storyboard", dict(FROZEN) | dict(overrides or {}))
 
 
 # --- videos ----------------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def draw_sequences(number: int, classes: Sequence[str], profile: Profile | None 
     Raises ``ConfigError`` as ``draw`` does.
     """
     _check(number, classes)
-    p = profile or base(train__frames=16)
+    p = profile or base({"train.frames": 16})
     drawn = []
     for i in range(number):
         rng = world.video_rng(p.data.seed, "a sequence", i)

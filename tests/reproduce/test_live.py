@@ -56,7 +56,7 @@ def test_a_class_that_is_not_drawn():
 
 def test_the_same_cell_gives_the_same_table(train, test):
     variants = live.found(table1.variants(), "vanilla", "sfar")
-    profile = live.base(data__train_per_class=4)
+    profile = live.base({"data.train_per_class": 4})
     once, again = ([live.fit(v, train, profile=profile) for v in variants] for _ in range(2))
     assert live.table(once, test) == live.table(again, test)
     head = dict(once[1].model.head.named_parameters())
@@ -82,7 +82,7 @@ def test_sequences_have_several_labels(train):
 
 
 def test_another_method_with_the_plug(train, test):
-    small = live.base(data__train_per_class=2, train__epochs=1)
+    small = live.base({"data.train_per_class": 2, "train.epochs": 1})
     one = live.fit_plugged("atm", "fine", train, profile=small)
     assert one.title == "ATM, FVE: fine" and live.hits(one, test).shape == (9,)
 
