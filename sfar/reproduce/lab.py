@@ -96,7 +96,7 @@ class Shown:
         return table.cut(rows, self.rest)
 
     def __call__(self, *names: str, rows: int | None = ROWS) -> Table | Prose | None:
-        """The blocks of these names. Raises ``SfarError`` naming those that there are."""
+        """The blocks of these names, None where the record has nothing for them. Raises ``SfarError`` naming those that there are."""
         blocks = [(page.block(self.study, name), name) for name in names]
         if any(isinstance(b, Drawn) for b, _ in blocks):
             for _, name in blocks:
@@ -104,7 +104,9 @@ class Shown:
             return None
         made = [claims(self.record) if isinstance(b, Verdicts) else self._made(name) for b, name in blocks]
         shown = [self.cut(m, rows) if isinstance(m, Table) else Prose(m) for m in made if m]
-        return shown[0] if len(shown) == 1 else Prose("\n\n".join(map(str, shown)))
+        if len(shown) < 2:
+            return shown[0] if shown else None
+        return Prose("\n\n".join(map(str, shown)))
 
     def _made(self, name: str) -> Table | str | None:
         made = page.show(self.study, self.record, name)

@@ -46,6 +46,12 @@ def test_several_blocks_stand_below_each_other(show):
     assert isinstance(made, Prose) and "Equal weights" in repr(made) and "linear classifier" in repr(made)
 
 
+def test_what_a_record_has_nothing_for_is_nothing():
+    study = studies.load("ambiguity")
+    show = lab.Shown(study, study.load(PROFILE))
+    assert show("no-truth") is None and show("no-truth", "table8").columns[0] == "Method"
+
+
 def test_a_block_that_is_not_there_is_named(show):
     with pytest.raises(SfarError, match="study table1 shows no 'nosuch': it has methods"):
         show("nosuch")
