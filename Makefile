@@ -25,7 +25,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce explore summary $(RESULTS) test test-fast lint format hooks notebooks bench site lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-lab lint format hooks notebooks bench site lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -99,6 +99,9 @@ test: lint  ## the whole suite: form and types, pytest, then nbval on the notebo
 test-fast: env  ## the suite without the runs that train a full seed of every method
 	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
 
+test-lab: env  ## JupyterLab itself in a browser: 00 and 03 run all cells and show them (needs Chromium)
+	@$(BIN)/python -m pytest -rs -p no:cacheprovider tests/lab/jupyterlab.py
+
 lint: env  ## form and types: ruff and pyright
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -127,8 +130,11 @@ $(SITE)/.ready: requirements-site.lock
 	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.lock
 	@touch $@
 
-lab: env  ## open the notebooks in JupyterLab
-	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab notebooks
+# The whole repository is served, so that links from notebooks to pages of results lead somewhere. In a container, as root,
+# nothing opens a browser: the address is printed (LAB="--ip=0.0.0.0 --port=8890" for one outside).
+lab: env  ## open the notebooks in JupyterLab (LAB=more options of it)
+	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab \
+		--ServerApp.root_dir="$(CURDIR)" $$([ "$$(id -u)" != 0 ] || echo --allow-root --no-browser) $(LAB) notebooks/00_method.ipynb
 
 preview: env  ## contact sheets of the storyboard world, into preview/
 	@$(BIN)/sfar storyboard preview --out preview

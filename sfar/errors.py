@@ -9,6 +9,10 @@ class SfarError(Exception):
 
     said = False  # printed already, by the first of several processes that met it
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback: one line, as on the command line."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 VideoErrorKind = Literal["damaged", "empty", "missing", "over-reported", "timeout", "unreadable"]
 # Of the moment and not of the content: what is true now may be otherwise the next time, and is not kept.

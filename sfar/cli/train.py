@@ -162,7 +162,7 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
     profile = _of_checkpoint(a, about, file)
     who = f"{about['method']}, seed {about['seed']}"
     if a.zero_shot:
-        _zero_shot(file, profile, about, who)
+        _zero_shot(a, file, profile, about, who)
         return
     with first():
         data = dataset(profile)
@@ -214,7 +214,7 @@ def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any], file: Path) -> 
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
 
-def _zero_shot(file: Path, profile: Profile, about: dict, who: str) -> None:
+def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict, who: str) -> None:
     """Both protocols on a data set whose classes the model was not trained on (Tables 2b, 10)."""
     from sfar.config import layout
     from sfar.runs import scored

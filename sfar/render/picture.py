@@ -12,6 +12,7 @@ from PIL import Image
 TOLERANCE = 5
 # Plots have up to some thousand colours, of shades and translucent areas; frames of videos have tens of thousands.
 PHOTOGRAPH = 8192
+SHARP, SHARP_QUALITY = 1.5, 60  # pixels for each one that is shown, where there are more; they hide what is coarse
 QUALITY = 85  # of a JPEG, with colours at full resolution: letters and heatmaps keep sharp edges
 
 
@@ -27,13 +28,20 @@ def png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def embedded(image: Image.Image) -> tuple[str, bytes]:
-    """MIME type and bytes of ``image`` for a notebook: a JPEG if it shows photographs, else ``png``."""
+def embedded(image: Image.Image, width: int | None = None) -> tuple[str, bytes]:
+    """MIME type and bytes of ``image`` for a notebook: a JPEG if it shows photographs, else ``png``.
+
+    ``width``: at which it is shown, where it has more pixels than that; a JPEG then has half as many again, and each
+    of them may be coarser.
+    """
     rgb = _opaque(image)
     if len(_colours(rgb)[0]) < PHOTOGRAPH:
         return "image/png", png(image)
-    out = io.BytesIO()
-    rgb.save(out, "JPEG", quality=QUALITY, subsampling=0, optimize=True, progressive=True)
+    out, quality = io.BytesIO(), QUALITY
+    if width and rgb.width > (wanted := round(SHARP * width)):
+        rgb = rgb.resize((wanted, round(rgb.height * wanted / rgb.width)), Image.Resampling.LANCZOS)
+        quality = SHARP_QUALITY
+    rgb.save(out, "JPEG", quality=quality, subsampling=0, optimize=True, progressive=True)
     return "image/jpeg", out.getvalue()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any, Protocol
 
 NOTHING = "–"
@@ -57,6 +59,15 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], digits: int 
         return "| " + " | ".join(c.ljust(w) for c, w in zip(cells, width, strict=True)) + " |"
 
     return "\n".join([line(columns), "|" + "|".join("-" * (w + 2) for w in width) + "|", *map(line, body)])
+
+
+def wrapped(columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    """A Markdown table of texts in columns of these widths: a longer text goes on in the next row, between words."""
+    body = []
+    for row in rows:
+        cells = [textwrap.wrap(text, w, break_on_hyphens=False) or [""] for text, w in zip(row, widths, strict=True)]
+        body += zip_longest(*cells, fillvalue="")
+    return markdown([c.ljust(w) for c, w in zip(columns, widths, strict=True)], body)
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -129,23 +140,51 @@ def latex(columns: Sequence[str], rows: Sequence[Sequence[Any]], caption: str, d
 
 
 @dataclass(frozen=True)
+class Prose:
+    """Markdown as an object: a notebook renders it, and as text it is what it says."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, repr=False)
 class Table:
     """Columns and rows, printed as Markdown; a notebook shows it as a table.
 
-    ``latex``: the same for a paper where its rows should hold bare numbers instead of "69.4 to 71.0".
+    ``latex``: the same for a paper where its rows should hold bare numbers instead of "69.4 to 71.0"; ``rest``: a line
+    of Markdown below it.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     digits: int = 1
     caption: str = ""
-    latex: Table | None = field(default=None, repr=False)
+    latex: Table | None = None
+    rest: str = ""
 
     def __str__(self) -> str:
-        return markdown(self.columns, self.rows, self.digits)
+        text = markdown(self.columns, self.rows, self.digits)
+        return f"{text}\n\n{self.rest}" if self.rest else text
+
+    __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         return str(self)
+
+    def cut(self, rows: int | None, rest: str) -> Table:
+        """The first ``rows`` (None: all), and how many more there are, before the words ``rest``; two more stay."""
+        more = 0 if rows is None else len(self.rows) - rows
+        if more <= 2:
+            return self
+        said = f"{more} more rows: {rest}"
+        return replace(self, rows=self.rows[:rows], rest=said)
 
     def to_latex(self) -> str:
         """The table for a paper, with its caption."""

@@ -13,6 +13,7 @@ from sfar.errors import ConfigError, SfarError
 from sfar.render import picture
 from sfar.util import paths
 from sfar.util.extras import extra
+from sfar.util.progress import MARK
 
 with extra("notebooks", "running a notebook"):
     import nbformat
@@ -22,7 +23,13 @@ with extra("notebooks", "running a notebook"):
     from jupyter_client.manager import AsyncKernelManager
     from papermill.exceptions import PapermillExecutionError
 
-CHECK = "# NBVAL_CHECK_OUTPUT"
+CHECK, IGNORE = "nbval-check-output", "nbval-ignore-output"  # tags of cells that nbval compares, and never compares
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}  # as JupyterLab writes it
+
+
+def tagged(cell: nbformat.NotebookNode, tag: str) -> bool:
+    """Whether a cell has this tag."""
+    return tag in cell.metadata.get("tags", [])
 
 
 def find(name: str) -> Path:
@@ -78,38 +85,42 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
 
 
 def _shrink(output: nbformat.NotebookNode) -> None:
-    """A picture in few bytes (``picture.embedded``); anything else stays as it is."""
+    """A picture in few bytes (``picture.embedded``), shown as large as before; anything else stays as it is."""
     png = output.get("data", {}).pop("image/png", None)
     if png is not None:
-        kind, data = picture.embedded(Image.open(io.BytesIO(base64.b64decode(png))))
+        shown = output.metadata.get("image/png", {}).get("width")
+        kind, data = picture.embedded(Image.open(io.BytesIO(base64.b64decode(png))), shown)
         output.data[kind] = base64.b64encode(data).decode()
+        if "image/png" in output.metadata:
+            output.metadata[kind] = output.metadata.pop("image/png")
+
+
+def _result(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is one: progress and warnings of this machine are none."""
+    return output.get("name") != "stderr" and MARK not in output.get("metadata", {})
 
 
 def refresh(notebook: Path, executed: Path) -> None:
     """Take the outputs of an executed copy into ``notebook``.
 
-    No injected parameters, no progress bars, no paths of this machine; pictures in few bytes.
+    No injected parameters, no progress bars, no paths of this machine; pictures in few bytes. All metadata are those
+    that JupyterLab writes: whoever opens a notebook there and saves it has changed nothing.
     """
-    nb = nbformat.read(notebook, 4)
-    cells = [c for c in nbformat.read(executed, 4).cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    nb, done = nbformat.read(notebook, 4), nbformat.read(executed, 4)
+    cells = [c for c in done.cells if not tagged(c, "injected-parameters")]
     if [c.source for c in cells] != [c.source for c in nb.cells]:
         raise SfarError(f"{executed} was not executed from {notebook}")
     count = 0
     for mine, theirs in zip(nb.cells, cells, strict=True):
         if mine.cell_type == "code":
             count += 1
-            # Progress bars and warnings of this machine are no results.
-            mine.outputs = [o for o in theirs.outputs if o.get("name") != "stderr"]
+            mine.outputs = [o for o in theirs.outputs if _result(o)]
             mine.execution_count = count
             for out in mine.outputs:
                 if "execution_count" in out:
                     out["execution_count"] = count
                 _shrink(out)
         mine.metadata = nbformat.NotebookNode({k: v for k, v in mine.metadata.items() if k == "tags"})
-    nb.metadata = nbformat.NotebookNode(
-        {
-            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-            "language_info": {"name": "python"},
-        }
-    )
+    nb.metadata = nbformat.NotebookNode({"kernelspec": KERNEL, "language_info": done.metadata.language_info})
+    nb.nbformat_minor = 5  # from here on cells have ids
     paths.write_atomic(notebook, nbformat.writes(nb) + "\n")

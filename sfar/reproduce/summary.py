@@ -1,4 +1,4 @@
-"""The one page: a row for each table and figure of the paper, for the numbers it is about, and for each claim.
+"""The one page: a section for each experiment, with a row for each number that it is about and for each claim.
 
 Drawn from the records alone. A record that is missing or does not fit the code is named with the command that makes it.
 The paper's column holds transcribed numbers (``sfar/paper``), the measured one never does.
@@ -14,7 +14,7 @@ from pathlib import Path
 from sfar import studies
 from sfar.config import Profile
 from sfar.errors import SfarError
-from sfar.render.tables import NOTHING, interval, markdown
+from sfar.render.tables import NOTHING, interval, markdown, wrapped
 from sfar.studies.core import page, statistics
 from sfar.studies.core import record as records
 from sfar.studies.core.blocks import Drawn
@@ -22,23 +22,24 @@ from sfar.studies.core.record import Contrast, Record, Row, Verdict
 from sfar.studies.core.study import Item, Quantity, Study
 from sfar.util import paths
 
-HOW = """One row for each table and figure of the paper (bold), below it the numbers that it is about and the claims
-made on it.
+HOW = """A section for each experiment: the tables and figures of the paper that it is of, the command that measures it,
+the numbers that they are about and the claims made on them. A text that is longer than its cell goes on in the next
+row.
 
 - **Paper**: transcribed from the PDF (Kinetics-400 and the other real data sets, OpenAI's CLIP); – where it prints no
-  number. **Measured here**: by the command of the row, on the data of this profile. The two columns are of different
-  data and are not meant to be equal.
+  number. **Here**: measured by the command of the section on the data of this profile, with its 95 % interval. The two
+  columns are of different data and are not meant to be equal.
 - **Verdict** on a claim: it *holds* if the whole 95 % interval lies above zero, *does not hold* if the whole interval
   lies below; where it lies on both sides, the two are *equal* if the 90 % interval is within a point of zero, and the
-  claim is *undecided* otherwise: what would have been found four times in five was in sight, and so many seeds would
-  decide if the difference is as measured. A claim that something is the highest of several needs all the intervals.
+  claim is *undecided* otherwise: the page says what was in sight and how many seeds would decide. A claim that
+  something is the highest of several needs all the intervals; the page names the rival that decided.
   A verdict in **bold** stands when all claims of this page are counted as one family (Holm's correction).
   Intervals are over seeds and videos, both random (of correlations: over groups or classes); differences are paired on
   the same seeds and videos. A verdict speaks of the data measured here.
-- **Time**: training and evaluation of all runs of the row's record, one after another on one core. Records share runs,
+- **Time**: training and evaluation of all runs of the record, one after another on one core. Records share runs,
   and a kept run is not made again, so the times do not add up to that of `make reproduce`.
-- "missing" and "stale" (measured by other code or configuration) name the command that makes the record."""
-COLUMNS = ["Table, figure, number, claim", "Paper", "Measured here", "95 % interval", "Verdict", "Command", "Time"]
+- "missing" and "stale" (measured by other code or configuration): the command of the heading makes the record."""
+COLUMNS, WIDTHS = ("Claim or number", "Paper", "Here", "Verdict"), (40, 8, 22, 17)  # 100 with what stands between
 VERDICTS = ("holds", "does not hold", "equal", "undecided")
 
 
@@ -85,12 +86,12 @@ def _count(claims: Sequence[Verdict]) -> str:
 
 
 def _files(study: Study, item: Item, folder: Path) -> str:
-    """Links to the study's page and to the item's picture; with the study's first item also to its other pictures."""
-    links = [f"[page]({study.id}.md)"] if (folder / f"{study.id}.md").is_file() else []
+    """Links to the item's picture; with the study's first item also to its other pictures. "" where there are none."""
     items = {i.key for i in study.covers}
     drawn = [b.stem for b in study.blocks if isinstance(b, Drawn)]
     mine = [s for s in drawn if s == item.key or (item.key == study.target and s not in items)]
-    return ", ".join([*links, *(f"[{s}]({s}.png)" for s in mine if (folder / f"{s}.png").is_file())])
+    links = ", ".join(f"[{s}]({s}.png)" for s in mine if (folder / f"{s}.png").is_file())
+    return f": {links}" if links else ""
 
 
 def _standing(found: Sequence[Found]) -> set[str]:
@@ -100,42 +101,23 @@ def _standing(found: Sequence[Found]) -> set[str]:
     return {c.id for c, stands in zip(claims, each, strict=True) if stands and c.verdict in VERDICTS[:2]}
 
 
-def _claim_row(c: Verdict, standing: set[str], rest: list[str]) -> list[str]:
-    digits = page.digits(c)
-    return [
-        f"claim: {c.claim} ({c.source}; against {c.against})",
-        c.printed or NOTHING,
-        page.value(c),
-        interval(c, digits, True),
-        f"**{c.verdict}**" if c.id in standing else page.undecided(c),
-        *rest,
-    ]
+def _claim_row(c: Verdict, standing: set[str]) -> list[str]:
+    here = f"{c.mean:+z.{page.digits(c)}f} ({interval(c, page.digits(c), True)})"
+    said = f"**{c.verdict}**" if c.id in standing else c.verdict
+    return [c.claim, c.printed or NOTHING, here, said]
 
 
-def _quantity_row(q: Quantity, found: Found, rest: list[str]) -> list[str]:
-    measured = number(q.measured(found.content)) if q.measured and found.content else (NOTHING, NOTHING)
-    return [f"number: {q.title}", q.printed() if q.printed else NOTHING, *measured, "", *rest]
+def _quantity_row(q: Quantity, found: Found) -> list[str]:
+    value, within = number(q.measured(found.content)) if q.measured and found.content else (NOTHING, NOTHING)
+    here = value if within == NOTHING else f"{value} ({within})"
+    return [q.title, q.printed() if q.printed else NOTHING, here, NOTHING]
 
 
-def rows(profile: Profile) -> tuple[list[list[str]], list[Found]]:
-    """The table's rows, and the records they are drawn from."""
-    folder = records.folder(profile)
-    found = [find(study, profile) for study in studies.studies()]
-    claims, standing = [(c, f) for f in found if f.content for c in f.content.claims], _standing(found)
-    shown: list[tuple[Item, Found]] = sorted(
-        ((item, f) for f in found for item in f.study.covers), key=lambda pair: _order(pair[0].key)
-    )
-    out = []
-    for item, f in shown:
-        mine = [(c, of) for c, of in claims if c.item == item.key]
-        state = "" if f.state == "current" else f"**{f.state}**"
-        verdict = "; ".join(filter(None, [state, _count([c for c, _ in mine])]))
-        rest = [f"`{f.command}`", f.time]
-        links = _files(f.study, item, folder)
-        out.append([f"**{item.title}**", "", "", "", verdict, *rest, links])
-        out += [[*_quantity_row(q, f, rest), ""] for q in item.quantities]
-        out += [[*_claim_row(c, standing, [f"`{of.command}`", of.time]), f"[page]({of.study.id}.md)"] for c, of in mine]
-    return out, found
+def rows(found: Found, standing: set[str]) -> list[list[str]]:
+    """The rows of an experiment's table: its numbers, then its claims."""
+    quantities = [_quantity_row(q, found) for item in found.study.covers for q in item.quantities]
+    claims = found.content.claims if found.content else ()
+    return quantities + [_claim_row(c, standing) for c in claims]
 
 
 def _order(key: str) -> tuple[bool, bool, int, str]:
@@ -168,23 +150,36 @@ def _totals(found: Sequence[Found]) -> str:
     return f"{table}\n\n{chance}\n\n{items} tables, figures and audits, each with a command. {rest}"
 
 
-def _provenance(found: Sequence[Found], folder: Path) -> str:
-    up = Path(os.path.relpath(paths.notebooks(), folder)).as_posix()
-    body = []
-    for f in found:
-        name, notebook = f.study.id, f.study.notebook
-        p = f.content.provenance if f.content else {}
-        link = f"[{name}]({name}.json)" if (folder / f"{name}.json").is_file() else name
-        seeds = ", ".join(map(str, f.content.seeds)) if f.content else NOTHING
-        made = [p.get(k, NOTHING) for k in ("revision", "date", "hardware")]
-        body.append([link, f"[{notebook}]({up}/{notebook}.ipynb)", f.state, f"`{f.command}`", seeds, *made])
-    return markdown(["Record", "Notebook", "State", "Command", "Seeds", "Revision", "Date", "Hardware"], body)
+def _section(found: Found, standing: set[str], folder: Path) -> str:
+    """An experiment: the items that it is of with their files, where its record is from, its table."""
+    study, up = found.study, Path(os.path.relpath(paths.notebooks(), folder)).as_posix()
+    items = sorted(study.covers, key=lambda item: _order(item.key))
+    parts = [f"## {', '.join(_short(item) for item in items)} · `{found.command}`"]
+    parts.append("\n".join(f"- {item.title}{_files(study, item, folder)}" for item in items))
+    links = [f"[page]({study.id}.md)"] if (folder / f"{study.id}.md").is_file() else []
+    links += [f"[record]({study.id}.json)"] if (folder / f"{study.id}.json").is_file() else []
+    about = ", ".join([*links, f"[notebook]({up}/{study.notebook}.ipynb)"])
+    if found.content:
+        p, c = found.content.provenance, found.content
+        seeds = f", seeds {', '.join(map(str, c.seeds))}" if c.seeds else ""
+        made = f"revision {p['revision']}, {p['date']}{seeds}, {found.time} on {p['hardware']}"
+        parts.append(f"{about}; {made}." + (f" Of {len(c.claims)} claims {_count(c.claims)}." if c.claims else ""))
+    else:
+        parts.append(f"{about}. The record is **{found.state}**.")
+    body = rows(found, standing)
+    return "\n\n".join(parts + ([wrapped(COLUMNS, body, WIDTHS)] if body else []))
+
+
+def _short(item: Item) -> str:
+    """What an item is called in a heading: "Table 1", or all of a title that has no more of it."""
+    return item.title.partition(":")[0]
 
 
 def text(profile: Profile) -> str:
     """The page, made from the records of this profile."""
-    body, found = rows(profile)
-    which = records.suffix(profile)
+    found = [find(study, profile) for study in studies.studies()]
+    standing, which, folder = _standing(found), records.suffix(profile), records.folder(profile)
+    found.sort(key=lambda f: min(_order(item.key) for item in f.study.covers))
     return (
         "\n\n".join(
             [
@@ -192,12 +187,10 @@ def text(profile: Profile) -> str:
                 f"Profile `{profile.name}`. Written by `make summary{which}` from the records in this folder; "
                 f"`make reproduce{which}` makes them all.",
                 _totals(found),
-                "## How to read it",
+                "<details><summary>How to read it</summary>",
                 HOW,
-                "## The table",
-                markdown([*COLUMNS, "Files"], body),
-                "## The records",
-                _provenance(found, records.folder(profile)),
+                "</details>",
+                *(_section(f, standing, folder) for f in found),
             ]
         )
         + "\n"

@@ -28,6 +28,7 @@ from sfar.runs.stacked import at_once, kind, run_stacked
 from sfar.training.log import Logged
 from sfar.training.stacked import OneFailed
 from sfar.util import cache, processes
+from sfar.util.progress import Bar
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,13 @@ def spread(
         todo = together(list(new.values()), workers)
         # The long ones first: no core is idle at the end.
         todo.sort(key=lambda t: -sum(cost[part.key] for part in t.all))
-        with tqdm(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True, smoothing=0.02) as bar:
+        with Bar(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True) as bar:
             bar.set_postfix_str(f"0/{len(new)} runs")
             if device().type == "cuda":
                 found |= one_after_another(todo, bar)
             else:
                 found |= side_by_side(todo, bar, workers)
+            bar.set_postfix_str(f"{len(new)}/{len(new)} runs", refresh=False)
             bar.update(bar.total - bar.n)
     return [found[t.key] for t in tasks]
 
@@ -196,6 +198,7 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
             try:
                 name, n = ticks.get(timeout=0.2)
             except queue.Empty:
+                bar.refresh()  # the clock goes on while processes start and long steps last
                 continue
             left = sum(len(t.all) for t in list(waiting.values()))
             bar.set_postfix_str(f"{runs - left}/{runs} runs, {name}", refresh=False)

@@ -613,7 +613,7 @@ def _difference(c: Contrast) -> str:
 
 def overall_table(record: Record, tower: str = HEADLINE) -> Table:
     """Accuracy on all videos."""
-    rows = [[r.title, r.mean, r.std, interval(r)] for r in record.select("overall", tower=tower)]
+    rows = [[r.title, r.mean, page.deviation(r), interval(r)] for r in record.select("overall", tower=tower)]
     return Table(["All videos", "Top-1 [%]", "std", "95 % interval"], rows)
 
 

@@ -210,7 +210,7 @@ def groups_table(record: Record) -> Table:
     for r in groups(record):
         tpp, top5 = r.more["tpp"], record.find("groups", r.row, "top5")
         means = [f"{r.more['sigma']:.2f}", f"{r.more['delta']:.2f}"]
-        accuracy = [r.mean, r.std, interval(r), top5.mean]
+        accuracy = [r.mean, page.deviation(r), interval(r), top5.mean]
         rows.append([r.row, r.title, tpp["printed"], tpp["diverse"], *means, *accuracy])
     columns = ["Group", "What it is", "TPP printed", "TPP diverse", "sigma", "delta", "Top-1 [%]", "std"]
     caption = f"Groups of sub-texts (Table 2d): TPP and accuracy of SFAR. {page.counted(record)}"

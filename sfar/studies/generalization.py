@@ -143,7 +143,9 @@ def rows_table(record: Record) -> Table:
     for a in record.select(metric="top1"):
         b = record.find(a.part, a.row, "top5")
         head = [a.title, MARKS[a.setting["plug"]], record.extra["epochs"][a.part]]
-        rows.append([*head, a.mean, a.std, a.low, a.high, b.mean, b.std, a.seeds, a.more["parameters"]])
+        rows.append(
+            [*head, a.mean, page.deviation(a), a.low, a.high, b.mean, page.deviation(b), a.seeds, a.more["parameters"]]
+        )
     columns = ["Method", "FVE", "Epochs", "Top-1 [%]", "Top-1 std", "Top-1 low", "Top-1 high", "Top-5 [%]", "Top-5 std"]
     caption = f"Three methods without and with the fine-grained video embedding, FVE (Table 2c). {page.counted(record)}"
     return Table([*columns, "Seeds", "Trained parameters"], rows, caption=caption)

@@ -288,8 +288,8 @@ def _methods(record: Record) -> list[Row]:
 def rows_table(record: Record) -> Table:
     """Mean average precision of every row."""
     rows = _methods(record)
-    body = [[_title(r), r.mean, r.std, interval(r), r.seeds_text, r.trained_text] for r in rows]
-    bare = [[_title(r), r.mean, r.std, r.low, r.high, r.more["variants"].get("bike")] for r in rows]
+    body = [[_title(r), r.mean, page.deviation(r), interval(r), r.seeds_text, r.trained_text] for r in rows]
+    bare = [[_title(r), r.mean, page.deviation(r), r.low, r.high, r.more["variants"].get("bike")] for r in rows]
     caption = f"Mean average precision, Charades layout (Table 2a). {page.counted(record)}"
     return Table(
         ["Method, tower", "mAP [%]", "std", "95 % interval", "Seeds", "Trained"],

@@ -243,7 +243,7 @@ def trend_text(record: Record) -> str:
 
 def class_aware_table(record: Record) -> Table | None:
     """An N for each class against a fixed one."""
-    rows = [[r.title, r.mean, r.std, interval(r)] for r in record.select("class-aware")]
+    rows = [[r.title, r.mean, page.deviation(r), interval(r)] for r in record.select("class-aware")]
     return Table(["Sub-texts", "Top-1 [%]", "std", "95 % interval"], rows) if rows else None
 
 

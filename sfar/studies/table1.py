@@ -191,9 +191,9 @@ def methods_table(record: Record) -> Table:
     for a in record.select("methods", metric="top1"):
         b = record.find("methods", a.row, "top5", **a.setting)
         views = a.setting["views"]
-        tail = [b.mean, b.std, a.seeds_text, a.trained_text]
-        body.append([a.title, views, a.mean, a.std, interval(a), *tail])
-        bare.append([a.title, views, a.mean, a.std, a.low, a.high, b.mean])
+        tail = [b.mean, page.deviation(b), a.seeds_text, a.trained_text]
+        body.append([a.title, views, a.mean, page.deviation(a), interval(a), *tail])
+        bare.append([a.title, views, a.mean, page.deviation(a), a.low, a.high, b.mean])
     return Table(
         ["Method", "Views", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"],
         body,

@@ -210,7 +210,10 @@ def _more(of: str) -> Shown:
         for name in record.names(of):
             cells = []
             for p in PROTOCOLS:
-                cells += [record.find(of, name, protocol=p).std, record.find(of, name, "top5", protocol=p).mean]
+                cells += [
+                    page.deviation(record.find(of, name, protocol=p)),
+                    record.find(of, name, "top5", protocol=p).mean,
+                ]
             rows.append([record.title(name), *cells])
         return Table(["Method", *(c for p in PROTOCOLS for c in (f"{p}: std over seeds", "Top-5 [%]"))], rows)
 

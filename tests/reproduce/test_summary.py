@@ -9,6 +9,7 @@ from sfar import paper, studies
 from sfar.config import get_profile
 from sfar.errors import SfarError
 from sfar.paper import printed
+from sfar.render import tables
 from sfar.reproduce import summary
 from sfar.studies.core import page as pages
 from sfar.util import paths
@@ -17,7 +18,6 @@ PROFILE = get_profile("storyboard")
 FOLDER = paths.results("storyboard")
 STUDIES = studies.studies()
 ITEMS = studies.items()
-COLUMNS = [*summary.COLUMNS, "Files"]
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,23 @@ def page():
     return summary.text(PROFILE)
 
 
-def lines(text):
-    """Cells of the large table's rows."""
-    table = text.split("## The table\n\n")[1].split("\n\n##")[0].splitlines()
-    rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table]
-    assert rows[0] == COLUMNS and {len(r) for r in rows} == {len(COLUMNS)}
-    return rows[2:]
+def sections(text):
+    """Of each experiment: the command of its heading -> its text."""
+    parts = re.split(r"^## (.+) · `(.+)`$", text, flags=re.MULTILINE)[1:]
+    return {command: (title, body) for title, command, body in zip(*[iter(parts)] * 3, strict=True)}
+
+
+def lines(body):
+    """Cells of the rows of an experiment's table, put together where they go on; what is no table is left out."""
+    table = [line for line in body.splitlines() if line.startswith("| ")]
+    rows = []
+    for line in table[1:]:
+        cells = [c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if cells[2]:
+            rows.append(cells)
+        else:
+            rows[-1] = [f"{a} {b}".strip() for a, b in zip(rows[-1], cells, strict=True)]
+    return rows
 
 
 def test_made_again_it_is_the_committed_page(page):
@@ -43,17 +54,23 @@ def test_made_again_it_is_the_committed_page(page):
 
 
 def test_every_table_and_figure_of_the_paper_is_there_once():
-    tables = {"table1", *(f"table2{x}" for x in "abcde"), *(f"table{n}" for n in range(3, 15))}
+    named = {"table1", *(f"table2{x}" for x in "abcde"), *(f"table{n}" for n in range(3, 15))}
     figures = {*(f"fig{n}" for n in (1, 2, 3, 4, 5, 6, 8, 9, 10)), "fig2f", "fig7a", "fig7b"}
-    assert set(ITEMS) == tables | figures | {"audit", "readings", "budget", "knobs"}
+    assert set(ITEMS) == named | figures | {"audit", "readings", "budget", "knobs"}
 
 
 def test_tables_stand_before_figures_as_the_paper_numbers_them(page):
-    shown = [r[0].strip("*").split(":")[0] for r in lines(page) if r[0].startswith("**")]
-    assert len(shown) == len(ITEMS)
-    assert shown[:4] == ["Table 1", "Table 2a", "Table 2b", "Table 2c"] and shown[6:8] == ["Table 3", "Table 4"]
-    figures = [s for s in shown if s.startswith("Figure")]
-    assert shown[18:-4] == figures and figures[:3] == ["Figure 1", "Figure 2a-e", "Figure 2f"]
+    shown = [title for title, _ in sections(page).values()]
+    assert len(shown) == len(STUDIES)
+    assert shown[:4] == ["Table 1, Table 11", "Table 2a", "Table 2b, Table 10", "Table 2c"]
+    assert shown[-4:] == [s.partition(":")[0] for s in shown[-4:]] and not any(
+        s.startswith("Table") for s in shown[-3:]
+    )
+
+
+def test_no_table_is_wider_than_a_page(page):
+    found = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(found) > 200 and max(map(len, found)) <= 100
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +86,17 @@ def standing(records):
 
 
 def test_every_claim_of_every_record_has_one_row(page, records, standing):
-    found = [r for r in lines(page) if r[0].startswith("claim: ")]
-    assert len(found) == sum(len(r.claims) for r in records.values()) > 70
-    for study, record in records.items():
-        for c in record.claims:
-            named = f"claim: {c.claim} ({c.source}; against {c.against})".replace("|", "\\|")
-            (row,) = [r for r in found if r[0] == named and r[5] == f"`{record.provenance['command']}`"]
-            verdict = row[4].strip("*")
-            assert row[1] == (c.printed or "–") and row[2] == pages.value(c) and verdict.split(":")[0] == c.verdict
-            assert (row[4] != verdict) == (c.id in standing) and (":" in verdict) == (c.in_sight is not None)
-            assert row[6] and row[7] == f"[page]({study}.md)"
+    found = {command: lines(body) for command, (_, body) in sections(page).items()}
+    assert sum(len(r.claims) for r in records.values()) > 70
+    for study in STUDIES:
+        record = records[study.id]
+        rows = found[record.provenance["command"]]
+        assert len(rows) == len(record.claims) + sum(len(item.quantities) for item in study.covers)
+        for c, row in zip(record.claims, rows[len(rows) - len(record.claims) :], strict=True):
+            verdict = row[3].strip("*")
+            assert row[0] == c.claim.replace("|", "\\|") and row[1] == (c.printed or "–") and verdict == c.verdict
+            assert row[2] == f"{pages.value(c).split()[0]} ({tables.interval(c, pages.digits(c), True)})"
+            assert (row[3] != verdict) == (c.id in standing)
 
 
 def test_totals_are_those_of_the_records(page, records, standing):
@@ -94,11 +112,12 @@ def test_totals_are_those_of_the_records(page, records, standing):
         ]
 
 
-def test_rows_of_tables_and_figures_are_complete(page):
-    rows = {r[0].strip("*"): r for r in lines(page) if r[0].startswith("**")}
+def test_sections_are_complete(page):
+    found = sections(page)
     for study, item in ITEMS.values():
-        row = rows[item.title]
-        assert row[5] == f"`make reproduce-{study.target}`" and row[6] and f"[page]({study.id}.md)" in row[7]
+        title, body = found[f"make reproduce-{study.target}"]
+        assert item.title.partition(":")[0] in title and f"- {item.title}" in body and f"[page]({study.id}.md)" in body
+        assert re.search(rf"{study.notebook}\.ipynb\); revision .*, \d+ (s|min) on ", body)
 
 
 def test_every_link_leads_somewhere(page):
@@ -110,11 +129,10 @@ def test_every_link_leads_somewhere(page):
 
 
 def test_the_papers_numbers_stay_in_their_column(page, records):
-    numbers = {r[0]: r for r in lines(page) if r[0].startswith("number: ")}
+    numbers = {r[0]: r for _, body in sections(page).values() for r in lines(body)}
     own = records["table1"].find("methods", "sfar", "top1", views="1x1")
-    assert numbers["number: SFAR, one view, top-1 [%]"][1:3] == ["84.5", f"{own.mean:.1f}"]
-    assert numbers["number: SFAR, ViT-L/14, top-1 [%]"][1:4] == ["87.6", "–", "–"]
-    assert not any("paper:" in cell for r in lines(page) for cell in r)
+    assert numbers["SFAR, one view, top-1 [%]"][1:3] == ["84.5", f"{own.mean:.1f} ({tables.interval(own)})"]
+    assert numbers["SFAR, ViT-L/14, top-1 [%]"][1:] == ["87.6", "–", "–"]
 
 
 @pytest.fixture
@@ -126,27 +144,28 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_missing_and_stale_records_are_named_with_their_command(elsewhere):
     empty = summary.text(PROFILE)
-    rows = {r[0].strip("*"): r for r in lines(empty) if r[0].startswith("**")}
-    for study, item in ITEMS.values():
-        row = rows[item.title]
-        assert row[4] == "**missing**" and row[5] == f"`make reproduce-{study.target}`" and row[7] == ""
     for study in STUDIES:
-        assert f"`make reproduce-{study.target}` (missing)" in empty
-    assert "| claim: " not in empty and not any(r[2] not in ("–", "") for r in lines(empty))
+        _, body = sections(empty)[f"make reproduce-{study.target}"]
+        assert f"`make reproduce-{study.target}` (missing)" in empty and "The record is **missing**." in body
+        assert not any(r[2] != "–" or r[3] != "–" for r in lines(body)) and f"({study.id}.md)" not in body
     elsewhere.mkdir(parents=True)
     old = json.loads((FOLDER / "table1.json").read_text())
     (elsewhere / "table1.json").write_text(json.dumps({**old, "inputs": "0" * 16}))
     (elsewhere / "ablations.json").write_text("{")
     text = summary.text(PROFILE)
     assert "`make reproduce-table1` (stale)" in text and "`make reproduce-table2e` (stale)" in text
-    assert "`make reproduce-table3` (missing)" in text and "| claim: " not in text and "nan" not in text
+    assert "`make reproduce-table3` (missing)" in text and "nan" not in text
+    assert "The record is **stale**." in sections(text)["make reproduce-table1"][1]
 
 
 def test_another_profile_names_its_own_commands(elsewhere):
     path = summary.write(get_profile("paper", {"data.root": "/data/k400"}))
     assert path == elsewhere.parent / "paper" / "README.md"
     text = path.read_text(encoding="utf-8")
-    assert "`make reproduce-table1 PROFILE=paper` (missing)" in text and "`make summary PROFILE=paper`" in text
+    assert (
+        "`make reproduce-table1 PROFILE=paper DATA=/data/k400` (missing)" in text
+        and "`make summary PROFILE=paper`" in text
+    )
 
 
 # --- the paper's column ----------------------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ def test_side_by_side(tmp_path, capfd):
     assert kept == "kept" and first == same and (first[0], last[0]) == ("A", "C"), "in their order, each made once"
     assert str(os.getpid()) not in (first.split()[1], last.split()[1]), "in processes of their own"
     assert first.split()[2] == last.split()[2] == "1", "a thread each"
-    assert "at work" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "at work" in said and "2/2 runs" in said.splitlines()[-1].split("\r")[-1], "it ends with all of them"
     assert executor.spread(tasks(tmp_path, *"abc"), partial(find, tmp_path)) == [first, kept, last]
     assert not capfd.readouterr().err, "what is kept was made again"
 

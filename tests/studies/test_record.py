@@ -1,11 +1,17 @@
 """A record is found again as it was written, and says what is wrong with one that cannot be used."""
 
+import argparse
 import json
+import re
+import shlex
 
 import pytest
 
+from sfar import studies
+from sfar.cli import options
 from sfar.config import get_profile
 from sfar.errors import SfarError
+from sfar.studies.core import page
 from sfar.studies.core import record as records
 from sfar.studies.core.record import Contrast, Record, Row, Verdict
 
@@ -106,3 +112,69 @@ def test_a_changed_configuration_has_a_folder_of_its_own():
     changed = ({"train.epochs": 1}, {"frozen_seeds": [0]}, {"data.world_overlap": 0.5})
     others = [records.folder(get_profile("storyboard", c)) for c in changed] + [records.folder(profile, ["a.json"])]
     assert all(f.parent.name == "runs" for f in others) and len(set(others)) == len(others)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "command"),
+    [
+        ({}, "make reproduce-table1"),
+        ({"seeds": [0, 1]}, "make reproduce-table1 SEEDS=0,1"),
+        ({"train.epochs": 1}, "sfar reproduce table1 --set train.epochs=1"),
+        ({"frozen_seeds": [7]}, "sfar reproduce table1 --set 'frozen_seeds=[7]'"),
+        (
+            {"seeds": [4], "frozen_seeds": [0, 1, 2, 3, 4]},
+            "sfar reproduce table1 --seeds 4 --set 'frozen_seeds=[0, 1, 2, 3, 4]'",
+        ),
+        (
+            {"data.dataset": "storyboard-charades", "train.frames": 8},
+            "sfar reproduce table1 --set data.dataset=storyboard-charades --set train.frames=8",
+        ),
+        ({"model.prompt": "a photo of a {}"}, "sfar reproduce table1 --set 'model.prompt=a photo of a {}'"),
+        ({"model.ffn_residual": False}, "sfar reproduce table1 --set model.ffn_residual=false"),
+    ],
+)
+def test_the_command_makes_this_very_configuration(overrides, command):
+    """As written, and as the command line reads it."""
+    profile = get_profile("storyboard", overrides)
+    assert records.command("table1", profile) == command
+    words = shlex.split(command)
+    if words[0] == "make":
+        words = ["sfar", "reproduce", "table1", *(f"--seeds={w.removeprefix('SEEDS=')}" for w in words[2:])]
+    parser = argparse.ArgumentParser()
+    options.configured(parser)
+    parser.add_argument("--seeds", default="")
+    assert options.profile(parser.parse_args(words[3:]))[0] == profile
+
+
+def test_the_command_of_real_data_and_of_groups():
+    real = get_profile("paper", {"data.root": "/data/k 400"})
+    assert records.command("table1", real) == "make reproduce-table1 PROFILE=paper DATA='/data/k 400'"
+    more = get_profile("paper", {"data.root": "/data", "train.epochs": 2})
+    assert records.command("table1", more) == "sfar reproduce table1 --profile paper --data /data --set train.epochs=2"
+    assert records.command("fig7b", get_profile("storyboard"), ["a.json"]) == "sfar reproduce fig7b --groups a.json"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seeds": 0}, "'seeds': expected a list of int, got 0"),
+        ({"seeds": []}, "'seeds': expected one or more distinct integers"),
+        ({"seeds": 7}, "'seeds': expected a list of int, got 7"),
+        ({"overrides": {"train.epoch": 1}}, "'train.epoch'; did you mean 'epochs'"),
+        ({"overrides": {1: 2}}, "expected fields by dotted name"),
+        ({"overrides": ["train.epochs=1"]}, "expected fields by dotted name"),
+        ({"seeds": [0, 1]}, "run `make reproduce-table1 SEEDS=0,1` first"),
+        ({"overrides": {"train.epochs": 1}}, "run `sfar reproduce table1 --set train.epochs=1` first"),
+    ],
+)
+def test_what_a_notebook_asks_wrongly_is_one_line(given, message):
+    with pytest.raises(SfarError, match=re.escape(message)) as e:
+        studies.load("table1").get(**given)
+    (line,) = e.value._render_traceback_()  # what IPython shows
+    assert line == f"{type(e.value).__name__}: {e.value}" and "\n" not in line
+
+
+def test_one_seed_has_no_deviation():
+    row = {"part": "a", "row": "b", "title": "B", "metric": "top1", "mean": 1.0, "low": 0.0, "high": 2.0, "std": 0.0}
+    assert page.deviation(records.Row(**row, seeds=1)) is None
+    assert page.deviation(records.Row(**row, seeds=2)) == 0.0

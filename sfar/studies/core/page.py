@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from sfar.config import DRAWN
+from sfar.config import DRAWN, GROUPS, get_profile, values
 from sfar.data.layouts import layout
 from sfar.errors import SfarError
 from sfar.render import style, tables
@@ -32,13 +32,21 @@ MULTIPLE = (
 ROW_COLUMNS = ["Method", "Top-1 [%]", "std", "95 % interval", "Top-5 [%]", "std", "Seeds", "Trained"]
 
 
+def deviation(row: Row) -> float | None:
+    """The standard deviation over seeds; one seed has none."""
+    return row.std if row.seeds > 1 else None
+
+
 def rows_table(record: Record, part: str, caption: str = "", **setting: Any) -> Table:
     """The measured rows of a part: top-1 with its interval, top-5, seeds, what was trained."""
     top1 = record.select(part, metric="top1", **setting)
     top5 = {(r.row, *r.setting.items()): r for r in record.select(part, metric="top5", **setting)}
     pairs = [(r, top5[(r.row, *r.setting.items())]) for r in top1]
-    body = [[a.title, a.mean, a.std, interval(a), b.mean, b.std, a.seeds_text, a.trained_text] for a, b in pairs]
-    bare = [[a.title, a.mean, a.std, a.low, a.high, b.mean] for a, b in pairs]
+    body = [
+        [a.title, a.mean, deviation(a), interval(a), b.mean, deviation(b), a.seeds_text, a.trained_text]
+        for a, b in pairs
+    ]
+    bare = [[a.title, a.mean, deviation(a), a.low, a.high, b.mean] for a, b in pairs]
     return Table(
         ROW_COLUMNS,
         body,
@@ -182,15 +190,34 @@ def videos(record: Record) -> str:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
+def banner(record: Record) -> str:
+    """What the record was made with where that is not its profile as it stands; "" where it is."""
+    config = record.provenance["config"]
+    standard = values(get_profile(record.profile))
+    own = {f"{g}.{k}": v for g in GROUPS for k, v in config[g].items()}
+    own |= {k: config[k] for k in ("seeds", "frozen_seeds")}
+    other = {k: v for k, v in own.items() if k in standard and v != standard[k]}
+    other.pop("data.root", None)  # a real data set has to be somewhere
+    if other.get("frozen_seeds") == [] and "seeds" in other:
+        del other["frozen_seeds"]  # the same as the others
+    if not other:
+        return ""
+    named = ", ".join(f"`{k} = {v}`" for k, v in other.items())
+    return (
+        f"> **Other settings than the {record.profile} profile's**: {named}. Made by `{record.provenance['command']}`."
+    )
+
+
 def head(study: Study, record: Record) -> str:
-    """Title and provenance of a page."""
+    """Title and provenance of a page, and its banner."""
     p = record.provenance
     more = study.describe(record) if study.describe else ""
     seeds = f"; seeds {', '.join(map(str, record.seeds))}" if record.seeds else ""
     if (most := max((r.seeds for r in record.rows), default=0)) > len(record.seeds) > 0:
         seeds += f" (on a frozen tower {most} of them)"
+    title = "\n\n".join(filter(None, [f"# {study.title}", banner(record)]))
     return (
-        f"# {study.title}\n\nMeasured with `{p['command']}` ({record.profile} profile) at revision {p['revision']} "
+        f"{title}\n\nMeasured with `{p['command']}` ({record.profile} profile) at revision {p['revision']} "
         f"on {p['hardware']}, {p['date']}{seeds}. {more}".rstrip()
     )
 
@@ -258,7 +285,7 @@ def to_csv(study: Study, record: Record) -> str:
 
     for r in record.rows:
         n = r.seeds if r.trained else None
-        line("row", r, [r.mean, r.std, r.low, r.high, n, r.videos, " ".join(r.trained), None], None, r.title)
+        line("row", r, [r.mean, deviation(r), r.low, r.high, n, r.videos, " ".join(r.trained), None], None, r.title)
     for c in record.contrasts:
         line("contrast", c, [c.mean, None, c.low, c.high, None, None, None, c.verdict], c.against, None)
     empty, last = [None] * len(keys), [None] * len(own_keys)

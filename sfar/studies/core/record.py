@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sfar.config import Profile, as_dict, digest, get_profile, which_data
+from sfar.config import Profile, as_dict, by_dataset, digest, get_profile, values, which_data
 from sfar.data.source import is_drawn
 from sfar.errors import SfarError
 from sfar.model import registry
@@ -265,6 +266,45 @@ def folder(profile: Profile, extra: Any = None) -> Path:
         return paths.results(profile.name)
     which = digest(_config(profile), profile.data.root, [profile.seeds, profile.frozen_seeds], extra)[:8]
     return paths.PROJECT / "results" / "runs" / f"{profile.name}-{which}"
+
+
+def changes(profile: Profile) -> dict[str, Any]:
+    """The fields in which this is not the profile of its name, with their values; what a real data set needs counts."""
+    standard, own = values(get_profile(profile.name)), values(profile)
+    return {k: v for k, v in own.items() if v != standard[k]}
+
+
+def command(target: str, profile: Profile, groups: Sequence[str] = ()) -> str:
+    """The command that measures ``target`` with this very configuration."""
+    given = changes(profile)
+    if (name := given.get("data.dataset")) is not None:  # the command sets what goes with it, unless told otherwise
+        implied = by_dataset(profile.name, name, bool(profile.data.shots or profile.data.shot_list))
+        given |= {k: v for k, v in values(profile).items() if k in implied}
+    root, seeds = given.pop("data.root", ""), given.pop("seeds", None)
+    if seeds:  # and of a frozen tower the same, unless told otherwise
+        given.pop("frozen_seeds", None)
+        given |= {"frozen_seeds": list(profile.frozen_seeds)} if profile.frozen_seeds else {}
+    seeds = ",".join(map(str, seeds or ()))
+    if not given and not groups:
+        more = {" DATA=": root, " SEEDS=": seeds}
+        return f"make reproduce-{target}{suffix(profile)}" + "".join(k + shlex.quote(v) for k, v in more.items() if v)
+    out = ["sfar", "reproduce", target]
+    named = {"--profile": profile.name if profile.name != "storyboard" else "", "--data": root, "--seeds": seeds}
+    for option, text in named.items():
+        out += [option, text] if text else []
+    for key, value in given.items():
+        out += ["--set", f"{key}={_option(value)}"]
+    return shlex.join([*out, *(["--groups", *groups] if groups else [])])
+
+
+def _option(value: Any) -> str:
+    """A value as the command line reads it back: JSON, or a text that is none."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value)
 
 
 def suffix(profile: Profile) -> str:

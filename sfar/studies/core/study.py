@@ -26,7 +26,7 @@ from sfar.studies.core import statistics
 from sfar.studies.core.blocks import Block
 from sfar.studies.core.claims import Claim, decide_all
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.util import code
+from sfar.util import code, progress
 
 FROZEN = (("train.train_visual", False),)
 
@@ -369,11 +369,9 @@ class Study:
         """What ``make reproduce-`` is called with."""
         return self.covers[0].key
 
-    def command(self, profile: Profile) -> str:
-        """The command that measures it."""
-        if self.made_by:
-            return self.made_by
-        return f"make reproduce-{self.target}{records.suffix(profile)}"
+    def command(self, profile: Profile, groups: Sequence[str] = ()) -> str:
+        """The command that measures it, with the options that make this very configuration."""
+        return self.made_by or records.command(self.target, profile, groups)
 
     def inputs(self, profile: Profile, groups: Sequence[str] = ()) -> str:
         """Hash of all that the record follows from."""
@@ -399,7 +397,7 @@ class Study:
             raise ConfigError(f"groups of sub-texts can be chosen for fig7b and table2d, not for {self.target}")
         version = self.inputs(profile, groups)  # now: of the code that is about to run
         content = self.measure_content(profile, workers, *([groups] if self.groups else []))
-        made = records.provenance(self.command(profile), profile, content.seconds)
+        made = records.provenance(self.command(profile, groups), profile, content.seconds)
         record = Record(
             study=self.id,
             profile=profile.name,
@@ -421,8 +419,8 @@ class Study:
 
     def load(self, profile: Profile, groups: Sequence[str] = ()) -> Record:
         """The written record of this profile. Raises ``SfarError`` naming the command if it is missing or stale."""
-        found = records.current(self.path(profile, groups), self.inputs(profile, groups), self.command(profile))
-        return self.decided(found)
+        path, command = self.path(profile, groups), self.command(profile, groups)
+        return self.decided(records.current(path, self.inputs(profile, groups), command))
 
     def get(
         self,
@@ -435,13 +433,20 @@ class Study:
     ) -> Record:
         """The record: the written one (``source`` "record") or measured now ("measure"; kept runs are found again).
 
-        Raises ``ConfigError`` for an unknown profile, field or source, ``SfarError`` for a missing or stale record.
+        ``seeds``: None for the profile's. In a notebook a quiet line shows how the measuring goes
+        (``progress.quiet``). Raises ``ConfigError`` for an unknown profile, field or source and for a value that none
+        of them can have, ``SfarError`` for a missing or stale record.
         """
+        if not isinstance(overrides, dict | None) or any(not isinstance(k, str) for k in overrides or {}):
+            raise ConfigError(f"overrides={overrides!r}: expected fields by dotted name, such as {{'train.epochs': 2}}")
         if not isinstance(profile, Profile):
-            profile = get_profile(profile, {**(overrides or {}), **({"seeds": list(seeds)} if seeds else {})})
+            profile = get_profile(profile, {**(overrides or {}), **({} if seeds is None else {"seeds": seeds})})
         if source not in ("record", "measure"):
             raise ConfigError(
                 f"unknown source {source!r}: expected 'record' (what is written in results/) or 'measure' "
                 "(run now; finished runs are kept)"
             )
-        return self.load(profile, groups) if source == "record" else self.measure(profile, workers, groups)
+        if source == "record":
+            return self.load(profile, groups)
+        with progress.quiet(f"measuring {self.title}"):
+            return self.measure(profile, workers, groups)
