@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,8 +30,8 @@ FRAMES = 4  # of a video
 APART = 4  # pixels between those that are kept, along both sides
 
 
-def sample() -> dict[str, np.ndarray]:
-    """What is read of the drawn world's four sets, by name.
+def sample() -> dict[str, Any]:
+    """What is read of the drawn world's four sets, arrays by name.
 
     ``NAME/lists``: hashes of the lists of all splits, of the choice of one and two videos a class (not of Charades),
     with the passes through them, and of the second replicate's training videos' seed; ``NAME/frames``: uint8
@@ -39,12 +40,12 @@ def sample() -> dict[str, np.ndarray]:
     first class's name, float32 [W, d]. The sets are drawn, or found in the cache.
     """
     clip = load_clip("storyboard").eval()
-    out: dict[str, np.ndarray] = {}
+    out: dict[str, Any] = {}
     for name in DRAWN:
         profile = get_profile("storyboard", by_dataset("storyboard", name))
         data = dataset(profile)
         splits = ("train", "val", *(("all",) if data.layout in ("ucf101", "hmdb51") else ()))
-        lists = [content(data.manifest(split)) for split in splits]
+        lists: list[Any] = [content(data.manifest(split)) for split in splits]
         if not data.manifest("train").multi_label:
             for shots in (1, 2):
                 few = dataclasses.replace(profile, data=dataclasses.replace(profile.data, shots=shots))
