@@ -49,6 +49,7 @@ def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Jo
 
     A long training keeps its state on the way, and goes on from there. ``job``: whose run it is.
     """
+    kept_runs.limit()  # a wrong answer is said before the work
     states = paths.cache() / stage / f"{key}.states"
     keeper = Logged(states, {stage: key}, states / kept_runs.LOG)
     record = make(keeper)

@@ -160,7 +160,7 @@ def test_how_much_is_kept(roots, monkeypatch, asked, there, capsys):
 def test_an_unknown_answer(monkeypatch, capsys):
     monkeypatch.setenv(kept.KEEP, "some")
     with pytest.raises(ConfigError, match=r"SFAR_KEEP_WEIGHTS='some': expected one of all, small, none"):
-        kept.limit()
+        store.keep("run", "k", lambda keeper: pytest.fail("begun"))
     assert main(["reproduce", "table1"]) == 2 and "SFAR_KEEP_WEIGHTS='some'" in capsys.readouterr().err
 
 
