@@ -48,11 +48,13 @@ _READING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
-# What reads a data set, its lists and its videos. For a record of the drawn world it counts by what it gives, the
+# What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by what it gives, the
 # sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws that world counts whole.
 READING = (
     *(f"sfar.data.{name}" for name in ("source", "store", "video", "watchdog", "layouts", "disk", "manifest")),
     *(f"sfar.data.{name}" for name in ("kinetics", "ucf101", "hmdb51", "charades", "fewshot", "labels")),
+    "sfar.model.clip:load_clip",
+    "sfar.model.clip:weights_id",
 )
 READ = (
     "sfar/runs/known.npz",

@@ -47,6 +47,7 @@ HARMLESS = {
         "fields with their docs: the values are inputs of every key",
     ),
     "sfar.config:PROFILES": "the values are inputs of every key",
+    "sfar.config:DATASETS": "names that are taken, of which one is an input",
     "sfar.config:SETTINGS": "the docs of the fields, and checks of their values",
 }
 
