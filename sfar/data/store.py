@@ -52,11 +52,17 @@ class VideoClips:
     def read(self, i: int, sampler: Sampler) -> torch.Tensor:
         """Frames of clip ``i`` at the indices that ``sampler`` picks: uint8 [..., H, W, 3].
 
-        The leading axes are those of the indices. Raises ``VideoError`` for a picture that cannot be decoded; only
-        clips read on demand can still have one.
+        The leading axes are those of the indices. Only clips read on demand can still fail: ``VideoError`` for a
+        picture that cannot be decoded, ``DataError`` where the system does not give the file, which says nothing of
+        the video: a result without it would be of another list.
         """
         index = np.asarray(sampler(self.lengths[i]))
-        frames = self._frames(i, index.reshape(-1) + self.first[i])
+        try:
+            frames = self._frames(i, index.reshape(-1) + self.first[i])
+        except VideoError as e:
+            if e.kind == "unreadable":
+                raise DataError(str(e)) from e
+            raise
         return torch.from_numpy(frames).unflatten(0, index.shape)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:

@@ -48,6 +48,13 @@ _READING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
+# What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by
+# what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws that world
+# counts whole.
+READING = ("av", "decord", "numpy", "pillow")
+_LEARNING = ("torch", "open_clip_torch", "numpy")
+_GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
+
 # What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by what it gives, the
 # sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws that world counts whole.
 READING = (

@@ -30,6 +30,8 @@ from sfar.data.source import dataset, load_clips
 from sfar.data.video import probe, read_all, read_frames
 from sfar.data.watchdog import Watchdog
 from sfar.errors import PASSING, ConfigError, DataError, VideoError
+from sfar.training.evaluate import _Inputs
+from sfar.training.train import TrainingClips
 
 
 @contextmanager
@@ -279,6 +281,25 @@ def test_training_does_not_go_on_without_what_the_system_refuses(tree, threads, 
     assert clips.paths == [f"train/{path.name}" for path in sound]
     for i, path in enumerate(sound):
         assert np.array_equal(clips.read(i, range).numpy(), read_all(path, clips.short_side))
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "timeout"])
+def test_a_training_on_demand_ends_at_what_the_system_refuses(tree, threads, monkeypatch, kind):
+    """Later, of a video that was there at first: too slow a one is left out and named."""
+    root, names = tree
+    monkeypatch.setattr(source, "ON_DEMAND", 0)
+    p = profile(root)
+    clips = load_clips(p, dataset(p), "train")
+    videos = TrainingClips(clips, p, seed=0)
+    assert videos[1][0].shape[0] == p.train.frames
+    REFUSED[files(root, names, "train")[1].name] = kind
+    if kind == "timeout":
+        assert videos[1][:2] == (None, 1)
+        return
+    with pytest.raises(DataError, match=r"cannot be read \(for a test\)"):
+        videos[1]
+    with pytest.raises(DataError, match=r"cannot be read \(for a test\)"):
+        _Inputs(clips, p.train.frames, 64, "1x1", None)[1]
 
 
 @pytest.mark.parametrize("kind", ["timeout", "missing"])
