@@ -49,14 +49,8 @@ _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
 # What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by
-# what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws that world
+# what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws it
 # counts whole.
-READING = ("av", "decord", "numpy", "pillow")
-_LEARNING = ("torch", "open_clip_torch", "numpy")
-_GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
-
-# What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by what it gives, the
-# sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws that world counts whole.
 READING = (
     *(f"sfar.data.{name}" for name in ("source", "store", "video", "watchdog", "layouts", "disk", "manifest")),
     *(f"sfar.data.{name}" for name in ("kinetics", "ucf101", "hmdb51", "charades", "fewshot", "labels")),
