@@ -96,7 +96,10 @@ class Shown:
         return table.cut(rows, self.rest)
 
     def __call__(self, *names: str, rows: int | None = ROWS) -> Table | Prose | None:
-        """The blocks of these names, None where the record has nothing for them. Raises ``SfarError`` naming those that there are."""
+        """The blocks of these names, None where the record has nothing for them.
+
+        Raises ``SfarError`` naming those that there are.
+        """
         blocks = [(page.block(self.study, name), name) for name in names]
         if any(isinstance(b, Drawn) for b, _ in blocks):
             for _, name in blocks:
