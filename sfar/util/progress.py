@@ -33,7 +33,7 @@ class Bar(tqdm):
         """As tqdm's."""
         shown = super().update(n)
         if self._first is None and n:
-            self._first = self._time(), self.n
+            self._first = time.time(), self.n
         return shown
 
     @property
@@ -42,7 +42,7 @@ class Bar(tqdm):
         first, now = getattr(self, "_first", None), time.time()
         warm = first is not None and now - first[0] >= WARM
         rate = (self.n - first[1]) / (now - first[0]) if warm and first else 0.0
-        return super().format_dict | {"rate": rate}
+        return {**super().format_dict, "rate": rate}
 
 
 # --- in a notebook ---------------------------------------------------------------------------------------------------

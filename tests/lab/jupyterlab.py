@@ -59,6 +59,14 @@ def _free():
         return s.getsockname()[1]
 
 
+def _answers(address):
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return answer.status == 200
+    except OSError:  # it has not started yet
+        return False
+
+
 def _end(process):
     process.terminate()
     process.wait(30)
@@ -82,9 +90,8 @@ def server(tmp_path_factory):
     with open(root / "log", "w") as log:
         process = subprocess.Popen([*command, *(f"--{k}={v}" for k, v in options.items())], env=env, stderr=log)
     try:
-        said = f"http://127.0.0.1:{port}/lab?token=mine"
-        _wait("JupyterLab", lambda: said in (root / "log").read_text(), 120)
-        yield f"http://127.0.0.1:{port}/lab/tree/notebooks/{{}}.ipynb?token=mine"
+        _wait("JupyterLab", lambda: _answers(f"http://localhost:{port}/api/status?token=mine"), 180)
+        yield f"http://localhost:{port}/lab/tree/notebooks/{{}}.ipynb?token=mine"
     finally:
         _end(process)
 

@@ -20,7 +20,6 @@ def clock(monkeypatch):
 
 def _bar(clock, total):
     bar = progress.Bar(total=total, file=io.StringIO(), mininterval=0)
-    bar._time = lambda: clock[0]
     bar.start_t = clock[0]
     return bar
 
