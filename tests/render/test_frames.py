@@ -78,6 +78,19 @@ def test_labels_of_a_storyboard_stay_apart():
     assert all(strip.x0 - 1 <= b.x0 and b.x1 <= strip.x1 + 1 for b in boxes)
 
 
+def test_more_narrow_segments_than_lines():
+    """The fifth label moves aside on a line that has room, as in Figure 9."""
+    own = ACTIVITIES["long jump"][0][0]
+    parts = [(own, 40, True), *[("barbell_squat", 3, False)] * 6, (own, 80, True)]
+    fig = plt.figure(figsize=(7, 2))
+    ax = frames.at(fig, 0.5, 0.5, 6, 0.2)
+    frames.draw_storyboard(ax, frames.storyboard("long jump", parts))
+    fig.canvas.draw()
+    boxes = [t.get_window_extent() for t in ax.texts]
+    assert len(boxes) == len(parts)
+    assert not any(a.shrunk(1, 0.7).overlaps(b.shrunk(1, 0.7)) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
 def test_a_label_at_the_very_beginning_stands_on_the_first_line():
     own = ACTIVITIES["long jump"][0][0]
     fig = plt.figure(figsize=(7, 2))

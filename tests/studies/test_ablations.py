@@ -444,8 +444,9 @@ def test_figure_of_table_2e(record):
         m: [x.get_xdata()[0] for x in ours.lines if x.get_marker() == m and len(x.get_xdata()) == 1] for m in "os"
     }
     assert single == {"o": [r.mean for r in tuned], "s": [r.mean for r in frozen]} and len(frozen) == 7
-    seeds = [list(line.get_xdata()) for line in ours.lines if line.get_marker() == "|"]
-    assert seeds == [r.per_seed for r in (*tuned, *frozen)]
+    *seeds, explained = [list(line.get_xdata()) for line in ours.lines if line.get_marker() == "|"]
+    assert seeds == [r.per_seed for r in (*tuned, *frozen)] and explained == []
+    assert "one seed" in [text.get_text() for text in figure.legends[0].get_texts()]
     top1 = [r["top1"] for r in paper.load("table2e")]
     assert [line.get_xdata()[0] for line in theirs.lines] == [*top1, *top1[2:]], "beside each reading the paper's row"
     assert "Printed" in theirs.get_title("left") and "Measured" in ours.get_title("left")

@@ -143,3 +143,11 @@ def test_one_seed_again(drawn, record):
     (run,) = run_all([study.job(get_profile("storyboard"), fig7b.variant("terse"), record.seeds[0])])
     for metric in ("top1", "top5"):
         assert abs(run["views"]["1x1"][metric] - record.find("groups", "terse", metric).per_seed[0]) <= TOLERANCE
+
+
+def test_numbers_of_crowded_groups_stand_apart_in_their_order():
+    x = np.array([3.0, 0.1, 0.0, 0.1, 2.9])
+    places = fig7b._apart(x, 0.5, 0.2)
+    order = np.argsort(x, kind="stable")
+    assert (np.diff(places[order]) >= 0.5 - 1e-12).all() and places.min() >= 0.2
+    assert abs(places[[0, 4]].mean() - x[[0, 4]].mean()) < 1e-12, "a run stands around its middle"
