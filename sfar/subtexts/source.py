@@ -30,12 +30,17 @@ def _bank_of(name: str, n: int) -> SubTexts | None:
         return None
 
 
+def _order() -> tuple[str, ...]:
+    """The label sets, that of the drawn world last."""
+    return (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)
+
+
 def _bundled(name: str, n: int) -> tuple[str, ...] | None:
-    return next((t[name] for bank in bank_names() if (t := _bank_of(bank, n)) is not None and name in t), None)
+    return next((t[name] for bank in _order() if (t := _bank_of(bank, n)) is not None and name in t), None)
 
 
 def bundled(name: str, n: int) -> tuple[str, ...]:
-    """The bundled sub-texts of a class, from whichever label set has it. Raises ``ConfigError`` where none has."""
+    """The bundled sub-texts of a class, from the first label set that has it. Raises ``ConfigError`` where none has."""
     return each([name], n)[name]
 
 
@@ -114,10 +119,7 @@ def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     elif m.subtexts != "bank":
         texts = SubTexts.load(_file(profile), m.n_subtexts)
     else:
-        missing = {
-            name: [c for c in classes if c not in _bank(name)]
-            for name in (*(b for b in bank_names() if b != STORYBOARD), STORYBOARD)
-        }
+        missing = {name: [c for c in classes if c not in _bank(name)] for name in _order()}
         best = min(missing, key=lambda name: len(missing[name]))
         if missing[best]:
             raise ConfigError(

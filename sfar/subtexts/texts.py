@@ -71,7 +71,8 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         self.n = counts.most_common(1)[0][0] if n is None else n
         for name, t in texts.items():
             good = not isinstance(t, str) and all(isinstance(x, str) and x.strip() and _is_text(x) for x in t)
-            alone = set(t) == {name}  # the class name in place of sub-texts: the global text is all there is
+            # The class name in place of sub-texts: the global text is all there is.
+            alone = good and set(t) == {name}
             if not good or not self.n or (len(set(t)) != self.n and not alone) or len(t) != self.n:
                 raise ConfigError(
                     f"{source}, class {name!r}: expected {self.n or 'some'} distinct non-empty texts, got {t!r}"[:300]
