@@ -79,6 +79,7 @@ def _found(parts: Sequence[Opened]) -> _Found:
     content, call = parts[0]
     if len(parts) > 1 and all(isinstance(p.content, Mapping) for p in parts):
         content = {k: v for part in parts for k, v in part.content.items()}
+        call = f"{{{', '.join(f'**{part.call}' for part in parts)}}}"
     state, place = _state(content, call)
     openai = {k.rpartition(".")[2] for k in state} >= OPENAI
     names = [k for k in state if not HARMLESS.search(k)]
