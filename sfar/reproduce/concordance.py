@@ -17,7 +17,7 @@ from typing import Any
 from sfar import paper, studies
 from sfar.errors import SfarError
 from sfar.paper import deviations
-from sfar.render.tables import NOTHING, interval, markdown
+from sfar.render.tables import NOTHING, markdown
 from sfar.reproduce import numbers
 from sfar.settings import Measured
 from sfar.studies.core import page
@@ -424,8 +424,7 @@ def _claims(key: str) -> str:
             if v is None:
                 body.append([NOTHING, claim.source, NOTHING, NOTHING, "its record cannot decide it", f"`{claim.id}`"])
                 continue
-            number = f"{page.value(v)} ({interval(v, page.digits(v), True)})"
-            body.append([v.claim, v.source, v.printed or NOTHING, number, v.verdict, f"`{v.id}`"])
+            body.append([v.claim, v.source, v.printed or NOTHING, page.measured(v), v.verdict, f"`{v.id}`"])
     return markdown(["Claim", "Where", "Printed", "Measured here", "Verdict", "Id"], body) if body else ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from sfar.config import GROUPS, Profile, get_profile
 from sfar.model import registry
-from sfar.render.tables import NOTHING, Prose, Table, interval
+from sfar.render.tables import NOTHING, Prose, Table
 from sfar.studies.core import page
 from sfar.studies.core.blocks import Drawn, Text, Verdicts
 from sfar.studies.core.record import Record, Verdict
@@ -31,7 +31,7 @@ def sharp() -> None:
 
 def found(c: Verdict) -> str:
     """What decided a claim: its number with the interval, and against what."""
-    return f"{page.value(c)} ({interval(c, page.digits(c), True)}), against {c.against}"
+    return f"{page.measured(c)}, against {c.against}"
 
 
 def claims(record: Record) -> Table:
