@@ -33,7 +33,7 @@ left out. The docstring of a function names its equation. On the site (`make sit
 line.
 
 A verdict is of a claim measured in the storyboard world
-([how it is decided](../results/storyboard/README.md#how-to-read-it)); *audit* is what a statement is worth by the
+([how it is decided](../results/storyboard/README.md)); *audit* is what a statement is worth by the
 paper's own numbers ([all of it](../results/storyboard/audit.md), [notebook](../notebooks/15_paper_audit.ipynb)); *read
 as* names the configuration fields of what the paper leaves open ([DEVIATIONS.md](../DEVIATIONS.md), `sfar config
 FIELD`)."""
