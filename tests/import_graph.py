@@ -31,7 +31,7 @@ ORDER = {
     "render": "Tables, the look of figures, small files of pictures; knows no study.",
     "recognizer": "A model on videos of one's own: `sfar.load`, `predict`.",
     "studies": "One file for each table or figure: what is measured, claimed and shown.",
-    "reproduce": "`make reproduce`: targets, plan, notebooks and their live cells, summary page, the paper line by line, quoted numbers.",
+    "reproduce": "`make reproduce`: targets, plan, notebooks and their live cells, the pages, quoted numbers.",
     "bench": "How fast it is, as ratios.",
     "cli": "The command `sfar`.",
     "__main__": "`python -m sfar`.",
