@@ -288,6 +288,8 @@ _home = {f"eq{n}": f"eq{e.numbers[0]}" for e in EQUATIONS for n in e.numbers}
 _home |= {"table2": "table2a", "fig7": "fig7a", "fig2a": "fig2", "fig2e": "fig2"}
 BY_KEY = {f"eq{e.numbers[0]}": e for e in EQUATIONS}
 KEYS = tuple(key for part in PARTS for key in part.keys)
+# What the paper leaves open; how the drawn world's profile differs is no reading of the paper.
+OPEN = tuple(row for section in deviations.SECTIONS if section != "storyboard" for row in deviations.rows(section))
 
 
 # --- links -----------------------------------------------------------------------------------------------------------
@@ -354,10 +356,9 @@ def known() -> Known:
         for cell in statement["cells"]:
             if said := re.search(r"\(([\w-]+)\)$", cell):
                 out.cells.setdefault(said[1], []).append(statement)
-    for section in ("model", "subtexts", "loss", "videos"):
-        for row in deviations.rows(section):
-            for key in _homes(row.where):
-                out.read.setdefault(key, []).append(row)
+    for row in OPEN:
+        for key in _homes(row.where):
+            out.read.setdefault(key, []).append(row)
     return out
 
 
