@@ -186,16 +186,8 @@ def _few_shot(a: argparse.Namespace) -> None:
     )
 
 
-def add(
-    sub: Any,
-    command: Callable[..., argparse.ArgumentParser],
-    positive: Callable[[str], int],
-    seed: Callable[[str], int],
-) -> None:
-    """Add the ``data`` commands to the ``sfar`` parser.
-
-    ``command``, ``positive`` and ``seed`` are the parser's own helpers.
-    """
+def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the ``data`` commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     what = options.group(sub, "data", "Real data sets: check a copy, print the layout, draw few-shot lists.")
 
     def dataset(p: argparse.ArgumentParser) -> None:
@@ -214,10 +206,10 @@ def add(
     )
     dataset(p)
     p.add_argument("--root", required=True, metavar="DIR")
-    p.add_argument("--fold", type=positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
-    p.add_argument("--workers", type=positive, default=None, help="processes (default: one per core)")
+    p.add_argument("--fold", type=options.positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
+    p.add_argument("--workers", type=options.positive, default=None, help="processes (default: one per core)")
     p.add_argument("--deep", action="store_true", help="decode every frame, not 8 of each video")
-    p.add_argument("--min-frames", type=positive, default=8, help="report videos with fewer (default 8)")
+    p.add_argument("--min-frames", type=options.positive, default=8, help="report videos with fewer (default 8)")
     p.add_argument("--reader", default="auto", help="auto, pyav or decord (data.reader; default auto, strict PyAV)")
     p.add_argument("--out", default="", metavar="FILE", help="write the whole report as JSON")
     p = command(
@@ -230,7 +222,7 @@ def add(
     p = command("few-shot", _named(_few_shot), "Draw a few-shot list: K training clips of every class.", what)
     dataset(p)
     p.add_argument("--root", required=True, metavar="DIR")
-    p.add_argument("--shots", type=positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
-    p.add_argument("--seed", type=seed, default=0)
-    p.add_argument("--fold", type=positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")
+    p.add_argument("--shots", type=options.positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
+    p.add_argument("--seed", type=options.seed, default=0)
+    p.add_argument("--fold", type=options.positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")
     p.add_argument("--out", required=True, metavar="FILE")
