@@ -13,12 +13,12 @@ from sfar.cli import options
 FIRST = 10  # problems of a kind that are printed; the report has all of them
 # What to do about each kind of problem.
 ADVICE = {
-    "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any "
-    "more nothing can be done",
+    "missing": "named by the lists and not on disk: download or unpack them; nothing can be done for videos that are "
+    "nowhere any more",
     "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
     "passing": "for the moment only: mend what is said of each and check again; training and evaluation leave out what "
     "was too slow and end at what the system does not give",
-    "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
+    "too_short": "frames are repeated to make a clip; replace them where there is a longer copy",
     "train_and_val": "take both lists from the same release, or remove the rows from one of them",
     "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the "
     "right file",
@@ -153,7 +153,7 @@ def _layout(a: argparse.Namespace) -> None:
     if a.dataset == OWN:
         print(f"{about.title}\n\n{about.tree}\nCommands:\n" + "\n".join(f"  {line}" for line in usage(a.dataset)))
         return
-    print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere it is had:\n{about.had}\nHow many there are:")
+    print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere to get it:\n{about.had}\nHow many there are:")
     keys = [
         (split, fold) for split in about.splits for fold in (about.folds if split != "all" else about.folds[:1]) or (1,)
     ]
@@ -215,7 +215,7 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "layout",
         _named(_layout),
-        "Print a data set's tree, where it is had, its numbers and the commands that use it.",
+        "Print a data set's tree, where to get it, its numbers and the commands that use it.",
         what,
     )
     dataset(p)

@@ -63,8 +63,8 @@ _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
 class _Found(NamedTuple):
     """A CLIP in a file: ``tensors`` by open_clip's names, ``left`` over by theirs, ``names``: all, as they are there.
 
-    ``openai``: with the numbers of OpenAI's archives; ``hugging_face``: under transformers' names. ``place``: how the
-    dictionary of the tensors is had, as an expression.
+    ``openai``: with the numbers of OpenAI's archives; ``hugging_face``: under transformers' names. ``place``: the
+    expression that gives the dictionary of the tensors.
     """
 
     tensors: dict[str, Tensor]
