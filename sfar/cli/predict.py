@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
-from sfar.data.disk import VIDEO_ENDINGS
+from sfar.data.disk import VIDEO_ENDINGS, is_video
 from sfar.errors import ConfigError
 
 
@@ -22,11 +22,7 @@ def _videos(given: list[str]) -> dict[Path, Path]:
         if not path.is_dir():
             out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
-        inside = sorted(
-            p
-            for p in path.rglob("*")
-            if p.suffix.lower() in VIDEO_ENDINGS and not p.name.startswith(".") and p.is_file()
-        )
+        inside = sorted(p for p in path.rglob("*") if is_video(p.name) and not p.name.startswith(".") and p.is_file())
         if not inside:
             raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
         out.update({p: p.relative_to(path) for p in inside})

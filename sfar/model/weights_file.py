@@ -46,7 +46,7 @@ class Refused(Exception):
 def files(path: Path) -> list[Path]:
     """The files that hold the weights at ``path``: itself, or those in a folder as open_clip or transformers write it.
 
-    Raises ``ConfigError`` for a folder without weights.
+    Raises ``ConfigError`` for a folder without weights, or that lacks a part of them.
     """
     if not path.is_dir():
         return [path]
@@ -56,10 +56,13 @@ def files(path: Path) -> list[Path]:
     if found.suffix != ".json":
         return [found]
     try:
-        parts = sorted(set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values())
+        parts = [path / name for name in sorted(names)]
     except (ValueError, KeyError, AttributeError, TypeError) as e:
         raise ConfigError(f"{found} does not list the parts of the weights (weight_map): it is damaged") from e
-    return [path / part for part in parts]
+    if lacking := [part for part in parts if not part.is_file()]:
+        raise ConfigError(f"{lacking[0]} is not there: {found.name} names it as a part of the weights; fetch it again")
+    return parts
 
 
 class Opened(NamedTuple):
