@@ -44,8 +44,11 @@ def _shares_in_order(area: tuple[float, float]) -> bool:
     return 0 < area[0] <= area[1] <= 1
 
 
+MOST_SEED = 2**63 - 1  # torch takes no larger one
+
+
 def _distinct(seeds: tuple[int, ...]) -> bool:
-    return bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0
+    return bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0 and max(seeds) <= MOST_SEED
 
 
 # --- the fields ----------------------------------------------------------------------------------------------------
@@ -888,7 +891,7 @@ class Profile:
         (0, 1, 2, 3, 4),
         "Training seeds: one run of each method for each.",
         any_length=True,
-        rule=Rule("one or more distinct integers of at least 0", _distinct),
+        rule=Rule("one or more distinct integers from 0 to 2**63 - 1", _distinct),
         source="not in the paper, which reports one number",
         reading=Reading(
             "storyboard",
@@ -904,7 +907,7 @@ class Profile:
         "Seeds of runs on a frozen tower, which take seconds; empty: those of the other runs.",
         kind=int,
         any_length=True,
-        rule=Rule("distinct integers of at least 0", lambda seeds: not seeds or _distinct(seeds)),
+        rule=Rule("distinct integers from 0 to 2**63 - 1", lambda seeds: not seeds or _distinct(seeds)),
         source="not in the paper, which reports one number",
     )
 

@@ -1,5 +1,6 @@
 """The errors a user can cause. The command line prints their message alone, without a traceback, and exits with 2."""
 
+import errno
 from os import PathLike
 from typing import Literal
 
@@ -30,6 +31,15 @@ class VideoError(SfarError):
     def __init__(self, message: str, kind: VideoErrorKind = "damaged") -> None:
         super().__init__(message)
         self.kind: VideoErrorKind = kind
+
+
+def closed(error: OSError) -> str:
+    """What to do about a path of the user's that the system does not give."""
+    if isinstance(error, PermissionError):
+        return "check its permissions and those of its folders"
+    if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
+        return "correct its name or the link that leads to it"
+    return "check its disk or network and try again"
 
 
 def out_of_memory(path: str | PathLike) -> VideoError:

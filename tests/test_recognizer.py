@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_refused import nobody
 
 import sfar
 from sfar.cli.main import main
@@ -280,17 +282,43 @@ def test_a_video_that_cannot_be_read_is_named_once(home, videos, tmp_path, capsy
         (["EMPTY"], "no video in this folder"),
         (["a.mp4", "--checkpoint", "x", "--profile", "paper"], "a checkpoint has its own"),
         (["a.mp4", "--json", "DAMAGED"], "line 1: not an answer of `sfar predict`"),
+        (["a.mp4", "--json", "BINARY"], "not the answers of `sfar predict`"),
+        (["a.mp4", "--checkpoint", "x" * 300], "xxx: File name too long; correct its name"),
         (["a.mp4", "--classes", "no/such.txt"], "no such file"),
         (["a.mp4", "--subtexts", "none.json"], "cannot read sub-texts from none.json"),
     ],
 )
 def test_mistakes_are_one_message(argv, message, tmp_path, capsys):
     (tmp_path / "d.jsonl").write_text("[]\n")
+    (tmp_path / "b.jsonl").write_bytes(b"\x00\xdb\xff")
     (tmp_path / "empty").mkdir()
-    places = {"EMPTY": str(tmp_path / "empty"), "DAMAGED": str(tmp_path / "d.jsonl")}
+    places = {
+        name: str(tmp_path / file) for name, file in (("EMPTY", "empty"), ("DAMAGED", "d.jsonl"), ("BINARY", "b.jsonl"))
+    }
     assert main(["predict", *(places.get(x, x) for x in argv)]) == 2
     said = capsys.readouterr().err
     assert message in said and said.startswith("sfar: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["above/closed"], ["above"], ["a.mp4", "--checkpoint", "above/closed/x"], ["a.mp4", "--json", "above/closed/x"]],
+)
+def test_what_is_closed_is_said_and_not_left_out(argv, monkeypatch, capsys):
+    """Of a folder that is closed the videos would be left out without a word."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
+        os.chmod(folder, 0o755)
+        monkeypatch.chdir(folder)
+        Path("above/closed").mkdir(parents=True)
+        Path("above/v.mp4").touch()
+        os.chmod("above/closed", 0)
+        try:
+            with nobody():
+                assert main(["predict", *argv]) == 2
+        finally:
+            os.chmod("above/closed", 0o755)
+    said = capsys.readouterr().err
+    assert said.startswith("sfar: above/closed") and "Permission denied" in said and said.count("\n") == 1
 
 
 def test_the_five_lines_of_the_page(home, videos, tmp_path):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
 
 from sfar.cli import bench, config, data, options, predict, reproduce, storyboard, subtexts, train
-from sfar.errors import ConfigError, SfarError
+from sfar.errors import ConfigError, SfarError, closed
 from sfar.util import processes
+
+REFUSED = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         if not e.said and os.environ.get("RANK", "0") == "0":
             print(f"sfar: {e}", file=sys.stderr)
         return getattr(e, "status", 2)
+    except OSError as e:
+        # What the system says of a path that the user gave; any other error of it is the program's own.
+        if e.filename is None or e.errno not in REFUSED:
+            raise
+        print(f"sfar: {e.filename}: {e.strerror}; {closed(e)}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nsfar: interrupted. Finished runs are kept; the same command goes on from there.", file=sys.stderr)
         return 130

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sfar.config import CHOSEN, DATASETS, PRESETS, Profile, by_dataset, get_profile, reading
+from sfar.config import CHOSEN, DATASETS, MOST_SEED, PRESETS, Profile, by_dataset, get_profile, reading
 from sfar.errors import ConfigError
 
 
@@ -55,8 +55,11 @@ def positive(text: str) -> int:
 
 
 def seed(text: str) -> int:
-    """A whole number of at least 0."""
-    return _at_least(0, text)
+    """A whole number from 0 to the largest seed that torch takes."""
+    value = _at_least(0, text)
+    if value > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2**63 - 1, got {text!r}")
+    return value
 
 
 def _at_least(least: int, text: str) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
 from sfar.data.disk import VIDEO_ENDINGS, is_video
-from sfar.errors import ConfigError
+from sfar.errors import ConfigError, closed
 
 
 def _videos(given: list[str]) -> dict[Path, Path]:
@@ -19,14 +20,24 @@ def _videos(given: list[str]) -> dict[Path, Path]:
     out: dict[Path, Path] = {}
     for name in given:
         path = Path(name)
-        if not path.is_dir():
+        if not os.path.isdir(path):
             out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
-        inside = sorted(p for p in path.rglob("*") if is_video(p.name) and not p.name.startswith(".") and p.is_file())
+        inside = sorted(p for p in _below(path) if is_video(p.name) and not p.name.startswith("."))
         if not inside:
             raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
         out.update({p: p.relative_to(path) for p in inside})
     return out
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files below a folder. Raises ``ConfigError`` for one that cannot be read: its videos would be left out."""
+
+    def refused(e: OSError) -> None:
+        raise ConfigError(f"{e.filename}: cannot be read ({e.strerror}); {closed(e)}") from e
+
+    for place, _, files in os.walk(folder, onerror=refused):
+        yield from (p for name in files if os.path.isfile(p := Path(place, name)))
 
 
 def _pictures(videos: dict[Path, Path], where: str) -> dict[Path, Path]:
@@ -54,7 +65,10 @@ def _answered(path: Path) -> set[str]:
     done: set[str] = set()
     if not path.exists():
         return done
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: not the answers of `sfar predict` ({e}); give another --json FILE") from e
     if text and not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
         write_atomic(path, text)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sfar.errors import DataError, LayoutError
+from sfar.errors import DataError, LayoutError, closed
 
 # What tells a video by its name, in order of preference where a folder has one twice. FFmpeg opens more: where a list
 # names the video, a file with any other ending counts, but for those below.
@@ -46,8 +46,8 @@ def data_root(root: str | Path, layout: str, expected: str) -> Path:
     """
     root = Path(root)
     help_ = f"`sfar data layout {layout}` prints the whole tree"
-    if not root.is_dir():
-        what = "is a file" if root.is_file() else link(root) if root.is_symlink() else "no such folder"
+    if not os.path.isdir(root):
+        what = "is a file" if os.path.isfile(root) else absent(root).replace("file or ", "")
         raise LayoutError(f"{root}: {what}; give the folder that holds {expected}; {help_}")
     try:
         empty = not any(os.scandir(root))
@@ -249,5 +249,11 @@ def link(path: str | Path) -> str:
 
 
 def absent(path: str | Path) -> str:
-    """What to say of a path that is not there: that it is a link that leads nowhere, or that there is none."""
+    """What to say of a path that is not there: what the system says, where a link leads, or that there is none."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        pass
+    except OSError as e:
+        return f"cannot be read ({e.strerror}); {closed(e)}"
     return link(path) if os.path.islink(path) else "no such file or folder"

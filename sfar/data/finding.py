@@ -36,6 +36,7 @@ class VideoFiles:
     dangling: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    holding: bool | None = None  # whether folders with the names of videos hold videos; None: not looked
 
     def add(self, key: Hashable, path: str) -> None:
         """A video file."""
@@ -44,7 +45,21 @@ class VideoFiles:
 
     def add_frames(self, key: Hashable, path: str) -> None:
         """A folder of extracted frames: it stands in where there is no video file, and beside one it is nothing odd."""
-        self.paths.setdefault(key, path)
+        if key not in self.paths:
+            self.paths[key] = self.within(path)
+
+    def within(self, path: str) -> str:
+        """What is read of a folder with a video's name: the one video in it, as some downloaders arrange, or itself.
+
+        The first folder tells for all: 240,000 folders of frames are not looked into.
+        """
+        if self.holding is None or self.holding:
+            videos = [f for f in look(self.root / path).files if is_video(f)]
+            self.holding = self.holding or bool(videos)
+            named = [f for f in videos if stem(f) == PurePosixPath(path).name]
+            if named or len(videos) == 1:
+                return join(path, (named or videos)[0])
+        return path
 
     def add_folder(self, place: str, seen: Look, entry: Callable[[str], Hashable | None], key: Callable | None) -> None:
         """The files of a folder: those that are an ``entry`` of the list, and under ``key`` the other videos.
@@ -206,7 +221,9 @@ def elsewhere(found: VideoFiles, match: Match, expected: str, skip: tuple[str, .
             raise _several(found.root, first, path, expected)
         home[str(PurePosixPath(path).parent)] += first is path
     if at:
-        found.paths.update(at)
+        found.paths.update(
+            {key: path if (found.root / path).is_file() else found.within(path) for key, path in at.items()}
+        )
         where = ", ".join(f"{place or '.'}/" for place, _ in home.most_common(3)) + ", ..." * (len(home) > 3)
         found.said.append(f"{len(at)} videos are read from {where}: none is in {expected}")
 

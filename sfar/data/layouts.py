@@ -9,7 +9,7 @@ from pathlib import Path
 from sfar.config import OWN
 from sfar.data import charades, hmdb51, kinetics, own, ucf101
 from sfar.data.manifest import Manifest
-from sfar.errors import ConfigError
+from sfar.errors import ConfigError, DataError, closed
 
 # What a number counts: the videos that the list names; those of them that are on disk; the timed actions that the list
 # names.
@@ -216,7 +216,8 @@ def layout(name: str) -> Layout:
 def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
     """One split of one data set.
 
-    Raises ``ConfigError`` (unknown name, split or fold) and ``DataError`` (see the readers).
+    Raises ``ConfigError`` (unknown name, split or fold) and ``DataError`` (see the readers; also for what the system
+    does not let be read).
     """
     found = layout(name)
     if not found.folds and fold != 1:
@@ -224,7 +225,10 @@ def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
             f"{found.title} has one split only: fold {fold!r} is for "
             f"{', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
         )
-    return found.reader(root, split, fold)
+    try:
+        return found.reader(root, split, fold)
+    except OSError as e:  # of whichever list or folder the reader came to
+        raise DataError(f"{e.filename or root}: cannot be read ({e.strerror or e}); {closed(e)}") from None
 
 
 def expected(name: str, split: str, fold: int = 1) -> tuple[Expected, ...]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from sfar.config import OWN
-from sfar.data.disk import absent, csv_rows, data_root, is_video, join, look, stem
+from sfar.data.disk import Look, absent, csv_rows, data_root, is_video, join, link, look, stem
 from sfar.data.finding import VideoFiles, folded
 from sfar.data.labels import words
 from sfar.data.manifest import Clip, Manifest
@@ -77,7 +77,7 @@ def read_own(root: str | Path, split: str, fold: int = 1) -> Manifest:
     if fold not in FOLDS:
         raise ConfigError(f"unknown fold {fold!r} of a data set of your own: expected 1, 2 or 3")
     root = Path(root)
-    found = _from_csv(root) if root.is_file() else _from_folder(root)
+    found = _from_csv(root) if os.path.isfile(root) else _from_folder(root)
     names = _class_names(root, found.videos)
     _each_once(root, found)
     classes = tuple(sorted(set(names.values())))
@@ -124,9 +124,11 @@ def _from_csv(path: Path) -> _Found:
         if row["split"] and not split:
             raise DataError(f"{where}, column split: {row['split']!r}; expected train, val or nothing")
         name = os.path.expanduser(row["path"])
-        if not (found.base / name).exists() and (found.base / name.replace("\\", "/")).exists():
-            name = name.replace("\\", "/")  # written on Windows
-        if not (found.base / name).exists():
+        # Not ``Path.exists``, which raises for a name that is too long or in a folder that is closed.
+        there = os.path.exists(found.base / name)
+        if not there and os.path.exists(found.base / name.replace("\\", "/")):
+            name, there = name.replace("\\", "/"), True  # written on Windows
+        if not there:
             lost.append(f"{where}: {name}: {absent(found.base / name)}{_near(found.base / name)}")
         elif name.casefold().endswith(PICTURES):
             raise DataError(f"{where}: {name}: is a picture and no video; expected a video or a folder of its frames")
@@ -144,19 +146,24 @@ def _from_csv(path: Path) -> _Found:
 
 
 def _near(path: Path) -> str:
-    """The file of the same name with another ending, if there is one."""
-    near = [f for f in look(path.parent).files if stem(f) == stem(path.name)]
+    """The file of the same name with another ending, if there is one and the folder can be asked."""
+    try:
+        near = [f for f in look(path.parent).files if stem(f) == stem(path.name)]
+    except DataError:  # what is wrong with the folder is said of the file already
+        return ""
     return f" (there is {near[0]})" if near else ""
 
 
 def _from_folder(root: Path) -> _Found:
     data_root(root, OWN, "a folder of videos for each class (or give a csv file: path,label[,split])")
     found, top = _Found(root), look(root)
+    _no_lost_folder(root, "", top)
     splits = {name: _NAMES[name.casefold()] for name in top.folders if name.casefold() in _NAMES}
     videos = VideoFiles(root)
     if "train" in splits.values() and len(set(splits.values())) > 1:
         for name, split in splits.items():
-            for label in look(root / name).folders:
+            _no_lost_folder(root, name, inner := look(root / name))
+            for label in inner.folders:
                 found.videos += _of_class(videos, join(name, label), label, split)
         beside = [f for f in top.folders if f not in splits]
         if beside:
@@ -174,6 +181,15 @@ def _from_folder(root: Path) -> _Found:
     found.unused = loose
     found.notes += videos.notes()
     return found
+
+
+def _no_lost_folder(root: Path, place: str, seen: Look) -> None:
+    """Raise ``DataError`` for a link to nothing among the folders of classes: a whole class would be left out."""
+    if lost := [join(place, name) for name in seen.dangling if not is_video(name)]:
+        raise DataError(
+            f"{root / lost[0]}: {link(root / lost[0])}: the folder of a class, or of a split, is expected there; make "
+            "the link anew, or remove it"
+        )
 
 
 def _of_class(videos: VideoFiles, place: str, label: str, split: str) -> list[_Video]:
@@ -218,6 +234,8 @@ def _class_names(root: Path, videos: Iterable[_Video]) -> dict[str, str]:
     """Label as written -> name. Raises ``DataError`` for two labels that are one but for their spelling."""
     first: dict[str, _Video] = {}
     for v in videos:
+        if v.label != v.label.encode("utf-8", "replace").decode("utf-8"):
+            raise DataError(f"{root}: the name of class {v.label!r} is no text in UTF-8; rename the folder")
         before = first.setdefault(folded(v.label), v)
         if before.label != v.label:
             raise DataError(

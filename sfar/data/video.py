@@ -40,7 +40,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from sfar.errors import ConfigError, VideoError, out_of_memory
+from sfar.errors import ConfigError, VideoError, closed, out_of_memory
 
 READERS = ("auto", "pyav", "decord")  # data.reader
 
@@ -353,16 +353,12 @@ def refused(path: str | os.PathLike, error: OSError) -> VideoError:
         return VideoError(f"{path}: no such file; check the data root and the list that names it", "missing")
     if error.errno == errno.ENOMEM:
         return out_of_memory(path)
-    if isinstance(error, PermissionError):
-        advice = "check its permissions and those of its folders"
-    elif error.errno in (errno.EMFILE, errno.ENFILE):
+    if error.errno in (errno.EMFILE, errno.ENFILE):
         advice = "raise the limit of open files (ulimit -n) or read with fewer processes"
     elif isinstance(error, TimeoutError):
         advice = "its disk or network did not answer in time: try again when it does"
-    elif error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
-        advice = "correct its name or the link that leads to it"
     else:
-        advice = "check its disk or network and try again"
+        advice = closed(error)
     return VideoError(f"{path}: cannot be read ({error.strerror or error}); {advice}", "unreadable")
 
 

@@ -169,9 +169,9 @@ def _file_id(path: str, stamp: int) -> str:
 
 def local_weights(name: str, pretrained: str) -> Path | None:
     """The file or folder that ``pretrained`` names, None where it is a tag of open_clip or nothing is there."""
-    path = Path(pretrained).expanduser()
+    path = Path(os.path.expanduser(pretrained))
     known = not pretrained or (name != STORYBOARD and open_clip.get_pretrained_cfg(name, pretrained))
-    return path if not known and path.exists() else None
+    return path if not known and os.path.exists(path) else None
 
 
 def weights_id(name: str, pretrained: str) -> list[str]:

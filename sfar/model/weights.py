@@ -58,6 +58,7 @@ _ANCHORS = (
     ("image_encoder.conv1.weight", "text_encoder.token_embedding.weight"),
 )
 _WRAPPINGS = ("state_dict", "model_state_dict", "model", "module")
+_DEEP = 9  # wrappings in each other: more are a dictionary in itself
 
 
 class _Found(NamedTuple):
@@ -101,7 +102,7 @@ def _state(content: Any, place: str) -> tuple[Mapping[str, Tensor], str]:
         return _tensors(content), place
     if not inner:
         key = next((k for k in _WRAPPINGS if isinstance(content.get(k), Mapping)), None)
-        if key is None:
+        if key is None or place.count("[") > _DEEP:
             raise Refused(f"it holds no tensors ({', '.join(map(repr, list(content)[:5])) or 'an empty dictionary'})")
         return _state(content[key], f"{place}[{key!r}]")
     whole = [k for k, v in inner.items() if _root(_tensors(v)) is not None]
@@ -224,7 +225,7 @@ def _said(weights: Path, found: _Found, folder: bool) -> _Said:
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
         return _of_hugging_face(about, name) if found.hugging_face else _of_open_clip(about, name)
-    except (ValueError, AttributeError, TypeError, KeyError) as e:
+    except (ValueError, AttributeError, TypeError, KeyError, ZeroDivisionError) as e:
         raise Refused(f"{name} beside it is no configuration of CLIP ({type(e).__name__}: {e})") from e
 
 
@@ -301,6 +302,9 @@ def _exact(found: _Found, said: _Said, name: str, model: CLIP) -> dict[str, Tens
     if coarse := [k for k in numbers if state[k].dtype not in _PRECISIONS]:
         dtype = str(state[coarse[0]].dtype).removeprefix("torch.")
         raise Refused(f"it is quantised ({coarse[0]!r} is {dtype}); give the weights in half or single precision")
+    if odd := [k for k in own if state[k].layout != torch.strided or state[k].is_meta]:
+        what = "has no numbers (device meta)" if state[odd[0]].is_meta else "is sparse"
+        raise Refused(f"{odd[0]!r} {what}; give the weights as they were published")
     state = {k: state[k].to(own[k].dtype) for k in own}
     if bad := [k for k in numbers if not bool(torch.isfinite(state[k]).all())]:
         count = int((~torch.isfinite(state[bad[0]])).sum())

@@ -56,12 +56,18 @@ def files(path: Path) -> list[Path]:
     if found.suffix != ".json":
         return [found]
     try:
-        names = set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values())
-        parts = [path / name for name in sorted(names)]
+        parts = [
+            path / part for part in sorted(set(json.loads(found.read_text(encoding="utf-8"))["weight_map"].values()))
+        ]
     except (ValueError, KeyError, AttributeError, TypeError) as e:
         raise ConfigError(f"{found} does not list the parts of the weights (weight_map): it is damaged") from e
-    if lacking := [part for part in parts if not part.is_file()]:
-        raise ConfigError(f"{lacking[0]} is not there: {found.name} names it as a part of the weights; fetch it again")
+    if not parts:
+        raise ConfigError(f"{found} lists no part of the weights (weight_map): it is damaged; fetch it again")
+    if lacking := [part.name for part in parts if not part.is_file()]:
+        raise ConfigError(
+            f"{path} lacks {len(lacking)} of the {len(parts)} files that {found.name} lists, such as {lacking[0]}: "
+            "fetch them too"
+        )
     return parts
 
 

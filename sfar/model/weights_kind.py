@@ -43,7 +43,7 @@ def shape_of(state: Mapping[str, Tensor]) -> Shape | None:
     try:
         patches = state["visual.conv1.weight"]
         return Shape(
-            round((state["visual.positional_embedding"].shape[0] - 1) ** 0.5) * patches.shape[-1],
+            round(max(0, state["visual.positional_embedding"].shape[0] - 1) ** 0.5) * patches.shape[-1],
             patches.shape[-1],
             patches.shape[0],
             _layers(state, "visual.transformer.resblocks."),

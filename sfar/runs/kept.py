@@ -106,12 +106,12 @@ def find(what: str | Path) -> Path | None:
 
     Raises ``ConfigError`` for a beginning that several have.
     """
-    path = Path(what).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(what))
+    if os.path.isdir(path):
         about(path)
         return path
     begins = re.fullmatch(r"(?:runs/)?([0-9a-f]{4,16})/?", str(what))
-    if path.exists() or not begins:
+    if os.path.exists(path) or not begins:
         return None
     found = sorted(p.parent for p in folder().glob(f"{begins[1]}*/{ABOUT}"))
     if len(found) > 1:
@@ -125,7 +125,7 @@ def checkpoint_of(what: str | Path) -> Path:
     """The checkpoint that ``what`` names: a file, or that of a run (``find``). Raises ``ConfigError``."""
     run = find(what)
     if run is None:
-        return Path(what).expanduser()
+        return Path(os.path.expanduser(what))
     said = about(run)
     if said["stage"] != "run":
         raise ConfigError(f"run {run.name} is of another method ({said['method']}), which is tested in its table alone")

@@ -16,7 +16,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from sfar.config import OWN, Profile, as_dict
-from sfar.errors import ConfigError
+from sfar.errors import ConfigError, closed
 from sfar.model.clip import STORYBOARD, check_tensors, weights_id
 from sfar.model.video_model import VideoModel
 from sfar.model.weights_file import no_weights
@@ -92,6 +92,8 @@ def read_about(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path} is no checkpoint: {what}")
         with safe_open(path, "pt") as f:
             about = (f.metadata() or {}).get("sfar")
+    except PermissionError as e:
+        raise ConfigError(f"{path} cannot be read ({e.strerror}); {closed(e)}") from e
     except (SafetensorError, OSError) as e:
         raise ConfigError(
             f"{path} cannot be read as safetensors ({e}): it is damaged or something else; train it again"

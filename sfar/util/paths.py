@@ -108,14 +108,14 @@ def check_folder(folder: Path) -> None:
 def check_output(path: Path) -> Path:
     """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
     folder = path.parent
-    while not folder.exists():
+    while not os.path.exists(folder):  # false too in a folder that is closed
         folder = folder.parent
-    if not path.name or path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if not path.name or os.path.isdir(path) or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise SfarError(
             f"cannot write {path}: "
             + (
                 "expected the name of a file"
-                if not path.name or path.is_dir()
+                if not path.name or os.path.isdir(path)
                 else f"{folder} is not a folder that can be written to"
             )
         )

@@ -51,6 +51,7 @@ def refused(capsys, argv, *parts):
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [
+        (["--set", f"seeds=[{2**63}]"], ["'seeds': expected one or more distinct integers from 0 to 2**63 - 1"]),
         (["--profile", "storybord"], ["unknown profile 'storybord'", "storyboard, paper"]),
         (["--set", "train.epoch=2"], ["train.epoch", "did you mean 'epochs'"]),
         (["--set", "train.epochs=many"], ["train.epochs", "expected int"]),
@@ -83,6 +84,10 @@ def test_empty_and_wrong_layout(capsys, tmp_path, world):
         (
             ["storyboard", "draw", "--out", "x", "--seed", "-1"],
             "argument --seed: expected a whole number of at least 0",
+        ),
+        (
+            ["storyboard", "draw", "--out", "x", "--seed", str(2**63)],
+            "argument --seed: expected a whole number from 0 to 2**63 - 1, got '9223372036854775808'",
         ),
         (["pretrain", "--steps", "none"], "argument --steps: expected a whole number of at least 1, got 'none'"),
         (["storyboard", "draw", "--out", "x", "--val-per-class", "0"], "argument --val-per-class: expected a whole"),

@@ -46,3 +46,15 @@ def test_class_folders(tmp_path):
     exact, home = class_folders(tmp_path, ("", "videos"), number, (), str)
     assert exact.paths[1, "V_1"] == "Wave/V_1.avi" and home == ""
     assert class_folders(tmp_path, ("nowhere", "videos/other"), number, (), str)[1] == "nowhere"
+
+
+def test_a_folder_of_a_videos_name_with_the_video_in_it(tmp_path):
+    """As downloaders arrange them: <id>/<id>.mp4. Such a folder is none of frames."""
+    for name, file in (("a", "a.mkv"), ("b", "other.mp4"), ("c", "img_00001.jpg")):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / file).touch()
+    found, _ = class_folders(tmp_path, ("",), {"run": 0}, {(0, n) for n in "abc"}, str)
+    assert found.paths == {(0, "a"): "run/a/a.mkv", (0, "b"): "run/b/other.mp4", (0, "c"): "run/c"}
+    (tmp_path / "run").rename(tmp_path / "moved")
+    found, _ = class_folders(tmp_path, ("x",), {"run": 0}, {(0, n) for n in "abc"}, str)
+    assert found.paths[0, "a"] == "moved/a/a.mkv" and found.paths[0, "c"] == "moved/c"

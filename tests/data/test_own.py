@@ -252,3 +252,30 @@ def test_copies_in_two_classes_are_found_by_the_check(tmp_path, roots):
     report = check("folder", tmp_path, workers=1)
     assert report["wrong"] == [] and [s["split"] for s in report["splits"]] == ["train 1", "val 1", "all"]
     assert sum("no split is given" in r for r in report["remarks"]) == 1
+
+
+@pytest.mark.parametrize(("lost", "others"), [("walk", ""), ("train/walk", "train/"), ("val", "train/")])
+def test_a_class_whose_folder_is_a_link_to_nothing_is_not_left_out(tmp_path, lost, others):
+    """A disk that is not mounted: the other classes alone would be another data set."""
+    make(tmp_path / others)
+    make(tmp_path / "val" if others and lost != "val" else tmp_path / others)
+    (tmp_path / lost).symlink_to("/nowhere/walk")
+    with pytest.raises(DataError, match=rf"^{tmp_path}/{lost}: is a link to /nowhere/walk, which is not there"):
+        read_own(tmp_path, "all")
+
+
+def test_a_name_in_a_csv_file_that_no_disk_takes(tmp_path):
+    make(tmp_path)
+    file = listed(tmp_path, ["yoga/v0.mp4,yoga", f"{'x' * 5000}.mp4,yoga"])
+    with pytest.raises(DataError, match=r"line 3: x+\.mp4: cannot be read \(File name too long\); correct its name"):
+        read_own(file, "all")
+
+
+def test_the_name_of_a_class_has_to_be_text(tmp_path):
+    make(tmp_path, {"a": 2, "b": 2})
+    try:
+        os.rename(tmp_path / "b", os.fsencode(tmp_path) + b"/\xff")
+    except OSError:
+        pytest.skip("a system whose names are text")
+    with pytest.raises(DataError, match=r"the name of class '\\udcff' is no text in UTF-8; rename the folder"):
+        read_own(tmp_path, "all")

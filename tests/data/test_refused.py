@@ -21,9 +21,9 @@ from test_outside import write_uneven
 from test_store import SHORT, files, written  # noqa: F401  # a fixture
 from test_video import both, extract, numbers, write
 
-from sfar.config import get_profile
+from sfar.config import OWN, get_profile
 from sfar.data import check as checking
-from sfar.data import source, store, video
+from sfar.data import layouts, source, store, video
 from sfar.data.charades import read_charades
 from sfar.data.check import check, record_file
 from sfar.data.source import dataset, load_clips
@@ -79,6 +79,46 @@ def test_a_file_that_may_not_be_read(film, open_to_all, reader):
     with nobody(), pytest.raises(VideoError, match=PERMISSION) as e:
         read_frames(path, [3], reader=reader)
     assert e.value.kind == "unreadable"
+
+
+LISTS = {
+    "kinetics400": "annotations/train.csv",
+    "ucf101": "ucfTrainTestlist/classInd.txt",
+    "hmdb51": "testTrainMulti_7030_splits/wave_test_split1.txt",
+    "charades": "Charades/Charades_v1_classes.txt",
+    OWN: "lists/own.csv",
+}
+
+
+@pytest.mark.parametrize("closed", ["the list", "its folder", "the folder of the root"])
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_that_may_not_be_read(open_to_all, name, closed):
+    root = open_to_all / "above" / name
+    file = root / LISTS[name]
+    file.parent.mkdir(parents=True)
+    for fold in "123":
+        (file.parent / file.name.replace("1", fold)).write_text("1 a")
+    what = {"the list": file, "its folder": file.parent, "the folder of the root": root.parent}[closed]
+    os.chmod(what, 0)
+    try:
+        with nobody(), pytest.raises(DataError, match=rf"^.*{root}.*cannot be read \(Permission denied\).*permissions"):
+            layouts.read(name, file if name == OWN else root, "train" if name != OWN else "all")
+    finally:
+        os.chmod(what, 0o755)
+
+
+def test_a_video_of_a_csv_file_in_a_folder_that_is_closed(open_to_all):
+    for name in ("a", "b"):
+        (open_to_all / name).mkdir()
+        (open_to_all / name / "v.mp4").touch()
+    file = open_to_all / "own.csv"
+    file.write_text("path,label\na/v.mp4,a\nb/v.mp4,b\n")
+    os.chmod(open_to_all / "b", 0)
+    try:
+        with nobody(), pytest.raises(DataError, match=r"line 3: b/v\.mp4: cannot be read \(Permission denied\)"):
+            layouts.read(OWN, file, "all")
+    finally:
+        os.chmod(open_to_all / "b", 0o755)
 
 
 @both

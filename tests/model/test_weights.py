@@ -235,7 +235,7 @@ def test_a_folder_in_parts(tmp_path):
     assert weights_id(QUICK, str(tmp_path)) == [QUICK, *(weights_hash(tmp_path / n) for n in names)]
     (tmp_path / names[1]).unlink()
     for read in (load_clip, weights_id):
-        with pytest.raises(ConfigError, match=r"model-2-of-2.safetensors is not there: .*index.json names it"):
+        with pytest.raises(ConfigError, match=r"lacks 1 of the 2 files .*, such as model-2-of-2"):
             read(QUICK, str(tmp_path))
     for wrong in ({}, {"weight_map": {"a": 1}}, {"weight_map": ["a"]}):
         (tmp_path / "model.safetensors.index.json").write_text(json.dumps(wrong))
@@ -542,3 +542,63 @@ def test_shapes_of_open_clips_own_models(name, monkeypatch):
     with torch.device("meta"):
         shape = shape_of(build(open_clip.get_model_config(name) or {}).state_dict())
     assert shape is not None and name in models_of(shape)
+
+
+# --- what a download leaves half done, and what no publisher writes ---
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (
+            {"a": "one.safetensors", "b": "two.safetensors"},
+            "lacks 1 of the 2 files that .*index.json lists, such as two",
+        ),
+        ({"a": "part"}, "lacks 1 of the 1 files"),
+        ({"a": 3}, "does not list the parts"),
+        ({}, "lists no part"),
+    ],
+)
+def test_a_folder_in_parts_that_are_not_all_there(tmp_path, parts, words):
+    save_file(weights(), tmp_path / "one.safetensors")
+    (tmp_path / "part").mkdir()
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": parts}))
+    for call in (load_clip, weights_id):
+        with pytest.raises(ConfigError, match=words):
+            call(QUICK, str(tmp_path))
+
+
+def in_itself():
+    out = {}
+    out["model"] = out
+    return out
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (lambda: weights() | {"visual.proj": weights()["visual.proj"].to_sparse()}, "'visual.proj' is sparse"),
+        (lambda: weights() | {"visual.proj": torch.empty(32, 16, device="meta")}, "'visual.proj' has no numbers"),
+        (lambda: weights() | {"visual.positional_embedding": torch.empty(0, 0)}, "it is another CLIP, of pixels 0"),
+        (in_itself, "it holds no tensors"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+def test_tensors_that_cannot_be_weights(tmp_path, state, words):
+    torch.save(state(), tmp_path / "a.pt")
+    with pytest.raises(ConfigError, match=words):
+        load_clip(QUICK, str(tmp_path / "a.pt"))
+
+
+def test_a_configuration_that_divides_by_nothing(tmp_path):
+    save_file(weights(), tmp_path / "open_clip_model.safetensors")
+    about = {"vision_cfg": {"width": 32, "layers": 2, "head_width": 0}, "text_cfg": {}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(about))
+    with pytest.raises(ConfigError, match=r"open_clip_config\.json beside it is no configuration of CLIP"):
+        load_clip(QUICK, str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-that-name/clip.pt"])
+def test_names_that_no_disk_has(name):
+    with pytest.raises(ConfigError, match="is neither a file nor weights that open_clip has"):
+        load_clip(QUICK, name)
