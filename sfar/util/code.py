@@ -34,7 +34,10 @@ HARMLESS = {
     "sfar": "the version and a silenced warning",
     "sfar.errors": "what is said when something goes wrong",
     "sfar.util.*": "where things are, how work is spread and kept",
-    "sfar.model.weights": "weights of a file, whose content is an input: each tensor as it is there, or an error",
+    **dict.fromkeys(
+        ("sfar.model.weights", "sfar.model.weights_file", "sfar.model.weights_kind"),
+        "weights of a file, whose content is an input: each tensor as it is there, or an error",
+    ),
     "sfar.training.resume": "an interrupted training goes on to the same weights to the bit",
     "sfar.training.log": "a training is written down, not changed",
     "sfar.training.checkpoint": "trained weights, written and read back as they are",

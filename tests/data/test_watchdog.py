@@ -334,11 +334,11 @@ def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch):
     monkeypatch.setattr(
         watchdog,
         "_COMMAND",
-        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -58.0; _serve()"),
+        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -55.0; _serve()"),
     )
     dog = Watchdog()
     pid = dog.call(who, "x", seconds=60)
-    time.sleep(2.2)
+    time.sleep(5.2)  # past the first call's alarm, in 5 seconds; the second has as long
     assert dog.call(who, "x", seconds=60) == pid
     dog.close()
 

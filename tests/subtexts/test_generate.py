@@ -287,7 +287,7 @@ PASSING = {
     "409": error(409),
     "429 with a list": Reply(status=429, body=[1]),
     "500 with a text as error": Reply(status=500, body={"error": "busy"}),
-    "stall": Reply(text="late", delay=1.2),
+    "stall": Reply(text="late", delay=600),
     "cut": Reply(text="cut in the middle of the answer", cut=True),
     "no JSON": Reply(body=b"oops"),
     "half JSON": Reply(body=b'{"choices": [{"mess'),
@@ -298,9 +298,11 @@ PASSING = {
 
 @pytest.mark.parametrize("reply", PASSING.values(), ids=list(PASSING))
 def test_what_passes_is_asked_again(server, journal, reply):
+    """A stalled answer is waited for a while only, which a busy machine may need for a good one too."""
     server.answer = first(reply)
-    (outcome,) = ask(server, journal, ["a"], timeout=0.5)
-    assert outcome.texts == steps("a") and server.names == ["a", "a"]
+    (outcome,) = ask(server, journal, ["a"], timeout=2 if reply.delay else 60)
+    assert outcome.texts == steps("a") and server.names[:2] == ["a", "a"]
+    assert reply.delay or len(server.names) == 2
     assert [e["raw"] for e in lines(journal) if e["problem"] == ""] == [forms(steps("a"))["prompted"]]
 
 
@@ -874,13 +876,13 @@ def test_all_threads_wait(server, journal):
             four.wait()
             if asked(request) == NAMES[0]:
                 sent.append(time.monotonic())
-                return error(429, Retry_After="1.2")
-            return good(request, delay=0.4)
+                return error(429, Retry_After="3")
+            return good(request, delay=1.5)  # by then a busy machine has heard of the pause too
         return good(request)
 
     server.answer = answer
     assert [o.texts for o in ask(server, journal)] == [steps(n) for n in NAMES]
-    assert [t - sent[0] for t in server.times[4:] if t - sent[0] < 1.15] == []
+    assert [t - sent[0] for t in server.times[4:] if t - sent[0] < 2.95] == []
     assert len(server.requests) == len(NAMES) + 1
 
 
