@@ -23,9 +23,9 @@ PASSING: tuple[VideoErrorKind, ...] = ("missing", "timeout", "unreadable")
 class VideoError(SfarError):
     """A video that cannot be opened or decoded; the message names the file. It is reported, never replaced.
 
-    ``kind``: "over-reported" holds fewer frames than it claims, "timeout" was not decoded in time or memory,
-    "unreadable" was not given by the system (permissions, disk, network, limit of open files), "damaged" is everything
-    else that is wrong inside.
+    ``kind``: "missing" is not there, "empty" has no bytes, "over-reported" holds fewer frames than it claims, "timeout"
+    was not decoded in time or memory, "unreadable" was not given by the system (permissions, disk, network, limit of
+    open files), "damaged" is everything else that is wrong inside.
     """
 
     def __init__(self, message: str, kind: VideoErrorKind = "damaged") -> None:

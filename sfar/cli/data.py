@@ -13,12 +13,12 @@ from sfar.cli import options
 FIRST = 10  # problems of a kind that are printed; the report has all of them
 # What to do about each kind of problem.
 ADVICE = {
-    "missing": "named by the lists and not on disk: download or unpack them; for videos that are not to be had any "
-    "more nothing can be done",
+    "missing": "named by the lists and not on disk: download or unpack them; nothing can be done for videos that are "
+    "nowhere any more",
     "undecodable": "download or copy them again, or encode them anew; training and evaluation leave them out",
     "passing": "for the moment only: mend what is said of each and check again; training and evaluation leave out what "
     "was too slow and end at what the system does not give",
-    "too_short": "frames are repeated to make a clip; replace them where a longer copy is to be had",
+    "too_short": "frames are repeated to make a clip; replace them where there is a longer copy",
     "train_and_val": "take both lists from the same release, or remove the rows from one of them",
     "identical": "the same content under several names: harmless where it is so in the original; otherwise copy the "
     "right file",
@@ -153,7 +153,7 @@ def _layout(a: argparse.Namespace) -> None:
     if a.dataset == OWN:
         print(f"{about.title}\n\n{about.tree}\nCommands:\n" + "\n".join(f"  {line}" for line in usage(a.dataset)))
         return
-    print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere it is had:\n{about.had}\nHow many there are:")
+    print(f"{about.title}, {about.classes} classes\n\n{about.tree}\nWhere to get it:\n{about.had}\nHow many there are:")
     keys = [
         (split, fold) for split in about.splits for fold in (about.folds if split != "all" else about.folds[:1]) or (1,)
     ]
@@ -186,16 +186,8 @@ def _few_shot(a: argparse.Namespace) -> None:
     )
 
 
-def add(
-    sub: Any,
-    command: Callable[..., argparse.ArgumentParser],
-    positive: Callable[[str], int],
-    seed: Callable[[str], int],
-) -> None:
-    """Add the ``data`` commands to the ``sfar`` parser.
-
-    ``command``, ``positive`` and ``seed`` are the parser's own helpers.
-    """
+def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the ``data`` commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     what = options.group(sub, "data", "Real data sets: check a copy, print the layout, draw few-shot lists.")
 
     def dataset(p: argparse.ArgumentParser) -> None:
@@ -214,23 +206,23 @@ def add(
     )
     dataset(p)
     p.add_argument("--root", required=True, metavar="DIR")
-    p.add_argument("--fold", type=positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
-    p.add_argument("--workers", type=positive, default=None, help="processes (default: one per core)")
+    p.add_argument("--fold", type=options.positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
+    p.add_argument("--workers", type=options.positive, default=None, help="processes (default: one per core)")
     p.add_argument("--deep", action="store_true", help="decode every frame, not 8 of each video")
-    p.add_argument("--min-frames", type=positive, default=8, help="report videos with fewer (default 8)")
+    p.add_argument("--min-frames", type=options.positive, default=8, help="report videos with fewer (default 8)")
     p.add_argument("--reader", default="auto", help="auto, pyav or decord (data.reader; default auto, strict PyAV)")
     p.add_argument("--out", default="", metavar="FILE", help="write the whole report as JSON")
     p = command(
         "layout",
         _named(_layout),
-        "Print a data set's tree, where it is had, its numbers and the commands that use it.",
+        "Print a data set's tree, where to get it, its numbers and the commands that use it.",
         what,
     )
     dataset(p)
     p = command("few-shot", _named(_few_shot), "Draw a few-shot list: K training clips of every class.", what)
     dataset(p)
     p.add_argument("--root", required=True, metavar="DIR")
-    p.add_argument("--shots", type=positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
-    p.add_argument("--seed", type=seed, default=0)
-    p.add_argument("--fold", type=positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")
+    p.add_argument("--shots", type=options.positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
+    p.add_argument("--seed", type=options.seed, default=0)
+    p.add_argument("--fold", type=options.positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")
     p.add_argument("--out", required=True, metavar="FILE")

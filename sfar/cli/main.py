@@ -29,8 +29,8 @@ def parser() -> argparse.ArgumentParser:
     train.add(command)
     predict.add(command)
     storyboard.add(sub, command)
-    data.add(sub, command, options.positive, options.seed)
-    subtexts.add(sub, command, options.positive, options.pairs)
+    data.add(sub, command)
+    subtexts.add(sub, command)
     bench.add(sub, command)
     config.add(sub, command)
     return top

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
-from sfar.data.disk import VIDEO_ENDINGS
+from sfar.data.disk import VIDEO_ENDINGS, is_video
 from sfar.errors import ConfigError, closed
 
 
@@ -23,7 +23,7 @@ def _videos(given: list[str]) -> dict[Path, Path]:
         if not os.path.isdir(path):
             out[path] = Path(path.name)  # one that is missing is said when its turn comes, beside the others
             continue
-        inside = sorted(p for p in _below(path) if p.suffix.lower() in VIDEO_ENDINGS and not p.name.startswith("."))
+        inside = sorted(p for p in _below(path) if is_video(p.name) and not p.name.startswith("."))
         if not inside:
             raise ConfigError(f"{path}: no video in this folder (files that end in {', '.join(VIDEO_ENDINGS)})")
         out.update({p: p.relative_to(path) for p in inside})

@@ -1,4 +1,4 @@
-"""``sfar reproduce``, ``pending``, ``summary``, ``notebook``, ``runs``, ``clean-cache``: results, and what is kept."""
+"""``sfar reproduce``, ``pending``, ``summary``, ``tune``, ``notebook``, ``runs``, ``clean-cache``: what is made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _reproduce(a: argparse.Namespace) -> int:
     started = time.time()
     if a.keep_weights:
         os.environ[kept.KEEP] = a.keep_weights  # also of the processes that make the runs
-    kept.limit()
+    kept.limit()  # a wrong SFAR_KEEP_WEIGHTS is said before the work
     profile, overrides = options.profile(a)
     study = studies.of_item(a.what)
     if study.check:
@@ -127,11 +127,11 @@ def _runs(a: argparse.Namespace) -> None:
         weights = "nothing trained" if w is None else "kept" if w["kept"] else "not kept"
         print(
             form.format(
-                r["key"], r["method"], r["data"], r["profile"], r["seed"], _accuracy(r), megabytes(r["bytes"]), weights
+                r["key"], r["method"], r["data"], r["profile"], r["seed"], _accuracy(r), _in_words(r["bytes"]), weights
             )
         )
     print(
-        f"{len(runs)} runs, {megabytes(sum(r['bytes'] for r in runs))} in {kept.folder()}"
+        f"{len(runs)} runs, {_in_words(sum(r['bytes'] for r in runs))} in {kept.folder()}"
         + (": `sfar evaluate KEY`, sfar.load(KEY); run.json, metrics.jsonl in the folder KEY" if runs else "")
     )
 
@@ -144,8 +144,8 @@ def _accuracy(run: dict[str, Any]) -> str:
     return f"{result['top1']:.2f} %" if "top1" in result else "-"
 
 
-def megabytes(size: float) -> str:
-    """A size in words."""
+def _in_words(size: float) -> str:
+    """Bytes as "3.1 MB" or "1.2 GB"."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
@@ -153,8 +153,8 @@ def _clean(a: argparse.Namespace) -> None:
     from sfar.util import cache, paths
 
     sizes = cache.clean()
-    listed = ", ".join(f"{name} {megabytes(size)}" for name, size in sizes.items())
-    said = f"{listed}; {megabytes(sum(sizes.values()))} in all" if sizes else "nothing, it was empty"
+    listed = ", ".join(f"{name} {_in_words(size)}" for name, size in sizes.items())
+    said = f"{listed}; {_in_words(sum(sizes.values()))} in all" if sizes else "nothing, it was empty"
     print(f"Removed from {paths.cache()}: {said}")
 
 

@@ -235,7 +235,7 @@ def _scored(a: argparse.Namespace) -> tuple[dict[str, SubTexts], dict[str, Score
     names = a.groups or list(GROUPS)
     if len(set(names)) != len(names):
         raise ConfigError("the same group stands there twice")
-    m = get_profile(a.profile, a.pairs(a.set)).model
+    m = get_profile(a.profile, options.pairs(a.set)).model
     groups = {name: open_group(name, a.n) for name in names}
     others = sorted({g.label_set for g in groups.values()} - {"storyboard"})
     if m.clip == STORYBOARD and others:
@@ -301,21 +301,13 @@ def _select(a: argparse.Namespace) -> None:
     print(f"Written: {a.out}")
 
 
-def add(
-    sub: Any,
-    command: Callable[..., argparse.ArgumentParser],
-    positive: Callable[[str], int],
-    pairs: Callable[[list[str]], dict[str, Any]],
-) -> None:
-    """Add the ``subtexts`` commands to the ``sfar`` parser.
-
-    ``command``, ``positive`` and ``pairs`` are the parser's own helpers.
-    """
+def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the ``subtexts`` commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     what = options.group(sub, "subtexts", "Sub-texts: generate with an LLM, check, score and select by TPP.")
 
     def asking(p: argparse.ArgumentParser) -> None:
         p.add_argument("--model", required=True, help="such as gpt-4o")
-        p.add_argument("--n", type=positive, default=4, help="sub-texts a class (default 4)")
+        p.add_argument("--n", type=options.positive, default=4, help="sub-texts a class (default 4)")
         p.add_argument(
             "--out", required=True, metavar="FILE", help="every raw answer is kept beside it in FILE.journal.jsonl"
         )
@@ -332,8 +324,10 @@ def add(
             help="environment variable with the key (default OPENAI_API_KEY; none with --base-url)",
         )
         p.add_argument("--temperature", type=float, default=None, help="default: the server's")
-        p.add_argument("--concurrency", type=positive, default=4, help="requests at a time (default 4)")
-        p.add_argument("--attempts", type=positive, default=3, help="answers a class before it is reported (default 3)")
+        p.add_argument("--concurrency", type=options.positive, default=4, help="requests at a time (default 4)")
+        p.add_argument(
+            "--attempts", type=options.positive, default=3, help="answers a class before it is reported (default 3)"
+        )
         p.add_argument(
             "--retries", type=int, default=6, help="of a request without an answer: 429, 5xx, time-out (default 6)"
         )
@@ -347,7 +341,7 @@ def add(
         )
         p.add_argument(
             "--max-tokens",
-            type=positive,
+            type=options.positive,
             default=None,
             metavar="N",
             help="of an answer, reasoning included (default: the server's limit)",
@@ -383,12 +377,12 @@ def add(
     p = command("describe", _describe, "Ask a vision model about single videos of a class (Table 14).", what)
     p.add_argument("--action", required=True, help="the class name")
     p.add_argument("--videos", required=True, nargs="+", metavar="FILE")
-    p.add_argument("--frames", type=positive, default=8, help="frames of each video (default 8)")
+    p.add_argument("--frames", type=options.positive, default=8, help="frames of each video (default 8)")
     p.add_argument("--prompt", choices=["1", "2", "3", "4"], default="1")
     asking(p)
     p = command("check", _check, "Validate a file of sub-texts.", what)
     p.add_argument("file", help="a JSON file, or a label set with bundled sub-texts")
-    p.add_argument("--n", type=positive, default=None)
+    p.add_argument("--n", type=options.positive, default=None)
     p.add_argument(
         "--classes", default="", help="the class names it must have (default: those of its label set, if known)"
     )
@@ -414,13 +408,12 @@ def add(
             nargs="*",
             help="JSON files, label sets or groups of the storyboard world (default: all of these groups)",
         )
-        p.add_argument("--n", type=positive, default=None)
+        p.add_argument("--n", type=options.positive, default=None)
         p.add_argument(
             "--reading", choices=["printed", "diverse"], default="printed", help="beta(x) = x as printed, or 1 - x"
         )
         p.add_argument("--profile", default="storyboard", help="whose CLIP scores: storyboard (default) or paper")
         p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-        p.set_defaults(pairs=pairs)
         if name == "score":
             p.add_argument("--out", default="", metavar="FILE", help="write the TPP of every class as JSON")
         else:

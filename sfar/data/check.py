@@ -135,7 +135,7 @@ def _manifests(name: str, root: Path, fold: int | None) -> list[tuple[Manifest, 
     try:
         return [(layouts.read(name, root, split, f), f) for split, f in jobs]
     except LayoutError as e:
-        had = f"{about.title} is had from:\n{about.had}\n" if about.had else ""
+        had = f"Where to get {about.title}:\n{about.had}\n" if about.had else ""
         raise LayoutError(f"{e}\n\n{had}Its tree:\n{about.tree}") from None
 
 
@@ -348,7 +348,7 @@ def _read_records(file: Path) -> dict[str, dict]:
 
 
 def _append(f: BinaryIO, record: dict[str, Any]) -> None:
-    """Keep a record, unless it holds for the moment only: too slow today, not to be had or not there."""
+    """Keep a record, unless it holds for the moment only: too slow today, refused by the system, or not there."""
     if not record["state"] or record.get("kind") in PASSING:
         return
     f.write(json.dumps(record).encode("ascii") + b"\n")

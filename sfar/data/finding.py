@@ -176,15 +176,15 @@ def walk(root: Path, leave_out: Callable[[str, str], bool]) -> Iterator[tuple[st
     ``leave_out(parent's name, name)``: a folder into which it does not go, as one of extracted frames. Ends quietly at
     ``DEPTH`` and ``FOLDERS``.
     """
-    level, seen_folders, count = [""], set(), 0
+    level, seen_folders = [""], set()
     for _ in range(DEPTH + 1):
         below = []
         for place in level:
             state = os.stat(root / place)
-            if (state.st_dev, state.st_ino) in seen_folders or count >= FOLDERS:
-                continue  # a link in a circle
+            # Seen already: a link in a circle, or two ways to the same folder.
+            if (state.st_dev, state.st_ino) in seen_folders or len(seen_folders) >= FOLDERS:
+                continue
             seen_folders.add((state.st_dev, state.st_ino))
-            count += 1
             seen = look(root / place)
             yield place, seen
             parent = PurePosixPath(place).name
@@ -192,7 +192,7 @@ def walk(root: Path, leave_out: Callable[[str, str], bool]) -> Iterator[tuple[st
         level = below
 
 
-def elsewhere(found: VideoFiles, match: Match, expected: str, skip: str = "\0") -> None:
+def elsewhere(found: VideoFiles, match: Match, expected: str, skip: tuple[str, ...] = ()) -> None:
     """Take into ``found`` the videos that the list names, wherever below the root they lie.
 
     ``expected``: where the layout has them; ``skip``: how the names of folders begin that are read apart. Raises

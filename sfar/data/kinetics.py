@@ -209,7 +209,7 @@ def _videos(root: Path, split: str, entry: Callable[[str], str | None]) -> tuple
     for name, path in frames:
         found.add_frames(name, path)
     if not any(entry(str(name)) for name in found.paths):
-        elsewhere(found, lambda folder, name: entry(name), f"{home or split}/", REPLACEMENT)
+        elsewhere(found, lambda folder, name: entry(name), f"{home or split}/", (REPLACEMENT,))
     return found, home or split
 
 

@@ -30,7 +30,7 @@ class Layout:
     """One data set.
 
     ``reader(root, split, fold)``; ``folds`` is empty where there is one split only; ``tree`` (how it looks on disk) and
-    ``had`` (where it is had) are for print. ``counts``: (split,) or, where there are folds, (split, fold) -> what its
+    ``had`` (where to get it) are for print. ``counts``: (split,) or, where there are folds, (split, fold) -> what its
     list and a complete copy have, the main number first.
     """
 

@@ -15,7 +15,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -134,7 +134,8 @@ def _from_csv(path: Path) -> _Found:
             raise DataError(f"{where}: {name}: is a picture and no video; expected a video or a folder of its frames")
         found.videos.append(_Video(os.path.normpath(name).replace(os.sep, "/"), row["label"], where, split))
     if lost:
-        more = f"; {len(lost) - 1} others are not there either" if len(lost) > 1 else ""
+        others = len(lost) - 1
+        more = f"; {others} more {'is' if others == 1 else 'are'} not there either" if others else ""
         raise DataError(f"{lost[0]}{more}; paths are absolute or begin at the folder of the file")
     if (given := [v for v in found.videos if v.split]) and len(given) < len(found.videos):
         lacking = next(v for v in found.videos if not v.split)
@@ -270,9 +271,8 @@ def _split(root: Path, videos: list[_Video], names: dict[str, str], fold: int) -
         return _given(root, videos, by_class, names)
     if alone := [names[label] for label, own in by_class.items() if len(own) == 1]:
         raise DataError(
-            f"{root}: one video alone of class {', '.join(map(repr, alone[:SHOWN]))}"
-            f"{f' and {len(alone) - SHOWN} others' * (len(alone) > SHOWN)}; a split needs two, one to train on and one "
-            "to test on: add some, remove the class, or give a csv file with a column split"
+            f"{root}: one video alone of class {_first(alone)}; a split needs two, one to train on and one to test on: "
+            "add some, remove the class, or give a csv file with a column split"
         )
     tested = set()
     for own in by_class.values():
@@ -293,9 +293,19 @@ def _plain(path: str) -> str:
     return unicodedata.normalize("NFC", path)
 
 
+def _first(names: Sequence[str]) -> str:
+    """The first ``SHOWN`` of these names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(map(repr, names[:SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
 def _given(
     root: Path, videos: list[_Video], by_class: dict[str, list[_Video]], names: dict[str, str]
 ) -> tuple[list[_Video], tuple[str, ...]]:
+    """The videos with the splits that they have, and what to say of these; "test" stands in where there is no "val".
+
+    Raises ``DataError`` for classes without a training video where others have some.
+    """
     has = Counter(v.split for v in videos)
     notes = []
     if not has["val"]:
@@ -305,15 +315,10 @@ def _given(
     if has["train"]:
         untrained = [names[k] for k, own in by_class.items() if all(v.split != "train" for v in own)]
         if untrained:
-            raise DataError(
-                f"{root}: no training video of class {', '.join(map(repr, untrained[:SHOWN]))}"
-                f"{f' and {len(untrained) - SHOWN} others' * (len(untrained) > SHOWN)}; add one, or remove the class"
-            )
+            raise DataError(f"{root}: no training video of class {_first(untrained)}; add one, or remove the class")
     tested = {names[v.label] for v in videos if v.split == "val"}
     if tested and (untested := sorted(set(names.values()) - tested)):
-        notes.append(
-            f"no test video of class {', '.join(map(repr, untested[:SHOWN]))}{', ...' * (len(untested) > SHOWN)}"
-        )
+        notes.append(f"no test video of class {_first(untested)}")
     return videos, tuple(notes)
 
 

@@ -64,8 +64,8 @@ _DEEP = 9  # wrappings in each other: more are a dictionary in itself
 class _Found(NamedTuple):
     """A CLIP in a file: ``tensors`` by open_clip's names, ``left`` over by theirs, ``names``: all, as they are there.
 
-    ``openai``: with the numbers of OpenAI's archives; ``hugging_face``: under transformers' names. ``place``: how the
-    dictionary of the tensors is had, as an expression.
+    ``openai``: with the numbers of OpenAI's archives; ``hugging_face``: under transformers' names. ``place``: the
+    expression that gives the dictionary of the tensors.
     """
 
     tensors: dict[str, Tensor]
@@ -80,6 +80,7 @@ def _found(parts: Sequence[Opened]) -> _Found:
     content, call = parts[0]
     if len(parts) > 1 and all(isinstance(p.content, Mapping) for p in parts):
         content = {k: v for part in parts for k, v in part.content.items()}
+        call = f"{{{', '.join(f'**{part.call}' for part in parts)}}}"
     state, place = _state(content, call)
     openai = {k.rpartition(".")[2] for k in state} >= OPENAI
     names = [k for k in state if not HARMLESS.search(k)]

@@ -46,7 +46,7 @@ class Refused(Exception):
 def files(path: Path) -> list[Path]:
     """The files that hold the weights at ``path``: itself, or those in a folder as open_clip or transformers write it.
 
-    Raises ``ConfigError`` for a folder without weights.
+    Raises ``ConfigError`` for a folder without weights, or that lacks a part of them.
     """
     if not path.is_dir():
         return [path]

@@ -17,7 +17,7 @@ from typing import Any
 from sfar import paper, studies
 from sfar.errors import SfarError
 from sfar.paper import deviations
-from sfar.render.tables import NOTHING, interval, markdown
+from sfar.render.tables import NOTHING, markdown
 from sfar.reproduce import numbers
 from sfar.settings import Measured
 from sfar.studies.core import page
@@ -33,7 +33,7 @@ left out. The docstring of a function names its equation. On the site (`make sit
 line.
 
 A verdict is of a claim measured in the storyboard world
-([how it is decided](../results/storyboard/README.md#how-to-read-it)); *audit* is what a statement is worth by the
+([how it is decided](../results/storyboard/README.md)); *audit* is what a statement is worth by the
 paper's own numbers ([all of it](../results/storyboard/audit.md), [notebook](../notebooks/15_paper_audit.ipynb)); *read
 as* names the configuration fields of what the paper leaves open ([DEVIATIONS.md](../DEVIATIONS.md), `sfar config
 FIELD`)."""
@@ -288,6 +288,8 @@ _home = {f"eq{n}": f"eq{e.numbers[0]}" for e in EQUATIONS for n in e.numbers}
 _home |= {"table2": "table2a", "fig7": "fig7a", "fig2a": "fig2", "fig2e": "fig2"}
 BY_KEY = {f"eq{e.numbers[0]}": e for e in EQUATIONS}
 KEYS = tuple(key for part in PARTS for key in part.keys)
+# What the paper leaves open; how the drawn world's profile differs is no reading of the paper.
+OPEN = tuple(row for section in deviations.SECTIONS if section != "storyboard" for row in deviations.rows(section))
 
 
 # --- links -----------------------------------------------------------------------------------------------------------
@@ -354,10 +356,9 @@ def known() -> Known:
         for cell in statement["cells"]:
             if said := re.search(r"\(([\w-]+)\)$", cell):
                 out.cells.setdefault(said[1], []).append(statement)
-    for section in ("model", "subtexts", "loss", "videos"):
-        for row in deviations.rows(section):
-            for key in _homes(row.where):
-                out.read.setdefault(key, []).append(row)
+    for row in OPEN:
+        for key in _homes(row.where):
+            out.read.setdefault(key, []).append(row)
     return out
 
 
@@ -424,8 +425,7 @@ def _claims(key: str) -> str:
             if v is None:
                 body.append([NOTHING, claim.source, NOTHING, NOTHING, "its record cannot decide it", f"`{claim.id}`"])
                 continue
-            number = f"{page.value(v)} ({interval(v, page.digits(v), True)})"
-            body.append([v.claim, v.source, v.printed or NOTHING, number, v.verdict, f"`{v.id}`"])
+            body.append([v.claim, v.source, v.printed or NOTHING, page.measured(v), v.verdict, f"`{v.id}`"])
     return markdown(["Claim", "Where", "Printed", "Measured here", "Verdict", "Id"], body) if body else ""
 
 

@@ -7,25 +7,23 @@ them. As text everything is plain Markdown, which is what nbval compares.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Sequence
 
 from sfar.config import GROUPS, Profile, get_profile
 from sfar.model import registry
-from sfar.render.tables import NOTHING, Prose, Table, interval
+from sfar.render.tables import NOTHING, Prose, Table
 from sfar.studies.core import page
 from sfar.studies.core.blocks import Drawn, Text, Verdicts
 from sfar.studies.core.record import Record, Verdict
 from sfar.studies.core.study import FROZEN, Study, Variant, seeds_of
-from sfar.util import paths
+from sfar.util import paths, progress
 
 ROWS = 10  # of a table that is not cut
 
 
 def sharp() -> None:
     """Have a notebook show its figures with twice the pixels; elsewhere nothing."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if getattr(shell, "kernel", None) is not None:
+    if progress.in_notebook():
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
@@ -33,7 +31,7 @@ def sharp() -> None:
 
 def found(c: Verdict) -> str:
     """What decided a claim: its number with the interval, and against what."""
-    return f"{page.value(c)} ({interval(c, page.digits(c), True)}), against {c.against}"
+    return f"{page.measured(c)}, against {c.against}"
 
 
 def claims(record: Record) -> Table:

@@ -186,11 +186,12 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that was trained now: what it is called, and the classes that it was trained on."""
+    """A model that was trained now: what it is called, the classes that it was trained on, and how it was made."""
 
     title: str
     model: VideoModel
     classes: tuple[str, ...]
+    profile: Profile
 
 
 def fit(variant: Variant, videos: Videos, seed: int = 0, profile: Profile | None = None) -> Trained:
@@ -202,7 +203,7 @@ def fit(variant: Variant, videos: Videos, seed: int = 0, profile: Profile | None
     model = build_model(p, videos.classes, subtexts_of(p, videos.classes), variant.method, seed)
     if registry.get(variant.method).trained:
         _train(model, videos, p, seed, variant.title)
-    return Trained(variant.title, model.eval(), videos.classes)
+    return Trained(variant.title, model.eval(), videos.classes, p)
 
 
 def fit_plugged(name: str, plug: str, videos: Videos, seed: int = 0, profile: Profile | None = None) -> Trained:
@@ -213,7 +214,7 @@ def fit_plugged(name: str, plug: str, videos: Videos, seed: int = 0, profile: Pr
     own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if OTHER_METHODS[name].classifier else p
     title = f"{OTHER_METHODS[name].title}, FVE: {plug}"
     _train(model, videos, own, seed, title)
-    return Trained(title, model.eval(), videos.classes)
+    return Trained(title, model.eval(), videos.classes, own)
 
 
 def _train(model: VideoModel, videos: Videos, p: Profile, seed: int, title: str) -> None:
@@ -232,8 +233,8 @@ def _train(model: VideoModel, videos: Videos, p: Profile, seed: int, title: str)
 
 
 def score(of: Trained, videos: Videos) -> Scores:
-    """What a model says of the videos; of other classes than it was trained on with the bundled texts of those."""
-    p, texts = base(), None
+    """What a model says of the videos; of other classes than it was trained on with their texts by its own profile."""
+    p, texts = of.profile, None
     if videos.classes != of.classes:
         texts = class_texts(of.model.clip, list(videos.classes), subtexts_of(p, videos.classes), p.model)
     frames = videos.embedded.shape[1]

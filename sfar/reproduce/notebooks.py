@@ -46,8 +46,12 @@ def find(name: str) -> Path:
 class OwnKernel(AsyncKernelManager):
     """Starts this interpreter, whatever Python is called "python3" in JUPYTER_PATH or in the user's own folders.
 
-    Results and kept work are in the same places as here, though it runs in another folder.
+    Results and kept work are in the same places as here, though it runs in another folder. What is said between the
+    two is encrypted: other users of the machine could listen, and a kernel warns of that.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(transport_encryption="auto", **options)
 
     @property
     def kernel_spec(self) -> KernelSpec:

@@ -119,7 +119,7 @@ def refreshed(text: str) -> str:
 def write() -> list[Path]:
     """Bring ``QUOTING`` and DEVIATIONS.md up to date; those that changed."""
     quoting = [paths.of_repository(name) for name in QUOTING]
-    new = {page: refreshed(page.read_text(encoding="utf-8")) for page in quoting}
+    new = {path: refreshed(path.read_text(encoding="utf-8")) for path in quoting}
     new[paths.of_repository("DEVIATIONS.md")] = deviations.render(effect_of)
     out = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
     for path in out:

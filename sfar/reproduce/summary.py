@@ -14,7 +14,7 @@ from pathlib import Path
 from sfar import studies
 from sfar.config import Profile
 from sfar.errors import SfarError
-from sfar.render.tables import NOTHING, interval, markdown, wrapped
+from sfar.render.tables import NOTHING, interval, markdown, with_interval, wrapped
 from sfar.studies.core import page, statistics
 from sfar.studies.core import record as records
 from sfar.studies.core.blocks import Drawn
@@ -102,7 +102,7 @@ def _standing(found: Sequence[Found]) -> set[str]:
 
 
 def _claim_row(c: Verdict, standing: set[str]) -> list[str]:
-    here = f"{c.mean:+z.{page.digits(c)}f} ({interval(c, page.digits(c), True)})"
+    here = with_interval(c, page.digits(c), True)
     said = f"**{c.verdict}**" if c.id in standing else c.verdict
     return [c.claim, c.printed or NOTHING, here, said]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from sfar.config import ModelConfig, TrainConfig
 from sfar.data.source import dataset
 from sfar.errors import SfarError
 from sfar.model.clip import load_clip
+from sfar.model.video_model import VideoModel
 from sfar.runs import store
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
@@ -235,13 +235,12 @@ def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
 
 def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> list[dict[str, Any]]:
     """Each is kept as soon as it is there."""
-    made = run_stacked(jobs, tick)
+    models: list[VideoModel] = []
+    made = run_stacked(jobs, tick, models.append)
 
     def one(keeper: Logged) -> dict[str, Any]:
         record = next(made)
-        # Whose record it is can be seen in the generator. To hand it over would change code that keys depend on.
-        if inspect.isgenerator(made):
-            keeper.model = inspect.getgeneratorlocals(made).get("model")
+        keeper.model = models.pop()
         return record
 
     return [store.keep("run", key, one, job) for job, key in zip(jobs, keys, strict=True)]

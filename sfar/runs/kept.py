@@ -52,7 +52,7 @@ def write(
     """
     other = {"base": record["host"], "fve": record["plug"]} if stage == "host_run" else {}
     single = record.get("views", {}).get("1x1", {})
-    about = {
+    said = {
         "key": key,
         "stage": stage,
         "method": "/".join(other.values()) if other else job.method,
@@ -73,14 +73,14 @@ def write(
     def build(temporary: Path) -> None:
         if model is not None:
             size = checkpoint.size(model, job.profile)
-            about["weights"] = {"bytes": size, "kept": size <= limit()}
+            said["weights"] = {"bytes": size, "kept": size <= limit()}
             if size <= limit():
                 texts = subtexts_of(job.profile, job.data.classes)
                 checkpoint.save(
                     temporary / WEIGHTS, model, job.profile, job.data.classes, job.seed, texts, other or None
                 )
             write_lines(temporary / LOG, lines)
-        paths.write_json(temporary / ABOUT, about)
+        paths.write_json(temporary / ABOUT, said)
 
     paths.build_folder(folder() / key, build)
 

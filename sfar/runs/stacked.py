@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,11 +45,13 @@ def at_once(job: Job, runs: int, workers: int) -> int:
     return max(1, min(MOST, PAIRS // pairs, -(-runs // workers)))
 
 
-def run_stacked(jobs: Sequence[Job], tick: Tick | None = None) -> Iterator[dict[str, Any]]:
+def run_stacked(
+    jobs: Sequence[Job], tick: Tick | None = None, hand_over: Callable[[VideoModel], object] | None = None
+) -> Iterator[dict[str, Any]]:
     """Train jobs of one ``kind`` together, then evaluate each; their records, in their order (see ``run.run_one``).
 
-    Numbers are those of ``run_one`` to rounding; ``seconds`` are a run's share of what is common, and its own. Raises
-    ``OneFailed``.
+    Numbers are those of ``run_one`` to rounding; ``seconds`` are a run's share of what is common, and its own.
+    ``hand_over`` is given each record's model before the record. Raises ``OneFailed``.
     """
     started = time.perf_counter()
     inputs = [resolve(job) for job in jobs]
@@ -60,6 +62,8 @@ def run_stacked(jobs: Sequence[Job], tick: Tick | None = None) -> Iterator[dict[
     for model, own, history in zip(models, inputs, histories, strict=True):
         started = time.perf_counter()
         made = record(own, model, history, score(model, own, tick, shared))
+        if hand_over:
+            hand_over(model)
         yield made | {"seconds": round(common + time.perf_counter() - started, 1)}
 
 

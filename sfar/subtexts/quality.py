@@ -90,9 +90,9 @@ def bank_version() -> str:
 def measure_bank(encode: Encode, progress: Callable[[Iterable], Iterable] = iter) -> dict[str, Any]:
     """The quality of every bundled set, and of the sub-texts that the paper prints beside the bundled ones.
 
-    ``sets``: label set, N, classes, found [%], diversity, lowest diversity. ``examples``: class, who wrote its texts,
-    the class of the label set that they are taken for, diversity; the printed lists are those of Figures 4 and 8, with
-    the steps that the paper's text holds. ``progress``: wraps the loop over the sets.
+    ``sets``: label set, N, classes, found [%], diversity, lowest diversity. ``examples``: class, label set, who wrote
+    its texts, how many they are, the class of the label set that they are taken for, diversity; the printed lists are
+    those of Figures 4 and 8, with the steps that the paper's text holds. ``progress``: wraps the loop over the sets.
     """
     sets, examples = [], []
     for name, n in progress([(label_set, n) for label_set in bank_names() for n in sizes(label_set)]):

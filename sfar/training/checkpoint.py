@@ -33,7 +33,7 @@ def trained_state(model: VideoModel) -> dict[str, Tensor]:
 
 
 def _written(model: VideoModel, profile: Profile) -> dict[str, Tensor]:
-    """What a checkpoint holds: of a frozen tower nothing, which is that of the CLIP."""
+    """What a checkpoint holds: nothing of a frozen tower, which the CLIP has."""
     state = trained_state(model)
     return state if profile.train.train_visual else _without_tower(state)
 
@@ -58,8 +58,9 @@ def save(
 ) -> None:
     """Write a checkpoint, whole or not at all. Raises ``SfarError`` when the disk refuses.
 
-    ``texts``: the classes' sub-texts, so that the file alone is enough to use it (``sfar.load``). Where the tower was
-    frozen it is not in the file, and what its CLIP is is. ``other``: what is said of it besides.
+    ``texts``: the classes' sub-texts, so that the file alone is enough to use it (``sfar.load``). A tower that was
+    frozen is not in the file; in its place stands what identifies its CLIP (``weights_id``). ``other``: further entries
+    of the metadata; those of a head in one of Table 2c's methods say which method and which plug.
     """
     about = {
         "method": model.method,

@@ -87,14 +87,19 @@ def line(what: str, bar: str, seconds: float, end: bool = False) -> str:
     return f'<div style="color: #777; font-size: 90%">{meter}{html.escape(words)} · {tail}</div>'
 
 
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook; IPython is not imported to tell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
 @contextmanager
 def quiet(what: str) -> Iterator[None]:
     """In a notebook one grey line that says every half second how ``what`` goes, in place of bars on red; else nothing.
 
     Bars are taken from ``sys.stderr`` as they are written; warnings stay where they are.
     """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if getattr(shell, "kernel", None) is None:
+    if not in_notebook():
         yield
         return
     from IPython.display import HTML, DisplayHandle

@@ -170,7 +170,7 @@ def test_folders_that_cannot_be_meant(tmp_path, paths, message):
         (
             ["a/v0.mp4,a", "a/v9.mp4,a", "b/v9.mp4,b"],
             "path,label",
-            r"line 3: a/v9\.mp4: no such file .*1 others are not",
+            r"line 3: a/v9\.mp4: no such file .*; 1 more is not there either",
         ),
         (["a/v0.avi,a"], "path,label", r"line 2: a/v0\.avi: no such file or folder \(there is v0\.mp4\)"),
         (["gone.mp4,a"], "path,label", r"line 2: gone\.mp4: is a link to nowhere\.mp4, which is not there"),

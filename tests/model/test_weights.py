@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import open_clip
 import pytest
+import safetensors.torch
 import tiny
 import torch
 from safetensors.torch import save, save_file
@@ -233,11 +234,26 @@ def test_a_folder_in_parts(tmp_path):
     check(tmp_path)
     assert weights_id(QUICK, str(tmp_path)) == [QUICK, *(weights_hash(tmp_path / n) for n in names)]
     (tmp_path / names[1]).unlink()
-    with pytest.raises(ConfigError, match=r"lacks 1 of the 2 files .*, such as model-2-of-2"):
+    for read in (load_clip, weights_id):
+        with pytest.raises(ConfigError, match=r"lacks 1 of the 2 files .*, such as model-2-of-2"):
+            read(QUICK, str(tmp_path))
+    for wrong in ({}, {"weight_map": {"a": 1}}, {"weight_map": ["a"]}):
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps(wrong))
+        with pytest.raises(ConfigError, match=r"index.json does not list the parts"):
+            load_clip(QUICK, str(tmp_path))
+
+
+def test_the_clip_of_a_larger_model_in_parts_is_saved_from_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state = {**hugging_face(weights()), "classifier.weight": torch.ones(3, 4)}
+    index = {"weight_map": {k: f"model-{1 + i % 2}-of-2.safetensors" for i, k in enumerate(state)}}
+    for name in set(index["weight_map"].values()):
+        save_file({k: v for k, v in state.items() if index["weight_map"][k] == name}, name)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ConfigError) as e:
         load_clip(QUICK, str(tmp_path))
-    (tmp_path / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"index.json does not list the parts"):
-        load_clip(QUICK, str(tmp_path))
+    exec(str(e.value).partition("save it: ")[2], {"torch": torch, "safetensors": safetensors})
+    check("clip.pt")
 
 
 @pytest.mark.parametrize(

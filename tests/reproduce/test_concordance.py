@@ -95,6 +95,16 @@ def test_every_statement_of_the_audit_stands_somewhere(page):
     assert [s["id"] for s in audited if f"`{s['id']}` {s['verdict']}" not in page] == []
 
 
+def test_every_open_reading_stands_where_its_place_has_an_entry(page):
+    entries = {part.split("\n")[0]: part for part in page.split("\n### ")[1:]}
+    items = {key: item.title for key, (_, item) in studies.items().items()}
+    titles = items | {key: e.heading for key, e in concordance.BY_KEY.items()}
+    held = [(row, key) for row in concordance.OPEN for key in concordance.places(row.where) if key in KEYS]
+    assert len(held) > 30 and {row.section for row, _ in held} > {"model", "loss", "protocols"}
+    for row, key in held:
+        assert all(f"`{f}`" in entries[titles[key]].split("Read as: ")[1].split("\n")[0] for f in row.fields), key
+
+
 # --- what it names is there ----------------------------------------------------------------------------------------
 
 

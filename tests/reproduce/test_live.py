@@ -74,6 +74,24 @@ def test_other_classes_have_their_own_texts(train):
     assert live.score(model, unseen).probabilities.shape == (6, 3)
 
 
+def test_other_classes_are_asked_as_the_model_was_made(train, monkeypatch):
+    """With as many sub-texts, and the texts that its profile names."""
+    asked = []
+    profile = live.base({"data.train_per_class": 2, "train.epochs": 1, "model.n_subtexts": 2})
+    (variant,) = live.found(table1.variants(), "sfar")
+    model = live.fit(variant, train, profile=profile)
+    unseen = live.draw(1, test=True, classes=("clean and jerk", "deadlifting"))
+    forward = model.model.from_embeddings
+
+    def seen(v, texts, *args, **kwargs):
+        asked.append(texts.sub_words.shape[:2])
+        return forward(v, texts, *args, **kwargs)
+
+    monkeypatch.setattr(model.model, "from_embeddings", seen)
+    live.score(model, unseen)
+    assert asked and set(asked) == {(2, 2)}, "two classes of two sub-texts"
+
+
 def test_sequences_have_several_labels(train):
     (variant,) = live.found(table1.variants(), "vanilla")
     seen = live.draw_sequences(6, CLASSES)

@@ -128,9 +128,10 @@ def test_kept_runs_are_not_made_again(roots, in_this_process, monkeypatch):
     cache.save_json("run", jobs[1].key(), {"seed": "kept"})
     made = []
 
-    def stacked(jobs, tick):
+    def stacked(jobs, tick, hand_over):
         made.append([j.seed for j in jobs])
         for j in jobs:
+            hand_over(None)
             yield {"seed": j.seed}
 
     monkeypatch.setattr(executor, "run_stacked", stacked)
@@ -141,7 +142,8 @@ def test_kept_runs_are_not_made_again(roots, in_this_process, monkeypatch):
 
 
 def test_a_failure_names_the_run(roots, in_this_process, monkeypatch):
-    def stacked(jobs, tick):
+    def stacked(jobs, tick, hand_over):
+        hand_over(None)
         yield {"seed": 0}
         raise OneFailed("the loss is not finite", 2)
 

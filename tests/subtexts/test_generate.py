@@ -28,6 +28,7 @@ import pytest
 from loopback import Loopback, Reply, asked, forms, images
 from PIL import Image
 from test_video import write
+from waiting import until
 
 from sfar.cli.main import main
 from sfar.errors import ConfigError, SfarError, VideoError
@@ -1184,13 +1185,6 @@ def started(argv, **options):
     )
 
 
-def wait_for(condition, seconds=90):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def whole_lines(journal):
     found = []
     for line in journal.read_bytes().split(b"\n"):
@@ -1206,11 +1200,11 @@ def test_200_classes_and_a_kill_in_the_middle(server, tmp_path):
     killed = threading.Event()
     server.answer = lambda request, count: good(request) if len(server.requests) < 100 or killed.wait(60) else None
     p = started(command(server, classes, out))
-    wait_for(lambda: len(server.requests) >= 100 or p.poll() is not None)
+    until(lambda: len(server.requests) >= 100 or p.poll() is not None)
     p.kill()
     p.communicate(timeout=30)
     killed.set()
-    wait_for(lambda: not server.now)
+    until(lambda: not server.now)
     done, before = whole_lines(journal), server.names
     assert (
         p.returncode == -signal.SIGKILL
@@ -1232,7 +1226,7 @@ def test_ctrl_c_keeps_the_answers_under_way(server, tmp_path):
     out = tmp_path / "texts.json"
     server.answer = lambda request, count: good(request, delay=0.3)
     p = started(command(server, classes, out))
-    wait_for(lambda: len(server.requests) >= 10 or p.poll() is not None)
+    until(lambda: len(server.requests) >= 10 or p.poll() is not None)
     os.killpg(p.pid, signal.SIGINT)
     _, err = p.communicate(timeout=60)
     assert (
@@ -1250,8 +1244,8 @@ def test_a_second_ctrl_c_leaves_the_answers_under_way(server, tmp_path):
     server.answer = lambda request, count: good(request, delay=0 if len(server.times) <= 6 else 40)
     p = started(command(server, classes, tmp_path / "texts.json"))
     try:
-        wait_for(lambda: len(server.requests) >= 10 or p.poll() is not None)
-        wait_for(lambda: len(whole_lines(tmp_path / "texts.json.journal.jsonl")) == 6)
+        until(lambda: len(server.requests) >= 10 or p.poll() is not None)
+        until(lambda: len(whole_lines(tmp_path / "texts.json.journal.jsonl")) == 6)
         os.killpg(p.pid, signal.SIGINT)
         err = ""
         while "waiting for the answers under way" not in err:  # it has heard

@@ -128,6 +128,11 @@ def value(c: Verdict | Contrast) -> str:
     return f"{c.mean:+z.{digits(c)}f} {c.unit}".strip()
 
 
+def measured(c: Verdict | Contrast) -> str:
+    """A number with its interval, "+4.6 points (+1.2 to +8.0)"."""
+    return f"{value(c)} ({interval(c, digits(c), True)})"
+
+
 MARKS = {"holds": " ▲", "does not hold": " ▼", "equal": " =", "undecided": ""}
 
 
