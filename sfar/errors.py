@@ -1,6 +1,7 @@
 """The errors a user can cause. The command line prints their message alone, without a traceback, and exits with 2."""
 
 import errno
+import unicodedata
 from os import PathLike
 from typing import Literal
 
@@ -29,8 +30,15 @@ class VideoError(SfarError):
     """
 
     def __init__(self, message: str, kind: VideoErrorKind = "damaged") -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.kind: VideoErrorKind = kind
+
+
+def one_line(text: str) -> str:
+    """``text`` with line feeds and other signs that steer a terminal escaped: names of files may have them."""
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text
+    )
 
 
 def closed(error: OSError) -> str:

@@ -57,6 +57,9 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
+MOST = 2**63 - 1  # of a whole number: torch, numpy and files hold no larger one
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is known of a field; ``setting`` makes it, ``SETTINGS`` has all.
@@ -135,7 +138,12 @@ class Setting:
         raise ConfigError(f"configuration key {key!r}: expected {self.type_name}, got {value!r}")
 
     def check(self, key: str, value: Any) -> None:
-        """Raise ``ConfigError`` if ``value`` of the field ``key`` is outside its range."""
+        """Raise ``ConfigError`` if ``value`` of the field ``key`` is outside its range or above ``MOST``."""
+        if type(value) is int and abs(value) > MOST:
+            raise ConfigError(
+                f"configuration key {key!r}: expected {self.expected or self.type_name}, got a number of "
+                f"{value.bit_length()} bits; at most 2**63 - 1 is read"
+            )
         if not (self.optional and value is None) and not self._holds(value):
             raise ConfigError(f"configuration key {key!r}: expected {self.expected}, got {value!r}")
 
@@ -161,8 +169,8 @@ class Setting:
 
 
 def _number(value: Any, kind: type) -> Any:
-    """A whole number as a fraction where fractions are held; anything else as it is."""
-    return float(value) if kind is float and type(value) is int else value
+    """A whole number as a fraction where fractions are held and it is not above all of them; anything else as it is."""
+    return float(value) if kind is float and type(value) is int and value.bit_length() < 1024 else value
 
 
 Value = TypeVar("Value")

@@ -348,3 +348,11 @@ def test_both_profiles_read_the_paper_alike():
     assert {n: getattr(a, n) for n in names} == {n: getattr(b, n) for n in names}
     for n in ("weight_decay", "betas", "eps", "loss_lambda", "train_visual", "frames", "flip", "gray"):
         assert getattr(PROFILES["storyboard"].train, n) == getattr(PROFILES["paper"].train, n), n
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("key", ["train.epochs", "train.lr_head"])
+def test_whole_numbers_that_nothing_holds(key, sign):
+    kind = "expected float" if key == "train.lr_head" else "of 1329 bits; at most 2**63 - 1"
+    refused({key: sign * 10**400}, key, kind)
+    refused({key: -(2**63)}, key)

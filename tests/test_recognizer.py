@@ -240,18 +240,19 @@ def test_pictures_lie_as_the_videos_do(home, videos, tmp_path, capsys):
 
 
 def test_a_bad_video_costs_one_line(home, videos, tmp_path, capsys):
-    shutil.copy(videos[0], tmp_path / "good.mp4")
-    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    """One each, whatever is in their names."""
+    shutil.copy(videos[0], tmp_path / "go\nod.mp4")
+    (tmp_path / "ba\nd.mp4").write_bytes(b"no video")
     assert main(["predict", str(tmp_path), "--classes", "long jump,making pizza", "--top", "1"]) == 1
     found = capsys.readouterr()
-    assert "good.mp4  " in found.out and "left out: " in found.err and "bad.mp4" in found.err
+    assert "go\\nod.mp4  " in found.out and "left out: " in found.err and "ba\\nd.mp4" in found.err
     assert "Traceback" not in found.err
 
 
 def test_a_video_of_any_name(home, videos, tmp_path, monkeypatch, capsys):
     """Names that FFmpeg would take for a protocol, and one that is no text; the file of answers knows them again."""
     monkeypatch.chdir(tmp_path)
-    names = ["10:30 jump.mp4", "a%03d.mp4", os.fsdecode(b"b\x8c.mp4")]
+    names = ["10:30 jump.mp4", "a%03d.mp4", "a\u2028b.mp4", os.fsdecode(b"b\x8c.mp4")]
     for name in names:
         try:
             shutil.copy(videos[0], name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
+from sfar.errors import one_line
 
 FIRST = 10  # problems of a kind that are printed; the report has all of them
 # What to do about each kind of problem.
@@ -61,7 +62,7 @@ def text(report: dict[str, Any], written: bool = False) -> str:
 
     def section(title: str, items: list[str], what: str) -> None:
         if items:
-            out.extend(["", f"{title}: {len(items):,} ({ADVICE[what]})", *(f"  {i}" for i in items[:FIRST])])
+            out.extend(["", f"{title}: {len(items):,} ({ADVICE[what]})", *(f"  {one_line(i)}" for i in items[:FIRST])])
             if len(items) > FIRST:
                 out.append(f"  ... and {len(items) - FIRST:,} more" + (" in the report" if written else ""))
 
@@ -205,7 +206,7 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
         what,
     )
     dataset(p)
-    p.add_argument("--root", required=True, metavar="DIR")
+    p.add_argument("--root", type=options.named, required=True, metavar="DIR")
     p.add_argument("--fold", type=options.positive, default=None, help="of UCF-101 and HMDB-51 (default: all three)")
     p.add_argument("--workers", type=options.positive, default=None, help="processes (default: one per core)")
     p.add_argument("--deep", action="store_true", help="decode every frame, not 8 of each video")
@@ -221,7 +222,7 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     dataset(p)
     p = command("few-shot", _named(_few_shot), "Draw a few-shot list: K training clips of every class.", what)
     dataset(p)
-    p.add_argument("--root", required=True, metavar="DIR")
+    p.add_argument("--root", type=options.named, required=True, metavar="DIR")
     p.add_argument("--shots", type=options.positive, required=True, metavar="K", help="2, 4, 8 and 16 in the paper")
     p.add_argument("--seed", type=options.seed, default=0)
     p.add_argument("--fold", type=options.positive, default=1, help="of UCF-101 and HMDB-51 (default 1)")

@@ -49,6 +49,13 @@ def json_or_text(text: str) -> Any:
         return text
 
 
+def named(text: str) -> str:
+    """The name of a file or folder. An empty one is refused: it would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a folder, got an empty name")
+    return text
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     return _at_least(1, text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sfar.cli import options
 from sfar.data.disk import VIDEO_ENDINGS, is_video
-from sfar.errors import ConfigError, closed
+from sfar.errors import ConfigError, closed, one_line
 
 
 def _videos(given: list[str]) -> dict[Path, Path]:
@@ -72,7 +72,7 @@ def _answered(path: Path) -> set[str]:
     if text and not text.endswith("\n"):
         text = text[: text.rfind("\n") + 1]
         write_atomic(path, text)
-    for n, line in enumerate(text.splitlines(), 1):
+    for n, line in enumerate(text.split("\n")[:-1], 1):  # a name may have what else ends a line for Python
         try:
             done.add(json.loads(line)["video"])
         except (ValueError, KeyError, TypeError) as e:
@@ -117,7 +117,10 @@ def _predict(a: argparse.Namespace) -> int:
                 bar.update()
                 continue
             bar.clear()
-            print(f"{video}  " + ", ".join(f"{name} {100 * p:.1f} %" for name, p in found.top(a.top)), flush=True)
+            print(
+                f"{one_line(str(video))}  " + ", ".join(f"{name} {100 * p:.1f} %" for name, p in found.top(a.top)),
+                flush=True,
+            )
             if answers:
                 # A name on disk need not be text: JSON reads what stands for such bytes as it was.
                 with answers.open("a", encoding="utf-8", errors="backslashreplace") as f:

@@ -11,6 +11,7 @@ Charades_v1_{train,test}.csv   id,subject,scene,quality,relevance,verified,scrip
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,7 @@ def _actions(where: str, text: str, length: float, classes: int) -> tuple[_Actio
                 f'{where}: {part!r} is not a class, a start and an end; expected for instance "c092 11.90 21.20"'
             )
         code = fields[0]
-        if not (code[:1] == "c" and code[1:].isascii() and code[1:].isdigit() and int(code[1:]) < classes):
+        if not (re.fullmatch(r"c[0-9]{1,9}", code) and int(code[1:]) < classes):
             raise DataError(
                 f"{where}: {code!r} is not one of the {classes} classes c000 to c{classes - 1:03d} of "
                 "Charades_v1_classes.txt"

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -281,29 +282,48 @@ def _look_at_all(
     kept = _read_records(file)
     out: dict[str, dict] = {}
     examined = 0
-    try:
+    with _records(file) as f, processes.pool(workers) as pool:
+        jobs = [(str(root), p, kept.get(p), deep, reader) for p in videos]
+        # Small parcels: an interruption loses no more than what is in them.
+        for record, new in tqdm(
+            pool.imap_unordered(_look, jobs, chunksize=4),
+            total=len(jobs),
+            desc=f"{'decoding' if deep else 'checking'} {title}",
+            unit="video",
+        ):
+            out[record["path"]] = record
+            examined += new
+            if new:
+                _append(f, record)
+        _hash_same_sizes(pool, root, out, f)
+    return out, examined
+
+
+@contextmanager
+def _records(file: Path) -> Iterator[BinaryIO]:
+    """``file``, to append to it."""
+    with _writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "ab") as f, processes.pool(workers) as pool:
+        f = open(file, "ab")  # noqa: SIM115  # closing writes too
+    try:
+        with _writing(file):
             _end_line(file, f)
-            jobs = [(str(root), p, kept.get(p), deep, reader) for p in videos]
-            # Small parcels: an interruption loses no more than what is in them.
-            for record, new in tqdm(
-                pool.imap_unordered(_look, jobs, chunksize=4),
-                total=len(jobs),
-                desc=f"{'decoding' if deep else 'checking'} {title}",
-                unit="video",
-            ):
-                out[record["path"]] = record
-                examined += new
-                if new:
-                    _append(f, record)
-            _hash_same_sizes(pool, root, out, f)
+        yield f
+    finally:
+        with _writing(file):
+            f.close()
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    """What goes wrong inside is the writing of ``file``."""
+    try:
+        yield
     except OSError as e:
         raise SfarError(
             f"cannot write {file}: {e.strerror or e}. What was looked at so far is kept; "
             "free some space or set SFAR_CACHE to another folder"
         ) from e
-    return out, examined
 
 
 def _hash_same_sizes(pool: Any, root: Path, records: dict[str, dict], f: BinaryIO) -> None:
@@ -351,8 +371,9 @@ def _append(f: BinaryIO, record: dict[str, Any]) -> None:
     """Keep a record, unless it holds for the moment only: too slow today, refused by the system, or not there."""
     if not record["state"] or record.get("kind") in PASSING:
         return
-    f.write(json.dumps(record).encode("ascii") + b"\n")
-    f.flush()
+    with _writing(Path(f.name)):
+        f.write(json.dumps(record).encode("ascii") + b"\n")
+        f.flush()
 
 
 def _end_line(file: Path, f: BinaryIO) -> None:

@@ -36,6 +36,7 @@ NO_VIDEO = frozenset(
         "py sh ipynb pdf xlsx xls doc docx db ini bak swp",
     )
 )
+_FORMAT = re.compile(r"(?<=.)\.f\d+$")  # what yt-dlp leaves where it did not join picture and sound
 SEPARATORS = (",", ";", "\t", "|")  # of csv files, as programs of several countries write them
 
 
@@ -77,9 +78,25 @@ def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: s
             raise LayoutError(f"{root / relative}: {link(root / relative)}; make the link anew, or put the list there")
     near = other_root(root, lambda folder: any((folder / relative).is_file() for relative in tried))
     raise LayoutError(
-        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}{near}; "
+        f"{root}: no {' or '.join(names)}; expected {' or '.join(tried)}{near}{_text_lists(root, places, names)}; "
         f"`sfar data layout {layout}` prints the whole tree"
     )
+
+
+def _text_lists(root: Path, places: Sequence[str], names: Sequence[str]) -> str:
+    """What to say of lists of another form where csv files are expected: mmaction2 makes such of them."""
+    if not all(name.endswith(".csv") for name in names):
+        return ""
+    folders = [(place, root / place) for place in places if os.path.isdir(root / place)]
+    seen = sorted(
+        join(place, file)
+        for place, folder in folders
+        for file in os.listdir(folder)
+        if re.search(r"list.*\.txt$", file.casefold())
+    )
+    if not seen:
+        return ""
+    return f" ({seen[0]} is there, a list of paths and numbers: it does not name the classes and is not read)"
 
 
 def other_root(root: Path, has_lists: Callable[[Path], bool]) -> str:
@@ -99,7 +116,7 @@ def text_lines(path: Path) -> list[tuple[int, str]]:
         with path.open(encoding="utf-8-sig") as file:
             lines = [(n, text) for n, line in enumerate(file, 1) if (text := line.strip())]
     except UnicodeDecodeError as e:
-        raise DataError(f"{path}: is not a text file in UTF-8 ({e}); download it again") from None
+        raise DataError(f"{path}: is not a text file in UTF-8 ({e}); save it as UTF-8, or download it again") from None
     if not lines:
         raise DataError(f"{path}: has no lines; download it again")
     return lines
@@ -140,7 +157,7 @@ def csv_rows(
                 found = {c: fields[k].strip() if 0 <= k < len(fields) else "" for c, k in more.items()}
                 yield last, {c: fields[k].strip() for c, k in zip(columns, at, strict=True)} | found
     except (UnicodeDecodeError, csv.Error) as e:
-        raise DataError(f"{path}: is not a csv file in UTF-8 ({e}); download it again") from None
+        raise DataError(f"{path}: is not a csv file in UTF-8 ({e}); save it as UTF-8, or download it again") from None
     if not last:
         raise DataError(f"{path}: has no rows below the first line; download it again")
 
@@ -150,7 +167,8 @@ def _separator(path: Path, first: str, columns: Sequence[str], expected: str) ->
     headers = {s: [c.strip() for row in csv.reader([first], delimiter=s) for c in row] for s in SEPARATORS}
     best = min(SEPARATORS, key=lambda s: sum(c not in headers[s] for c in columns))
     if lacking := [c for c in columns if c not in headers[best]]:
-        found = f"found is {first.strip()[:120]!r}" if first.strip() else "it is empty"
+        blank = "it is blank: remove it" if first else "the file is empty"
+        found = f"found is {first.strip()[:120]!r}" if first.strip() else blank
         raise DataError(
             f"{path}: columns missing in the first line: {', '.join(lacking)}; expected {expected}; {found}"
         )
@@ -170,11 +188,12 @@ def names_of(file: str) -> tuple[str, ...]:
     """What the video in ``file`` may be called in a list: its name without endings, the likeliest first.
 
     Which endings there are is FFmpeg's business: where the last one is none that is known here, the name without it is
-    another candidate.
+    another candidate. So is the name without yt-dlp's mark of a format, the last one: "<id>.f137.mp4".
     """
     base, ending = os.path.splitext(file)
     known = not ending or ending.lower() in VIDEO_ENDINGS
-    return (stem(file),) if known else (stem(file), stem(base))
+    names = (stem(file),) if known else (stem(file), stem(base))
+    return (*names, *(n[: m.start()] for n in names if (m := _FORMAT.search(n))))
 
 
 def is_video(file: str) -> bool:
@@ -236,10 +255,10 @@ def _which(entry: os.DirEntry[str], out: Look) -> list[str] | None:
 
 
 def _preference(file: str) -> tuple[bool, int, int, str]:
-    """Known endings go first, one ending before two, then the order of ``VIDEO_ENDINGS``, then the alphabet."""
+    """Known endings go first, one before two or a mark of a format, then as in ``VIDEO_ENDINGS``, then the alphabet."""
     ending = os.path.splitext(file)[1].lower()
     known = ending in VIDEO_ENDINGS
-    endings = len(file) - len(stem(file)) - len(ending) if known else 0
+    endings = len(file) - len(_FORMAT.sub("", stem(file))) - len(ending) if known else 0
     return not known, endings, VIDEO_ENDINGS.index(ending) if known else 0, file
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sfar.config import OWN
 from sfar.data.disk import csv_rows, data_root, find_list, join, look
 from sfar.data.finding import VideoFiles, elsewhere, others
 from sfar.data.manifest import Clip, Manifest, inside
@@ -119,7 +120,8 @@ def _csv_path(root: Path, split: str) -> Path:
         return find_list(root, LISTS, _FILES[split], "kinetics400")
     except LayoutError as e:
         raise LayoutError(
-            f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}"
+            f"no list of the {split} split (train.csv is always needed: it defines the classes): {e}; "
+            f"for videos of your own give --dataset {OWN}"
         ) from None
 
 
@@ -158,7 +160,7 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
 
 
 def _seconds(where: str, column: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]+(\.0*)?", text):  # 125.0 is what pandas makes of a column with a gap
+    if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", text):  # 125.0 is what pandas makes of a column with a gap
         raise DataError(
             f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove the row"
         )

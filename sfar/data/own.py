@@ -199,7 +199,11 @@ def _of_class(videos: VideoFiles, place: str, label: str, split: str) -> list[_V
     here.add_folder(place, seen, lambda name: None, lambda name: name)
     for name in seen.folders:
         inner = look(root / place / name)
-        if inner.folders or any(map(is_video, inner.files)):
+        held = [f for f in inner.files if is_video(f)]
+        if len(held) == 1 and stem(held[0]) == name and not inner.folders:
+            here.add(name, join(place, name, held[0]))  # a folder for each video, as some downloaders arrange
+            continue
+        if inner.folders or held:
             raise DataError(
                 f"{root / place / name}: is a folder in the folder of class {label!r} and has videos or folders; "
                 f"expected the videos in {place}/ itself: move them, or give {root / place} where that is the folder "

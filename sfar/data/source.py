@@ -150,8 +150,8 @@ def dataset(profile: Profile) -> Dataset:
         return _on_disk(which, root_of(profile, which), d.fold)
     if d.dataset not in DRAWN:
         raise DataError(
-            f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with DATA=/path "
-            f"(data.root); `sfar data layout {d.dataset}` shows what it must look like"
+            f"profile {profile.name!r} needs the data set {d.dataset} on disk: give its folder with --root DIR "
+            f"(of make: DATA=/path; data.root); `sfar data layout {d.dataset}` shows what it must look like"
         )
     stage = "world" if which == "kinetics400" else "sets"
     knobs = knobs_of(profile)

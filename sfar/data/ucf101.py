@@ -10,6 +10,7 @@ testlist0{1,2,3}.txt    "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi"
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SPLITS = ("train", "val", "all")
 FOLDS = (1, 2, 3)
 LISTS = ("", "ucfTrainTestlist", "annotations")
 VIDEOS = ("UCF-101", "videos", "rawframes", "")
+_NUMBER = re.compile(r"[0-9]{1,9}")  # of a class; Python reads no number of thousands of digits
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _class_names(path: Path) -> list[str]:
     seen: dict[str, int] = {}
     for line, text in text_lines(path):
         first, name = text.split(None, 1) if len(text.split()) > 1 else (text, "")
-        if not (first.isascii() and first.isdigit() and name) or "/" in inside(f"{path} line {line}", name):
+        if not (_NUMBER.fullmatch(first) and name) or "/" in inside(f"{path} line {line}", name):
             raise DataError(
                 f"{path} line {line}: {text!r} is not a number and a class name; "
                 'expected for instance "1 ApplyEyeMakeup"'
@@ -128,7 +130,7 @@ def _read_list(path: Path, number: dict[str, int], numbered: bool) -> dict[tuple
     for line, text in text_lines(path):
         where = f"{path} line {line}"
         name, last = text.rsplit(None, 1) if len(text.split()) > 1 else (text, "")
-        if not (last.isascii() and last.isdigit()):
+        if not _NUMBER.fullmatch(last):
             name, last = text, ""
         relative = inside(where, unquoted(name))
         parts = relative.split("/")

@@ -301,6 +301,8 @@ def _exact(found: _Found, said: _Said, name: str, model: CLIP) -> dict[str, Tens
     numbers = [k for k in own if own[k].is_floating_point()]
     if coarse := [k for k in numbers if state[k].dtype not in _PRECISIONS]:
         dtype = str(state[coarse[0]].dtype).removeprefix("torch.")
+        if state[coarse[0]].is_complex() or dtype == "bool":
+            raise Refused(f"{coarse[0]!r} is {dtype}, which no weights of CLIP are; give them as they were published")
         raise Refused(f"it is quantised ({coarse[0]!r} is {dtype}); give the weights in half or single precision")
     if odd := [k for k in own if state[k].layout != torch.strided or state[k].is_meta]:
         what = "has no numbers (device meta)" if state[odd[0]].is_meta else "is sparse"

@@ -37,6 +37,7 @@ _FOREIGN = {
     b"GGUF": "weights of llama.cpp (GGUF)",
     b"\x93NUMPY": "an array of numpy",
 }
+_LFS = b"version https://git-lfs"
 
 
 class Refused(Exception):
@@ -54,6 +55,12 @@ def files(path: Path) -> list[Path]:
     if found is None:
         raise ConfigError(f"the folder {path} holds no weights of CLIP: expected one of {', '.join(IN_FOLDER)}")
     if found.suffix != ".json":
+        whole = next((path / name for name in IN_FOLDER if _whole(path / name)), None) if _pointer(found) else None
+        if whole:
+            raise ConfigError(
+                f"{found} is a pointer of Git LFS, not the file itself; {whole.name} beside it is whole: give {whole}, "
+                "or run `git lfs pull` where the folder comes from"
+            )
         return [found]
     try:
         parts = [
@@ -69,6 +76,19 @@ def files(path: Path) -> list[Path]:
             "fetch them too"
         )
     return parts
+
+
+def _pointer(file: Path) -> bool:
+    """Whether Git LFS has left a few words in a file's place; one that cannot be read is said when it is opened."""
+    try:
+        with open(file, "rb") as f:
+            return f.read(len(_LFS)) == _LFS
+    except OSError:
+        return False
+
+
+def _whole(file: Path) -> bool:
+    return file.suffix != ".json" and file.is_file() and not _pointer(file)
 
 
 class Opened(NamedTuple):
@@ -107,7 +127,7 @@ def no_weights(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not head:
         return "it is empty; fetch it again"
-    if head.startswith(b"version https://git-lfs"):
+    if head.startswith(_LFS):
         return "it is a pointer of Git LFS, not the file itself; run `git lfs pull` where it comes from"
     if text[:1] == b"<":
         return (

@@ -131,6 +131,11 @@ class Workers:
                 return self._pool.submit(work, *args)
         except BrokenProcessPool as e:
             raise self._broken() from e
+        except OSError as e:
+            raise SfarError(
+                f"the processes that work side by side cannot be started: {e.strerror or e}. Run the same command "
+                "again, with fewer of them (JOBS=1, --jobs 1 or --workers 1) if that does not help"
+            ) from e
 
     def result(self, future: Future) -> Any:
         """What the work returned or raised.

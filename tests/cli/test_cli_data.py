@@ -182,6 +182,10 @@ def test_check_refuses(hmdb, tmp_path, capsys):
     with pytest.raises(SystemExit) as e:
         run("check", "hmdb51", "--root", hmdb, "--workers", 0)
     assert e.value.code == 2 and "at least 1" in capsys.readouterr().err
+    for command in (["check"], ["few-shot", "--shots", 1, "--out", tmp_path / "list.json"]):  # an empty variable
+        with pytest.raises(SystemExit):
+            run(*command, "--dataset", "folder", "--root", "")
+        assert "argument --root: expected a folder, got an empty name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", LAYOUT_NAMES)

@@ -238,6 +238,7 @@ def test_no_root_no_list_unknown_split(tmp_path):
         (row("a\\b", ""), r"line 9, column id: .* is not a video's id"),
         (row("QQQQ1", "c157 0.00 1.00"), r"line 9, column actions: 'c157' is not one of the 157 classes c000 to c156"),
         (row("QQQQ1", "x001 0.00 1.00"), r"line 9, column actions: 'x001' is not one of"),
+        (row("QQQQ1", f"c{'1' * 5000} 0.00 1.00"), r"line 9, column actions: 'c1+' is not one of"),
         (row("QQQQ1", "c 0.00 1.00"), r"line 9, column actions: 'c' is not one of"),
         (row("QQQQ1", "c001 0.00"), r"line 9, column actions: 'c001 0\.00' is not a class, a start and an end"),
         (row("QQQQ1", "c001 0.00 1.00;"), r"line 9, column actions: '' is not a class, a start and an end"),

@@ -4,6 +4,7 @@ What is kept from one check to the next holds as long as the files do.
 """
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError, DataError, SfarError, VideoError, VideoErrorKind
 from sfar.storyboard.sets import write_charades, write_hmdb51, write_ucf101
 from sfar.storyboard.write import write_kinetics
+from sfar.util import processes
 
 CLASSES = ("archery", "bowling")
 SECONDS: Any = 60  # in the place of a path, for time.sleep
@@ -550,6 +552,20 @@ def test_in_fresh_processes(kinetics, clips, monkeypatch):
 
 
 # --- refused ---
+
+
+def test_processes_that_do_not_start_are_no_full_disk(kinetics, monkeypatch):
+    class Refusing(processes.Workers):
+        def submit(self, work, *args):
+            self._pool.submit = refuse
+            return super().submit(work, *args)
+
+    def refuse(*args):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes, "pool", Refusing)
+    with pytest.raises(SfarError, match=r"^the processes .* cannot be started: Resource temporarily unavailable"):
+        check("kinetics400", kinetics)
 
 
 def test_what_cannot_be_checked(kinetics, tmp_path, monkeypatch):

@@ -73,7 +73,9 @@ def test_rows(tmp_path):
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"", "columns missing in the first line: id, label; expected id,label[,x]"),
+        (b"", "columns missing in the first line: id, label; expected id,label[,x]; the file is empty"),
+        (b"\nid,label\na,b\n", "expected id,label[,x]; it is blank: remove it"),
+        ("id,label\na,b\n".encode("utf-16"), "save it as UTF-8, or download it again"),
         (b"id,Label\na,b\n", "columns missing in the first line: label"),
         (b"id,label\n", "has no rows"),
         (b"id,label\na,b\nc\n", "line 3: has fewer than 2 columns; expected id,label[,x]"),
@@ -162,9 +164,25 @@ def test_lists_that_lie_in_another_folder_are_named(tmp_path):
         assert f"(they are in {tmp_path}/data/ucf101: give that folder)" in str(e.value)
 
 
+def test_a_text_list_in_place_of_a_csv_file_is_named(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/kinetics400_train_list_videos.txt").write_text("a.mp4 0\n")
+    with pytest.raises(DataError, match=r"no a.csv.*\(annotations/kinetics400_train_list_videos.txt is there, a list"):
+        find_list(tmp_path, ("annotations", "", "nowhere"), ("a.csv",), "kinetics400")
+    with pytest.raises(DataError, match=r"^((?!is there).)*$"):
+        find_list(tmp_path, ("annotations",), ("trainlist01.txt",), "ucf101")
+
+
+def test_a_joined_video_goes_before_its_picture_alone(tmp_path):
+    for name in ("a.f137.mp4", "a.mkv", "b.f137.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    assert look(tmp_path).files == ["b.mp4", "a.mkv", "a.f137.mp4", "b.f137.mp4"]
+
+
 def test_what_a_file_may_be_called_in_a_list():
     assert names_of("a.mp4") == ("a",) and names_of("a.mp4.mkv") == ("a",) and names_of("a") == ("a",)
     assert names_of("a.nut") == ("a.nut", "a") and names_of("a.mp4.nut") == ("a.mp4.nut", "a")
+    assert names_of("a.f137.mp4") == ("a.f137", "a") and names_of("b.f12c.mp4") == ("b.f12c",)
     assert names_of("Mr. Bean_wave_0.avi") == ("Mr. Bean_wave_0",)
 
 

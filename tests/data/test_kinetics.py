@@ -217,7 +217,7 @@ def test_no_root_empty_root_no_list(tmp_path):
     make(tmp_path)
     (tmp_path / "annotations" / "val.csv").unlink()
     assert read_kinetics(tmp_path, "train").clips
-    with pytest.raises(DataError, match="no list of the val split"):
+    with pytest.raises(DataError, match=r"no list of the val split.*--dataset folder"):
         read_kinetics(tmp_path, "val")
     with pytest.raises(ConfigError, match=r"'test' has no labels.*train, val"):
         read_kinetics(tmp_path, "test")
@@ -232,6 +232,7 @@ def test_no_root_empty_root_no_list(tmp_path):
         ("abseiling,fghijklmn06,0,-3,train,0", r"line 5, column time_end: '-3'"),
         ("abseiling,fghijklmn06,0,1.5,train,0", r"line 5, column time_end: '1.5'"),
         ("abseiling,fghijklmn06,0,1e1,train,0", r"line 5, column time_end: '1e1'"),
+        (f"abseiling,fghijklmn06,{'9' * 5000},10,train,0", r"line 5, column time_start: '9+' is not a whole number"),
         ("abseiling,fghijklmn06,nan,10,train,0", r"line 5, column time_start: 'nan'"),
         ("abseiling,fghijklmn06,0,10,val,0", r"line 5, column split: 'val' where 'train'"),
         (TRAIN[0], r"line 5: -abcdefghi1_000000_000010 is listed already in line 2"),

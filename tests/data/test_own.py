@@ -46,6 +46,16 @@ def test_a_folder_of_folders(tmp_path):
     assert whole.notes[2].startswith("no split is given: of each class about a fifth") and len(whole.notes) == 3
 
 
+def test_a_folder_for_each_video(tmp_path):
+    m = read_own(touch(tmp_path, "a/x/x.mp4", "a/y.mp4", "b/z/z.mkv", "b/z/z.json", "b/v/v.mp4"), "all")
+    assert [(c.path, c.video_id) for c in m.clips] == [
+        ("a/x/x.mp4", "x"),
+        ("a/y.mp4", "y"),
+        ("b/v/v.mp4", "v"),
+        ("b/z/z.mkv", "z"),
+    ]
+
+
 @pytest.mark.parametrize("ending", [".mov", ".MTS", ".mp4.mkv", ".webm"])
 def test_any_of_the_usual_endings(tmp_path, ending):
     whole = read_own(make(tmp_path, ending=ending), "all")

@@ -195,6 +195,7 @@ def test_no_root(tmp_path):
     ("line", "message"),
     [
         ("YoYo/v_YoYo_g02_c01.avi 2", r"line 4: class number 2 where classInd\.txt has 3 for YoYo"),
+        (f"YoYo/v_YoYo_g02_c01.avi {'9' * 5000}", "line 4: .* has no class number"),
         ("YoYo/v_YoYo_g02_c01.avi", r'line 4: .* has no class number; expected "YoYo/v_YoYo_g02_c01\.avi 3"'),
         ("Juggling/v_Juggling_g02_c01.avi 4", r"line 4: classInd\.txt has no class 'Juggling'"),
         (TRAIN[0], r"line 4: .*g08_c01\.avi is listed already .*line 1\)"),
@@ -233,6 +234,7 @@ def test_a_number_in_the_test_list_is_compared_too(tmp_path):
     ("index", "message"),
     [
         (["1 ApplyEyeMakeup", "YoYo"], r"classInd\.txt line 2: 'YoYo' is not a number and a class name"),
+        (["9" * 5000 + " YoYo"], r"classInd\.txt line 1: '9+ YoYo' is not a number and a class name"),
         (["0 ApplyEyeMakeup", "1 YoYo"], r"classInd\.txt: has 2 classes and no number 2"),
         (["1 ApplyEyeMakeup", "3 YoYo"], r"classInd\.txt: has 2 classes and no number 2"),
         (["1 ApplyEyeMakeup", "1 YoYo"], r"classInd\.txt line 2: .* is listed already"),

@@ -411,6 +411,10 @@ REFUSED = {
         lambda: weights() | {"visual.proj": torch.zeros(32, 16, dtype=torch.int8)},
         r"quantised \('visual.proj' is int8\)",
     ),
+    "complex": (
+        lambda: weights() | {"visual.proj": torch.zeros(32, 16, dtype=torch.complex64)},
+        "'visual.proj' is complex64, which no weights of CLIP are",
+    ),
     "eight bits": (
         lambda: {k: v.to(torch.float8_e4m3fn) for k, v in weights().items()},
         r"quantised \('.*' is float8_e4m3fn\)",
@@ -566,6 +570,16 @@ def test_a_folder_in_parts_that_are_not_all_there(tmp_path, parts, words):
     for call in (load_clip, weights_id):
         with pytest.raises(ConfigError, match=words):
             call(QUICK, str(tmp_path))
+
+
+def test_a_pointer_of_lfs_beside_whole_weights_names_them(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(BYTES["LFS"][0])
+    with pytest.raises(ConfigError, match=BYTES["LFS"][1]):
+        load_clip(QUICK, str(tmp_path))
+    torch.save(hugging_face(weights()), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"model.safetensors is a pointer .*; pytorch_model.bin beside it is whole"):
+        load_clip(QUICK, str(tmp_path))
+    check(tmp_path / "pytorch_model.bin")
 
 
 def in_itself():
