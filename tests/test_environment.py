@@ -213,6 +213,7 @@ def test_cache_keys_name_libraries_that_are_locked():
 OPTIONAL = {
     "sfar/subtexts/generate.py": "llm",
     "sfar/subtexts/quality.py": "encoder",
+    "sfar/reproduce/lab.py": "notebooks",
     "sfar/reproduce/notebooks.py": "notebooks",
 }
 
@@ -258,6 +259,7 @@ ALONG = {
     "mistune": "mistune",  # JupyterLab's nbconvert
     "tokenizers": "tokenizers",  # sentence-transformers
     "transformers": "transformers",
+    "websocket": "websocket-client",  # JupyterLab's server
 }
 
 

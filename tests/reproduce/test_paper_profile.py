@@ -61,7 +61,7 @@ def test_table1_on_a_vit_b16(tmp_path, monkeypatch, capsys):
         and config["train"]["lr_clip"] == 5e-6
         and config["data"]["image_size"] == 224
     )
-    assert "make reproduce-table1 PROFILE=paper" in record.provenance["command"]
+    assert record.provenance["command"].startswith("sfar reproduce table1 --profile paper --data ")
 
     executed = json.loads((project / "results" / "runs" / NOTEBOOK).read_text(encoding="utf-8"))
     (injected,) = (c for c in executed["cells"] if "injected-parameters" in c["metadata"].get("tags", []))

@@ -105,7 +105,7 @@ def pages(module, profile, out):
     files = page.write(module.STUDY, record, out)
     assert all(f.stat().st_size for f in files) and page.terminal(module.STUDY, record)
     text = next(f for f in files if f.suffix == ".md").read_text(encoding="utf-8")
-    assert record.profile == "paper" and "PROFILE=paper" in text and "nan" not in text.replace("nan ", "")
+    assert record.profile == "paper" and "--profile paper" in text and "nan" not in text.replace("nan ", "")
     kept = json.loads(next(f for f in files if f.suffix == ".json").read_text(encoding="utf-8"))
     return Record.from_json(kept), text
 
@@ -156,9 +156,12 @@ def test_zero_shot_by_the_command_and_its_notebook(home, tmp_path, monkeypatch, 
     assert "UCF-101" in record.claims[0].claim
     executed = json.loads((project / "results" / "runs" / notebook).read_text(encoding="utf-8"))
     printed = "".join(
-        "".join(o.get("text", "")) for c in executed["cells"] if c["cell_type"] == "code" for o in c["outputs"]
+        "".join([*o.get("text", ()), *o.get("data", {}).get("text/markdown", ())])
+        for c in executed["cells"]
+        if c["cell_type"] == "code"
+        for o in c["outputs"]
     )
-    assert str(page.show(zero_shot.STUDY, record, "hmdb51-rows")) in printed and "PROFILE=paper" in printed
+    assert str(page.show(zero_shot.STUDY, record, "hmdb51-rows")) in printed and "--profile paper" in printed
     assert all(store.kept(j) for j in table1_jobs(paper(home))), "Table 1 trains nothing again"
 
 
@@ -286,11 +289,12 @@ def test_a_missing_n_is_named(home, tmp_path, module):
     ):
         module.STUDY.measure(p)
     assert any("kinetics400.n5.json" in w for w in plan.plan("table4", p).wrong)
+    SubTexts.load("kinetics400").save(tmp_path / "four.json")
     with pytest.raises(
         ConfigError,
         match=r"N = 2, 3, 5 .*has N = 4, not 2.*sfar subtexts generate.*model.subtexts=DIR/\{dataset\}.n\{n\}.json",
     ):
-        module.STUDY.measure(paper(home, **{"model.subtexts": "kinetics400"}))
+        module.STUDY.measure(paper(home, **{"model.subtexts": str(tmp_path / "four.json")}))
 
 
 def test_places_in_the_path_of_sub_texts(home):

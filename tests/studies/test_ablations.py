@@ -332,7 +332,7 @@ def test_forms_hold_the_same_numbers(record):
     for part in ("table2e", "fig7a", "tuned", "frozen"):
         for line, r in zip(page.show(STUDY, record, part).rows, record.select(part, metric="top1"), strict=True):
             five = record.find(part, r.row, "top5")
-            numbers = [r.mean, r.std, f"{r.low:.1f} to {r.high:.1f}", five.mean, five.std]
+            numbers = [r.mean, page.deviation(r), f"{r.low:.1f} to {r.high:.1f}", five.mean, page.deviation(five)]
             assert line == [r.title, *numbers, r.seeds if r.trained else "none", ", ".join(r.trained) or "nothing"]
     shown = page.show(STUDY, record, "readings").rows
     for line, r in zip(shown, record.select("readings", metric="top1"), strict=True):

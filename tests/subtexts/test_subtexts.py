@@ -275,8 +275,9 @@ def test_an_n_that_is_not_there(tmp_path, n):
     path = written(tmp_path, content())
     with pytest.raises(ConfigError, match=rf"mine.json has N = 4, not {n} \(model.n_subtexts\)"):
         SubTexts.load(path, n)
-    with pytest.raises(ConfigError, match=rf"bundled sub-texts of 'hmdb51' has N = 4, not {n}"):
-        SubTexts.load("hmdb51", n)
+    if n not in (2, 3, 4, 5):
+        with pytest.raises(ConfigError, match=rf"bundled sub-texts of 'hmdb51' has N = 2, 3, 4, 5, not {n}"):
+            SubTexts.load("hmdb51", n)
 
 
 def test_classes_under_another_n(tmp_path):

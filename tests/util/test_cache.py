@@ -147,7 +147,8 @@ def test_a_comment_throws_nothing_away(package, old, new):
     assert versions() == before
 
 
-RECORDS = {"record", "ablations", "few_shot"}
+MEASURED = {"ablations", "few_shot"}  # records
+RECORDS = {"record", *MEASURED}
 RUNS = {"run", "clip", "sfar", "host_run", *RECORDS}
 TRAINED = {"weights", *RUNS}
 
@@ -168,19 +169,20 @@ TRAINED = {"weights", *RUNS}
         ("training/frozen.py", "frame_embeddings", {"embeddings", *TRAINED}),
         ("runs/run.py", "fit", TRAINED),
         ("runs/run.py", "record", RUNS - {"host_run"}),
-        ("data/fewshot.py", "choose", TRAINED),
+        # What reads: a record of the drawn world counts what it gives (``cache.READING``).
+        ("data/fewshot.py", "choose", TRAINED - MEASURED),
         ("data/transforms.py", "ClipAugment", {"embeddings", *TRAINED}),
         ("data/transforms.py", "three_crops", RUNS),
-        ("data/video.py", "read_frames", {"check", "frames", "embeddings", *TRAINED}),
-        ("data/watchdog.py", "_serve", {"check", "frames", "embeddings", *TRAINED}),
-        ("data/store.py", "examine", {"frames", *TRAINED}),
-        ("data/kinetics.py", "read_kinetics", {"frames", *TRAINED}),
+        ("data/video.py", "read_frames", {"check", "frames", "embeddings", *TRAINED} - MEASURED),
+        ("data/watchdog.py", "_serve", {"check", "frames", "embeddings", *TRAINED} - MEASURED),
+        ("data/store.py", "examine", {"frames", *TRAINED} - MEASURED),
+        ("data/kinetics.py", "read_kinetics", {"frames", *TRAINED} - MEASURED),
         ("data/check.py", "_look", {"check"}),
         ("config.py", "layout", TRAINED),
         ("storyboard/world.py", "add_noise", {"world", "sets", *RECORDS}),
         ("storyboard/write.py", "write_kinetics", {"world", *RECORDS}),
         ("storyboard/sets.py", "write_hmdb51", {"sets", *RECORDS}),
-        ("data/source.py", "draw", {"world", "sets", *RECORDS}),
+        ("data/source.py", "draw", {"world", "sets", "record"}),
         ("training/checkpoint.py", "save", {"weights"}),
         # A head, and what is its alone; Table 2c's other methods are compared with SFAR's.
         ("model/mean_pool.py", "MeanPool", {"clip", "ablations", "few_shot"}),

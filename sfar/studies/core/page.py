@@ -200,7 +200,7 @@ def banner(record: Record) -> str:
     config = record.provenance["config"]
     standard = values(get_profile(record.profile))
     own = {f"{g}.{k}": v for g in GROUPS for k, v in config[g].items()}
-    own |= {k: config[k] for k in ("seeds", "frozen_seeds")}
+    own |= {k: config[k] for k in ("seeds", "frozen_seeds") if k in config}
     other = {k: v for k, v in own.items() if k in standard and v != standard[k]}
     other.pop("data.root", None)  # a real data set has to be somewhere
     if other.get("frozen_seeds") == [] and "seeds" in other:
