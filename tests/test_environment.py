@@ -215,6 +215,7 @@ OPTIONAL = {
     "sfar/subtexts/quality.py": "encoder",
     "sfar/reproduce/lab.py": "notebooks",
     "sfar/reproduce/notebooks.py": "notebooks",
+    "sfar/util/progress.py": "notebooks",
 }
 
 
