@@ -513,6 +513,7 @@ class Asker:
             threading.Thread(target=work, daemon=True) for _ in range(min(self.settings.concurrency, len(questions)))
         ]
         failure: BaseException | None = None
+        interrupted = False
         bar = tqdm(total=len(questions), desc=f"asking {self.settings.model}", unit="class", smoothing=0.1)
         self._bar = bar
         try:
@@ -528,11 +529,13 @@ class Asker:
                     bar.update()
                     bar.set_postfix_str(self._progress(questions[i].name, sum(o.texts is None for o in out.values())))
         except KeyboardInterrupt:
-            bar.set_postfix_str("interrupted: waiting for the answers under way; Ctrl-C again leaves them")
+            interrupted = True
             raise
         finally:
             self._stop.set()
             try:
+                if interrupted:  # said here, where a second Ctrl-C already ends the waiting, however soon it comes
+                    bar.set_postfix_str("interrupted: waiting for the answers under way; Ctrl-C again leaves them")
                 for t in threads:
                     t.join()  # answers under way are paid for: they are written to the journal
                 self.journal.close()
