@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sfar.config import Profile, changed, get_profile
+from sfar.data.fewshot import repeats
 from sfar.data.manifest import Manifest
 from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, val_indices
@@ -218,7 +219,7 @@ def fit_plugged(name: str, plug: str, videos: Videos, seed: int = 0, profile: Pr
 
 
 def _train(model: VideoModel, videos: Videos, p: Profile, seed: int, title: str) -> None:
-    repeats = max(1, p.data.train_per_class * len(videos.classes) // len(videos))
+    again = repeats(p.data.train_per_class * len(videos.classes), len(videos))
     with (
         one_thread(),
         progress.quiet(f"training {title}"),
@@ -229,7 +230,7 @@ def _train(model: VideoModel, videos: Videos, p: Profile, seed: int, title: str)
             bar.total = steps
             bar.update()
 
-        train(model, videos.clips, p, seed, on_step, repeats=repeats, embedded=videos.embedded[None])
+        train(model, videos.clips, p, seed, on_step, repeats=again, embedded=videos.embedded[None])
 
 
 def score(of: Trained, videos: Videos) -> Scores:
