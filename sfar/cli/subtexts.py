@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sfar.cli import options
 from sfar.errors import ConfigError, SfarError
 
+ENCODER = "all-MiniLM-L6-v2"  # of sentences, where none is named
+
 if TYPE_CHECKING:
     from sfar.subtexts.generate import Asker, Outcome, Settings
     from sfar.subtexts.texts import SubTexts
@@ -389,14 +391,14 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p.add_argument(
         "--encoder",
         nargs="?",
-        const="all-MiniLM-L6-v2",
+        const=ENCODER,
         default="",
         metavar="NAME|FOLDER",
         help="measure too whether the texts find their class and how they differ, by a sentence encoder of "
-        "sentence-transformers (without a name: all-MiniLM-L6-v2)",
+        f"sentence-transformers (without a name: {ENCODER})",
     )
     p = command("bank", _bank, "Measure all bundled sub-texts by a sentence encoder, as notebook 01 shows.", what)
-    p.add_argument("--encoder", default="all-MiniLM-L6-v2", metavar="NAME|FOLDER", help="as in check")
+    p.add_argument("--encoder", default=ENCODER, metavar="NAME|FOLDER", help="as in check")
     p.add_argument("--out", default="", metavar="FILE", help="default: results/bank.json of the repository")
     for name, run, text in (
         ("score", _score, "TPP of groups of sub-texts, under both readings."),

@@ -1,8 +1,8 @@
 """What a sentence encoder sees in sub-texts: whether they find their class, and how different those of a class are.
 
 Rules (``check``) see words; this sees meaning. Four texts that avoid what the class is about ("a tube" for a
-didgeridoo) keep every rule and still say little. The encoder is no part of the method: it is one of the user's, by
-default the common all-MiniLM-L6-v2, through sentence-transformers (``pip install 'sfar[encoder]'``).
+didgeridoo) keep every rule and still say little. The encoder is no part of the method: it is one of the user's, through
+sentence-transformers (``pip install 'sfar[encoder]'``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from sfar.util.extras import extra
 from sfar.util.paths import of_repository
 
 RECORD = "results/bank.json"
-ENCODER = "all-MiniLM-L6-v2"
 # Printed sub-texts, by table and the action that it names (Figure 4 names none): label set and class.
 EXAMPLES = {
     "figure4": {"": ("kinetics400", "springboard diving")},
@@ -155,7 +154,7 @@ def tables(found: Mapping[str, Any]) -> list[tuple[list[str], list[list[Any]]]]:
     ]
 
 
-def encoder(name: str = ENCODER) -> Encode:
+def encoder(name: str) -> Encode:
     """A sentence encoder by the name that sentence-transformers knows it by, or from a folder.
 
     On the CPU, where two runs give the same. Raises ``ConfigError`` without the extra, and where nothing of this name
