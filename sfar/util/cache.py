@@ -44,7 +44,7 @@ _SETS = (
     "sfar.storyboard.sets:write_hmdb51",
     "sfar.storyboard.sets:write_charades",
 )
-_READING = ("av", "decord", "numpy", "pillow")
+_DECODING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
@@ -67,9 +67,9 @@ STAGES: dict[str, Stage] = {
     "world": Stage((_DRAW,), ("av", "numpy", "pillow"), _SETS),
     "sets": Stage((_DRAW,), ("av", "numpy", "pillow"), ("sfar.storyboard.write:write_kinetics",)),
     # What `sfar data check` saw in each video.
-    "check": Stage(("sfar.data.check:_look", "sfar.data.check:_hash"), _READING),
+    "check": Stage(("sfar.data.check:_look", "sfar.data.check:_hash"), _DECODING),
     # Decoded videos, and which videos a list names.
-    "frames": Stage(("sfar.data.store:examine", "sfar.data.layouts:read"), _READING),
+    "frames": Stage(("sfar.data.store:examine", "sfar.data.layouts:read"), _DECODING),
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
     "run": Stage((*_RUN, _CLIP), _LEARNING, _GIVEN),
     "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, _GIVEN),
