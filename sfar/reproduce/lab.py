@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from sfar.config import GROUPS, Profile, get_profile
+from sfar.config import Profile, get_profile
 from sfar.model import registry
 from sfar.render.tables import NOTHING, Prose, Table
 from sfar.studies.core import page
@@ -76,9 +76,7 @@ class Shown:
     @property
     def profile(self) -> Profile:
         """The configuration that the record was made with."""
-        config = self.record.provenance["config"]
-        given = {f"{g}.{k}": v for g in GROUPS for k, v in config[g].items()}
-        return get_profile(self.record.profile, given | {k: config[k] for k in ("seeds", "frozen_seeds")})
+        return get_profile(self.record.profile, page.configuration(self.record))
 
     @property
     def rest(self) -> str:

@@ -195,13 +195,17 @@ def videos(record: Record) -> str:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
+def configuration(record: Record) -> dict[str, Any]:
+    """The fields that the record was made with, by dotted name, as ``config.values`` gives them of a profile."""
+    config = record.provenance["config"]
+    fields = {f"{g}.{k}": v for g in GROUPS for k, v in config[g].items()}
+    return fields | {k: config[k] for k in ("seeds", "frozen_seeds") if k in config}
+
+
 def banner(record: Record) -> str:
     """What the record was made with where that is not its profile as it stands; "" where it is."""
-    config = record.provenance["config"]
     standard = values(get_profile(record.profile))
-    own = {f"{g}.{k}": v for g in GROUPS for k, v in config[g].items()}
-    own |= {k: config[k] for k in ("seeds", "frozen_seeds") if k in config}
-    other = {k: v for k, v in own.items() if k in standard and v != standard[k]}
+    other = {k: v for k, v in configuration(record).items() if k in standard and v != standard[k]}
     other.pop("data.root", None)  # a real data set has to be somewhere
     if other.get("frozen_seeds") == [] and "seeds" in other:
         del other["frozen_seeds"]  # the same as the others
