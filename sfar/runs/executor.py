@@ -164,8 +164,7 @@ def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
     for t in todo:
         bar.set_postfix_str(t.name)
         try:
-            with store.making(t.job):
-                made |= t.by_key(t.make(t.key, bar.update))
+            made |= t.by_key(t.make(t.key, bar.update))
         except OneFailed as e:
             raise t.failed(e) from e
     return made
@@ -181,8 +180,7 @@ def _start_worker(ticks: Any) -> None:
 
 
 def _work(task: Task) -> Any:
-    with store.making(task.job):
-        return task.make(task.key, lambda n: _ticks.put((task.name, n)))
+    return task.make(task.key, lambda n: _ticks.put((task.name, n)))
 
 
 def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:

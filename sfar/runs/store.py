@@ -8,9 +8,7 @@ study asks for them, all below ``paths.cache()``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +29,7 @@ def kept(job: Job) -> dict[str, Any] | None:
     return cache.load_json("run", job.key())
 
 
-_job: ContextVar[Job | None] = ContextVar("job", default=None)
-
-
-@contextmanager
-def making(job: Job) -> Iterator[None]:
-    """What is kept in here is of this job, where ``keep`` is not told another."""
-    token = _job.set(job)
-    try:
-        yield
-    finally:
-        _job.reset(token)
-
-
-def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job | None = None) -> dict[str, Any]:
+def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job) -> dict[str, Any]:
     """Make a record and keep it, first of all, and then what the run leaves to look at.
 
     A long training keeps its state on the way, and goes on from there. ``job``: whose run it is.
@@ -55,11 +40,10 @@ def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Jo
     record = make(keeper)
     keeper.note()
     cache.save_json(stage, key, record)
-    if job := job or _job.get():
-        lines, model = keeper.lines, keeper.model
-        if model is not None and not lines:  # trained with others, in one program
-            lines = lines_of(record["history"], job.profile.train, trained_groups(model))
-        kept_runs.write(key, job, record, model, lines, stage)
+    lines, model = keeper.lines, keeper.model
+    if model is not None and not lines:  # trained with others, in one program
+        lines = lines_of(record["history"], job.profile.train, trained_groups(model))
+    kept_runs.write(key, job, record, model, lines, stage)
     keeper.discard()
     return record
 

@@ -48,14 +48,15 @@ _DECODING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
-# What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by
-# what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws it
-# counts whole.
+# What reads a data set, its lists, its videos and the weights of CLIP, and what a frozen tower makes of them. For a
+# record of the drawn world it counts by what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``),
+# and not by its code; what draws it counts whole.
 READING = (
     *(f"sfar.data.{name}" for name in ("source", "store", "video", "watchdog", "layouts", "disk", "manifest")),
     *(f"sfar.data.{name}" for name in ("kinetics", "ucf101", "hmdb51", "charades", "fewshot", "labels")),
     "sfar.model.clip:load_clip",
     "sfar.model.clip:weights_id",
+    "sfar.training.frozen",
 )
 READ = (
     "sfar/runs/known.npz",

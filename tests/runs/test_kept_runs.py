@@ -160,10 +160,10 @@ def test_how_much_is_kept(roots, monkeypatch, asked, there, capsys):
     assert store.kept(one) is not None, "the record does not depend on it"
 
 
-def test_an_unknown_answer(monkeypatch, capsys):
+def test_an_unknown_answer(monkeypatch, roots, capsys):
     monkeypatch.setenv(kept.KEEP, "some")
     with pytest.raises(ConfigError, match=r"SFAR_KEEP_WEIGHTS='some': expected one of all, small, none"):
-        store.keep("run", "k", lambda keeper: pytest.fail("begun"))
+        store.keep("run", "k", lambda keeper: pytest.fail("begun"), job(roots))
     assert main(["reproduce", "table1"]) == 2 and "SFAR_KEEP_WEIGHTS='some'" in capsys.readouterr().err
 
 
