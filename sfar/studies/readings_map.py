@@ -235,8 +235,8 @@ def _variant(profile: Profile, name: str, title: str, method: str, what: str, ow
     elif what in SETS:
         base = study.protocol(profile, SETS[what], trained)
     changes = (*base, *(FROZEN if trained else ()), *own, *(RUNS[what] if trained else ()))
-    kind = multi_label.OnOneDrawing if what == "multi-label" else Variant
-    return kind(f"{name}/{what}", title, method, changes, "1x1", what == "both", trained and what == "few-shot", tuned)
+    seeded = trained and what == "few-shot"
+    return Variant(f"{name}/{what}", title, method, changes, "1x1", what == "both", seeded, tuned)
 
 
 def variants(profile: Profile) -> tuple[Variant, ...]:

@@ -7,10 +7,11 @@ import shutil
 import pytest
 from small_sets import SOLE, at
 
-from sfar.config import LAYOUT_NAMES, get_profile
+from sfar.config import DRAWN, LAYOUT_NAMES, get_profile
 from sfar.data import layouts, source
 from sfar.data.fewshot import choose
 from sfar.errors import ConfigError, DataError
+from sfar.storyboard import sets
 
 pytestmark = pytest.mark.usefixtures("videos_here")
 
@@ -183,6 +184,49 @@ def test_a_replicate_trains_on_another_drawing(small_draws):
     videos = [v for x in (*own, content(data, "val")) for _, v in x]
     assert len(set(videos)) == len(videos) == 3 * 4 + 4, "no video of one drawing is in another, nor is one tested on"
     assert source.training_data(second, data) == drawn[1] and len(small_draws) == 3, "drawn once"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_replicate_has_as_few_test_videos_as_its_set_is_drawn_with(name, monkeypatch, tmp_path):
+    """None of them is tested on: a set of many labels has to show every class in one, the others just have some."""
+    p = source.training_profile(get_profile("storyboard", {"data.dataset": name, "data.replicate": 2}))
+    d = p.data
+    assert (d.dataset, d.seed, d.replicate) == (name, 1000 * get_profile("storyboard").data.seed + 2, 0)
+    if DRAWN[name] != "charades":
+        assert d.val_per_class == 1
+        return
+    drawn = []
+    for folder in ("least", "fewer"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(sets, "draw_videos", lambda _, jobs, workers: drawn.append(jobs) or [])
+    source.draw(tmp_path / "least", "charades", d.seed, d.train_per_class, d.val_per_class)
+    with pytest.raises(ConfigError, match="val_videos"):
+        source.draw(tmp_path / "fewer", "charades", d.seed, d.train_per_class, d.val_per_class - 1)
+    assert len(drawn) == 1
+
+
+def test_a_replicate_of_many_labels_trains_on_another_drawing(monkeypatch, tmp_path):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
+    classes = (*SOLE["ucf101"], *SOLE["hmdb51"])
+
+    def draw(folder, which, seed, train, val, knobs):
+        sets.write_charades(folder, seed, 2 * train, 2 * val, classes=classes, workers=1, knobs=knobs)
+
+    monkeypatch.setattr(source, "draw", draw)
+    small = {"data.dataset": "storyboard-charades", "data.train_per_class": 2, "data.val_per_class": 4}
+    plain = get_profile("storyboard", small)
+    second = get_profile("storyboard", {**small, "data.replicate": 1})
+    data = source.dataset(plain)
+    assert source.dataset(second) == data
+    other = source.training_data(second, data)
+    assert other.classes == data.classes and other.fingerprint != data.fingerprint
+    videos = {
+        (which, split): {(d.root / c.path).read_bytes() for c in d.manifest(split).clips}
+        for which, d, split in (("own", data, "train"), ("own", data, "val"), ("other", other, "train"))
+    }
+    assert len(set.union(*videos.values())) == sum(map(len, videos.values())), "no video is in two of them"
+    clips = source.load_clips(second, other, "train")
+    assert {c.label for c in clips.manifest.clips} <= set(range(len(classes))) and len(clips) >= 4
 
 
 def test_a_replicate_of_a_turned_world_is_turned_too(small_draws):

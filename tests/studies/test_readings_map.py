@@ -121,7 +121,7 @@ def test_each_reading_is_what_its_name_says():
         what = v.name.rpartition("/")[2]
         assert v.tuned == reading.tuned and v.zero_shot == (what == "both")
         assert p.data.shots == (2 if what == "few-shot" else 0)
-        assert p.data.replicate == (0 if what == "multi-label" else 3)
+        assert p.data.replicate == 3
         assert (p.model.coarse, p.model.fine) == (what != "fine", what != "coarse")
         assert p.model.n_subtexts == (2 if what == "n2" else 4)
 

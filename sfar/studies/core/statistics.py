@@ -163,11 +163,8 @@ def metric_intervals(
         worth = (videos - 1) * (whole[:, None] - without)
         # About the value: the jackknife's own estimate of its bias is not taken off what is shown.
         values[name] = whole[:, None] + worth - worth.mean(1, keepdims=True)
-    n = max(len(v) for v in values.values())
     for a, b in pairs:
-        x, y = (np.repeat(values[k], n, 0) if len(values[k]) == 1 else values[k] for k in (a, b))
-        values[a, b] = x - y
-
+        values[a, b] = values[a] - values[b]  # a side of one row (zero-shot) is held against each seed of the other
     return {name: interval(v) for name, v in values.items()}
 
 
