@@ -609,6 +609,7 @@ class TrainConfig:
         "Whether activations of the visual tower are computed again for the backward pass: a third more time for a "
         "fraction of the memory, the same values.",
         source="not in the paper; memory against time, the values are the same",
+        laid_out=True,
         reading=Reading(
             "protocols",
             where="Section 4.1, batch 256",
@@ -641,6 +642,7 @@ class TrainConfig:
         False,
         "Whether torch.compile compiles the visual tower: a minute or more at the start, then quicker steps.",
         source="not in the paper; time alone",
+        laid_out=True,
     )
     micro_batch: int = setting(
         0,
@@ -649,6 +651,7 @@ class TrainConfig:
         unit="clips",
         low=0,
         source="not in the paper; memory against time, the loss stays that of the whole batch",
+        laid_out=True,
     )
 
 
@@ -1095,6 +1098,15 @@ def turned_knobs(data: DataConfig) -> dict[str, Any]:
     found = {f.name: getattr(data, f.name) for f in dataclasses.fields(data) if f.name.startswith(KNOB)}
     plain = DataConfig()
     return {k.removeprefix(KNOB): v for k, v in found.items() if v != getattr(plain, k)}
+
+
+def counted(profile: Profile) -> Profile:
+    """The profile as keys have it: fields that only say how the work is laid out (``Setting.laid_out``) at defaults."""
+    groups = {}
+    for group, of in GROUPS.items():
+        plain = {f.name: f.default for f in dataclasses.fields(of) if f.metadata["setting"].laid_out}
+        groups[group] = dataclasses.replace(getattr(profile, group), **plain)
+    return dataclasses.replace(profile, **groups)
 
 
 def which_data(data: DataConfig) -> dict[str, Any]:

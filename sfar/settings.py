@@ -79,6 +79,8 @@ class Setting:
         free: Why neither of these limits it.
         role: ``"how"`` to train and evaluate, ``"what"`` to run on (the user's choice, no deviation from the paper),
             or of the ``"drawn"`` world only.
+        laid_out: Whether it only says how the work is laid out: no number follows from it but by rounding, so that no
+            key has it, and a result with another value is the same result.
         protocols: Where the value that a protocol gives instead comes from (``config.by_dataset``): by data set, or
             "few-shot".
         readings: Rows of DEVIATIONS.md that this field switches.
@@ -97,6 +99,7 @@ class Setting:
     rule: Rule | None
     free: str
     role: Literal["how", "what", "drawn"]
+    laid_out: bool
     protocols: dict[str, str]
     readings: tuple[Reading, ...]
 
@@ -192,6 +195,7 @@ def setting(
     rule: Rule | None = None,
     free: str = "",
     role: Literal["how", "what", "drawn"] = "how",
+    laid_out: bool = False,
     protocols: dict[str, str] | None = None,
     reading: Reading | tuple[Reading, ...] = (),
 ) -> Value:
@@ -215,6 +219,7 @@ def setting(
         rule=rule,
         free=free,
         role=role,
+        laid_out=laid_out,
         protocols=protocols or {},
         readings=(reading,) if isinstance(reading, Reading) else reading,
     )

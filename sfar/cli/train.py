@@ -62,11 +62,10 @@ def _train(a: argparse.Namespace) -> None:
 
 
 def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: Any) -> None:
-    from dataclasses import asdict, replace
+    from dataclasses import asdict
 
     from tqdm import tqdm
 
-    from sfar.config import changed
     from sfar.data.source import dataset
     from sfar.model import registry
     from sfar.runs.job import Job
@@ -91,11 +90,9 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
         embedded = embed_training(model.clip, inputs)
     assert inputs.training is not None, "a method that is trained"
     clips, repeats = inputs.training.clips, inputs.training.repeats
-    # How the work is laid out may change on the way: it changes no number but by rounding.
-    same = changed(profile, {"train.compile": False, "train.micro_batch": 0, "train.checkpoint_activations": False})
     states = out.with_name(out.name + ".states")
     file = out.with_name(out.name + ".metrics.jsonl")
-    keeper = log.Logged(states, replace(job, profile=same).inputs(), file, a.keep_every, world, board)
+    keeper = log.Logged(states, job.inputs(), file, a.keep_every, world, board)
     if a.restart:
         keeper.discard()
         world.objects(None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar import studies
-from sfar.config import Profile, as_dict, digest
+from sfar.config import Profile, as_dict, counted, digest
 from sfar.data.source import is_drawn
 from sfar.studies.core import page
 from sfar.studies.core.study import Study
@@ -80,7 +80,7 @@ def _sources() -> str:
 
 
 def _mark(study: Study, profile: Profile, sources: str) -> str:
-    return digest("finished", study.id, as_dict(profile), sources)
+    return digest("finished", study.id, as_dict(counted(profile)), sources)
 
 
 def _contents(files: list[Path]) -> dict[str, str]:

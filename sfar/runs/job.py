@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sfar.config import Profile, as_dict, digest, few_shot, which_data
+from sfar.config import Profile, as_dict, counted, digest, few_shot, which_data
 from sfar.data import fewshot
 from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest, training_data
 from sfar.data.video import reader_key
@@ -47,10 +47,10 @@ class Job:
     def inputs(self, find: Callable[[Profile], Dataset] = dataset) -> dict[str, Any]:
         """Everything the run's numbers follow from but the code, in JSON types.
 
-        The configuration as far as the method reads it, data, sub-texts. ``find``: what looks up the data sets of
-        ``zero_shot``.
+        The configuration as far as the method reads it (``config.counted``), data, sub-texts. ``find``: what looks up
+        the data sets of ``zero_shot``.
         """
-        p, method = self.profile, registry.get(self.method)
+        p, method = counted(self.profile), registry.get(self.method)
         model = {k: v for k, v in as_dict(p.model).items() if k in method.reads}
         training = as_dict(p.train)
         if p.train.train_visual:

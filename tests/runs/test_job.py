@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_sets import SOLE, at
 
-from sfar.config import get_profile
+from sfar.config import SETTINGS, get_profile
 from sfar.data.fewshot import choose, save_list
 from sfar.data.source import Dataset, dataset, few_shot_manifest
 from sfar.runs.job import Job
@@ -15,6 +15,10 @@ from sfar.runs.job import Job
 # --- keys ----------------------------------------------------------------------------------------------------------
 
 DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", SOLE["kinetics400"], True)
+
+
+# Fields that say how the work is laid out, with another value than their own.
+LAID_OUT = {"train.checkpoint_activations": True, "train.compile": True, "train.micro_batch": 2}
 
 
 def key(overrides=None, method="sfar", seed=0, views="1x1"):
@@ -29,6 +33,10 @@ def test_what_does_not_change_a_key():
         == key({"train.frozen_draws": 2})
         == key({"train.few_shot_epoch": "once"})
     ), "read in other runs only"
+    assert {k for k, s in SETTINGS.items() if s.laid_out} == set(LAID_OUT)
+    for field, value in LAID_OUT.items():
+        assert key({field: value}) == key(), "how the work is laid out"
+        assert key({field: value}, "vanilla") == key(method="vanilla")
     assert key(method="vanilla", seed=1) == key(
         {"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False, "data.replicate": 3}, "vanilla"
     ), "nothing is trained"

@@ -9,7 +9,7 @@ import pytest
 
 from sfar import studies
 from sfar.cli import options
-from sfar.config import get_profile
+from sfar.config import SETTINGS, changed, get_profile, values
 from sfar.errors import SfarError
 from sfar.studies.core import page
 from sfar.studies.core import record as records
@@ -104,6 +104,7 @@ def test_inputs_follow_configuration_code_and_what_else_is_said():
         records.inputs(storyboard, [*entry, "sfar/paper/table1.csv"]),
     ]
     assert len(set(versions)) == len(versions) and versions[0] == records.inputs(storyboard, entry)
+    assert versions[0] == records.inputs(get_profile("storyboard", {"train.micro_batch": 2}), entry)
 
 
 def test_a_changed_configuration_has_a_folder_of_its_own():
@@ -112,6 +113,16 @@ def test_a_changed_configuration_has_a_folder_of_its_own():
     changed = ({"train.epochs": 1}, {"frozen_seeds": [0]}, {"data.world_overlap": 0.5})
     others = [records.folder(get_profile("storyboard", c)) for c in changed] + [records.folder(profile, ["a.json"])]
     assert all(f.parent.name == "runs" for f in others) and len(set(others)) == len(others)
+
+
+@pytest.mark.parametrize(("name", "given"), [("storyboard", {}), ("paper", {"data.root": "/data/k400"})])
+def test_how_the_work_is_laid_out_sends_no_result_to_another_folder(name, given):
+    fields = {k: s for k, s in SETTINGS.items() if s.laid_out}
+    standard = get_profile(name, given)
+    for key, known in fields.items():
+        other = changed(standard, {key: 4 if known.kind is int else not values(standard)[key]})
+        assert other != standard and records.folder(other) == records.folder(standard), key
+        assert "--set " + key in records.command("table1", other), "as it was made"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sfar.config import Profile, as_dict, by_dataset, digest, get_profile, values, which_data
+from sfar.config import Profile, as_dict, by_dataset, counted, digest, get_profile, values, which_data
 from sfar.data.source import is_drawn
 from sfar.errors import SfarError
 from sfar.model import registry
@@ -232,7 +232,8 @@ def provenance(command: str, profile: Profile, seconds: float) -> dict[str, Any]
 
 
 def _config(profile: Profile) -> list[Any]:
-    return [as_dict(profile.model), as_dict(profile.train), which_data(profile.data)]
+    p = counted(profile)
+    return [as_dict(p.model), as_dict(p.train), which_data(p.data)]
 
 
 def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_content: Sequence[str] = ()) -> str:
@@ -257,12 +258,13 @@ def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_conte
 def folder(profile: Profile, extra: Any = None) -> Path:
     """Where this profile's records are written.
 
-    ``results/<profile>/``, or ``results/runs/`` for a changed configuration or other ``extra`` inputs.
+    ``results/<profile>/``, or ``results/runs/`` for a changed configuration (``config.counted``) or other ``extra``
+    inputs.
     """
     standard = get_profile(profile.name)
     if standard.data.dataset != "storyboard-kinetics":  # a real data set has to be somewhere
         standard = dataclasses.replace(standard, data=dataclasses.replace(standard.data, root=profile.data.root))
-    if profile == standard and not extra:
+    if counted(profile) == counted(standard) and not extra:
         return paths.results(profile.name)
     which = digest(_config(profile), profile.data.root, [profile.seeds, profile.frozen_seeds], extra)[:8]
     return paths.PROJECT / "results" / "runs" / f"{profile.name}-{which}"
