@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,16 @@ class VideoClips:
                 raise DataError(str(e)) from e
             raise
         return torch.from_numpy(frames).unflatten(0, index.shape)
+
+    def leave_out(self, found: Mapping[int, str], max_share: float) -> None:
+        """Take clips that turned out damaged off the list.
+
+        ``found``: number of the clip -> why. Raises ``DataError`` (see ``check_bad``).
+        """
+        self.bad |= {self.paths[i]: why for i, why in found.items()}
+        for column in (self.labels, self.sets, self.paths, self.first, self.lengths):
+            column[:] = [x for i, x in enumerate(column) if i not in found]
+        check_bad(self, max_share)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
         path, warm = str(self.manifest.root / self.paths[i]), (decoder, self.reader)

@@ -160,16 +160,22 @@ def build(inputs: Inputs, like: VideoModel | None = None) -> VideoModel:
 
 
 def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
-    """Frame embeddings of the training clips [draws, clips, L, d], None where the tower is trained."""
+    """Frame embeddings of the training clips [draws, clips, L, d], None where the tower is trained.
+
+    Clips that cannot be read are taken off the list of ``inputs``.
+    """
     job, t = inputs.job, inputs.training
     if not job.frozen or t is None:
         return None
-    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole)
+    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole, loader_workers())
 
 
 def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:
-    """Frame embeddings of the tested videos [V, L, d], by CLIP's own tower."""
-    return frame_embeddings(clip, tested.clips, tested.profile, tested.data.fingerprint, False)
+    """Frame embeddings of the tested videos [V, L, d], by CLIP's own tower.
+
+    Videos that cannot be read are taken off the list of ``tested``.
+    """
+    return frame_embeddings(clip, tested.clips, tested.profile, tested.data.fingerprint, False, loader_workers())
 
 
 def fit(
@@ -231,18 +237,10 @@ def score_set(
 
 
 class Shared:
-    """What CLIP's own towers say of the sets that runs of one configuration are tested on, asked once for all."""
+    """The texts of the sets that runs of one configuration are tested on, embedded once for all."""
 
     def __init__(self) -> None:
-        self._embedded: dict[tuple[Dataset, int], Tensor] = {}
         self._texts: dict[tuple[Dataset, int], ClassTexts] = {}
-
-    def embedded(self, clip: CLIP, tested: EvaluationSet) -> Tensor:
-        """As ``embed_evaluation``."""
-        key = tested.data, tested.profile.data.fold
-        if key not in self._embedded:
-            self._embedded[key] = embed_evaluation(clip, tested)
-        return self._embedded[key]
 
     def texts(self, clip: CLIP, tested: EvaluationSet) -> ClassTexts:
         """The texts of the set's classes."""
@@ -259,7 +257,7 @@ def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool, shared:
     ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
     """
     shared = shared or Shared()
-    embedded = shared.embedded(model.clip, tested) if frozen else None
+    embedded = embed_evaluation(model.clip, tested) if frozen else None
     return score_set(model, tested, embedded=embedded, texts=shared.texts(model.clip, tested))
 
 
@@ -277,7 +275,7 @@ def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None, shared: S
     job, val, shared = inputs.job, inputs.validation, shared or Shared()
     assert val is not None, "inputs without their test side"
     tick = tick or (lambda done: None)
-    single = score_set(model, val, embedded=shared.embedded(model.clip, val) if job.frozen else None)
+    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None)
     tick(len(val.clips))
     many = None
     if job.views != "1x1":
