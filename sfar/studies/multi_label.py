@@ -6,6 +6,7 @@ scored by how its present classes stand against the absent ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -30,7 +31,7 @@ from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Ve
 from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
-from sfar.training.metrics import VARIANTS, mean_ap
+from sfar.training.metrics import VARIANTS, mean_ap, mean_ap_without
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
@@ -101,6 +102,24 @@ def _positive(run: dict[str, Any]) -> np.ndarray:
     return out
 
 
+def headline(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """The headline's mAP of each seed: ``scores`` [seeds, V, C], ``positive`` [V, C]."""
+    return np.array([mean_ap(one, positive, HEADLINE) for one in scores])
+
+
+def map_intervals(
+    scores: dict[Any, np.ndarray], positive: np.ndarray, pairs: Sequence[tuple[Any, Any]]
+) -> dict[Any, statistics.Found]:
+    """``headline`` of every entry of ``scores`` and of the difference of every pair of names, with intervals."""
+    return statistics.metric_intervals(
+        scores,
+        lambda s, keep: headline(s[:, keep], positive[keep]),
+        len(positive),
+        pairs,
+        lambda s: np.array([mean_ap_without(one, positive) for one in s]),
+    )
+
+
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every method on every seed, mAP by the headline's variant with intervals, by the others without."""
     towers = variants(profile)
@@ -109,17 +128,14 @@ def measure(profile: Profile, workers: int | None) -> Content:
     positive = _positive(by["frozen/vanilla"][0])
     scores = {v.name: np.array([r["views"]["1x1"]["scores"] for r in by[v.name]]) for v in every}
 
-    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
-        return np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])
-
     every_pair = [(_row(tower, a), _row(tower, b)) for tower in towers for a, b in study.compared()]
     pairs = [pair for pair in every_pair if {*pair} <= scores.keys()]
-    found = statistics.metric_intervals(scores, headline, len(positive), pairs)
+    found = map_intervals(scores, positive, pairs)
     rows = []
     for tower, own in towers.items():
         for v in own:
             runs = by[v.name]
-            per_seed = headline(scores[v.name], slice(None))
+            per_seed = headline(scores[v.name], positive)
             mean, low, high = (round(x, 4) for x in found[v.name][:3])
             more = {
                 n: round(float(np.mean([r["views"]["1x1"]["map"][n] for r in runs])), 4)
@@ -180,25 +196,24 @@ def _temperature(
         at: np.array([r["views"]["1x1"]["scores"] for r in by[v.name]]) for at, v in multi.items()
     }
 
-    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
-        return np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])
-
     def standing(which: np.ndarray) -> Any:
         return lambda s, keep: standard_scores(s[:, keep])[:, which[keep]].mean(1)
 
     steps = [((name, b), (name, a)) for name in TEMPERED for a, b in (*_STEPS, (0.1, 1.0))]
-    measures = {"map": headline, "present": standing(positive), "absent": standing(~positive)}
-    found = {
-        metric: statistics.metric_intervals(scores, each, len(positive), steps if metric == "map" else [])  # pyright: ignore[reportArgumentType]
-        for metric, each in measures.items()
+    standings = {"present": standing(positive), "absent": standing(~positive)}
+    found = {"map": map_intervals(scores, positive, steps)}
+    found |= {
+        metric: statistics.metric_intervals(scores, each, len(positive), []) for metric, each in standings.items()
     }
     rows = []
     for (name, t), v in multi.items():
         setting = {"method": name, "temperature": t}
         runs = by[v.name]
-        for metric, each in measures.items():
-            mean, low, high = (round(x, 4) for x in found[metric][name, t][:3])
-            seeds = each(scores[name, t], np.arange(len(positive))).round(4).tolist()
+        of_seeds = {metric: each(scores[name, t], slice(None)) for metric, each in standings.items()}
+        of_seeds["map"] = headline(scores[name, t], positive)
+        for metric, intervals in found.items():
+            mean, low, high = (round(x, 4) for x in intervals[name, t][:3])
+            seeds = of_seeds[metric].round(4).tolist()
             rows.append(
                 Row(
                     "temperature",

@@ -28,7 +28,6 @@ from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, Decision, highest
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, UNSEEN, Content, Item, Runs, Study, Variant
-from sfar.training.metrics import mean_ap
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
@@ -307,14 +306,10 @@ def _counts(by: Runs) -> dict[str, int]:
 
 
 def _maps(by: Runs) -> dict[Any, statistics.Found]:
-    positive = _positive(by["vanilla/multi-label"][0])
-
-    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
-        return np.array([mean_ap(one[keep], positive[keep], "present") for one in s])
-
     names = ["vanilla", *BY_ID]
     scores = {name: _scores(by[f"{name}/multi-label"]) for name in names}
-    return statistics.metric_intervals(scores, headline, len(positive), [(r, "vanilla") for r in BY_ID])
+    positive = _positive(by["vanilla/multi-label"][0])
+    return multi_label.map_intervals(scores, positive, [(r, "vanilla") for r in BY_ID])
 
 
 def _row(name: str, title: str, metric: str, of: str, found: statistics.Found, trained: list[str]) -> Row:
