@@ -9,6 +9,7 @@ import os
 import sys
 
 from sfar.cli import bench, config, data, options, predict, reproduce, storyboard, subtexts, train
+from sfar.data.disk import once
 from sfar.errors import ConfigError, SfarError, closed
 from sfar.util import processes
 
@@ -52,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
                 f"`sfar {a.command}` is one process: start it without torchrun (several processes share the work of "
                 "train and evaluate)"
             )
-        return a.run(a) or 0
+        with once():
+            return a.run(a) or 0
     except SfarError as e:
         if not e.said and os.environ.get("RANK", "0") == "0":
             print(f"sfar: {e}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """What the readers of the data sets share: the lists as lines and rows, and one look at each folder of videos.
 
-A folder is read with one ``os.scandir``: a question for each of 240,000 files takes minutes on network disks.
+A folder is read with one ``os.scandir``: a question for each of 240,000 files takes minutes on network disks. What a
+command asks for several times it reads once (``once``).
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sfar.errors import DataError, LayoutError, closed
 
@@ -21,6 +24,7 @@ VIDEO_ENDINGS = (
     *(".m2ts", ".m2v", ".mp2v", ".mpe", ".mpv", ".vob", ".asf", ".divx", ".xvid", ".ogv", ".f4v", ".mxf", ".dv", ".qt"),
     *(".rm", ".rmvb", ".y4m"),
 )
+_RANK = {ending: rank for rank, ending in enumerate(VIDEO_ENDINGS)}
 UNFINISHED = (
     *(".part", ".partial", ".ytdl", ".crdownload", ".download", ".downloading", ".opdownload", ".aria2", ".!qb"),
     *(".tmp", ".temp", ".filepart", ".incomplete", ".lock"),
@@ -38,6 +42,33 @@ NO_VIDEO = frozenset(
 )
 _FORMAT = re.compile(r"(?<=.)\.f\d+$")  # what yt-dlp leaves where it did not join picture and sound
 SEPARATORS = (",", ";", "\t", "|")  # of csv files, as programs of several countries write them
+
+
+T = TypeVar("T")
+_read: ContextVar[dict[Hashable, object] | None] = ContextVar("read", default=None)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """In here lists and folders are taken to stay as they are: what was read is not read again (``kept``)."""
+    if _read.get() is not None:  # in that of the whole command
+        yield
+        return
+    token = _read.set({})
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def kept(what: Hashable, read: Callable[[], T]) -> T:
+    """What ``read`` gives, inside ``once`` what it gave before under the name ``what``. Errors are not kept."""
+    found = _read.get()
+    if found is None:
+        return read()
+    if what not in found:
+        found[what] = read()
+    return found[what]  # pyright: ignore[reportReturnType]  # under its name
 
 
 def data_root(root: str | Path, layout: str, expected: str) -> Path:
@@ -148,14 +179,18 @@ def csv_rows(
             header = [c.strip() for c in next(reader)]
             at = [header.index(c) for c in columns]
             more = {c: header.index(c) if c in header else -1 for c in optional}
+            furthest = max(at)
             for fields in reader:
-                if not any(f.strip() for f in fields):
+                texts = [f.strip() for f in fields]
+                if not any(texts):
                     continue
                 last = reader.line_num
-                if len(fields) <= max(at):
+                if len(texts) <= furthest:
                     raise DataError(f"{path} line {last}: has fewer than {len(columns)} columns; expected {expected}")
-                found = {c: fields[k].strip() if 0 <= k < len(fields) else "" for c, k in more.items()}
-                yield last, {c: fields[k].strip() for c, k in zip(columns, at, strict=True)} | found
+                row = {c: texts[k] for c, k in zip(columns, at, strict=True)}
+                for c, k in more.items():
+                    row[c] = texts[k] if 0 <= k < len(texts) else ""
+                yield last, row
     except (UnicodeDecodeError, csv.Error) as e:
         raise DataError(f"{path}: is not a csv file in UTF-8 ({e}); save it as UTF-8, or download it again") from None
     if not last:
@@ -177,11 +212,12 @@ def _separator(path: Path, first: str, columns: Sequence[str], expected: str) ->
 
 def stem(name: str) -> str:
     """A file's name without the endings of a video, of which a downloader may have given it two; others as they are."""
-    while True:
+    while "." in name:
         base, ending = os.path.splitext(name)
-        if ending.lower() not in VIDEO_ENDINGS:
-            return name
+        if ending.lower() not in _RANK:
+            break
         name = base
+    return name
 
 
 def names_of(file: str) -> tuple[str, ...]:
@@ -191,14 +227,14 @@ def names_of(file: str) -> tuple[str, ...]:
     another candidate. So is the name without yt-dlp's mark of a format, the last one: "<id>.f137.mp4".
     """
     base, ending = os.path.splitext(file)
-    known = not ending or ending.lower() in VIDEO_ENDINGS
-    names = (stem(file),) if known else (stem(file), stem(base))
-    return (*names, *(n[: m.start()] for n in names if (m := _FORMAT.search(n))))
+    known = ending.lower() in _RANK
+    names = (stem(base),) if known else (file, stem(base))[: 1 + bool(ending)]
+    return (*names, *(n[: m.start()] for n in names if "." in n and (m := _FORMAT.search(n))))
 
 
 def is_video(file: str) -> bool:
     """Whether a file's ending alone says that it is a video."""
-    return os.path.splitext(file)[1].lower() in VIDEO_ENDINGS
+    return os.path.splitext(file)[1].lower() in _RANK
 
 
 class Look(NamedTuple):
@@ -256,10 +292,11 @@ def _which(entry: os.DirEntry[str], out: Look) -> list[str] | None:
 
 def _preference(file: str) -> tuple[bool, int, int, str]:
     """Known endings go first, one before two or a mark of a format, then as in ``VIDEO_ENDINGS``, then the alphabet."""
-    ending = os.path.splitext(file)[1].lower()
-    known = ending in VIDEO_ENDINGS
-    endings = len(file) - len(_FORMAT.sub("", stem(file))) - len(ending) if known else 0
-    return not known, endings, VIDEO_ENDINGS.index(ending) if known else 0, file
+    base, ending = os.path.splitext(file)
+    rank = _RANK.get(ending.lower())
+    if rank is None:
+        return True, 0, 0, file
+    return False, len(base) - len(_FORMAT.sub("", stem(base))) if "." in base else 0, rank, file
 
 
 def link(path: str | Path) -> str:

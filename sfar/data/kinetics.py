@@ -15,11 +15,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from sfar.config import OWN
-from sfar.data.disk import csv_rows, data_root, find_list, join, look
+from sfar.data.disk import csv_rows, data_root, find_list, join, kept, look
 from sfar.data.finding import VideoFiles, elsewhere, others
 from sfar.data.manifest import Clip, Manifest, inside
 from sfar.errors import ConfigError, DataError, LayoutError
@@ -41,10 +41,10 @@ _PLACES = {
 _CLIP = re.compile(r".+_\d{6,}_\d{6,}")  # tells a folder of frames from the folder of a class
 _TIMED = re.compile(r"(.+)_(\d+)(?:\.0+)?_(\d+)(?:\.0+)?")  # a name with its times, however many digits they have
 _ID = re.compile(r"[A-Za-z0-9_-]+")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.0*)?")  # 125.0 is what pandas makes of a column with a gap
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     label: str
     youtube_id: str
     video_id: str
@@ -70,7 +70,7 @@ def read_kinetics(root: str | Path, split: str) -> Manifest:
         "kinetics400",
         "annotations/train.csv, annotations/val.csv and the folders train/ and val/ with the videos",
     )
-    train = _read_csv(root, "train")
+    train = kept(("kinetics", root), lambda: _read_csv(root, "train"))
     rows = train if split == "train" else _read_csv(root, split)
     classes = tuple(sorted({row.label for row in train}))
     number = {name: k for k, name in enumerate(classes)}
@@ -127,12 +127,13 @@ def _csv_path(root: Path, split: str) -> Path:
 
 def _read_csv(root: Path, split: str) -> list[_Row]:
     path = _csv_path(root, split)
+    name = str(path)
     rows: list[_Row] = []
     seen: dict[str, int] = {}
     for line, value in csv_rows(path, COLUMNS, "[,is_cc]"):
-        row = _read_row(f"{path} line {line}", value, split)
+        row = _read_row(f"{name} line {line}", value, split)
         if (first := seen.setdefault(row.video_id, line)) != line:
-            raise DataError(f"{path} line {line}: {row.video_id} is listed already in line {first}; keep one of them")
+            raise DataError(f"{name} line {line}: {row.video_id} is listed already in line {first}; keep one of them")
         rows.append(row)
     return rows
 
@@ -155,16 +156,16 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
             raise DataError(
                 f"{where}, column youtube_id: {youtube_id!r} is not a YouTube id; correct or remove the row"
             )
-    start, end = (_seconds(where, c, value[c]) for c in ("time_start", "time_end"))
+    start, end = _seconds(where, "time_start", value["time_start"]), _seconds(where, "time_end", value["time_end"])
     return _Row(label, youtube_id, f"{youtube_id}_{start:06d}_{end:06d}")
 
 
 def _seconds(where: str, column: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}(\.0*)?", text):  # 125.0 is what pandas makes of a column with a gap
+    if not _SECONDS.fullmatch(text):
         raise DataError(
             f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove the row"
         )
-    return int(text.split(".")[0])
+    return int(text.partition(".")[0])
 
 
 def _entries(rows: Iterable[_Row]) -> Callable[[str], str | None]:

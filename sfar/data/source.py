@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sfar.config import DRAWN, LAYOUT_NAMES, OWN, Profile, check, digest, few_shot, layout, turned_knobs
 from sfar.data import fewshot, layouts
+from sfar.data.disk import kept, once
 from sfar.data.manifest import Manifest
 from sfar.data.store import VideoClips, again, clips_of, examine, read_index
 from sfar.data.transforms import scale_size
@@ -147,7 +148,7 @@ def need_sets(profile: Profile, names: tuple[str, ...]) -> None:
 def dataset(profile: Profile) -> Dataset:
     """The data set of a profile: drawn now or found in the cache, or the folder that ``data.root`` names (``root_of``).
 
-    A folder is looked at anew with every call. Raises ``DataError``.
+    A folder is looked at anew with every call, in one command once (``disk.once``). Raises ``DataError``.
     """
     d, which = profile.data, layout(profile)
     if d.root:
@@ -172,6 +173,11 @@ def dataset(profile: Profile) -> Dataset:
 
 def _on_disk(which: str, root: Path, fold: int) -> Dataset:
     """A real data set, of which all lists that a run can ask for are read now."""
+    with once():
+        return kept(("data set", which, root, fold), lambda: _look_at(which, root, fold))
+
+
+def _look_at(which: str, root: Path, fold: int) -> Dataset:
     found = {s: layouts.read(which, root, s, fold) for s in dict.fromkeys((*_SOURCES[which], "train", "val"))}
     sources = [found[s] for s in _SOURCES[which]]
     named = digest([[fewshot.content(found[s]), found[s].missing] for s in ("train", "val")])
@@ -184,8 +190,9 @@ def _fingerprint(manifests: list[Manifest]) -> str:
     """Hash of every listed video's path, labels, size and time of change: another copy of the data is another input."""
     h = hashlib.sha256()
     for m in manifests:
+        root = str(m.root)
         for c in m.clips:
-            s = (m.root / c.path).stat()
+            s = os.stat(os.path.join(root, c.path))
             names = [m.classes[k] for k in c.labels] if m.multi_label else m.classes[c.label]
             # A name on disk need not be text.
             h.update(f"{c.path}\t{names}\t{s.st_size}\t{s.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))

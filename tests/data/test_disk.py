@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sfar.data.disk import csv_rows, data_root, find_list, join, look, names_of, stem, text_lines
+from sfar.data.disk import csv_rows, data_root, find_list, join, kept, look, names_of, once, stem, text_lines
 from sfar.errors import DataError
 
 # --- the root and its lists ---
@@ -201,3 +201,21 @@ def test_another_header_is_shown(tmp_path):
     (tmp_path / "list.csv").write_text("name;id\nx;y\n")
     with pytest.raises(DataError, match=r"first line: label; expected id,label; found is 'name;id'"):
         list(csv_rows(tmp_path / "list.csv", ("id", "label")))
+
+
+def test_what_is_kept_lasts_as_long_as_the_outermost_once():
+    made = []
+
+    def make():
+        made.append(len(made))
+        return made[-1]
+
+    assert [kept("a", make), kept("a", make)] == [0, 1], "outside nothing is kept"
+    with once():
+        with once():
+            assert kept("a", make) == 2
+        assert kept("a", make) == 2 and kept("b", make) == 3
+    with once(), pytest.raises(ZeroDivisionError):
+        kept("a", lambda: 1 // 0)
+    with once():
+        assert kept("a", make) == 4

@@ -8,7 +8,7 @@ import pytest
 from small_sets import SOLE, at
 
 from sfar.config import DRAWN, LAYOUT_NAMES, get_profile
-from sfar.data import layouts, source
+from sfar.data import disk, kinetics, layouts, source
 from sfar.data.fewshot import choose
 from sfar.errors import ConfigError, DataError
 from sfar.storyboard import sets
@@ -32,6 +32,18 @@ def test_a_real_data_set_has_to_be_somewhere(tmp_path):
             source.dataset(get_profile("storyboard", {"data.dataset": name}))
     with pytest.raises(DataError, match="no such folder"):
         source.dataset(get_profile("storyboard", {"data.root": str(tmp_path / "none")}))
+
+
+def test_one_command_reads_each_list_once(roots, monkeypatch):
+    seen = []
+    real = kinetics._read_csv
+    monkeypatch.setattr(kinetics, "_read_csv", lambda root, split: seen.append(split) or real(root, split))
+    p = at(roots, "kinetics400")
+    with disk.once():
+        data = source.dataset(p)
+        assert source.dataset(p) is data and layouts.read("kinetics400", data.root, "val") is data.manifest("val")
+    assert sorted(seen) == ["train", "val"]
+    assert source.dataset(p) == data and sorted(seen) == ["train", "train", "val", "val"], "another command"
 
 
 def test_the_fingerprint_is_of_the_videos(roots, tmp_path):
