@@ -28,6 +28,7 @@ def test_what_does_not_change_a_key():
         == key()
         == key({"train.frozen_draws": 2})
         == key({"train.few_shot_epoch": "once"})
+        == key({"data.decode_limit": 0, "data.loader_workers": 3})
     ), "read in other runs only"
     assert key(method="vanilla", seed=1) == key(
         {"data.shots": 2, "train.few_shot_epoch": "once", "train.train_visual": False, "data.replicate": 3}, "vanilla"
