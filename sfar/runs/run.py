@@ -44,9 +44,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def loader_workers() -> int:
-    """Processes that read videos ahead: for a GPU, which would wait. On a CPU the runs side by side use all cores."""
-    return min(8, processes.cores()) if device().type == "cuda" else 0
+def loader_workers(profile: Profile) -> int:
+    """Processes that read videos ahead, for this process (``data.loader_workers``)."""
+    asked = profile.data.loader_workers
+    if asked >= 0:
+        return asked
+    return max(1, min(8, processes.cores() // processes.ranks())) if device().type == "cuda" else 0
 
 
 # --- inputs ---
@@ -167,7 +170,7 @@ def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
     job, t = inputs.job, inputs.training
     if not job.frozen or t is None:
         return None
-    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole, loader_workers())
+    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole, loader_workers(job.profile))
 
 
 def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:
@@ -175,7 +178,8 @@ def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:
 
     Videos that cannot be read are taken off the list of ``tested``.
     """
-    return frame_embeddings(clip, tested.clips, tested.profile, tested.data.fingerprint, False, loader_workers())
+    p = tested.profile
+    return frame_embeddings(clip, tested.clips, p, tested.data.fingerprint, False, loader_workers(p))
 
 
 def fit(
@@ -201,7 +205,7 @@ def fit(
         job.profile,
         job.seed,
         on_step,
-        workers=0 if embedded is not None else loader_workers(),
+        workers=0 if embedded is not None else loader_workers(job.profile),
         repeats=chosen.repeats,
         embedded=embedded,
         world=world,
@@ -229,7 +233,7 @@ def score_set(
         desc=desc,
         max_bad_share=p.data.max_bad_share,
         embedded=embedded,
-        workers=0 if embedded is not None else loader_workers(),
+        workers=0 if embedded is not None else loader_workers(p),
         dtype=autocast_dtype(p.train.precision, device()),
         world=world,
         texts=texts,

@@ -226,7 +226,7 @@ def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarr
     clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
     cls = embed_texts(clip, [profile.model.prompt.format(c) for c in data.classes]).cls.float().cpu()
     clips = load_clips(profile, data, "val")
-    frames = frame_embeddings(clip, clips, profile, data.fingerprint, False, loader_workers())
+    frames = frame_embeddings(clip, clips, profile, data.fingerprint, False, loader_workers(profile))
     at = {p: i for i, p in enumerate(clips.paths)}
     sigma = degrees.class_similarity(cls)
     predictions = degrees.frame_predictions(frames[[at[p] for p in paths]], cls)

@@ -217,7 +217,7 @@ def _digits(x: Any, digits: int) -> list:
 
 def _score(model: VideoModel, clips: VideoClips, profile: Profile) -> Scores:
     lost, size = profile.data.max_bad_share, profile.data.image_size
-    return score(model, clips, profile.train.frames, size, max_bad_share=lost, workers=loader_workers())
+    return score(model, clips, profile.train.frames, size, max_bad_share=lost, workers=loader_workers(profile))
 
 
 def _frames(clips: VideoClips, i: int, profile: Profile) -> Tensor:

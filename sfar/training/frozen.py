@@ -140,7 +140,7 @@ def frame_embeddings(
     augmented versions do not depend on a run's seed: all runs of a sweep share them. Videos that cannot be decoded are
     taken out of ``clips``, and named in ``clips.bad`` (``VideoClips.leave_out``). ``workers``: processes that read
     videos; the result does not depend on them. Raises ``DataError`` for too many bad videos (``data.max_bad_share``),
-    ``ConfigError`` for a tower without weights.
+    ``ConfigError`` for a tower without weights, ``SfarError`` where the disk has no room for them.
     """
     t, d = profile.train, profile.data
     if profile.model.clip != STORYBOARD and not profile.model.pretrained:
@@ -164,7 +164,11 @@ def frame_embeddings(
     def build(folder: Path) -> None:
         files = {start: parts / f"{start:07}.safetensors" for start in range(0, len(clips), PART)}
         todo = [start for start, file in files.items() if not file.is_file()]
-        data = _Versions(clips, profile, t.frozen_draws if training else None)
+        draws = t.frozen_draws if training else None
+        data = _Versions(clips, profile, draws)
+        each = 4.0 * (draws or 1) * t.frames * clip.visual.output_dim  # bytes; the parts, and all of them joined
+        rest = sum(min(PART, len(clips) - start) for start in todo) + len(clips)
+        paths.check_space(folder, each * rest, f"frame embeddings of {len(clips):,} clips")
         for start, frames, bad in _embedded(clip, data, todo, workers):
             paths.write_atomic(files[start], save({"frames": frames}, {"bad": json.dumps(bad)}))
         _join(list(files.values()), folder)

@@ -127,13 +127,18 @@ def save_json(stage: str, k: str, data: Any) -> None:
     paths.write_json(paths.cache() / stage / f"{k}.json", data)
 
 
+def kept(stage: str, k: str) -> bool:
+    """Whether ``folder`` would find it."""
+    return (paths.cache() / stage / k / ".complete").is_file()
+
+
 def folder(stage: str, k: str, build: Callable[[Path], object]) -> Path:
     """The kept folder ``stage/k``; if absent, ``build(temporary)`` fills one that is then renamed into place.
 
     An interrupted or failed build leaves nothing behind. Raises ``SfarError`` when the disk refuses.
     """
     final = paths.cache() / stage / k
-    if not (final / ".complete").is_file():
+    if not kept(stage, k):
         paths.build_folder(final, lambda temporary: _complete(temporary, build), ".complete")
     return final
 

@@ -8,10 +8,13 @@ import pytest
 from small_sets import SOLE, at
 
 from sfar.config import DRAWN, LAYOUT_NAMES, get_profile
-from sfar.data import disk, kinetics, layouts, source
+from sfar.data import disk, kinetics, layouts, source, store
 from sfar.data.fewshot import choose
-from sfar.errors import ConfigError, DataError
+from sfar.data.store import StoredClips, decoded_bytes
+from sfar.data.transforms import scale_size
+from sfar.errors import ConfigError, DataError, SfarError
 from sfar.storyboard import sets
+from sfar.util import paths
 
 pytestmark = pytest.mark.usefixtures("videos_here")
 
@@ -271,6 +274,43 @@ def test_training_videos_of_a_frozen_tower_are_not_decoded_beforehand(small_draw
     assert decoded == [False, True], "the test side's are of the whole set: they are there for the training of a tower"
     for i, seen in enumerate(first):
         assert (found.read(i, lambda n: [0, n - 1]) == seen).all(), "the same frames either way"
+
+
+def test_bytes_decide_what_is_decoded_beforehand(roots, tmp_path, monkeypatch):
+    """Against the limit, and half of what is free; what lies there decoded is taken however little is free now."""
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
+    p = at(roots)
+    data = source.dataset(p)
+    need = decoded_bytes(data.manifest("train"), scale_size(p.data.image_size))
+
+    def stored(limit, free=1e15):
+        monkeypatch.setattr(source, "_decoding", {})  # as in a process of its own
+        monkeypatch.setattr(source.paths, "free", lambda folder: free)
+        found = source.load_clips(at(roots, **{"data.decode_limit": limit}), data, "train")
+        assert len(found) == 8
+        return isinstance(found, StoredClips)
+
+    assert not stored(0.99 * need / 1e9) and not stored(20.0, 1.99 * need)
+    assert stored(1.01 * need / 1e9, 2.01 * need) and stored(20.0, 0.0) and stored(0.99 * need / 1e9)
+    assert not stored(0), "never"
+    assert need in [f.stat().st_size for f in (tmp_path / "cache").rglob("frames.bin")], "all were asked: it is exact"
+
+
+def test_a_few_videos_stand_for_a_long_list(roots, monkeypatch):
+    manifest = source.dataset(at(roots)).manifest("train")
+    every, asked, guarded = decoded_bytes(manifest, 73), [], store.guarded
+    monkeypatch.setattr(store, "guarded", lambda f, file, *a, **k: asked.append(file) or guarded(f, file, *a, **k))
+    monkeypatch.setattr(store, "SAMPLE", 3)
+    assert 0.5 < decoded_bytes(manifest, 73) / every < 2
+    named = list(dict.fromkeys(c.path for c in manifest.clips))
+    assert asked == [str(manifest.root / named[i]) for i in (0, 3, 7)]
+
+
+def test_no_work_begins_for_which_the_disk_has_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "free", lambda folder: 3e9)
+    paths.check_space(tmp_path, 3e9, "frames")
+    with pytest.raises(SfarError, match=r"frames: 3\.5 GB are needed in .* and 3\.0 GB are free\..*free some space"):
+        paths.check_space(tmp_path / "not yet there", 3.5e9, "frames")
 
 
 def test_a_replicate_is_of_a_drawn_world(roots):
