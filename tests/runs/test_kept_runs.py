@@ -138,8 +138,13 @@ def test_what_trains_nothing_and_what_is_of_another_method(roots, capsys):
     assert [line["v2t"] for line in lines(folder)] == record["v2t"]
     about = checkpoint.read_about(folder / kept.WEIGHTS)
     assert (about["base"], about["fve"]) == ("bike", "fine")
-    with pytest.raises(ConfigError, match=r"of another method \(bike/fine\)"):
-        sfar.load(folder)
+    for what in (folder, other.key(), folder / kept.WEIGHTS):
+        with pytest.raises(ConfigError, match=r"of another method \(bike/fine\), which is tested in its table alone"):
+            sfar.load(what)
+    capsys.readouterr()
+    assert main(["evaluate", str(folder / kept.WEIGHTS)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("sfar: ") and "of another method (bike/fine)" in said and said.count("\n") == 1
     assert main(["runs"]) == 0 and "bike/fine" in capsys.readouterr().out
 
 
@@ -288,9 +293,27 @@ def test_without_tensorboard(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     with log.tensorboard("") as board:
         assert board is None
-    words = r"--tensorboard needs the package tensorboard .*: pip install tensorboard"
+    words = r"^--tensorboard needs the package tensorboard: pip install 'sfar\[tensorboard\]'$"
     with pytest.raises(ConfigError, match=words), log.tensorboard(str(tmp_path)):
         pass
+
+
+def test_tensorboard_reads_what_is_written(tmp_path):
+    """The package's own writer and reader: tags, steps and values arrive."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with log.tensorboard(str(tmp_path / "events")) as board:
+        keeper = log.Logged(tmp_path / "states", {}, tmp_path / "m.jsonl", board=board)
+
+        def step(i, n, loss):
+            keeper.stepped(i, loss)
+
+        train(tiny.model(), tiny.clips(13), tiny.profile(epochs=2, batch=4), 3, step, keeper=keeper)
+        keeper.note()
+    found = EventAccumulator(str(tmp_path / "events")).Reload()
+    losses = [(e.step, e.value) for e in found.Scalars("epoch/loss")]
+    assert losses == [(line["epoch"], pytest.approx(line["loss"], rel=1e-6)) for line in keeper.lines]
+    assert [e.step for e in found.Scalars("step/loss")] == list(range(1, 7))
 
 
 def test_the_log_of_sfar_train(roots, tmp_path, monkeypatch, capsys):
