@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -166,8 +167,8 @@ def frame_embeddings(
         todo = [start for start, file in files.items() if not file.is_file()]
         draws = t.frozen_draws if training else None
         data = _Versions(clips, profile, draws)
-        each = 4.0 * (draws or 1) * t.frames * clip.visual.output_dim  # bytes; the parts, and all of them joined
-        rest = sum(min(PART, len(clips) - start) for start in todo) + len(clips)
+        each = 4.0 * (draws or 1) * t.frames * cast(int, clip.visual.output_dim)  # bytes of a clip
+        rest = sum(min(PART, len(clips) - start) for start in todo) + len(clips)  # parts, and all joined
         paths.check_space(folder, each * rest, f"frame embeddings of {len(clips):,} clips")
         for start, frames, bad in _embedded(clip, data, todo, workers):
             paths.write_atomic(files[start], save({"frames": frames}, {"bad": json.dumps(bad)}))
