@@ -74,8 +74,6 @@ STAGES: dict[str, Stage] = {
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
     "run": Stage((*_RUN, _CLIP), _LEARNING, _GIVEN),
     "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, _GIVEN),
-    # Of trained models; the key of the same run, code included, is an input.
-    "weights": Stage(("sfar.runs.store:keep_weights", "sfar.training.checkpoint"), (*_LEARNING, "safetensors"), _GIVEN),
     # What a study measures from its runs. It adds the function that does (``code.entry``) and the data files it reads.
     "record": Stage((*_RUN, _CLIP), (*_LEARNING, "pillow", "openai"), (*_SUBTEXTS, *_BY_NAME)),
 }

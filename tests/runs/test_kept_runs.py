@@ -338,3 +338,42 @@ def test_a_checkpoint_that_is_something_else(tmp_path):
         (tmp_path / "x.safetensors").write_bytes(content)
         with pytest.raises(ConfigError, match=rf"x.safetensors is no checkpoint: it is .*{words}"):
             sfar.load(tmp_path / "x.safetensors")
+
+
+def test_weights_that_a_study_asks_for_are_those_of_the_run(roots, monkeypatch):
+    """They are found again; where they were not kept the run is made once more, whatever is to be kept of others."""
+    one = job(roots, 1)
+    monkeypatch.setenv(kept.KEEP, "none")
+    (measured,) = executor.run_all([one])
+    assert kept.weights(one.key()) is None
+    ((again, file),) = executor.run_kept([one])
+    assert file == kept.weights(one.key()) == kept.folder() / one.key() / kept.WEIGHTS
+    assert again | {"seconds": 0, "history": 0} == measured | {"seconds": 0, "history": 0}
+    assert again["history"]["loss"] == measured["history"]["loss"]
+
+    def never(job, tick):
+        raise AssertionError("it was made before")
+
+    monkeypatch.setattr(executor, "run_one", never)
+    assert executor.run_kept([one]) == [(again, file)] and executor.run_all([one]) == [again]
+    model = store.load_model(one, file)
+    inputs = run.resolve(one, training=False)
+    assert inputs.validation is not None
+    found = run.result(run.score_set(model, inputs.validation), inputs.validation.clips)["scores"]
+    assert np.array_equal(found, measured["views"]["1x1"]["scores"])
+    fresh = checkpoint.trained_state(run.build(inputs))
+    assert not all(torch.equal(v, fresh[k]) for k, v in checkpoint.trained_state(model).items())
+
+
+def test_weights_are_those_of_a_run_whatever_its_method_does_not_read(roots):
+    """Fields that a method does not read make no other run of it, so they may be others where its weights are asked."""
+    one = job(roots, 0, "clip")
+    ((_, file),) = executor.run_kept([one])
+    other = job(roots, 0, "clip", **TRAINED, **{"model.ffn_residual": not one.profile.model.ffn_residual})
+    assert other.key() == one.key()
+    assert store.load_model(other, file).method == "clip"
+
+
+def test_what_is_not_trained_has_no_weights(roots):
+    with pytest.raises(SfarError, match="left no weights: nothing is trained in it"):
+        executor.run_kept([job(roots, 0, "vanilla")])
