@@ -114,12 +114,12 @@ def test_cells_are_those_of_the_runs(record):
                 assert r.more["clips"] == [run["training"]["clips"] for run in runs]
 
 
-def test_a_frozen_cell_has_ten_seeds_and_a_fine_tuned_one_those_of_the_profile():
+def test_a_frozen_cell_has_the_first_seeds_and_a_fine_tuned_one_those_of_the_profile():
     profile = get_profile("storyboard", {"seeds": list(SEEDS), "frozen_seeds": list(range(20))})
     by = {cell: few_shot._variant(profile, cell) for cell in few_shot.cells(profile)}
     seeds = {cell: study.seeds_of(profile, v, few_shot.MOST) for cell, v in by.items()}
     for (_, _, method, _, tower, _), found in seeds.items():
-        assert found == ((0,) if method == "vanilla" else tuple(range(10)) if tower == "frozen" else SEEDS)
+        assert found == ((0,) if method == "vanilla" else tuple(range(few_shot.MOST)) if tower == "frozen" else SEEDS)
 
 
 def test_a_seed_draws_the_list_and_the_zero_shot_row_has_none():
