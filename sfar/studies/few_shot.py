@@ -1,4 +1,4 @@
-"""Tables 3 and 12: K = 2, 4, 8, 16 videos of each class of three data sets, straight from CLIP.
+"""Tables 3 and 12: K videos of each class of three data sets, straight from CLIP; with ViT-L/14 those of Table 12.
 
 In the storyboard world the tower is frozen, but for a few cells; on the real data sets it is fine-tuned throughout, as
 in the paper.
@@ -35,7 +35,8 @@ SETS = {
     "real": ("hmdb51", "ucf101", "kinetics400"),
 }
 LAYOUTS = SETS["real"]
-SHOTS = (2, 4, 8, 16)
+SHOTS = (2, 4, 8, 16)  # Table 3
+LARGE, LARGE_SHOTS = "ViT-L-14-quickgelu", (2, 5)  # Table 12's tower and its K
 TUNED_SHOTS = (2,)
 _TUNED_METHODS = ("clip", *(m.name for m in registry.own()))
 TUNED_SETS = 1  # how many of the sets have fine-tuned cells too: such a run takes thirty times as long
@@ -47,6 +48,11 @@ EPOCHS = {"repeat": "the list repeated up to the length of the full one (BIKE)",
 def sets(profile: Profile) -> tuple[str, ...]:
     """The three data sets: drawn ones, or the real ones."""
     return SETS["storyboard" if is_drawn(profile) else "real"]
+
+
+def shots(profile: Profile) -> tuple[int, ...]:
+    """K of the cells, ascending: Table 3's, with Table 12's tower its own."""
+    return LARGE_SHOTS if profile.model.clip == LARGE else SHOTS
 
 
 def sweep(profile: Profile) -> str:
@@ -80,15 +86,15 @@ def _tuned(profile: Profile) -> list[tuple[str, int]]:
 
 def cells(profile: Profile) -> list[Cell]:
     """Every cell. The sweep covers all; where its tower is frozen, a few are fine-tuned too."""
-    data, tower = sets(profile), sweep(profile)
-    out = [(d, k, m, e, tower, 1) for d in data for k in SHOTS for m in registry.METHODS for e in EPOCHS]
-    out += [(d, k, "sfar", "repeat", tower, PROCESSES) for d in data for k in SHOTS]
+    data, tower, each = sets(profile), sweep(profile), shots(profile)
+    out = [(d, k, m, e, tower, 1) for d in data for k in each for m in registry.METHODS for e in EPOCHS]
+    out += [(d, k, "sfar", "repeat", tower, PROCESSES) for d in data for k in each]
     return out + [(d, k, m, "repeat", "fine-tuned", 1) for d, k in _tuned(profile) for m in _TUNED_METHODS]
 
 
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every cell on every seed; averages over K and data sets, with the seeds drawn once for all."""
-    names, tower = sets(profile), sweep(profile)
+    names, tower, each = sets(profile), sweep(profile), shots(profile)
     if not is_drawn(profile):
         need_sets(profile, names)
     plan = {cell: _variant(profile, cell) for cell in cells(profile)}
@@ -108,7 +114,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
             )
     contrasts = []
     for d, k, t, row, against in [
-        *((d, k, tower, *pair) for d in names for k in SHOTS for pair in study.compared()),
+        *((d, k, tower, *pair) for d in names for k in each for pair in study.compared()),
         *((d, k, "fine-tuned", m.name, "clip") for d, k in _tuned(profile) for m in registry.own()),
     ]:
         one, other = value[d, k, row, "repeat", t, 1], value[d, k, against, "repeat", t, 1]
@@ -116,11 +122,11 @@ def measure(profile: Profile, workers: int | None) -> Content:
     trained = {cell: by[v.name][0]["trained"] for cell, v in plan.items()}
     averages, differences = _averages(profile, value, trained)
     data = {
-        _layout(d): study.about(by[plan[d, SHOTS[-1], "sfar", "repeat", tower, 1].name]) | {"shots": SHOTS[-1]}
+        _layout(d): study.about(by[plan[d, each[-1], "sfar", "repeat", tower, 1].name]) | {"shots": each[-1]}
         for d in names
     }
     extra = {"tower": tower}
-    seeds = list(study.seeds_of(profile, plan[names[0], SHOTS[0], "sfar", "repeat", tower, 1], MOST))
+    seeds = list(study.seeds_of(profile, plan[names[0], each[0], "sfar", "repeat", tower, 1], MOST))
     return Content({"sets": data}, rows + averages, contrasts + differences, extra, study.seconds(by), seeds)
 
 
@@ -128,14 +134,14 @@ def _averages(
     profile: Profile, value: dict[Cell, np.ndarray], trained: dict[Cell, list[str]]
 ) -> tuple[list[Row], list[Contrast]]:
     """Means over K and data sets, and the differences between them. A row is "method/epoch/lists"."""
-    tower, first = sweep(profile), sets(profile)[0]
-    n = len(value[first, SHOTS[0], "sfar", "repeat", tower, 1])
+    tower, first, each = sweep(profile), sets(profile)[0], shots(profile)
+    n = len(value[first, each[0], "sfar", "repeat", tower, 1])
 
     def strata(method: str, epoch: str, lists: int) -> list[np.ndarray]:
         """Per data set the mean over K: [seeds, videos]. The zero-shot row is the same for every seed."""
         out = []
         for d in sets(profile):
-            v = np.mean([value[d, k, method, epoch, tower, lists] for k in SHOTS], 0)
+            v = np.mean([value[d, k, method, epoch, tower, lists] for k in each], 0)
             out.append(np.repeat(v, n, 0) if len(v) < n else v)
         return out
 
@@ -144,7 +150,7 @@ def _averages(
     for method, epoch, lists in which:
         mean, low, high = (round(x, 4) for x in statistics.strata_interval(strata(method, epoch, lists))[:3])
         setting = {"epoch": epoch, "lists": lists}
-        title, parts = registry.get(method).title, trained[first, SHOTS[-1], method, epoch, tower, lists]
+        title, parts = registry.get(method).title, trained[first, each[-1], method, epoch, tower, lists]
         row = Row("averages", method, title, "top1", mean, low, high, trained=list(parts), setting=setting, seeds=n)
         rows.append(row)
     pairs = [((a, e, 1), (b, e, 1)) for e in EPOCHS for a, b in study.compared()]
@@ -222,29 +228,38 @@ def average(record: Record, method: str, epoch: str, lists: int = 1) -> Row:
     return record.find("averages", method, epoch=epoch, lists=lists)
 
 
+def _table(record: Record) -> str:
+    return "Table 12" if shots_in(record) == LARGE_SHOTS else "Table 3"
+
+
 def _spread(r: Row) -> str:
     """A value such as "62.1 ± 1.9 (58.0 to 66.0)", without ± where no seed stands behind the value."""
     return f"{r.mean:.1f}" + (f" ± {r.std:.1f}" if r.seeds > 1 else "") + f" ({interval(r)})"
 
 
-def _columns(what: list[str]) -> list[str]:
-    return [f"{page.set_title(d)} K={k}" if k == SHOTS[0] else f"K={k}" for d in what for k in SHOTS]
+def shots_in(record: Record) -> tuple[int, ...]:
+    """K of the record's cells, ascending."""
+    return tuple(sorted({r.setting["shots"] for r in record.select("cells")}))
+
+
+def _columns(what: list[str], shots: tuple[int, ...]) -> list[str]:
+    return [f"{page.set_title(d)} K={k}" if k == shots[0] else f"K={k}" for d in what for k in shots]
 
 
 def _accuracy(epoch: str, what: str) -> tuple[Text, Shown]:
     """Table 3's form: a row for each method, a column for each data set and K, the average with its interval."""
 
     def make(record: Record) -> Table:
-        rows = []
+        rows, each = [], shots_in(record)
         for m in registry.METHODS.values():
             mean = average(record, m.name, epoch)
-            numbers = [cell(record, d, k, m.name, epoch).mean for d in LAYOUTS for k in SHOTS]
+            numbers = [cell(record, d, k, m.name, epoch).mean for d in LAYOUTS for k in each]
             rows.append([m.title, *numbers, mean.mean, interval(mean)])
         caption = (
-            f"Few-shot top-1 accuracy (Table 3), {record.extra['tower']} tower, {record.profile} profile, "
+            f"Few-shot top-1 accuracy ({_table(record)}), {record.extra['tower']} tower, {record.profile} profile, "
             f"{page.seeds(record)}; epoch: {what}."
         )
-        return Table(["Method", *_columns(list(LAYOUTS)), "Avg.", "Avg.: 95 % interval"], rows, caption=caption)
+        return Table(["Method", *_columns(list(LAYOUTS), each), "Avg.", "Avg.: 95 % interval"], rows, caption=caption)
 
     def intro(record: Record) -> str:
         tower = record.extra["tower"]
@@ -270,23 +285,23 @@ def _set(of: str) -> tuple[Text, Shown, Text, Shown]:
         )
 
     def accuracy(record: Record) -> Table:
-        rows = []
+        rows, each = [], shots_in(record)
         for m in registry.METHODS.values():
             for e in EPOCHS if m.trained else ("repeat",):
-                cells = [cell(record, of, k, m.name, e) for k in SHOTS]
+                cells = [cell(record, of, k, m.name, e) for k in each]
                 head = [m.title, e if m.trained else "–"]
                 rows.append([*head, *map(_spread, cells), cells[0].seeds_text, cells[0].trained_text])
-        return Table(["Method", "Epoch", *(f"K={k}" for k in SHOTS), "Seeds", "Trained"], rows)
+        return Table(["Method", "Epoch", *(f"K={k}" for k in each), "Seeds", "Trained"], rows)
 
     def differences(record: Record) -> Table:
         found: dict[tuple[str, str, str], dict[int, str]] = {}
         for c in record.contrasts_of("cells", dataset=of):
             found.setdefault((c.row, c.against, c.setting["tower"]), {})[c.setting["shots"]] = page.marked(c)
         rows = [
-            [f"{registry.get(a).title} − {registry.get(b).title}", tower, *(by.get(k) for k in SHOTS)]
+            [f"{registry.get(a).title} − {registry.get(b).title}", tower, *(by.get(k) for k in shots_in(record))]
             for (a, b, tower), by in found.items()
         ]
-        return Table(["Difference", "Tower", *(f"K={k}" for k in SHOTS)], rows)
+        return Table(["Difference", "Tower", *(f"K={k}" for k in shots_in(record))], rows)
 
     marks = (
         'SFAR against the others, epoch "repeat": mean difference in points (95 % interval); ▲ the first is higher, ▼ '
@@ -313,7 +328,7 @@ def epochs_table(record: Record) -> Table:
     """Both epoch conventions side by side: how many clips an epoch passes, and SFAR's accuracy."""
     rows = []
     for d in LAYOUTS:
-        for k in SHOTS:
+        for k in shots_in(record):
             each = [cell(record, d, k, "sfar", e) for e in EPOCHS]
             passed = [r.more["clips"][0] * r.more["repeats"] for r in each]
             accuracy = [with_interval(r) for r in each]
@@ -326,7 +341,7 @@ def lists_table(record: Record) -> Table:
     """One seeded list against an unseeded draw in each process: how many clips are seen, and SFAR's accuracy."""
     rows = []
     for d in LAYOUTS:
-        for k in SHOTS:
+        for k in shots_in(record):
             one, many = cell(record, d, k, "sfar"), cell(record, d, k, "sfar", lists=PROCESSES)
             seen = float(np.mean(many.more["clips"]))
             own = one.more["clips"][0]
@@ -447,7 +462,7 @@ def figure(record: Record) -> Figure:
             ax.set_ylim(min(low for low, _ in limits), min(max(high for _, high in limits), 101))
         videos = record.data["sets"][d]["val_videos"]
         column[0].set_title(f"{page.set_title(d)} layout\n{videos} test videos", loc="left")
-        draw_printed(column[2], page.set_title(d))
+        draw_printed(column[2], page.set_title(d), shots_in(record))
         column[2].set_title(page.set_title(d), loc="left")
         column[2].set_xlabel("K, videos of each class")
     names = ("Measured, epoch: repeat", "Measured, epoch: once", "Printed in the paper, Table 3")
@@ -470,17 +485,18 @@ def figure(record: Record) -> Figure:
     return fig
 
 
-def _log_axis(ax: Axes) -> None:
+def _log_axis(ax: Axes, shots: tuple[int, ...]) -> None:
     ax.set_xscale("log", base=2)
-    ax.set_xlim(SHOTS[0] / 1.35, SHOTS[-1] * 1.35)
-    ax.set_xticks(SHOTS, [str(k) for k in SHOTS])
+    ax.set_xlim(shots[0] / 1.35, shots[-1] * 1.35)
+    ax.set_xticks(shots, [str(k) for k in shots])
     ax.minorticks_off()
 
 
 def _draw_measured(ax: Axes, record: Record, of: str, epoch: str) -> None:
-    _log_axis(ax)
+    each = shots_in(record)
+    _log_axis(ax, each)
     vanilla = registry.get("vanilla")
-    zero = cell(record, of, SHOTS[0], "vanilla", epoch)
+    zero = cell(record, of, each[0], "vanilla", epoch)
     ax.axhspan(zero.low, zero.high, color=vanilla.colour, alpha=0.16, lw=0)
     ax.axhline(zero.mean, color=vanilla.colour, lw=1.2, ls="--", label=vanilla.title)
     trained = [m for m in registry.METHODS.values() if m.trained]
@@ -488,13 +504,13 @@ def _draw_measured(ax: Axes, record: Record, of: str, epoch: str) -> None:
     shift = {m.name: 2 ** (0.1 * (i - (len(trained) - 1) / 2)) for i, m in enumerate(trained)}
     marker = dict(zip(shift, MARKERS, strict=False))
     for m in trained:
-        values = [cell(record, of, k, m.name, epoch) for k in SHOTS]
-        _curve(ax, values, np.array(SHOTS) * shift[m.name], m.colour, marker[m.name], m.title)
+        values = [cell(record, of, k, m.name, epoch) for k in each]
+        _curve(ax, values, np.array(each) * shift[m.name], m.colour, marker[m.name], m.title)
     if epoch == "repeat":
         own = registry.get("sfar")
-        many = [cell(record, of, k, "sfar", epoch, lists=PROCESSES).mean for k in SHOTS]
+        many = [cell(record, of, k, "sfar", epoch, lists=PROCESSES).mean for k in each]
         label = f"SFAR, {PROCESSES} unseeded lists"
-        ax.plot(np.array(SHOTS) * shift["sfar"], many, ":", color=own.colour, lw=1.3, zorder=2, label=label)
+        ax.plot(np.array(each) * shift["sfar"], many, ":", color=own.colour, lw=1.3, zorder=2, label=label)
         for r in _tuned_rows(record):
             if r.setting["dataset"] == of:
                 look = {"color": registry.get(r.row).colour, "mfc": "white", "ms": 5.5, "mew": 1.2, "zorder": 5}
@@ -517,9 +533,9 @@ def _measured_legend(ax: Axes, hollow: bool) -> tuple[list[Any], list[str]]:
     ]
 
 
-def draw_printed(ax: Axes, title: str) -> None:
-    """Table 3's printed curves of the data set called ``title``."""
-    _log_axis(ax)
+def draw_printed(ax: Axes, title: str, shots: tuple[int, ...] = SHOTS) -> None:
+    """Table 3's printed curves of the data set called ``title``, the axis as wide as that of the measured ``shots``."""
+    _log_axis(ax, tuple(sorted({*SHOTS, *shots})))
     rows = [r for r in paper.load("table3") if r["dataset"] == title]
     for i, (m, colour) in enumerate(PAPER_COLOURS.items()):
         points = [(r["shots"], r["value"]) for r in rows if r["method"] == m and r["value"] is not None]

@@ -14,6 +14,7 @@ from sfar.config import get_profile
 from sfar.model.registry import METHODS, own, rivals
 from sfar.studies import few_shot
 from sfar.studies.core import page, statistics, study
+from sfar.studies.core.blocks import Shown
 from sfar.studies.few_shot import EPOCHS, LAYOUTS, PROCESSES, SHOTS, STUDY, TUNED_SHOTS
 
 SEEDS = (0, 1, 2)
@@ -320,8 +321,31 @@ def test_committed_record():
     profile = get_profile("storyboard")
     kept = STUDY.load(profile)
     cells = kept.select("cells", metric="top1")
+<<<<<<< HEAD
     frozen = profile.frozen_seeds[: few_shot.MOST]
     assert kept.seeds == list(frozen) and len(cells) == len(few_shot.cells(profile))
     for r in cells:
         seeds = frozen if r.setting["tower"] == "frozen" else profile.seeds
         assert r.seeds == (1 if r.row == "vanilla" else len(seeds)) and r.videos in (320, 800)
+=======
+    assert kept.seeds == list(profile.seeds) and len(cells) == len(few_shot.cells(profile))
+    assert all(r.seeds == (1 if r.row == "vanilla" else 3) and r.videos in (320, 800) for r in cells)
+
+
+def test_the_tower_of_table_12_has_its_own_numbers_of_videos(monkeypatch):
+    profile = get_profile("storyboard", {"seeds": list(SEEDS)})
+    large = get_profile("paper", {"model.clip": few_shot.LARGE})
+    assert few_shot.shots(large) == few_shot.LARGE_SHOTS and few_shot.shots(get_profile("paper")) == SHOTS
+    assert {r["shots"] for r in paper.load("table12") if r["backbone"] == "ViT-L/14"} == set(few_shot.LARGE_SHOTS)
+    monkeypatch.setattr(study, "run", made_up)
+    monkeypatch.setattr(few_shot, "LARGE", profile.model.clip)
+    record = STUDY.measure(profile)
+    assert few_shot.shots_in(record) == few_shot.LARGE_SHOTS
+    columns = [f"{page.set_title(d)} K=2" if k == 2 else "K=5" for d in LAYOUTS for k in (2, 5)]
+    shown = {b.id: b.make(record) for b in STUDY.blocks if isinstance(b, Shown)}
+    assert list(shown["accuracy-repeat"].columns[1:7]) == columns and "(Table 12)" in shown["accuracy-repeat"].caption
+    assert all(list(shown[f"{d}-accuracy"].columns[2:4]) == ["K=2", "K=5"] for d in LAYOUTS)
+    figure = few_shot.figure(record)
+    assert 5 in figure.axes[0].get_xticks()
+    plt.close(figure)
+>>>>>>> paperprofile
