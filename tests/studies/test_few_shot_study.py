@@ -321,15 +321,11 @@ def test_committed_record():
     profile = get_profile("storyboard")
     kept = STUDY.load(profile)
     cells = kept.select("cells", metric="top1")
-<<<<<<< HEAD
     frozen = profile.frozen_seeds[: few_shot.MOST]
     assert kept.seeds == list(frozen) and len(cells) == len(few_shot.cells(profile))
     for r in cells:
         seeds = frozen if r.setting["tower"] == "frozen" else profile.seeds
         assert r.seeds == (1 if r.row == "vanilla" else len(seeds)) and r.videos in (320, 800)
-=======
-    assert kept.seeds == list(profile.seeds) and len(cells) == len(few_shot.cells(profile))
-    assert all(r.seeds == (1 if r.row == "vanilla" else 3) and r.videos in (320, 800) for r in cells)
 
 
 def test_the_tower_of_table_12_has_its_own_numbers_of_videos(monkeypatch):
@@ -348,4 +344,3 @@ def test_the_tower_of_table_12_has_its_own_numbers_of_videos(monkeypatch):
     figure = few_shot.figure(record)
     assert 5 in figure.axes[0].get_xticks()
     plt.close(figure)
->>>>>>> paperprofile
