@@ -60,6 +60,7 @@ def group_names(profile: Profile, groups: Sequence[str] = ()) -> list[str]:
 
 
 CHOSEN = registry.own()[0]
+MOST = 10  # seeds of a group in a reading, of which there are thirty
 
 
 def variant(group: str, m: Method = CHOSEN) -> Variant:
@@ -77,7 +78,7 @@ def texts_of(profile: Profile, groups: Sequence[str] = ()) -> dict[str, str]:
 def planned(profile: Profile) -> list[tuple[Variant, Sequence[int]]]:
     """Each group in each reading of SFAR with its seeds."""
     every = [variant(g, m) for m in registry.own() for g in group_names(profile)]
-    return [(v, study.seeds_of(profile, v)) for v in every]
+    return [(v, study.seeds_of(profile, v, MOST)) for v in every]
 
 
 def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -> Content:
@@ -86,7 +87,8 @@ def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -
     What is of the reading as printed has its parts in the record, called so (``named``).
     """
     names = group_names(profile, groups)
-    by = study.run(profile, [variant(g, m) for m in registry.own() for g in names], workers, "training with each group")
+    every = [variant(g, m) for m in registry.own() for g in names]
+    by = study.run(profile, every, workers, "training with each group", MOST)
     clip = load_clip(profile.model.clip, profile.model.pretrained)
     classes = dataset(profile).classes
     scores = {g: score(subtexts_of(variant(g).profile(profile, 0), classes), clip, profile.model.prompt) for g in names}
@@ -98,7 +100,7 @@ def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -
         rows += more_rows
         contrasts += more_contrasts
     first = by[names[0]]
-    seeds = list(study.seeds_of(profile, variant(names[0])))
+    seeds = list(study.seeds_of(profile, variant(names[0]), MOST))
     data = {"val_videos": len(first[0]["labels"]), "classes": len(classes), "seeds": seeds}
     return Content(data, rows, contrasts, {}, study.seconds(by), seeds)
 

@@ -48,9 +48,9 @@ def made_up(monkeypatch, gain):
 
 def test_what_is_compared(monkeypatch):
     record = made_up(monkeypatch, {"videoprompt": 15, "atm": 0, "bike": -12})
-    assert record.extra["epochs"] == {"profile": 3, "longer": 9} and record.seeds == [0, 1, 2, 3, 4]
-    assert all(r.seeds == 5 for r in record.rows)
-    assert len(record.rows) == 2 * 2 * 3 * 3 and record.provenance["training_seconds"] == 0.5 * 90
+    assert record.extra["epochs"] == {"profile": 3, "longer": 9} and record.seeds == [0, 1, 2]
+    assert all(r.seeds == 3 for r in record.rows)
+    assert len(record.rows) == 2 * 2 * 3 * 3 and record.provenance["training_seconds"] == 0.5 * 54
     assert record.find("profile", "atm/none").mean == pytest.approx(100 * 20 / 60, abs=1e-3)
     assert record.find("longer", "bike/fine").mean == pytest.approx(100 * 9 / 60, abs=1e-3)
     found = [c for c in record.contrasts if c.part in generalization.SCHEDULES]
