@@ -319,6 +319,7 @@ def test_the_paper_at_its_own_size():
     p = PROFILES["paper"]
     sizes = plan._Sizes(plan.Dataset("kinetics400", Path(), "", tuple(KINETICS), False), 240_258, 1, 19_881)
     jobs, _ = plan._runs("table1", p, sizes)
+    assert jobs is not None
     train, test, read_train, read_test = plan._work(p, sizes, jobs)
     clip = 2 * 140.508e9
     assert train == pytest.approx(5 * 4 * 30 * 240_258 * clip, rel=1e-4)  # five methods, four passes
@@ -348,6 +349,7 @@ def test_what_is_decoded_beforehand_and_what_is_not(root):
             assert ("decoded beforehand" in line) is stored and f"{need / 1e9:,.1f} GB" in line
             assert plan._read_each_time(at, sizes, side) is not stored
     jobs, _ = plan._runs("table1", p, sizes)
+    assert jobs is not None
     assert plan._work(p, sizes, jobs)[2:] == (0, 0), "decoded once, they cost no reading"
 
 
