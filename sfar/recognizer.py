@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import open_clip
 import torch
 
 from sfar.config import Profile, get_profile
@@ -15,9 +17,10 @@ from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.data.video import VideoInfo, decoder, probe, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
-from sfar.model.clip import WEIGHTS, embed_frames, load_clip
+from sfar.model.clip import WEIGHTS, embed_frames, load_clip, token_ids
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.other_methods import refuse
+from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs import kept
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ZERO_SHOT = "zero-shot"
+NUMBERED = 16  # frames side by side that have room for the numbers of ``Prediction.plot``
 BUNDLED = "storyboard"  # the checkpoint that comes with the package; what it is says sfar.json beside it
 CHECKPOINT = WEIGHTS / "sfar.safetensors"
 
@@ -40,8 +44,10 @@ class Prediction:
 
     ``probabilities`` [C] of ``classes``; the L sampled frames: ``frames`` uint8 [L, H, W, 3], their numbers ``indices``
     [L] and ``times`` [L] in seconds (their numbers where the file says none); ``coarse`` (Eq. 7) and ``fine`` (Eq. 9),
-    the importance of each frame for each class, [C, L] or None where the method has none; ``subtexts`` of each class;
-    ``nearest`` [C, L], which of them is the best one at each frame (the n of Eq. 9's maximum).
+    the importance of each frame for each class, [C, L] or None where the method has none; ``subtexts`` of each class
+    and ``sub_cosines`` [C, N, L], what Eq. 9 takes the greatest of; ``words`` of each class's prompt and
+    ``word_cosines`` [C, W, L], of the augmented words (Eq. 7; rows behind a class's last word are padding), () and None
+    where the method has none.
     """
 
     path: str
@@ -53,7 +59,14 @@ class Prediction:
     coarse: np.ndarray | None
     fine: np.ndarray | None
     subtexts: Mapping[str, Sequence[str]]
-    nearest: np.ndarray
+    sub_cosines: np.ndarray
+    words: tuple[tuple[str, ...], ...]
+    word_cosines: np.ndarray | None
+
+    @property
+    def nearest(self) -> np.ndarray:
+        """Which sub-text of each class is the best one at each frame (the n of Eq. 9's maximum), [C, L]."""
+        return self.sub_cosines.argmax(1)
 
     @property
     def label(self) -> str:
@@ -97,13 +110,56 @@ class Prediction:
         return f"Prediction({self.path!r}: {said})"
 
     def plot(self, name: str | None = None) -> Figure:
-        """The frames with both importances for a class, by default the most probable one, and the best sub-texts."""
-        from sfar.render.prediction import figure  # matplotlib is not imported for a prediction
+        """Words and sub-texts of a class, by default the most probable one, against the frames, with what each counts.
+
+        Column by column (``render.method.aligned``); what ``storyboard`` draws where the method has not both weights,
+        or more frames than have room for numbers.
+        """
+        c = self.of(name)
+        if self.word_cosines is None or self.fine is None or self.coarse is None or len(self.frames) > NUMBERED:
+            return self.storyboard(name)
+        from sfar.render.method import Truth, aligned  # matplotlib is not imported for a prediction
+
+        words = self.words[c]
+        return aligned(
+            list(self.frames),
+            words,
+            self.word_cosines[c, : len(words)],
+            self.coarse[c],
+            self.subtexts[self.classes[c]],
+            self.sub_cosines[c],
+            self.fine[c],
+            Truth(self.times.tolist(), float(self.times[-1])),
+            self._title(c),
+        )
+
+    def storyboard(self, name: str | None = None) -> Figure:
+        """The frames with their weights for a class, by default the most probable one, and under them its sub-texts.
+
+        Of each frame the best one.
+        """
+        from sfar.render.prediction import figure
 
         c = self.of(name)
         weights = {title: w[c] for title, w in (("a_coarse", self.coarse), ("a_fine", self.fine)) if w is not None}
-        title = f"{self.classes[c]}: {100 * self.probabilities[c]:.1f} %"
-        return figure(self.frames, self.times, weights, self.best_subtexts(name), title)
+        return figure(self.frames, self.times, weights, self.best_subtexts(name), self._title(c))
+
+    def _title(self, c: int) -> str:
+        return f"{self.classes[c]}: {100 * self.probabilities[c]:.1f} %"
+
+
+@functools.cache
+def _tokenizer() -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer()
+
+
+def words_of(text: str, keep: str = "words") -> tuple[str, ...]:
+    """The tokens of ``text`` that count in Eq. 7 and 9, readable; the last is the end-of-text token.
+
+    ``keep``: which do (``clip.encode_words``); of "all" the padding behind them is left out.
+    """
+    words = [_tokenizer().decode([i]).strip() for i in token_ids(text)[1:-1]]
+    return (*(("⟨start⟩",) if keep != "words" else ()), *words, "⟨end⟩")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,6 +217,7 @@ class Recognizer:
             ConfigError: A class without sub-texts, or with another number than N.
         """
         names, texts = self._texts(classes, subtexts)
+        m = self.profile.model
         s = sample(video, self.profile)
         side = next(self.model.parameters()).device
         known = self._embedded(names, texts)
@@ -168,7 +225,7 @@ class Recognizer:
             x = s.crops(self.profile)[None].to(side)
             v = embed_frames(self.model.clip, x)
             out = self.model.from_embeddings(v, known)
-            best = torch.einsum("cnd,ld->cnl", mean_unit_words(known.sub_words, known.sub_mask), unit(v[0].float()))
+            subs, words = self._cosines(v, known)
         coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
         return Prediction(
             str(video),
@@ -180,8 +237,19 @@ class Recognizer:
             coarse,
             fine,
             texts,
-            best.argmax(1).cpu().numpy(),
+            subs.cpu().numpy(),
+            () if words is None else tuple(words_of(m.prompt.format(c), m.word_mask) for c in names),
+            None if words is None else words.cpu().numpy(),
         )
+
+    def _cosines(self, v: torch.Tensor, texts: ClassTexts) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Of sub-texts [C, N, L] and of augmented words [C, W, L] with the frames ``v`` [1, L, d] of a video."""
+        head = self.model.head
+        seen = unit((head.in_context(v) if isinstance(head, SFAR) else v)[0].float())
+        subs = torch.einsum("cnd,ld->cnl", mean_unit_words(texts.sub_words, texts.sub_mask), seen)
+        if not isinstance(head, SFAR) or not head.cfg.coarse:
+            return subs, None
+        return subs, torch.einsum("cwd,ld->cwl", unit(head.augmented(texts)), seen)
 
     def _texts(
         self, classes: Sequence[str] | None, subtexts: Mapping[str, Sequence[str]] | str | None

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.special import softmax
 from test_refused import nobody
 
 import sfar
@@ -22,6 +23,7 @@ from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import val_indices
 from sfar.data.video import probe, read_all
 from sfar.errors import ConfigError, VideoError
+from sfar.recognizer import words_of
 from sfar.render import prediction
 from sfar.runs.run import build_model
 from sfar.storyboard.write import write_kinetics
@@ -181,9 +183,38 @@ def test_an_older_checkpoint_is_named(home, tmp_path, model):
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def test_the_picture(model, videos):
+def test_words_and_sub_texts_against_frames(model, videos):
+    """The aligned picture's cosines are those that both weights follow from (Eq. 7 and 9)."""
     found = model.predict(videos[0])
+    tau, c = model.model.head.tau, found.of()
+    words = found.word_cosines[c, : len(found.words[c])]
+    np.testing.assert_allclose(softmax(words / tau, 1).mean(0), found.coarse[c] / found.coarse[c].sum(), atol=1e-5)
+    np.testing.assert_allclose(softmax(found.sub_cosines[c].max(0) / tau, 0), found.fine[c], atol=1e-5)
     figure = found.plot()
+    said = [t.get_text() for ax in figure.axes for t in ax.texts]
+    assert f"{words[0, 0]:.2f}".replace("-", "−") in said and any(t.get_text() == "Eq. 7" for t in figure.texts)
+    assert any(label.get_text() == "⟨end⟩" for ax in figure.axes for label in ax.get_yticklabels())
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("keep, words", [("words", 8), ("real", 9), ("all", 9)])
+def test_words_that_count(keep, words):
+    said = words_of("This is a video about long jump", keep)
+    assert len(said) == words and said[-3:] == ("long", "jump", "⟨end⟩")
+
+
+def test_a_method_without_words_has_the_storyboard_alone(videos):
+    found = sfar.load().predict(videos[0], classes=CLASSES)
+    assert found.word_cosines is None and found.words == ()
+    figures = found.plot(), found.storyboard()
+    assert len({len(f.axes) for f in figures}) == 1
+    for f in figures:
+        plt.close(f)
+
+
+def test_the_storyboard(model, videos):
+    found = model.predict(videos[0])
+    figure = found.storyboard()
     figure.canvas.draw()
     said = [t.get_text() for ax in figure.axes for t in ax.texts]
     for w in (found.coarse, found.fine):

@@ -40,7 +40,7 @@ def slider(name: str, values: Iterable[float], start: float, draw: Callable[[flo
     """
     with extra("notebooks", "a slider"):
         import ipywidgets
-        from IPython.display import display
+        from IPython.display import DisplayHandle, display
 
     def drawn(value: float) -> Figure:
         figure = draw(value)
@@ -56,7 +56,8 @@ def slider(name: str, values: Iterable[float], start: float, draw: Callable[[flo
         style={"description_width": "initial"},
     )
     display(knob)
-    picture = display(drawn(start), display_id=True)
+    picture = DisplayHandle()
+    picture.display(drawn(start))
     knob.observe(lambda moved: picture.update(drawn(moved["new"])), "value")
 
 

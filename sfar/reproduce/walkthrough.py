@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -16,11 +15,11 @@ from torch import Tensor
 from sfar.config import Profile
 from sfar.data.video import read_frames
 from sfar.errors import ConfigError
-from sfar.model.clip import embed_frames, token_ids
+from sfar.model.clip import embed_frames
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.sfar import SFAR
 from sfar.model.texts import ClassTexts, class_texts
-from sfar.recognizer import Recognizer, sample
+from sfar.recognizer import Recognizer, sample, words_of
 from sfar.render import method
 from sfar.storyboard import world
 from sfar.storyboard.scripts import ACTIVITIES
@@ -46,12 +45,6 @@ def texts_with(model: Recognizer, name: str, own: Sequence[str] = ()) -> tuple[C
     elif name not in found:
         found[name] = bundled(name, m.n_subtexts)
     return class_texts(model.model.clip, list(found), found, m), found
-
-
-def words_of(text: str) -> list[str]:
-    """The tokens of ``text`` that count as words in Eq. 7 and 9, readable; the last is the end-of-text token."""
-    tokenizer = open_clip.SimpleTokenizer()
-    return [tokenizer.decode([i]).strip() for i in token_ids(text)[1:-1]] + ["⟨end⟩"]
 
 
 # --- the video -------------------------------------------------------------------------------------------------------
@@ -113,7 +106,7 @@ def _read(name: str, path: str, profile: Profile, board: world.Storyboard | None
 class Look:
     """One video seen with one class: ``word_cosines`` [W, L], ``coarse`` [L], ``sub_cosines`` [N, L], ``fine`` [L]."""
 
-    words: list[str]
+    words: Sequence[str]
     word_cosines: np.ndarray
     coarse: np.ndarray
     subtexts: tuple[str, ...]

@@ -118,7 +118,7 @@ def test_texts_with_a_class(model):
 def test_words_of_a_text(model):
     texts, _ = walkthrough.texts_with(model, "long jump")
     words = walkthrough.words_of("This is a video about long jump")
-    assert words == ["this", "is", "a", "video", "about", "long", "jump", "⟨end⟩"]
+    assert words == ("this", "is", "a", "video", "about", "long", "jump", "⟨end⟩")
     assert len(words) == int(texts.mask[model.classes.index("long jump")].sum())
 
 
