@@ -13,7 +13,7 @@ from sfar.runs.executor import run_all
 from sfar.runs.job import Job
 from sfar.runs.run import run_one
 from sfar.runs.store import kept
-from sfar.studies import table1, zero_shot
+from sfar.studies import ablations, table1, zero_shot
 from sfar.studies.core import study
 from sfar.studies.core.oracle import true_set_classifier
 from sfar.studies.core.study import UNSEEN
@@ -68,6 +68,19 @@ def test_one_seed_again(runs, record, method):
         assert again["trained"] == row.trained and not again["bad"] and not again["missing"]
         now = again["views"]["1x1"][k]
         assert abs(now - row.per_seed[0]) <= TOLERANCE, (method, k, now, row.per_seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [m for m in METHODS if METHODS[m].trained])
+def test_table2e_again(runs, method):
+    """Its rows with all branches are the same runs."""
+    found, again = ablations.STUDY.get(), runs[1][method]
+    parts = {"table2e": ablations.TABLE2E, "tuned": ablations.TUNED}
+    ((part, name),) = ((p, v.name) for p, own in parts.items() for v in own if v.zero_shot and v.method == method)
+    for k in ("top1", "top5"):
+        row = found.find(part, name, k)
+        assert again["trained"] == row.trained
+        assert abs(again["views"]["1x1"][k] - row.per_seed[0]) <= TOLERANCE, (method, k, row.per_seed)
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import time
 
-ENOUGH = 600  # seconds, after which something will never be: for a busy machine, and nothing is measured by it
+ENOUGH = 1800  # seconds, after which something will never be: for a busy machine, and nothing is measured by it
 
 
 def until(condition, seconds=ENOUGH):

@@ -15,7 +15,7 @@ from pathlib import Path
 import makefile
 import numpy as np
 import pytest
-from waiting import until
+from waiting import ENOUGH, until
 
 from sfar.cli.main import main
 from sfar.data.kinetics import read_kinetics
@@ -236,14 +236,16 @@ def _alive(group):
     return found
 
 
-def _interrupt(p):
-    """Ctrl-C for the whole process group, as from a terminal; what it says on its standard error.
+def _interrupted(p, under_way):
+    """Ctrl-C for the whole process group, as from a terminal, when it is so far; what it says on its standard error.
 
     On a busy machine it may take its time, but it never outlives the test.
     """
-    os.killpg(p.pid, signal.SIGINT)
     try:
-        return p.communicate(timeout=120)[1]
+        until(lambda: under_way() or p.poll() is not None)
+        if p.poll() is None:
+            os.killpg(p.pid, signal.SIGINT)
+        return p.communicate(timeout=ENOUGH)[1]
     finally:
         if p.poll() is None:
             os.killpg(p.pid, signal.SIGKILL)
@@ -253,8 +255,7 @@ def test_interrupted_draw_leaves_nothing(tmp_path):
     """Ctrl-C in the middle, which the whole process group gets: status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
     p = _command("storyboard", "draw", "--out", out, start_new_session=True)
-    until(lambda: list(tmp_path.glob("data/.k400.*/train/*.mp4")))
-    err = _interrupt(p)
+    err = _interrupted(p, lambda: list(tmp_path.glob("data/.k400.*/train/*.mp4")))
     assert p.returncode == 130, err
     assert "interrupted" in err and "Traceback" not in err
     assert list((tmp_path / "data").iterdir()) == []
@@ -275,11 +276,9 @@ def test_interrupted_training_ends_with_one_message(tmp_path, world):
     def trained():
         return set(re.findall(r"runs, (\S+)/seed 0", _read(said)))
 
-    until(lambda: p.poll() is not None or len(trained()) == 2, 300)  # both have taken a step
-    both = trained()
-    _interrupt(p)
+    _interrupted(p, lambda: len(trained()) == 2)  # both have taken a step
     err = _read(said)
-    assert p.returncode == 130 and len(both) == 2, err
+    assert p.returncode == 130 and len(trained()) == 2, err
     assert err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
     assert not (tmp_path / "results").exists()
     until(lambda: not _alive(p.pid))  # the interpreter's own helper process goes a moment later
@@ -290,7 +289,7 @@ def test_full_disk_leaves_nothing(tmp_path):
     out = tmp_path / "data" / "k400"
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # noqa: E731
     p = _command("storyboard", "draw", "--out", out, "--train-per-class", "1", "--val-per-class", "1", preexec_fn=limit)
-    _, err = p.communicate(timeout=90)
+    _, err = p.communicate(timeout=ENOUGH)
     assert p.returncode == 2, err
     assert "cannot write" in err and "Traceback" not in err
     assert list((tmp_path / "data").iterdir()) == []

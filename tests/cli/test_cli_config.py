@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import ENOUGH
 
 from sfar.cli.main import main
 from sfar.config import PROFILES, SETTINGS, values
@@ -87,4 +88,4 @@ def test_the_listing_cut_off_by_a_reader_is_no_traceback():
     with subprocess.Popen(command, text=True, bufsize=1, **pipes) as p:
         p.stdout.readline()
         p.stdout.close()
-        assert (p.wait(60), p.stderr.read()) == (141, "")
+        assert (p.wait(ENOUGH), p.stderr.read()) == (141, "")

@@ -17,6 +17,8 @@ from sfar.runs import executor, run
 from sfar.runs.executor import Task
 from sfar.runs.job import Job
 from sfar.runs.stacked import at_once, kind, run_stacked
+from sfar.storyboard.scripts import UCF
+from sfar.storyboard.sets import write_charades
 from sfar.training.stacked import OneFailed
 from sfar.util import cache
 
@@ -66,14 +68,14 @@ def test_records_are_those_of_one_at_a_time(roots, method, changes):
     assert sum(ticks) == pytest.approx(2 * (4 + 4 * 3 * 4 / 20)), "as much as two runs: test, and steps"
 
 
-def charades_job(seed):
-    changes = {"data.dataset": "storyboard-charades", "data.train_per_class": 3, "data.val_per_class": 3}
-    p = get_profile("storyboard", {**changes, **FROZEN, "train.epochs": 1})
-    return Job(p, dataset(p), "sfar", seed)
-
-
-def test_many_labels():
-    jobs = [charades_job(s) for s in (0, 1)]
+@pytest.mark.usefixtures("videos_here")
+def test_many_labels(tmp_path):
+    write_charades(tmp_path / "charades", 5, 6, 4, classes=tuple(UCF)[:3], workers=1)
+    p = get_profile(
+        "storyboard", {"data.dataset": "charades", "data.root": str(tmp_path / "charades"), **FROZEN, "train.epochs": 1}
+    )
+    data = dataset(p)
+    jobs = [Job(p, data, "sfar", s) for s in (0, 1)]
     for mine, made in zip(jobs, run_stacked(jobs), strict=True):
         same(made, run.run_one(mine))
 

@@ -1,7 +1,7 @@
 """From an empty cache: at least one seed of the experiment of every study again, compared with the committed records.
 
-The cheapest runs that pass through all of it. Those of Tables 2b and 10 are the runs of ``test_end_to_end.py`` and held
-to their record there.
+The cheapest runs that pass through all of it. The fine-tuned towers of Tables 2b, 2e and 10 are the runs of
+``test_end_to_end.py`` and held to their records there.
 """
 
 import pytest
@@ -26,8 +26,7 @@ from sfar.studies.core import study
 PROFILE = get_profile("storyboard")
 SEED = PROFILE.seeds[0]
 # Of the rows of Table 2e and of the open readings; reading 7: sum as printed, 10: no FFN.
-TUNED = ("coarse",)
-FROZEN = ("n5", "frozen/printed/both", "frozen/fine", "frozen/both", "reading/7", "reading/10")
+FROZEN = ("n5", "frozen/printed/both", "frozen/coarse", "frozen/fine", "frozen/both", "reading/7", "reading/10")
 DATA = "storyboard-hmdb51"
 CELLS = (
     (DATA, 2, "temporal", "repeat", "frozen", 1),
@@ -69,19 +68,14 @@ def close(run, found, *where, **setting):
 def again(drawn):
     """The runs by study and row: all in one go, so that no core waits."""
     drawn("storyboard-kinetics", DATA, "storyboard-charades")
-    tables = (
-        *ablations.TABLE2E,
-        *ablations.FIG7A,
-        *ablations.FROZEN_ROWS,
-        *(v for _, v in ablations.readings(PROFILE)),
-    )
+    tables = (*ablations.FIG7A, *ablations.FROZEN_ROWS, *(v for _, v in ablations.readings(PROFILE)))
     multi = [v for rows in multi_label.variants(PROFILE).values() for v in rows]
     rows = {
-        **{("ablations", v.name): v for v in tables if v.name in (*TUNED, *FROZEN)},
+        **{("ablations", v.name): v for v in tables if v.name in FROZEN},
         **{("few_shot", c): few_shot._variant(PROFILE, c) for c in few_shot.cells(PROFILE) if c in CELLS},
         **{("multi_label", v.name): v for v in multi if v.name in MULTI},
     }
-    assert len(rows) == len(TUNED) + len(FROZEN) + len(CELLS) + len(MULTI)
+    assert len(rows) == len(FROZEN) + len(CELLS) + len(MULTI)
     return dict(zip(rows, run_all([study.job(PROFILE, v, SEED) for v in rows.values()]), strict=True))
 
 
@@ -109,7 +103,7 @@ def test_ambiguity_and_pictures_are_of_the_runs_measured_again():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", (*TUNED, *FROZEN))
+@pytest.mark.parametrize("name", FROZEN)
 def test_ablations_again(again, name):
     found = record("ablations")
     part = next(r.part for r in found.rows if r.row == name)

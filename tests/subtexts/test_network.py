@@ -35,7 +35,7 @@ def generate(url, folder, *argv):
 
 
 def ask(url, folder):
-    settings = Settings("m", base_url=url, key_variable="", retries=0, timeout=5)
+    settings = Settings("m", base_url=url, key_variable="", retries=0, timeout=60)
     return Asker(settings, Journal(folder / "journal.jsonl")).run([Question("jump", 1)])
 
 

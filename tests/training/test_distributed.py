@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import forked
@@ -16,6 +15,7 @@ import pytest
 import torch
 import two
 from safetensors.torch import load_file
+from waiting import ENOUGH, until
 
 from sfar.cli.main import main
 
@@ -111,21 +111,19 @@ def data(tmp_path_factory):
     return out
 
 
-def begun(job, states, timeout=120):
+def begun(job, states):
     """Wait until the job has kept a state."""
-    end = time.monotonic() + timeout
-    while not list(states.glob("step-*")):
-        assert job.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: list(states.glob("step-*")) or job.poll() is not None)
+    assert job.poll() is None
 
 
 def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, data):
     out = tmp_path / "x.safetensors"
-    command = sfar("train", "sfar", *SMALL, "--out", out, "--keep-every", 0)
-    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    argv = ["train", "sfar", *SMALL, "--out", out, "--keep-every", 0]
+    job = subprocess.Popen(sfar(*argv), stderr=subprocess.PIPE, text=True)
     begun(job, tmp_path / "x.safetensors.states")
     os.kill(next(p for p in children(job.pid) if rank_of(p) == 1), signal.SIGKILL)
-    _, err = job.communicate(timeout=120)
+    _, err = job.communicate(timeout=ENOUGH)
     assert job.returncode != 0 and not out.exists()
     said = re.findall(r"^sfar: .*", err.replace("\r", "\n"), re.MULTILINE)
     assert (
@@ -134,7 +132,7 @@ def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, dat
         and "goes on from the last kept state" in said[0]
     ), err
     assert "RuntimeError" not in err  # no traceback of those that are left; torchrun reports which process it was
-    again = subprocess.run(command, timeout=240, capture_output=True, text=True)
+    again = forked.command(tmp_path / "said", *argv)
     assert again.returncode == 0, again.stderr
     want, got = load_file(data), load_file(out)
     assert all(torch.equal(v, got[k]) for k, v in want.items()) and not (tmp_path / "x.safetensors.states").exists()
@@ -151,7 +149,7 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     )
     begun(job, tmp_path / "x.safetensors.states")
     job.send_signal(signal.SIGTERM)
-    _, err = job.communicate(timeout=120)
+    _, err = job.communicate(timeout=ENOUGH)
     assert job.returncode != 0 and len(re.findall("sfar: stopped by SIGTERM in epoch", err)) == 1, err
     # On with one process, which adds up in another order.
     again = forked.command(tmp_path / "said", "train", "sfar", *SMALL, "--out", out, processes=1)

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import importlib
 import inspect
@@ -538,6 +539,7 @@ def called(work):
     return {(Path(file), line) for file, line in seen if file.startswith(root)}
 
 
+@functools.cache
 def definitions(file):
     """(first line, last line, names) of every statement at the top of a file."""
     out = []
