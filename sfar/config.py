@@ -880,6 +880,27 @@ class DataConfig:
             effect="counted in every record",
         ),
     )
+    decode_limit: float = setting(
+        20.0,
+        "What the decoded frames of a list of videos may take on the disk. A list that needs more, or more than half "
+        "of what is free there, is read from the video files each time; the frames are the same. 0: all are.",
+        unit="GB",
+        low=0,
+        source="not in the paper; disk against time, the frames are the same",
+    )
+    loader_workers: int = setting(
+        -1,
+        "Processes that read videos ahead, for each process that computes. -1: on a GPU, which would wait, the cores "
+        "that may be used, shared by the processes that compute, at most 8; none on a CPU, whose runs side by side use "
+        "all cores.",
+        unit="processes",
+        low=-1,
+        source="not in the paper; time alone",
+    )
+
+
+# Fields of ``DataConfig`` that no number follows from: where videos are, and how they are read.
+_NO_NUMBER = ("root", "decode_limit", "loader_workers")
 
 
 @dataclass(frozen=True)
@@ -929,7 +950,7 @@ SETTINGS: dict[str, Setting] = {
 
 PROFILES: dict[str, Profile] = {
     # 2025 was looked at while readings were compared: what is reported is of a world that nothing was chosen on.
-    "storyboard": Profile("storyboard", seeds=(0, 1, 2), frozen_seeds=tuple(range(5))),
+    "storyboard": Profile("storyboard", seeds=tuple(range(5)), frozen_seeds=tuple(range(20))),
     "paper": Profile(
         "paper",
         ModelConfig(clip="ViT-B-16-quickgelu", pretrained="openai"),
@@ -1110,12 +1131,15 @@ def counted(profile: Profile) -> Profile:
 
 
 def which_data(data: DataConfig) -> dict[str, Any]:
-    """``data`` as keys have it, in plain JSON types: without its folder, and without the knobs that are not turned."""
+    """``data`` as keys have it, in plain JSON types.
+
+    Without what no number follows from, and without the knobs that are not turned.
+    """
     turned = turned_knobs(data)
     return {
         k: v
         for k, v in as_dict(data).items()
-        if k != "root" and (not k.startswith(KNOB) or k.removeprefix(KNOB) in turned)
+        if k not in _NO_NUMBER and (not k.startswith(KNOB) or k.removeprefix(KNOB) in turned)
     }
 
 

@@ -17,6 +17,7 @@ from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
 from sfar.model.clip import WEIGHTS, embed_frames, load_clip
 from sfar.model.embedding import mean_unit_words, unit
+from sfar.model.other_methods import refuse
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs import kept
@@ -219,6 +220,7 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
         raise ConfigError(f"profile={profile!r} goes with {ZERO_SHOT!r}: a checkpoint has its own")
     path = CHECKPOINT if str(what) == BUNDLED else kept.checkpoint_of(what)
     about = checkpoint.read_about(path)
+    refuse(path, about)
     base = get_profile(*checkpoint.configuration(about))
     if "subtexts" not in about:
         raise ConfigError(f"{path} has no sub-texts in it: it was written by an older `sfar train`; train it again")

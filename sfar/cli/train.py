@@ -143,6 +143,7 @@ def _evaluate(a: argparse.Namespace) -> None:
 
 def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> None:
     from sfar.data.source import dataset, load_clips
+    from sfar.model.other_methods import refuse
     from sfar.runs import kept, scored
     from sfar.runs.run import EvaluationSet, build_model, device, result, score_set
     from sfar.subtexts import SubTexts
@@ -156,6 +157,7 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         raise ConfigError("--zero-shot is evaluated by one process: start it without torchrun")
     file = kept.checkpoint_of(a.checkpoint)
     about = checkpoint.read_about(file)
+    refuse(file, about)
     profile = _of_checkpoint(a, about, file)
     who = f"{about['method']}, seed {about['seed']}"
     if a.zero_shot:
@@ -273,9 +275,7 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
     p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")
-    p.add_argument(
-        "--tensorboard", default="", metavar="DIR", help="write TensorBoard's events (pip install tensorboard)"
-    )
+    p.add_argument("--tensorboard", default="", metavar="DIR", help="write TensorBoard's events (sfar[tensorboard])")
 
     p = command("evaluate", _evaluate, "Evaluate a checkpoint.")
     p.add_argument("checkpoint", metavar="FILE", help="of `sfar train`, or a kept run: its folder or key (`sfar runs`)")

@@ -15,16 +15,18 @@ from sfar.config import DRAWN, LAYOUT_NAMES, OWN, Profile, check, digest, few_sh
 from sfar.data import fewshot, layouts
 from sfar.data.disk import kept, once
 from sfar.data.manifest import Manifest
-from sfar.data.store import VideoClips, again, clips_of, examine, read_index
+from sfar.data.store import VideoClips, again, clips_of, decoded_bytes, examine, read_index
 from sfar.data.transforms import scale_size
 from sfar.data.video import reader_key
 from sfar.errors import DataError
 from sfar.storyboard import sets
 from sfar.storyboard.knobs import PLAIN, Knobs
 from sfar.storyboard.write import write_kinetics
-from sfar.util import cache, processes
+from sfar.util import cache, paths, processes
 
-ON_DEMAND = 5000  # a set of more videos is not decoded beforehand
+# Test videos of each class (``draw``) without which a set is not drawn; one, where nothing else is said. Charades:
+# each of its twenty classes is to be seen in one of ten times as many videos, of which some show none.
+FEWEST = {"charades": 3}
 
 # The lists that name every video of a data set once: what is decoded, and what its fingerprint is made of.
 _SOURCES = {
@@ -200,8 +202,9 @@ def training_profile(profile: Profile) -> Profile:
     d = profile.data
     if not d.replicate:
         return profile
-    # Its test videos are not used: one of each class makes it a whole data set.
-    other = dataclasses.replace(d, seed=1000 * d.seed + d.replicate, replicate=0, val_per_class=1)
+    # Its test videos are not used: as few as make it a whole data set.
+    few = FEWEST.get(layout(profile), 1)
+    other = dataclasses.replace(d, seed=1000 * d.seed + d.replicate, replicate=0, val_per_class=few)
     return check(dataclasses.replace(profile, data=other))
 
 
@@ -243,10 +246,10 @@ def few_shot_manifest(profile: Profile, data: Dataset) -> Manifest:
 
 
 def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
-    """The clips of a split ("train" as the few-shot fields say), decoded once where the data set is small.
+    """The clips of a split ("train" as the few-shot fields say), decoded once where that fits on the disk.
 
-    Small: at most ``ON_DEMAND`` videos in its list. A frozen tower sees each training video once: they are not decoded
-    beforehand. ``data``: of the split (``training_data``). Raises ``DataError`` (see ``store.check_bad``).
+    ``data.decode_limit`` says what fits. A frozen tower sees each training video once: they are not decoded beforehand.
+    ``data``: of the split (``training_data``). Raises ``DataError`` (see ``store.check_bad``).
     """
     fold = profile.data.fold
     manifest = few_shot_manifest(profile, data) if split == "train" else data.manifest(split, fold)
@@ -254,9 +257,12 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     source = listed[0] if len(listed) == 1 or split == "train" else listed[1]
     whole = data.manifest(source, fold)
     short = scale_size(profile.data.image_size)
-    decode = len(whole.clips) <= ON_DEMAND and (split != "train" or profile.train.train_visual)
     place, reader = str(data.root) if not data.drawn else "", profile.data.reader
-    k = cache.key("frames", [data.fingerprint, place, source, short, decode, *reader_key(reader)])
+    keys = {
+        d: cache.key("frames", [data.fingerprint, place, source, short, d, *reader_key(reader)]) for d in (True, False)
+    }
+    decode = (split != "train" or profile.train.train_visual) and _decoded(keys[True], whole, short, profile)
+    k = keys[decode]
 
     def look(into: Path, earlier: Path | None = None) -> None:
         examine(whole, short, into, decode, reader=reader, earlier=earlier)
@@ -266,6 +272,23 @@ def load_clips(profile: Profile, data: Dataset, split: str) -> VideoClips:
     if k not in _looked:
         _look_again(folder, look)
     return clips_of(manifest, short, folder, profile.data.max_bad_share, reader)
+
+
+_decoding: dict[tuple[str, float], bool] = {}  # by key and limit: what this process has decided
+
+
+def _decoded(k: str, whole: Manifest, short: int, profile: Profile) -> bool:
+    """Whether ``whole`` is to be decoded beforehand, or is already, under the key ``k``.
+
+    A few of its videos are opened to see how large it is.
+    """
+    limit = profile.data.decode_limit
+    if not limit or cache.kept("frames", k):
+        return bool(limit)
+    if (k, limit) not in _decoding:
+        need = decoded_bytes(whole, short, profile.data.reader)
+        _decoding[k, limit] = need <= min(1e9 * limit, paths.free(paths.cache()) / 2)
+    return _decoding[k, limit]
 
 
 _looked: set[str] = set()  # keys of what this process has looked at itself

@@ -1,14 +1,16 @@
 """Clips for training and evaluation: which videos there are, and 8 frames of one as a tensor.
 
-Small sets are decoded once into one file and mapped (``StoredClips``); large ones are read on demand (``VideoClips``).
+Sets that fit on the disk are decoded once into one file and mapped (``StoredClips``); others are read on demand
+(``VideoClips``).
 Both give the same frames. A video that cannot be decoded is left out, named and counted; none is ever replaced.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,13 @@ import torch
 from tqdm import tqdm
 
 from sfar.data.manifest import Clip, Manifest
-from sfar.data.video import decoder, frame_at, probe, read_all, read_frames
+from sfar.data.video import decoder, frame_at, probe, read_all, read_frames, scaled_size
 from sfar.data.watchdog import guarded
 from sfar.errors import PASSING, DataError, VideoError
 from sfar.util import processes
 
 Sampler = Callable[[int], np.ndarray | Sequence[int]]  # number of frames -> indices
+SAMPLE = 32  # videos of a list whose sizes stand for all
 EVERY_CLASS = ("train",)  # splits in which every class needs a readable clip
 
 
@@ -64,6 +67,17 @@ class VideoClips:
                 raise DataError(str(e)) from e
             raise
         return torch.from_numpy(frames).unflatten(0, index.shape)
+
+    def leave_out(self, found: Mapping[int, str], max_share: float) -> None:
+        """Take clips that turned out damaged off the list.
+
+        ``found``: number of the clip -> why. Raises ``DataError`` (see ``check_bad``).
+        """
+        self.bad |= {self.paths[i]: why for i, why in found.items()}
+        for column in (self.labels, self.sets, self.paths, self.first, self.lengths):
+            for i in sorted(found, reverse=True):
+                del column[i]
+        check_bad(self, max_share)
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
         path, warm = str(self.manifest.root / self.paths[i]), (decoder, self.reader)
@@ -130,6 +144,23 @@ def examine(
                 found["where"] = (f.tell(), *frames.shape[:3])
                 f.write(frames.tobytes())
     (folder / "index.json").write_text(json.dumps({"decoded": decode, "videos": videos}), encoding="utf-8")
+
+
+def decoded_bytes(manifest: Manifest, short_side: int, reader: str = "auto") -> float:
+    """About what ``examine`` would write of decoded pixels: the mean of ``SAMPLE`` videos, times how many are named.
+
+    They are opened here, at even distances through the list; those that cannot be opened count for nothing.
+    """
+    named = list(dict.fromkeys(c.path for c in manifest.clips))
+    chosen = [named[i] for i in sorted(set(np.linspace(0, len(named) - 1, SAMPLE).astype(int)))] if named else []
+    found = []
+    for path in chosen:
+        try:
+            info = guarded(probe, str(manifest.root / path), reader, warm=(decoder, reader))
+        except VideoError:  # named by ``examine``
+            continue
+        found.append(3 * info.frames * math.prod(scaled_size(info, short_side)))
+    return len(named) * sum(found) / max(1, len(found))
 
 
 def read_index(folder: Path) -> dict[str, Any]:

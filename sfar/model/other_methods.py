@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -188,6 +189,19 @@ class WithFVE(Head):
 
 
 # --- the methods by name ---
+
+
+def refuse(file: Path, about: Mapping[str, Any]) -> None:
+    """Raise ``ConfigError`` for a checkpoint of one of these: none is a method by name that takes classes and texts.
+
+    ``about``: as ``checkpoint.read_about`` gives it. ATM's classifier and VideoPrompt's vectors know the classes of
+    their training alone.
+    """
+    if "fve" in about:
+        raise ConfigError(
+            f"{file} is of another method ({about['base']}/{about['fve']}), which is tested in its table alone "
+            "(Table 2c): expected a checkpoint of `sfar train`"
+        )
 
 
 @dataclass(frozen=True)

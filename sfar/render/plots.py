@@ -65,7 +65,8 @@ def dots(
     edge = {"mfc": "white", "mec": colour, "mew": 1.1} if hollow else {"mfc": colour, "mec": "white", "mew": 0.6}
     ax.plot(value.mean, y, marker, color=colour, ms=size, zorder=3, **edge)
     end = max(value.high, *value.per_seed) if value.per_seed else value.high
-    ax.annotate(f"{value.mean:.1f}", (end, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7)
+    # A little above its line: the ticks of a second line close below it would reach into the number.
+    ax.annotate(f"{value.mean:.1f}", (end, y), xytext=(4, 1.5), textcoords="offset points", va="center", fontsize=7)
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,12 @@ def dot_panel(
     room: float = 0.08,
     below: float = 0.65,
 ) -> dict[str, float]:
-    """Measured values with intervals, a row for each of ``names`` (key -> title, from top to bottom).
+    """Measured values with intervals, a row for each of ``names`` (key -> title, from top to bottom) that has any.
 
     ``room``: share of the width kept for the numbers. Returns the height of each row. The legend is the caller's
     (``marker_legend``).
     """
+    names = {name: title for name, title in names.items() if any(name in s.values for s in series)}
     height = {name: float(len(names) - 1 - i) for i, name in enumerate(names)}
     for s in series:
         for name, value in s.values.items():

@@ -22,7 +22,6 @@ from sfar import studies
 from sfar.config import PROFILES, SETTINGS, Profile, by_dataset, changed, few_shot, layout, values
 from sfar.data import layouts
 from sfar.data.source import (
-    ON_DEMAND,
     Dataset,
     dataset,
     epoch_repeats,
@@ -340,7 +339,7 @@ def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, floa
     one = 2.0 * cost.clip_macs(_config(profile), t.frames, profile.data.image_size)
     clips = sum(t.epochs * sizes.train * sizes.repeats for j in jobs if j.method != "vanilla")
     views = sum(1 + (VIEWS[j.views][0] * VIEWS[j.views][1] if j.views != "1x1" else 0) for j in jobs) * sizes.val
-    reading = not sizes.data.drawn and sizes.train + sizes.val > ON_DEMAND  # smaller sets are decoded once
+    reading = not sizes.data.drawn
     opened = sum(1 + (j.views != "1x1") for j in jobs) * sizes.val
     return (
         _passes(profile) * one * clips,

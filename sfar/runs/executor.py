@@ -21,7 +21,7 @@ from sfar.data.source import dataset
 from sfar.errors import SfarError
 from sfar.model.clip import load_clip
 from sfar.model.video_model import VideoModel
-from sfar.runs import store
+from sfar.runs import kept, store
 from sfar.runs.job import Job
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
 from sfar.runs.stacked import at_once, kind, run_stacked
@@ -138,7 +138,7 @@ def spread(
     On a CPU the tasks run side by side, a process and a thread each; on a GPU one after another. They are kept one by
     one: interrupted or failed, the finished ones stay. Raises ``SfarError`` naming the task that failed.
     """
-    found = {t.key: kept for t in tasks if (kept := find(t.key)) is not None}
+    found = {t.key: made for t in tasks if (made := find(t.key)) is not None}
     new = {t.key: t for t in tasks if t.key not in found}
     if new:
         workers = 1 if device().type == "cuda" else workers or processes.cores()
@@ -164,8 +164,7 @@ def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
     for t in todo:
         bar.set_postfix_str(t.name)
         try:
-            with store.making(t.job):
-                made |= t.by_key(t.make(t.key, bar.update))
+            made |= t.by_key(t.make(t.key, bar.update))
         except OneFailed as e:
             raise t.failed(e) from e
     return made
@@ -181,8 +180,7 @@ def _start_worker(ticks: Any) -> None:
 
 
 def _work(task: Task) -> Any:
-    with store.making(task.job):
-        return task.make(task.key, lambda n: _ticks.put((task.name, n)))
+    return task.make(task.key, lambda n: _ticks.put((task.name, n)))
 
 
 def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
@@ -279,7 +277,30 @@ def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "traini
     return spread(tasks, partial(cache.load_json, "run"), workers, desc, stacks)
 
 
-def train_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "training") -> list[Path]:
-    """The folders of the trained weights of all jobs (``store.load_model``), in their order; see ``spread``."""
-    tasks = [Task(j.name(), store.weights_key(j.key()), j, partial(store.keep_weights, j)) for j in jobs]
-    return spread(tasks, store.find_weights, workers, desc)
+def _run_kept(job: Job, key: str, tick: Tick) -> tuple[dict[str, Any], Path]:
+    record = store.keep("run", key, partial(run_one, job, tick), job, weights=True)
+    return record, _weights_of(key)
+
+
+def _weights_of(key: str) -> Path:
+    file = kept.weights(key)
+    if file is None:
+        raise SfarError(f"run {key} left no weights: nothing is trained in it")
+    return file
+
+
+def _find_kept(key: str) -> tuple[dict[str, Any], Path] | None:
+    record, file = cache.load_json("run", key), kept.weights(key)
+    return None if record is None or file is None else (record, file)
+
+
+def run_kept(
+    jobs: Sequence[Job], workers: int | None = None, desc: str = "training"
+) -> list[tuple[dict[str, Any], Path]]:
+    """The records of all jobs with the files of their weights (``store.load_model``), in their order; see ``spread``.
+
+    A run whose weights were not kept is made again, and they are then kept however large they are. Raises ``SfarError``
+    for a job in which nothing is trained.
+    """
+    tasks = [Task(j.name(), j.key(), j, partial(_run_kept, j)) for j in jobs]
+    return spread(tasks, _find_kept, workers, desc)

@@ -1,7 +1,8 @@
 """What a finished run leaves to look at, in the folder ``runs/KEY`` below the cache, whole or not at all.
 
 ``run.json``: configuration, result and history; ``weights.safetensors``: what was trained, as `sfar train` writes it;
-``metrics.jsonl``: a line for each epoch (``log.Line``). Nothing that is measured reads them.
+``metrics.jsonl``: a line for each epoch (``log.Line``). Of what is measured, figures of single videos alone read
+them: the weights of the runs that they show.
 """
 
 from __future__ import annotations
@@ -43,12 +44,25 @@ def folder() -> Path:
     return paths.cache() / cache.RUNS
 
 
+def weights(key: str) -> Path | None:
+    """The file of the weights that are kept of the run with this key, or None."""
+    path = folder() / key / WEIGHTS
+    return path if path.is_file() else None
+
+
 def write(
-    key: str, job: Job, record: dict[str, Any], model: VideoModel | None, lines: Sequence[Line], stage: str = "run"
+    key: str,
+    job: Job,
+    record: dict[str, Any],
+    model: VideoModel | None,
+    lines: Sequence[Line],
+    stage: str = "run",
+    asked_for: bool = False,
 ) -> None:
     """Write what is kept of a run with this ``record`` (``run.record``).
 
-    ``model``: trained, None where nothing is. Raises ``SfarError`` when the disk refuses.
+    ``model``: trained, None where nothing is; ``asked_for``: its weights are kept however large they are. Raises
+    ``SfarError`` when the disk refuses.
     """
     other = {"base": record["host"], "fve": record["plug"]} if stage == "host_run" else {}
     single = record.get("views", {}).get("1x1", {})
@@ -73,8 +87,9 @@ def write(
     def build(temporary: Path) -> None:
         if model is not None:
             size = checkpoint.size(model, job.profile)
-            said["weights"] = {"bytes": size, "kept": size <= limit()}
-            if size <= limit():
+            keep = asked_for or size <= limit()
+            said["weights"] = {"bytes": size, "kept": keep}
+            if keep:
                 texts = subtexts_of(job.profile, job.data.classes)
                 checkpoint.save(
                     temporary / WEIGHTS, model, job.profile, job.data.classes, job.seed, texts, other or None

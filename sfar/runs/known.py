@@ -3,9 +3,10 @@
 Lists, frames and weights of the drawn world are read by the code that reads everybody's files, and that code is mended
 when somebody's file turns out different. No number of a record moves by that as long as the drawn world is read as it
 was, which ``sample`` shows: the names in its lists, few-shot choices, frames of some videos, and what the bundled CLIP
-makes of these. It is committed as ``known.npz``, held by a test, and an input of every record of the drawn world
-(``studies.core.record.inputs``) in the place of the code. A change that does alter what is read fails that test;
-``python -m sfar.runs.known`` then writes the file anew, and all records are stale.
+makes of these, also through the augmented views that a head on a frozen tower is trained on. It is committed as
+``known.npz``, held by a test, and an input of every record of the drawn world (``studies.core.record.inputs``) in the
+place of the code. A change that does alter what is read fails that test; ``python -m sfar.runs.known`` then writes the
+file anew, and all records are stale.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfar.config import DRAWN, by_dataset, digest, get_profile
+from sfar.config import DRAWN, by_dataset, changed, digest, get_profile
 from sfar.data.fewshot import content
 from sfar.data.source import dataset, epoch_repeats, few_shot_manifest, load_clips, training_profile
 from sfar.data.transforms import center_crop, val_indices
 from sfar.model.clip import embed_frames, embed_texts, load_clip
+from sfar.training.frozen import frame_embeddings
 from sfar.util import paths
 
 FILE = Path(__file__).with_suffix(".npz")
 FRAMES = 4  # of a video
+VIDEOS = 4  # between two that are kept of those that were embedded
 APART = 4  # pixels between those that are kept, along both sides
 
 
@@ -37,7 +40,9 @@ def sample() -> dict[str, Any]:
     with the passes through them, and of the second replicate's training videos' seed; ``NAME/frames``: uint8
     [6, FRAMES, H / APART, W / APART, 3] of the first, middle and last video of training and validation;
     ``NAME/embeddings``: these frames by the bundled CLIP, float32 [6, FRAMES, d]; ``NAME/words``: the words of the
-    first class's name, float32 [W, d]. The sets are drawn, or found in the cache.
+    first class's name, float32 [W, d]; ``NAME/views``: training clips, every ``VIDEOS``th of one of each class (not of
+    Charades), as a frozen tower embeds them, the test view and then the augmented ones, float32
+    [1 + draws, clips, L, d]. The sets are drawn, or found in the cache.
     """
     clip = load_clip("storyboard").eval()
     out: dict[str, Any] = {}
@@ -61,6 +66,11 @@ def sample() -> dict[str, Any]:
         frames = torch.stack([center_crop(v, profile.data.image_size) for v in videos])
         kept = torch.stack(videos)[:, :, ::APART, ::APART]
         out[f"{name}/frames"] = kept.numpy()
+        if not data.manifest("train").multi_label:
+            few = changed(profile, {"data.shots": 1, "train.train_visual": False})
+            clips = load_clips(few, data, "train")
+            views = [frame_embeddings(clip, clips, few, data.fingerprint, training) for training in (False, True)]
+            out[f"{name}/views"] = torch.cat([views[0][None], views[1]])[:, ::VIDEOS].numpy()
         with torch.inference_mode():
             out[f"{name}/embeddings"] = embed_frames(clip, frames).float().numpy()
             out[f"{name}/words"] = embed_texts(clip, [data.classes[0]]).words[0].float().numpy()

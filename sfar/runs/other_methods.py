@@ -79,7 +79,7 @@ def run_other_method(run: OtherMethodJob, tick: Tick | None = None, keeper: Keep
 
 
 def _run(run: OtherMethodJob, key: str, tick: Tick) -> dict[str, Any]:
-    return store.keep("host_run", key, partial(run_other_method, run, tick))
+    return store.keep("host_run", key, partial(run_other_method, run, tick), run.job)
 
 
 def run_other_methods(runs: Sequence[OtherMethodJob], workers: int | None = None) -> list[dict[str, Any]]:

@@ -44,9 +44,12 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def loader_workers() -> int:
-    """Processes that read videos ahead: for a GPU, which would wait. On a CPU the runs side by side use all cores."""
-    return min(8, processes.cores()) if device().type == "cuda" else 0
+def loader_workers(profile: Profile) -> int:
+    """Processes that read videos ahead, for this process (``data.loader_workers``)."""
+    asked = profile.data.loader_workers
+    if asked >= 0:
+        return asked
+    return max(1, min(8, processes.cores() // processes.ranks())) if device().type == "cuda" else 0
 
 
 # --- inputs ---
@@ -160,16 +163,23 @@ def build(inputs: Inputs, like: VideoModel | None = None) -> VideoModel:
 
 
 def embed_training(clip: CLIP, inputs: Inputs) -> Tensor | None:
-    """Frame embeddings of the training clips [draws, clips, L, d], None where the tower is trained."""
+    """Frame embeddings of the training clips [draws, clips, L, d], None where the tower is trained.
+
+    Clips that cannot be read are taken off the list of ``inputs``.
+    """
     job, t = inputs.job, inputs.training
     if not job.frozen or t is None:
         return None
-    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole)
+    return training_embeddings(clip, t.clips, job.profile, t.data.fingerprint, t.whole, loader_workers(job.profile))
 
 
 def embed_evaluation(clip: CLIP, tested: EvaluationSet) -> Tensor:
-    """Frame embeddings of the tested videos [V, L, d], by CLIP's own tower."""
-    return frame_embeddings(clip, tested.clips, tested.profile, tested.data.fingerprint, False)
+    """Frame embeddings of the tested videos [V, L, d], by CLIP's own tower.
+
+    Videos that cannot be read are taken off the list of ``tested``.
+    """
+    p = tested.profile
+    return frame_embeddings(clip, tested.clips, p, tested.data.fingerprint, False, loader_workers(p))
 
 
 def fit(
@@ -195,7 +205,7 @@ def fit(
         job.profile,
         job.seed,
         on_step,
-        workers=0 if embedded is not None else loader_workers(),
+        workers=0 if embedded is not None else loader_workers(job.profile),
         repeats=chosen.repeats,
         embedded=embedded,
         world=world,
@@ -223,7 +233,7 @@ def score_set(
         desc=desc,
         max_bad_share=p.data.max_bad_share,
         embedded=embedded,
-        workers=0 if embedded is not None else loader_workers(),
+        workers=0 if embedded is not None else loader_workers(p),
         dtype=autocast_dtype(p.train.precision, device()),
         world=world,
         texts=texts,
@@ -231,18 +241,10 @@ def score_set(
 
 
 class Shared:
-    """What CLIP's own towers say of the sets that runs of one configuration are tested on, asked once for all."""
+    """The texts of the sets that runs of one configuration are tested on, embedded once for all."""
 
     def __init__(self) -> None:
-        self._embedded: dict[tuple[Dataset, int], Tensor] = {}
         self._texts: dict[tuple[Dataset, int], ClassTexts] = {}
-
-    def embedded(self, clip: CLIP, tested: EvaluationSet) -> Tensor:
-        """As ``embed_evaluation``."""
-        key = tested.data, tested.profile.data.fold
-        if key not in self._embedded:
-            self._embedded[key] = embed_evaluation(clip, tested)
-        return self._embedded[key]
 
     def texts(self, clip: CLIP, tested: EvaluationSet) -> ClassTexts:
         """The texts of the set's classes."""
@@ -259,7 +261,7 @@ def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool, shared:
     ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
     """
     shared = shared or Shared()
-    embedded = shared.embedded(model.clip, tested) if frozen else None
+    embedded = embed_evaluation(model.clip, tested) if frozen else None
     return score_set(model, tested, embedded=embedded, texts=shared.texts(model.clip, tested))
 
 
@@ -277,7 +279,7 @@ def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None, shared: S
     job, val, shared = inputs.job, inputs.validation, shared or Shared()
     assert val is not None, "inputs without their test side"
     tick = tick or (lambda done: None)
-    single = score_set(model, val, embedded=shared.embedded(model.clip, val) if job.frozen else None)
+    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None)
     tick(len(val.clips))
     many = None
     if job.views != "1x1":

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
 from sfar.runs.run import Inputs, Shared, Tick, build, device, embed_training, per_step, record, resolve, score
@@ -73,18 +71,11 @@ def _times(tick: Tick, runs: int, work: float) -> None:
 
 def _fit(models: Sequence[VideoModel], inputs: Sequence[Inputs], tick: Tick | None) -> list[History]:
     """Train the models in place, those together that take as many steps."""
-    known: dict[Any, Tensor] = {}
     replicates = []
     for model, own in zip(models, inputs, strict=True):
-        chosen = own.training
-        assert chosen is not None, "the jobs are trained"
-        clips = chosen.clips
-        key = chosen.data, tuple(zip(clips.paths, clips.first, clips.lengths, strict=True))
-        if key not in known:
-            embedded = embed_training(model.clip, own)
-            assert embedded is not None, "their towers are frozen"
-            known[key] = embedded
-        replicates.append(Replicate(model, clips, known[key], own.job.seed, chosen.repeats))
+        embedded, chosen = embed_training(model.clip, own), own.training  # mapped, where lists are alike
+        assert embedded is not None and chosen is not None, "they are trained, their towers frozen"
+        replicates.append(Replicate(model, chosen.clips, embedded, own.job.seed, chosen.repeats))
     found: dict[int, History] = {}
     batch = inputs[0].job.profile.train.batch
     for shape in sorted({r.shape(batch) for r in replicates}):

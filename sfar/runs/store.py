@@ -1,29 +1,24 @@
 """What is kept of runs, under the key of all that they follow from: results, states on the way, trained weights.
 
 ``run/KEY.json`` and ``host_run/KEY.json`` are results, ``run/KEY.states/`` the states of a training on its way and its
-log, ``runs/KEY/`` what it leaves to look at (``sfar.runs.kept``), ``weights/KEY/`` the weights of a job's model as a
-study asks for them, all below ``paths.cache()``.
+log, ``runs/KEY/`` what it leaves to look at, its weights among it (``sfar.runs.kept``), all below ``paths.cache()``.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sfar.config import changed
 from sfar.model.video_model import VideoModel
 from sfar.runs import kept as kept_runs
 from sfar.runs.job import Job
-from sfar.runs.run import Tick, build, build_model, device, fit, per_step, resolve
+from sfar.runs.run import build_model, device
 from sfar.subtexts.source import subtexts_of
 from sfar.training import checkpoint
 from sfar.training.log import Logged, lines_of, trained_groups
 from sfar.util import cache, paths
-
-_WEIGHTS, _TRAINING = "model.safetensors", "training.json"
 
 
 def kept(job: Job) -> dict[str, Any] | None:
@@ -31,23 +26,13 @@ def kept(job: Job) -> dict[str, Any] | None:
     return cache.load_json("run", job.key())
 
 
-_job: ContextVar[Job | None] = ContextVar("job", default=None)
-
-
-@contextmanager
-def making(job: Job) -> Iterator[None]:
-    """What is kept in here is of this job, where ``keep`` is not told another."""
-    token = _job.set(job)
-    try:
-        yield
-    finally:
-        _job.reset(token)
-
-
-def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job | None = None) -> dict[str, Any]:
+def keep(
+    stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job, weights: bool = False
+) -> dict[str, Any]:
     """Make a record and keep it, first of all, and then what the run leaves to look at.
 
-    A long training keeps its state on the way, and goes on from there. ``job``: whose run it is.
+    A long training keeps its state on the way, and goes on from there. ``job``: whose run it is; ``weights``: they are
+    asked for, and kept however large they are.
     """
     kept_runs.limit()  # a wrong answer is said before the work
     states = paths.cache() / stage / f"{key}.states"
@@ -55,49 +40,18 @@ def keep(stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Jo
     record = make(keeper)
     keeper.note()
     cache.save_json(stage, key, record)
-    if job := job or _job.get():
-        lines, model = keeper.lines, keeper.model
-        if model is not None and not lines:  # trained with others, in one program
-            lines = lines_of(record["history"], job.profile.train, trained_groups(model))
-        kept_runs.write(key, job, record, model, lines, stage)
+    lines, model = keeper.lines, keeper.model
+    if model is not None and not lines:  # trained with others, in one program
+        lines = lines_of(record["history"], job.profile.train, trained_groups(model))
+    kept_runs.write(key, job, record, model, lines, stage, weights)
     keeper.discard()
     return record
 
 
-# --- trained weights ---
-
-
-def weights_key(job_key: str) -> str:
-    """Under what the weights of a job's model are kept: the key of the same run, code included, is an input."""
-    return cache.key("weights", [job_key])
-
-
-def find_weights(key: str) -> Path | None:
-    """The folder of kept weights, or None. It is there whole or not at all."""
-    folder = paths.cache() / "weights" / key
-    return folder if (folder / _TRAINING).is_file() else None
-
-
-def keep_weights(job: Job, key: str, tick: Tick | None = None) -> Path:
-    """Train a job as its run does and keep the weights; returns their folder."""
-
-    def train(folder: Path) -> None:
-        inputs = resolve(job, testing=False)
-        model = build(inputs)
-        history = fit(model, inputs, per_step(job, tick))
-        checkpoint.save(folder / _WEIGHTS, model, job.profile, job.data.classes, job.seed)
-        paths.write_json(folder / _TRAINING, {"seconds": history.seconds if history else 0.0})
-
-    return cache.folder("weights", key, train)
-
-
-def load_model(job: Job, folder: Path) -> VideoModel:
-    """The model of a job with the weights kept in ``folder``, on its device."""
-    texts = subtexts_of(job.profile, job.data.classes)
-    model = build_model(job.profile, job.data.classes, texts, job.method, job.seed)
-    return checkpoint.load(folder / _WEIGHTS, model, job.profile, job.data.classes).to(device())
-
-
-def training_seconds(folder: Path) -> float:
-    """How long the training of kept weights took."""
-    return json.loads((folder / _TRAINING).read_text(encoding="utf-8"))["seconds"]
+def load_model(job: Job, weights: Path) -> VideoModel:
+    """The model of a job with the ``weights`` that its run left (``kept.weights``), on its device."""
+    # A field that the method does not read may be another one here than where the run was made.
+    own = {f"model.{k}": v for k, v in checkpoint.read_about(weights)["model"].items()}
+    profile, classes = changed(job.profile, own), job.data.classes
+    model = build_model(profile, classes, subtexts_of(job.profile, classes), job.method, job.seed)
+    return checkpoint.load(weights, model, profile, classes).to(device())

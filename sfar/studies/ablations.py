@@ -28,12 +28,12 @@ from sfar.subtexts.source import subtexts_of
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-def _in(m: Method, name: str) -> str:
+def in_reading(m: Method, name: str) -> str:
     """The name of a row in one reading of SFAR: the chosen one's is bare."""
     return name if m.name == "sfar" else f"{m.name.removeprefix('sfar-')}/{name}"
 
 
-def _reading(m: Method) -> str:
+def reading_of(m: Method) -> str:
     """What a row's title says of its reading."""
     return "" if m.name == "sfar" else f", {m.name.removeprefix('sfar-').replace('printed', 'as printed')}"
 
@@ -49,8 +49,8 @@ TABLE2E = (
     Variant("temporal", "Baseline (Temporal)", "temporal", zero_shot=True),
     *(
         Variant(
-            _in(m, name),
-            title + _reading(m),
+            in_reading(m, name),
+            title + reading_of(m),
             m.name,
             changes,
             "4x3" if (m.name, name) == ("sfar", "both") else "1x1",
@@ -63,7 +63,7 @@ TABLE2E = (
 TUNED = (Variant("single", "BIKE's head, 6 temporal layers", "single", views="4x3", zero_shot=True),)
 # Figure 7a and what stands beside it: the tower frozen, with more seeds.
 FIG7A = tuple(
-    Variant(_in(m, f"n{n}"), f"N = {n}{_reading(m)}", m.name, (*FROZEN, ("model.n_subtexts", n)))
+    Variant(in_reading(m, f"n{n}"), f"N = {n}{reading_of(m)}", m.name, (*FROZEN, ("model.n_subtexts", n)))
     for m in registry.own()
     for n in (2, 3, 4, 5)
 )
@@ -75,7 +75,7 @@ FROZEN_ROWS = (
         "frozen/single-0", "BIKE's head without temporal layers", "single", (*FROZEN, ("model.temporal_layers", 0))
     ),
     *(
-        Variant(f"frozen/{_in(m, name)}", title + _reading(m), m.name, (*FROZEN, *changes))
+        Variant(f"frozen/{in_reading(m, name)}", title + reading_of(m), m.name, (*FROZEN, *changes))
         for m in registry.own()
         for name, (title, changes) in BRANCHES.items()
     ),
@@ -122,7 +122,7 @@ _OF_BRANCHES = (
 
 
 def _pair(m: Method, row: str, against: str) -> tuple[str, str]:
-    return _in(m, row), _in(m, against) if against in BRANCHES else against
+    return in_reading(m, row), in_reading(m, against) if against in BRANCHES else against
 
 
 def _frozen(m: Method) -> tuple[tuple[str, str], ...]:
@@ -138,18 +138,18 @@ CONTRASTS = {
     "table2e": (
         ("temporal", "clip"),
         *(_pair(m, *pair) for m in registry.own() for pair in _OF_BRANCHES),
-        *(("both", _in(m, "both")) for m in registry.own()[1:]),
+        *(("both", in_reading(m, "both")) for m in registry.own()[1:]),
     ),
     "fig7a": tuple(
-        (_in(m, a), _in(m, b))
+        (in_reading(m, a), in_reading(m, b))
         for m in registry.own()
         for a, b in (("n3", "n2"), ("n4", "n3"), ("n5", "n4"), ("n5", "n2"))
     ),
-    "tuned": tuple((_in(m, "both"), "single") for m in registry.own()),
+    "tuned": tuple((in_reading(m, "both"), "single") for m in registry.own()),
     "frozen": (
         ("frozen/single", "frozen/single-0"),
         *(pair for m in registry.own() for pair in _frozen(m)),
-        *(("frozen/both", f"frozen/{_in(m, 'both')}") for m in registry.own()[1:]),
+        *(("frozen/both", f"frozen/{in_reading(m, 'both')}") for m in registry.own()[1:]),
     ),
 }
 
@@ -215,8 +215,8 @@ def measure(profile: Profile, workers: int | None) -> Content:
         for of, v in open_
     ]
     for m in registry.own():
-        n2, n4, n5 = (value[_in(m, n)] for n in ("n2", "n4", "n5"))
-        contrasts.append(study.difference(_in(m, "n4 - n2"), "n5 - n4", (n4 - n2) / 2, n5 - n4, "bend"))
+        n2, n4, n5 = (value[in_reading(m, n)] for n in ("n2", "n4", "n5"))
+        contrasts.append(study.difference(in_reading(m, "n4 - n2"), "n5 - n4", (n4 - n2) / 2, n5 - n4, "bend"))
     extra = {"temperature": by["both"][0]["temperature"]}
     return Content(study.about(by["both"]), rows, contrasts, extra, study.seconds(by))
 
@@ -241,7 +241,7 @@ def _beats(m: Method, row: str, against: str, text: str, source: str) -> Claim:
 
     own, other = _pair(m, row, against)
     id = named(f"table2e-{row}-{against}", m)
-    return Claim(id, "table2e", text + _reading(m), source, above(own, other, part="table2e"), gap)
+    return Claim(id, "table2e", text + reading_of(m), source, above(own, other, part="table2e"), gap)
 
 
 def _of_reading(m: Method) -> tuple[Claim, ...]:
@@ -257,16 +257,16 @@ def _of_reading(m: Method) -> tuple[Claim, ...]:
         Claim(
             named("fig7a-more", m),
             "fig7a",
-            f"accuracy rises from N = 2 to N = 5{_reading(m)}",
+            f"accuracy rises from N = 2 to N = 5{reading_of(m)}",
             "Fig. 7a, section 4.3",
-            above(_in(m, "n5"), _in(m, "n2"), part="fig7a"),
+            above(in_reading(m, "n5"), in_reading(m, "n2"), part="fig7a"),
         ),
         Claim(
             named("fig7a-bend", m),
             "fig7a",
-            f"one sub-text more gains more from N = 2 to 4 than from 4 to 5{_reading(m)}",
+            f"one sub-text more gains more from N = 2 to 4 than from 4 to 5{reading_of(m)}",
             "Fig. 7a, section 4.3",
-            above(_in(m, "n4 - n2"), "n5 - n4", title="the gain from 4 to 5"),
+            above(in_reading(m, "n4 - n2"), "n5 - n4", title="the gain from 4 to 5"),
         ),
     )
 

@@ -20,6 +20,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from sfar import paper
 from sfar.config import Profile
@@ -27,17 +28,19 @@ from sfar.data.source import Dataset, knobs_of, load_clips
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_texts, load_clip
+from sfar.model.method import Method
 from sfar.paper import printed
 from sfar.render import plots, style
 from sfar.render.tables import Interval, Table, interval, with_interval
-from sfar.runs.run import device
+from sfar.runs.run import device, loader_workers
 from sfar.storyboard.knobs import script
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
 from sfar.studies import ablations
+from sfar.studies.ablations import in_reading, reading_of
 from sfar.studies.core import degrees, page, statistics, study
 from sfar.studies.core.blocks import Block, Drawn, Printed, Provenance, Shown, Text, Verdicts
-from sfar.studies.core.claims import Claim, Decide, above, decide_all, highest
+from sfar.studies.core.claims import Claim, Decide, above, decide_all, highest, named
 from sfar.studies.core.degrees import DEGREES, MOMENTARY
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
@@ -46,15 +49,19 @@ from sfar.training.frozen import frame_embeddings
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 
-# Mean pooling, and the four rows of Table 8. "flat" is SFAR's own head with nearly equal weights on the frames: what is
-# left of the gain against it is not the head's, but the weights'. Only the frozen sweep has it.
+# Mean pooling, and the four rows of Table 8, those of SFAR in each of its readings. "flat" is SFAR's own head with
+# nearly equal weights on the frames: what is left of the gain against it is not the head's, but the weights'. Only the
+# frozen sweep has it.
+BRANCHES = {"coarse": "Coarse", "fine": "Fine", "fusion": "Fusion"}
+_FLAT = "SFAR, nearly equal weights"
 ROLES = {
     "mean": "Mean pooling",
-    "flat": "SFAR, nearly equal weights",
     "single": "Single",
-    "coarse": "Coarse",
-    "fine": "Fine",
-    "fusion": "Fusion",
+    **{
+        in_reading(m, role): title + reading_of(m)
+        for m in registry.own()
+        for role, title in {"flat": _FLAT, **BRANCHES}.items()
+    },
 }
 LOOKS = {  # colour and marker, apart from what is measured: another colour makes no record stale
     "mean": (registry.get("clip").colour, "v"),
@@ -66,30 +73,54 @@ LOOKS = {  # colour and marker, apart from what is measured: another colour make
 }
 _VARIANTS = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
 FLAT = 100.0  # temperature: cosines that differ by 1 make weights that differ by a hundredth
-_FLAT = Variant("frozen/flat", ROLES["flat"], "sfar", (*FROZEN, ("model.frame_temperature", FLAT)))
+
+
+def _flat(m: Method) -> Variant:
+    name = in_reading(m, "flat")
+    return Variant(f"frozen/{name}", ROLES[name], m.name, (*FROZEN, ("model.frame_temperature", FLAT)))
+
+
+def _branches(m: Method, lead: str = "") -> dict[str, Variant]:
+    """Coarse, fine and fusion in one reading, by role; ``lead`` of the names of their runs."""
+    runs = {b: "both" if b == "fusion" else b for b in BRANCHES}
+    return {in_reading(m, b): _VARIANTS[lead + in_reading(m, run)] for b, run in runs.items()}
+
+
 TOWERS: dict[str, dict[str, Variant]] = {
     "fine-tuned": {
         "mean": _VARIANTS["clip"],
         "single": _VARIANTS["single"],
-        "coarse": _VARIANTS["coarse"],
-        "fine": _VARIANTS["fine"],
-        "fusion": _VARIANTS["both"],
+        **{role: v for m in registry.own() for role, v in _branches(m).items()},
     },
     "frozen": {
         "mean": _VARIANTS["frozen/vanilla"],
-        "flat": _FLAT,
         "single": _VARIANTS["frozen/single"],
-        "coarse": _VARIANTS["frozen/coarse"],
-        "fine": _VARIANTS["frozen/fine"],
-        "fusion": _VARIANTS["frozen/both"],
+        **{
+            role: v
+            for m in registry.own()
+            for role, v in {in_reading(m, "flat"): _flat(m), **_branches(m, "frozen/")}.items()
+        },
     },
 }
 HEADLINE = "fine-tuned"  # as in the paper; the other tower is a second view
-ROWS = ("single", "coarse", "fine", "fusion")  # Table 8
-OURS = ROWS[1:]
+
+
+def ours(m: Method) -> tuple[str, ...]:
+    """The roles of one reading in Table 8."""
+    return tuple(in_reading(m, b) for b in BRANCHES)
+
+
+OURS = tuple(role for m in registry.own() for role in ours(m))
+ROWS = ("single", *OURS)  # Table 8
+PAPER_ROWS = ("single", *BRANCHES)  # the paper's own
 TYPES = {"Ambi": "ambiguous", "Non": "non-uniform"}  # as Table 8 calls the scores -> the score's name
 SETS = (*TYPES, "average")  # Table 9
-PAIRS = (*((m, "mean") for m in (*OURS, "single")), *((m, "single") for m in OURS), ("fusion", "flat"))
+PAIRS = (
+    *((role, "mean") for role in (*OURS, "single")),
+    *((role, "single") for role in OURS),
+    *((in_reading(m, "fusion"), in_reading(m, "flat")) for m in registry.own()),
+)
+_WITHIN = (("fusion", "coarse"), ("fusion", "fine"), ("coarse", "fine"))  # of one reading, on the sets of Table 9
 
 PER = 0.1  # slopes over a dose are of a tenth
 
@@ -195,7 +226,7 @@ def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarr
     clip = load_clip(profile.model.clip, profile.model.pretrained).to(device())
     cls = embed_texts(clip, [profile.model.prompt.format(c) for c in data.classes]).cls.float().cpu()
     clips = load_clips(profile, data, "val")
-    frames = frame_embeddings(clip, clips, profile, data.fingerprint, False)
+    frames = frame_embeddings(clip, clips, profile, data.fingerprint, False, loader_workers(profile))
     at = {p: i for i, p in enumerate(clips.paths)}
     sigma = degrees.class_similarity(cls)
     predictions = degrees.frame_predictions(frames[[at[p] for p in paths]], cls)
@@ -203,7 +234,7 @@ def _scores(profile: Profile, data: Dataset, paths: list[str]) -> tuple[np.ndarr
 
 
 def _cells(tower: Tower, part: str, **setting: Any) -> Entries:
-    """Accuracy of the four methods, and the gain of the three over single granularity."""
+    """Accuracy of single granularity and of SFAR's rows, and the gains of these over it."""
     rows = [tower.row(part, m, **setting) for m in ROWS]
     return [*rows, *(tower.difference(part, m, "single", **setting) for m in OURS)]
 
@@ -233,8 +264,11 @@ def _hardest(tower: Tower, hardest: dict[str, np.ndarray]) -> Entries:
     out: Entries = []
     for name, part in sets.items():
         out += _cells(part, "table9", set=name)
-    for m, against in (("fusion", "coarse"), ("fusion", "fine"), ("coarse", "fine")):
-        out += [part.difference("table9", m, against, set=name) for name, part in sets.items()]
+    chosen, *others = registry.own()
+    pairs = [tuple(in_reading(m, b) for b in pair) for m in registry.own() for pair in _WITHIN]
+    pairs += [(in_reading(chosen, "fusion"), in_reading(m, "fusion")) for m in others]
+    for role, against in pairs:
+        out += [part.difference("table9", role, against, set=name) for name, part in sets.items()]
     return out
 
 
@@ -283,20 +317,24 @@ def _extra_weight(runs: list[dict[str, Any]], which: str) -> np.ndarray:
 def _by_weight(tower: Tower) -> Entries:
     """Extra weight that the model's own importance puts on frames of the action, and the slopes of the gains over it.
 
-    Of fusion and, where there is one, of the control; over videos that have both kinds of frames.
+    Of fusion in each reading and, where there is one, of its control; over videos that have both kinds of frames.
     """
     uniform = np.array(tower.runs["fusion"][0]["relevant_mass"]["uniform"])
     mask = (uniform > 0) & (uniform < 1)
-    out: Entries = []
-    if not mask.any():
-        return out
     mixed = tower.on(mask)
+    return [e for m in registry.own() if mask.any() for e in _of_weights(tower, mixed, mask, m)]
+
+
+def _of_weights(tower: Tower, mixed: Tower, mask: np.ndarray, m: Method) -> Entries:
+    """The same of one reading; ``mixed``: the tower on the videos of ``mask`` [V]."""
+    fusion, flat = in_reading(m, "fusion"), in_reading(m, "flat")
+    out: Entries = []
     for which, dose in zip(("coarse", "fine"), FOUND, strict=True):
-        x = _extra_weight(tower.runs["fusion"], which).mean(0)[mask] / PER
-        for against in ("mean", "flat", "single"):
+        x = _extra_weight(tower.runs[fusion], which).mean(0)[mask] / PER
+        for against in ("mean", flat, "single"):
             if against in tower.hits:
-                out += mixed.trend("dose-trends", "fusion", against, x, "points per 0.1", False, dose=dose)
-        for role in ("fusion", "flat"):
+                out += mixed.trend("dose-trends", fusion, against, x, "points per 0.1", False, dose=dose)
+        for role in (fusion, flat):
             if role in tower.runs:
                 extra = 100 * _extra_weight(tower.runs[role], which)[:, mask]
                 where = {"metric": "mass", "tower": tower.name, "importance": which}
@@ -398,7 +436,7 @@ RANKED = (
 OVER = {"mean": "mean pooling", "single": "single granularity", "flat": "the same head with nearly equal weights"}
 # (dose, row, against, source): gains that rise with their supposed cause.
 CAUSES = (
-    *(("irrelevant", m, "mean", "sections 1, 3.2, 3.3") for m in OURS),
+    *(("irrelevant", b, "mean", "sections 1, 3.2, 3.3") for b in BRANCHES),
     ("irrelevant", "fusion", "single", "sections 1, 2"),
     ("irrelevant", "fusion", "flat", "sections 3.2, 3.3"),
     ("overlap", "coarse", "mean", "section 3.2"),
@@ -413,6 +451,11 @@ CAUSES = (
 def _id(name: str, tower: str) -> str:
     """The id of a claim or block; the second view's are called like the first's, with the tower behind."""
     return name if tower == HEADLINE else f"{name}-{tower}"
+
+
+def _said(m: Method, name: str) -> str:
+    """What a claim calls a row of one reading, in the middle of its sentence."""
+    return f"{name}{said}," if (said := reading_of(m)) else name
 
 
 def _printed_at_10(role: str, against: str, kind: str) -> str:
@@ -444,71 +487,81 @@ def _every_degree(tower: str, kind: str, role: str) -> Decide:
     )
 
 
-def _best(tower: str, kind: str) -> Decide:
-    """Fusion ahead of the three others on a set of Table 9."""
-    return highest(lambda r: r.contrasts_of("table9", "fusion", tower=tower, set=kind))
+def _best(tower: str, kind: str, m: Method) -> Decide:
+    """Fusion ahead of single granularity and of both branches of its reading on a set of Table 9."""
+    rivals = {"single", *ours(m)}
+    return highest(
+        lambda r: [
+            c for c in r.contrasts_of("table9", in_reading(m, "fusion"), tower=tower, set=kind) if c.against in rivals
+        ]
+    )
 
 
-def degree_claims(tower: str) -> tuple[Claim, ...]:
-    """What Tables 8 and 9, Figure 2f and the text about them say, decided on one tower."""
+def single_claims(tower: str) -> tuple[Claim, ...]:
+    """What Table 8 says of single granularity, decided on one tower."""
+    return tuple(
+        Claim(
+            _id(f"table8-{kind.lower()}-single-falls", tower),
+            "table8",
+            f"the higher the {score} degree, the lower the accuracy of single granularity",
+            'Table 8; section 4.2, "most difficult"',
+            above("single", "", title="no trend", part="trends", tower=tower, sign=-1, type=kind),
+        )
+        for kind, score in TYPES.items()
+    )
+
+
+def degree_claims(tower: str, m: Method) -> tuple[Claim, ...]:
+    """What Tables 8 and 9, Figure 2f and the text about them say of SFAR, decided on one tower and one reading."""
     trend = partial(above, title="no trend", part="trends", tower=tower)
     on_set = partial(above, part="table9", tower=tower)
-    coarse = ROLES["coarse"]
+    coarse, fine, fusion = ours(m)
+    of = dict(zip(BRANCHES, ours(m), strict=True))
     claims = (
         *(
             Claim(
-                f"table8-{kind.lower()}-single-falls",
+                f"table8-{kind.lower()}-{b}-ahead",
                 "table8",
-                f"the higher the {score} degree, the lower the accuracy of single granularity",
-                'Table 8; section 4.2, "most difficult"',
-                trend("single", "", sign=-1, type=kind),
-            )
-            for kind, score in TYPES.items()
-        ),
-        *(
-            Claim(
-                f"table8-{kind.lower()}-{m}-ahead",
-                "table8",
-                f"{m} is ahead of single granularity at every {TYPES[kind]} degree",
+                f"{_said(m, b)} is ahead of single granularity at every {TYPES[kind]} degree",
                 "Table 8, Fig. 2f",
-                _every_degree(tower, kind, m),
+                _every_degree(tower, kind, of[b]),
             )
-            for kind, m in OVER_DEGREES
+            for kind, b in OVER_DEGREES
         ),
         *(
             Claim(
-                f"table8-{kind.lower()}-{m}-helps",
+                f"table8-{kind.lower()}-{b}-helps",
                 "table8",
-                f"{m} helps on the most {TYPES[kind]} classes",
+                f"{_said(m, b)} helps on the most {TYPES[kind]} classes",
                 f"Table 8, degree 10; section {section}",
-                on_set(m, "single", set=kind),
-                partial(_printed_at_10, m, "single", kind),
+                on_set(of[b], "single", set=kind),
+                partial(_printed_at_10, b, "single", kind),
             )
-            for kind, m, section in (("Ambi", "coarse", "3.2"), ("Non", "fine", "3.3"))
+            for kind, b, section in (("Ambi", "coarse", "3.2"), ("Non", "fine", "3.3"))
         ),
         Claim(
             "table8-ambi-coarse-fine",
             "table8",
-            "coarse helps more than fine on the most ambiguous classes",
+            f"{_said(m, 'coarse')} helps more than fine on the most ambiguous classes",
             "sections 3.2, 3.3",
-            on_set("coarse", "fine", set="Ambi"),
+            on_set(coarse, fine, set="Ambi"),
             partial(_printed_at_10, "coarse", "fine", "Ambi"),
         ),
         Claim(
             "table8-non-fine-coarse",
             "table8",
-            "fine helps more than coarse on the most non-uniform classes",
+            f"{_said(m, 'fine')} helps more than coarse on the most non-uniform classes",
             "section 3.3",
-            on_set("coarse", "fine", title=coarse, sign=-1, set="Non"),
+            on_set(coarse, fine, title=ROLES[coarse], sign=-1, set="Non"),
             partial(_printed_at_10, "fine", "coarse", "Non"),
         ),
         *(
             Claim(
                 f"table9-{kind.lower()}-fusion-ahead",
                 "table9",
-                f"SFAR is ahead of single granularity on the {kind} set",
+                f"{_said(m, 'SFAR')} is ahead of single granularity on the {kind} set",
                 "Table 9",
-                on_set("fusion", "single", set=kind),
+                on_set(fusion, "single", set=kind),
                 partial(_printed_ahead, kind),
             )
             for kind in TYPES
@@ -516,58 +569,68 @@ def degree_claims(tower: str) -> tuple[Claim, ...]:
         Claim(
             "table9-average-fusion-ahead",
             "table9",
-            "SFAR is ahead of single granularity on the average of both sets",
+            f"{_said(m, 'SFAR')} is ahead of single granularity on the average of both sets",
             "Table 9, section 4.2",
-            on_set("fusion", "single", set="average"),
+            on_set(fusion, "single", set="average"),
             _printed_average,
         ),
         *(
             Claim(
                 f"table8-{kind.lower()}-fusion-best",
                 "table8",
-                f"fusion is the best of the four on the {kind} set",
+                f"{_said(m, 'fusion')} is the best of the four on the {kind} set",
                 "Table 8, degree 10; Table 9",
-                _best(tower, kind),
+                _best(tower, kind, m),
             )
             for kind in TYPES
         ),
         *(
             Claim(
-                f"table8-{kind.lower()}-{m}-rises",
+                f"table8-{kind.lower()}-{b}-rises",
                 "table8",
-                f"the gain of {m} over single granularity rises with the {TYPES[kind]} degree",
+                f"the gain of {_said(m, b)} over single granularity rises with the {TYPES[kind]} degree",
                 "sections 1, 3.2, 3.3",
-                trend(m, "single", type=kind),
+                trend(of[b], "single", type=kind),
             )
-            for kind, m in OVER_DEGREES
+            for kind, b in OVER_DEGREES
         ),
     )
-    return tuple(dataclasses.replace(c, id=_id(c.id, tower)) for c in claims)
+    return tuple(dataclasses.replace(c, id=_id(named(c.id, m), tower)) for c in claims)
 
 
-def dose_claims(tower: str) -> tuple[Claim, ...]:
-    """The paper's explanation, decided on one tower.
+def dose_claims(tower: str, m: Method) -> tuple[Claim, ...]:
+    """The paper's explanation, decided on one tower and one reading.
 
     Weights that find the action help more where there is more to leave out, and more to confuse.
     """
     control = "flat" if "flat" in TOWERS[tower] else "mean"
     titles = {dose: d.title for dose, d in DOSES.items()} | FOUND
     found = ((dose, "fusion", control, "sections 3.2, 3.3, Fig. 6") for dose in FOUND)
+
+    def rises(dose: str, b: str, against: str) -> Decide:
+        other = in_reading(m, against) if against == "flat" else against
+        return above(in_reading(m, b), other, title="no trend", part="dose-trends", tower=tower, dose=dose)
+
     return tuple(
         Claim(
-            _id(f"dose-{dose}-{m}-{against}", tower),
+            _id(named(f"dose-{dose}-{b}-{against}", m), tower),
             "fig6" if dose in FOUND else "table8",
-            f"the gain of {m} over {OVER[against]} rises with the {titles[dose]}",
+            f"the gain of {_said(m, b)} over {OVER[against]} rises with the {titles[dose]}",
             source,
-            above(m, against, title="no trend", part="dose-trends", tower=tower, dose=dose),
+            rises(dose, b, against),
         )
-        for dose, m, against, source in (*CAUSES, *found)
+        for dose, b, against, source in (*CAUSES, *found)
         if against in TOWERS[tower]
     )
 
 
+def _of_readings(of: Callable[[str, Method], tuple[Claim, ...]], tower: str) -> tuple[Claim, ...]:
+    return tuple(claim for m in registry.own() for claim in of(tower, m))
+
+
 CLAIMS = (
-    *degree_claims(HEADLINE),
+    *single_claims(HEADLINE),
+    *_of_readings(degree_claims, HEADLINE),
     *(
         Claim(
             f"ranking-{name}",
@@ -578,9 +641,13 @@ CLAIMS = (
         )
         for score, over, name, what, source in RANKED
     ),
-    *dose_claims(HEADLINE),
+    *_of_readings(dose_claims, HEADLINE),
 )
-FROZEN_CLAIMS = (*degree_claims("frozen"), *dose_claims("frozen"))  # of the second view, beside the record's
+FROZEN_CLAIMS = (  # of the second view, beside the record's
+    *single_claims("frozen"),
+    *_of_readings(degree_claims, "frozen"),
+    *_of_readings(dose_claims, "frozen"),
+)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
@@ -766,7 +833,7 @@ def _printed8() -> dict[tuple[str, str], np.ndarray]:
     rows = paper.load("table8")
     return {
         (m, kind): np.array([r["top1"] for r in rows if (r["method"], r["type"]) == (ROLES[m], kind)])
-        for m in ROWS
+        for m in PAPER_ROWS
         for kind in TYPES
     }
 
@@ -781,7 +848,7 @@ def paper_gains(record: Record) -> Table:
     at = _printed8()
     d = np.arange(1, DEGREES + 1)
     rows = []
-    for m in OURS:
+    for m in BRANCHES:
         for kind in TYPES:
             gain = at[m, kind] - at["single", kind]
             ends = [f"{gain[0]:+z.1f}", f"{gain[-1]:+z.1f}", f"{np.polyfit(d, gain, 1)[0]:+z.2f}"]
@@ -802,15 +869,23 @@ def _curve(ax: Axes, x: np.ndarray, found: Sequence[Interval], role: str, label:
 
 
 def table8_figure(record: Record) -> Figure:
-    """Accuracy by degree: measured above, printed below."""
+    """Accuracy by degree: measured above, a row of panels for each reading; printed in the paper below."""
     style.use()
-    fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey="row")
-    colours, markers = ({ROLES[m]: LOOKS[m][k] for m in ROWS} for k in (0, 1))
-    for (top, bottom), (kind, score) in zip(axes.T, TYPES.items(), strict=True):
-        for k, m in enumerate(ROWS):
-            cells = record.select("table8", m, tower=HEADLINE, type=kind)
-            at = np.array([r.setting["degree"] for r in cells])
-            _curve(top, at + 0.13 * (k - 1.5), cells, m, ROLES[m])
+    own = registry.own()
+    fig, axes = plt.subplots(len(own) + 1, 2, figsize=(7.2, 8.0), layout="constrained", sharex=True, sharey="row")
+    colours, markers = ({ROLES[m]: LOOKS[m][k] for m in PAPER_ROWS} for k in (0, 1))
+    for (*tops, bottom), (kind, score) in zip(axes.T, TYPES.items(), strict=True):
+        classes = record.data["hardest"][kind]
+        for ax, m in zip(tops, own, strict=True):
+            for k, (role, bare) in enumerate(zip(("single", *ours(m)), PAPER_ROWS, strict=True)):
+                cells = record.select("table8", role, tower=HEADLINE, type=kind)
+                at = np.array([r.setting["degree"] for r in cells])
+                _curve(ax, at + 0.13 * (k - 1.5), cells, bare, ROLES[bare])
+            ax.set_title(
+                f"Measured: {m.title}; {page.seeds(record)}\n"
+                f"{score.capitalize()} score (degree {DEGREES}: {classes} classes)",
+                loc="left",
+            )
         rows = [r for r in paper.load("table8") if r["type"] == kind]
         lines = {key: [r[key] for r in rows] for key in ("degree", "top1", "method")}
         sns.lineplot(
@@ -829,33 +904,43 @@ def table8_figure(record: Record) -> Figure:
             mew=0.4,
             ax=bottom,
         )
-        classes = record.data["hardest"][kind]
-        top.set_title(
-            f"Measured: {record.profile} profile, {page.seeds(record)}\n"
-            f"{score.capitalize()} score (degree {DEGREES}: {classes} classes)",
-            loc="left",
-        )
         bottom.set_title(f"Printed in the paper: Kinetics-400\n{score.capitalize()} score (Table 8)", loc="left")
         bottom.set_xlabel(f"Degree of the {score} score")
         bottom.set_xticks(range(1, DEGREES + 1))
+    _same_scale(axes[:-1].ravel())
     for ax in axes[:, 0]:
         ax.set_ylabel("Top-1 accuracy [%]")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
 
 
+def _same_scale(panels: Sequence[Axes]) -> None:
+    """One y axis for all, from the lowest to the highest of their ends."""
+    low, high = min(ax.get_ylim()[0] for ax in panels), max(ax.get_ylim()[1] for ax in panels)
+    for ax in panels:
+        ax.set_ylim(low, high)
+
+
 def fig2f_figure(record: Record) -> Figure:
-    """Figure 2f's bars: accuracy of single granularity, then the gains of the three; measured left, printed right."""
+    """Figure 2f's bars: accuracy of single granularity, then the gains of the three; measured left, printed right.
+
+    Of a gain that is measured the reading as printed is the lighter bar at the right of each degree.
+    """
     style.use()
     fig, axes = plt.subplots(4, 4, figsize=(10.4, 5.8), layout="constrained", sharex=True)
     at = _printed8()
-    printed_gain = max(float((at[m, kind] - at["single", kind]).max()) for m in OURS for kind in TYPES)
-    for row, m in zip(axes, ROWS, strict=True):
+    printed_gain = max(float((at[m, kind] - at["single", kind]).max()) for m in BRANCHES for kind in TYPES)
+    own = registry.own()
+    for row, m in zip(axes, PAPER_ROWS, strict=True):
         for left, right, kind in zip(row[:2], row[2:], TYPES, strict=True):
             where = {"tower": HEADLINE, "type": kind}
             alone = m == "single"
-            cells = record.select("table8", m, **where) if alone else record.contrasts_of("table8", m, **where)
-            _bars(left, cells, LOOKS[m][0])
+            if alone:
+                _bars(left, record.select("table8", m, **where), LOOKS[m][0])
+            else:
+                for k, reading in enumerate(own):
+                    cells = record.contrasts_of("table8", in_reading(reading, m), "single", **where)
+                    _bars(left, cells, LOOKS[m][0], k, len(own))
             height = at[m, kind] - (0 if alone else at["single", kind])
             right.bar(range(1, DEGREES + 1), height, 0.72, lw=0, color=LOOKS[m][0])
             for ax in (left, right):
@@ -870,37 +955,47 @@ def fig2f_figure(record: Record) -> Figure:
         row[2].set_ylabel(scale, fontsize=7, color=plots.SHADE)
         row[0].set_ylabel(f"{title}\ntop-1 [%]" if m == "single" else f"{title}\nminus single\n[points]")
     for panels in (axes[0], axes[1:, :2].ravel()):  # accuracies have one scale, and so have measured gains
-        low, high = min(ax.get_ylim()[0] for ax in panels), max(ax.get_ylim()[1] for ax in panels)
-        for ax in panels:
-            ax.set_ylim(low, high)
+        _same_scale(panels)
     for left, right, score in zip(axes[0, :2], axes[0, 2:], TYPES.values(), strict=True):
         left.set_title(f"Measured: {page.seeds(record)}\n{score} score", loc="left")
         right.set_title(f"Printed: Kinetics-400\n{score} score", loc="left")
     for ax in axes[-1]:
         ax.set_xticks(range(1, DEGREES + 1))
         ax.set_xlabel("Degree")
+    shades = [Patch(color=plots.SHADE, alpha=_SHADES[k], lw=0, label=f"measured: {m.title}") for k, m in enumerate(own)]
+    fig.legend(handles=shades, loc="outside lower left", ncols=len(own))
     return fig
 
 
-def _bars(ax: Axes, cells: Sequence[Row] | Sequence[Contrast], colour: str) -> None:
-    """A bar for each degree, with its interval."""
-    mean, low, high = (np.array([getattr(c, k) for c in cells]) for k in ("mean", "low", "high"))
-    reach = [mean - low, high - mean]
+_SHADES = (1.0, 0.45)  # of the bars of the readings, the chosen one first
+
+
+def _bars(ax: Axes, cells: Sequence[Row] | Sequence[Contrast], colour: str, k: int = 0, of: int = 1) -> None:
+    """A bar for each degree, with its interval: the ``k``-th of ``of`` beside one another."""
+    mean, low, high = (np.array([getattr(c, name) for c in cells]) for name in ("mean", "low", "high"))
+    width = 0.8 / of
+    at = np.array([c.setting["degree"] for c in cells]) + width * (k - (of - 1) / 2)
     look = {"elinewidth": 0.8, "ecolor": "#333333"}
-    ax.bar([c.setting["degree"] for c in cells], mean, 0.72, lw=0, color=colour, yerr=reach, error_kw=look)
+    ax.bar(at, mean, 0.9 * width, lw=0, color=colour, alpha=_SHADES[k], yerr=[mean - low, high - mean], error_kw=look)
 
 
 def dose_figure(record: Record) -> Figure | None:
-    """Gains over the share of irrelevant frames, the cause that has an effect; the tables have every dose and tower."""
+    """Gains over the share of irrelevant frames, the cause that has an effect, a row of panels for each reading.
+
+    The tables have every dose and tower.
+    """
     if not _known(record):
         return None
     style.use()
-    fig, axes = plt.subplots(1, 2, figsize=(7.4, 3.7), layout="constrained", sharey=True)
-    for ax, against in zip(axes, ("mean", "single"), strict=True):
-        _draw_dose(ax, record, HEADLINE, "irrelevant", [(m, against) for m in ("single", *OURS) if m != against])
-        what = f"{HEADLINE.capitalize()} tower, {page.seeds(record)}\nGain over {OVER[against]}"
-        ax.set_title(what, loc="left")
-    axes[0].set_ylabel("Gain in top-1 [points]")
+    own = registry.own()
+    fig, axes = plt.subplots(len(own), 2, figsize=(7.4, 7.2), layout="constrained", sharey=True)
+    for row, m in zip(axes, own, strict=True):
+        for ax, against in zip(row, ("mean", "single"), strict=True):
+            rows = [role for role in ("single", *ours(m)) if role != against]
+            _draw_dose(ax, record, HEADLINE, "irrelevant", [(role, against) for role in rows])
+            what = f"{m.title}: {HEADLINE} tower, {page.seeds(record)}\nGain over {OVER[against]}"
+            ax.set_title(what, loc="left")
+        row[0].set_ylabel("Gain in top-1 [points]")
     return fig
 
 
@@ -911,10 +1006,11 @@ def _draw_dose(ax: Axes, record: Record, tower: str, dose: str, pairs: Sequence[
     for k, (m, against) in enumerate(pairs):
         cells = record.contrasts_of("dose", m, against, tower=tower, dose=dose)
         x = np.array([c.more["x"] for c in cells]) + 0.008 * span * (k - (len(pairs) - 1) / 2)
-        label = ROLES[m]
+        bare = m.rpartition("/")[2]  # the reading stands above the panel
+        label = ROLES[bare]
         for c in record.contrasts_of("dose-trends", m, against, tower=tower, dose=dose):
             label += f": {with_interval(c, 1, True)}"
-        _curve(ax, x, cells, m, label)
+        _curve(ax, x, cells, bare, label)
     ax.set_xlabel(DOSES[dose].label)
     ax.legend(
         loc="upper center",

@@ -6,7 +6,7 @@ scored by how its present classes stand against the absent ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfar import paper
-from sfar.config import Profile, changed
+from sfar.config import Profile
 from sfar.data.source import is_drawn
 from sfar.model import registry
 from sfar.model.method import Method
@@ -31,7 +31,7 @@ from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Ve
 from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
-from sfar.training.metrics import VARIANTS, mean_ap
+from sfar.training.metrics import VARIANTS, mean_ap, mean_ap_without
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
@@ -39,28 +39,17 @@ SETS = {"storyboard": "storyboard-charades", "real": "charades"}
 HEADLINE = (
     "present"  # classes without positives left out: the official number where, as on the official set, all have some
 )
-TUNED = ("single", "sfar-printed", "sfar")
+MOST = 10  # seeds of a row on a frozen tower: these longer videos are drawn anew for each
 TOWERS = ("fine-tuned", "frozen")
 # The temperature over frames (Eq. 7, 9), the tower frozen, every method with the profile's values.
 TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
 TEMPERED = ("single", "sfar-printed", "sfar")
-TEMPERED_SEEDS = 3
-MOST = 3  # seeds on a frozen tower: a drawing of these longer videos takes a minute
 _STEPS = tuple(pairwise(TEMPERATURES))
 
 
 def sets(profile: Profile) -> tuple[str, ...]:
     """The data set, drawn or real."""
     return (SETS["storyboard" if is_drawn(profile) else "real"],)
-
-
-@dataclass(frozen=True)
-class OnOneDrawing(Variant):
-    """A variant whose seeds share the world's own training videos: of these, longer ones, no other are drawn."""
-
-    def profile(self, base: Profile, seed: int) -> Profile:
-        """The configuration of one run."""
-        return changed(super().profile(base, seed), {"data.replicate": 0})
 
 
 def protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
@@ -70,16 +59,21 @@ def protocol(profile: Profile) -> tuple[tuple[str, Any], ...]:
 
 
 def variants(profile: Profile) -> dict[str, tuple[Variant, ...]]:
-    """By tower: every method on the frozen one (where CLIP itself is what zero-shot is), three of them fine-tuned."""
+    """By tower: every method on the frozen one (where CLIP itself is zero-shot), every trained one fine-tuned."""
     base = protocol(profile)
     frozen = [m for m in registry.METHODS.values() if m.name != "clip"]
-    tuned = [registry.get(name) for name in TUNED]
+    tuned = [m for m in registry.METHODS.values() if m.trained]
     return {
         "frozen": tuple(
-            OnOneDrawing(f"frozen/{m.name}", m.title, m.name, base + (FROZEN if m.trained else ())) for m in frozen
+            Variant(f"frozen/{m.name}", m.title, m.name, base + (FROZEN if m.trained else ())) for m in frozen
         ),
-        "fine-tuned": tuple(OnOneDrawing(f"fine-tuned/{m.name}", m.title, m.name, base) for m in tuned),
+        "fine-tuned": tuple(Variant(f"fine-tuned/{m.name}", m.title, m.name, base) for m in tuned),
     }
+
+
+def _row(tower: str, method: str) -> str:
+    """The row of a method in a comparison under ``tower``: what is not trained has one row for both."""
+    return f"{tower if registry.get(method).trained else 'frozen'}/{method}"
 
 
 def tempered(profile: Profile) -> dict[tuple[str, str, float], Variant]:
@@ -88,7 +82,7 @@ def tempered(profile: Profile) -> dict[tuple[str, str, float], Variant]:
         return {}
     kinds = {"multi-label": protocol(profile), "supervised": ()}
     return {
-        (of, name, t): (OnOneDrawing if of == "multi-label" else Variant)(
+        (of, name, t): Variant(
             f"temperature/{of}/{name}/{t:g}",
             registry.get(name).title,
             name,
@@ -109,30 +103,40 @@ def _positive(run: dict[str, Any]) -> np.ndarray:
     return out
 
 
+def headline(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """The headline's mAP of each seed: ``scores`` [seeds, V, C], ``positive`` [V, C]."""
+    return np.array([mean_ap(one, positive, HEADLINE) for one in scores])
+
+
+def map_intervals(
+    scores: dict[Any, np.ndarray], positive: np.ndarray, pairs: Sequence[tuple[Any, Any]]
+) -> dict[Any, statistics.Found]:
+    """``headline`` of every entry of ``scores`` and of the difference of every pair of names, with intervals."""
+    return statistics.metric_intervals(
+        scores,
+        lambda s, keep: headline(s[:, keep], positive[keep]),
+        len(positive),
+        pairs,
+        lambda s: np.array([mean_ap_without(one, positive) for one in s]),
+    )
+
+
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every method on every seed, mAP by the headline's variant with intervals, by the others without."""
     towers = variants(profile)
     every = [v for rows in towers.values() for v in rows]
-    by = study.run(profile, every, workers, "multi-label", most=MOST)
+    by = study.run(profile, every, workers, "multi-label", MOST)
     positive = _positive(by["frozen/vanilla"][0])
     scores = {v.name: np.array([r["views"]["1x1"]["scores"] for r in by[v.name]]) for v in every}
 
-    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
-        return np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])
-
-    names = {v.name for v in every}
-    pairs = [
-        (f"{tower}/{a}", f"{tower}/{b}")
-        for tower in towers
-        for a, b in study.compared()
-        if {f"{tower}/{a}", f"{tower}/{b}"} <= names
-    ]
-    found = statistics.metric_intervals(scores, headline, len(positive), pairs)
+    every_pair = [(_row(tower, a), _row(tower, b)) for tower in towers for a, b in study.compared()]
+    pairs = [pair for pair in every_pair if {*pair} <= scores.keys()]
+    found = map_intervals(scores, positive, pairs)
     rows = []
     for tower, own in towers.items():
         for v in own:
             runs = by[v.name]
-            per_seed = headline(scores[v.name], slice(None))
+            per_seed = headline(scores[v.name], positive)
             mean, low, high = (round(x, 4) for x in found[v.name][:3])
             more = {
                 n: round(float(np.mean([r["views"]["1x1"]["map"][n] for r in runs])), 4)
@@ -159,7 +163,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     contrasts = [study.contrast(a, b, found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
     swept = tempered(profile)
     if swept:
-        more = study.run(profile, list(swept.values()), workers, "temperatures", most=TEMPERED_SEEDS)
+        more = study.run(profile, list(swept.values()), workers, "temperatures", MOST)
         by |= more
         found_rows, found_contrasts = _temperature(swept, more, positive)
         rows += found_rows
@@ -193,25 +197,24 @@ def _temperature(
         at: np.array([r["views"]["1x1"]["scores"] for r in by[v.name]]) for at, v in multi.items()
     }
 
-    def headline(s: np.ndarray, keep: Any) -> np.ndarray:
-        return np.array([mean_ap(one[keep], positive[keep], HEADLINE) for one in s])
-
     def standing(which: np.ndarray) -> Any:
         return lambda s, keep: standard_scores(s[:, keep])[:, which[keep]].mean(1)
 
     steps = [((name, b), (name, a)) for name in TEMPERED for a, b in (*_STEPS, (0.1, 1.0))]
-    measures = {"map": headline, "present": standing(positive), "absent": standing(~positive)}
-    found = {
-        metric: statistics.metric_intervals(scores, each, len(positive), steps if metric == "map" else [])  # pyright: ignore[reportArgumentType]
-        for metric, each in measures.items()
+    standings = {"present": standing(positive), "absent": standing(~positive)}
+    found = {"map": map_intervals(scores, positive, steps)}
+    found |= {
+        metric: statistics.metric_intervals(scores, each, len(positive), []) for metric, each in standings.items()
     }
     rows = []
     for (name, t), v in multi.items():
         setting = {"method": name, "temperature": t}
         runs = by[v.name]
-        for metric, each in measures.items():
-            mean, low, high = (round(x, 4) for x in found[metric][name, t][:3])
-            seeds = each(scores[name, t], np.arange(len(positive))).round(4).tolist()
+        of_seeds = {metric: each(scores[name, t], slice(None)) for metric, each in standings.items()}
+        of_seeds["map"] = headline(scores[name, t], positive)
+        for metric, intervals in found.items():
+            mean, low, high = (round(x, 4) for x in intervals[name, t][:3])
+            seeds = of_seeds[metric].round(4).tolist()
             rows.append(
                 Row(
                     "temperature",
@@ -242,20 +245,19 @@ def _temperature(
 # --- what is claimed -------------------------------------------------------------------------------------------------
 
 
-RIVALS_OF = {"fine-tuned": "fine-tuned tower, BIKE's head the one rival", "frozen": "frozen tower"}
+def over_rivals(record: Record, tower: str, own: Method) -> list[Contrast]:
+    """The contrasts of a reading of SFAR under ``tower`` with its rivals."""
+    rivals = {_row(tower, m.name) for m in registry.rivals()}
+    return [c for c in record.contrasts_of(tower, f"{tower}/{own.name}") if c.against in rivals]
 
 
 def _highest(tower: str, own: Method) -> Claim:
-    def over_rivals(record: Record) -> list[Contrast]:
-        rivals = {f"{tower}/{m.name}" for m in registry.rivals()}
-        return [c for c in record.contrasts_of(tower, f"{tower}/{own.name}") if c.against in rivals]
-
     return Claim(
         named(f"table2a-highest-{tower}", own),
         "table2a",
-        f"{own.title} has the highest mAP ({RIVALS_OF[tower]})",
+        f"{own.title} has the highest mAP ({tower} tower)",
         "Table 2a, section 4.2",
-        highest(over_rivals),
+        highest(lambda record: over_rivals(record, tower, own)),
         lambda: printed.lead("table2a", "map"),
     )
 
@@ -285,12 +287,16 @@ def _methods(record: Record) -> list[Row]:
     return [r for r in record.select(metric="map") if r.part in TOWERS]
 
 
+def _frozen_seeds(record: Record) -> str:
+    return f"Tower frozen: {page.seeds(record, record.select('frozen'))}"
+
+
 def rows_table(record: Record) -> Table:
     """Mean average precision of every row."""
     rows = _methods(record)
     body = [[_title(r), r.mean, page.deviation(r), interval(r), r.seeds_text, r.trained_text] for r in rows]
     bare = [[_title(r), r.mean, page.deviation(r), r.low, r.high, r.more["variants"].get("bike")] for r in rows]
-    caption = f"Mean average precision, Charades layout (Table 2a). {page.counted(record)}"
+    caption = f"Mean average precision, Charades layout (Table 2a). {page.counted(record)} {_frozen_seeds(record)}."
     return Table(
         ["Method, tower", "mAP [%]", "std", "95 % interval", "Seeds", "Trained"],
         body,
@@ -348,7 +354,7 @@ def figure(record: Record) -> Figure:
 
     series = (
         Series(of("fine-tuned", True), "tower fine-tuned, as in the paper"),
-        Series(of("frozen", True), "tower frozen", "s", hollow=True, size=4.5, shift=-0.3),
+        Series(of("frozen", True), _frozen_seeds(record).lower(), "s", hollow=True, size=4.5, shift=-0.3),
         Series(of("frozen", False), "nothing trained", "D", size=4.5),
     )
     methods = registry.METHODS.values()

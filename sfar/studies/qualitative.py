@@ -1,8 +1,8 @@
 """Figures 1, 2a-e, 3, 5, 6, 9, 10: single videos, chosen by rules that were fixed before anything was drawn.
 
-The models are trained as Table 1's runs are, on the first seed, and their weights kept. What the figures show of single
-videos is an example and no evidence; the evidence is the importance in Table 1 and the dose-response test. How a heat
-map is made: ``sfar.model.heatmaps``.
+The models are those of Table 2e's runs on the first seed, by the weights that these left. What the figures show of
+single videos is an example and no evidence; the evidence is the importance in Table 1 and the dose-response test. How a
+heat map is made: ``sfar.model.heatmaps``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from sfar.data.source import Dataset, by_name, dataset, knobs_of, load_clips
 from sfar.data.store import VideoClips
 from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.errors import ConfigError
-from sfar.model import heatmaps
-from sfar.model.heatmaps import MAPS
+from sfar.model import heatmaps, registry
 from sfar.model.texts import ClassTexts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.paper import printed
@@ -42,10 +41,12 @@ from sfar.runs.run import device, loader_workers
 from sfar.storyboard.knobs import Knobs, script
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.storyboard.write import truth
+from sfar.studies import ablations
+from sfar.studies.ablations import in_reading, reading_of
 from sfar.studies.core import degrees, page, study
 from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.studies.core.study import Content, Item, Study, Variant
+from sfar.studies.core.study import Content, Item, Study
 from sfar.subtexts.source import subtexts_of
 from sfar.subtexts.visual import frames_of
 from sfar.training.evaluate import Scores, score
@@ -53,13 +54,11 @@ from sfar.training.metrics import ranks
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
-VARIANTS = (
-    Variant("single", "Single", "single"),
-    Variant("coarse", "Coarse", "sfar", (("model.coarse", True), ("model.fine", False))),
-    Variant("both", "SFAR", "sfar", (("model.coarse", True), ("model.fine", True))),
-)
-LOOKED_AT = ("single", "both")  # the models of the heat maps: coarse and fine are the two branches of one SFAR
-ASKED = ("single", "coarse")  # the models of Figure 5
+# The models of the heat maps (coarse and fine are the two branches of one SFAR), and those of Figure 5.
+LOOKED_AT = ("single", *(in_reading(m, "both") for m in registry.own()))
+ASKED = ("single", *(in_reading(m, "coarse") for m in registry.own()))
+_SHOWN = {*LOOKED_AT, *ASKED}
+VARIANTS = tuple(v for v in (*ablations.TUNED, *ablations.TABLE2E) if v.name in _SHOWN)
 
 
 # --- which videos are shown ------------------------------------------------------------------------------------------
@@ -185,14 +184,14 @@ def measure(profile: Profile, workers: int | None) -> Content:
 
     rows, contrasts = [], []
     for which, among in (("shown", hardest), ("all", range(len(data.classes)))):
-        more_rows, contrast = _compared(by, among, which, profile)
+        more_rows, more_contrasts = _compared(by, among, which, profile)
         rows += more_rows
-        contrasts.append(contrast)
+        contrasts += more_contrasts
     extra: dict[str, Any] = {
         "classes": list(data.classes),
         "drawn": data.drawn,
         "crop": [size, scale_size(size)],
-        "temperature": {name: round(m.head.tau, 6) for name, m in trained.items()},
+        "temperature": {v.name: round(trained[v.name].head.tau, 6) for v in VARIANTS},
         "ambiguity": {"by": measure_of, "of": {data.classes[i]: round(float(hard[i]), 4) for i in hardest}},
         "shapes": heatmaps.shapes(trained["both"], _frames(clips, usable[0], profile)[None]),
     }
@@ -217,7 +216,7 @@ def _digits(x: Any, digits: int) -> list:
 
 def _score(model: VideoModel, clips: VideoClips, profile: Profile) -> Scores:
     lost, size = profile.data.max_bad_share, profile.data.image_size
-    return score(model, clips, profile.train.frames, size, max_bad_share=lost, workers=loader_workers())
+    return score(model, clips, profile.train.frames, size, max_bad_share=lost, workers=loader_workers(profile))
 
 
 def _frames(clips: VideoClips, i: int, profile: Profile) -> Tensor:
@@ -251,7 +250,7 @@ def _look_at(
     profile: Profile,
     texts: Mapping[str, ClassTexts] | None = None,
 ) -> dict[str, Any]:
-    """``importance`` [L] and ``heat`` [L, g, g] of all granularities for the true class of a video.
+    """``importance`` [L] and ``heat`` [L, g, g] of all granularities and readings for the true class of a video.
 
     ``texts``: of other classes, by model; None: the models' own.
     """
@@ -259,17 +258,18 @@ def _look_at(
     out: dict[str, Any] = {"importance": {}, "heat": {}}
     for name in LOOKED_AT:
         importance, maps = heatmaps.look(trained[name], seen, clips.labels[i], texts[name] if texts else None)
-        out["importance"] |= {k: _digits(a.cpu(), 6) for k, a in importance.items()}
-        out["heat"] |= {k: _digits(h.cpu(), 6) for k, h in maps.items()}
+        lead = name.removesuffix(name.rpartition("/")[2])  # of the reading
+        out["importance"] |= {lead + k: _digits(a.cpu(), 6) for k, a in importance.items()}
+        out["heat"] |= {lead + k: _digits(h.cpu(), 6) for k, h in maps.items()}
     return out
 
 
 def _compared(
     by: dict[str, Scores], classes: Sequence[int], which: str, profile: Profile
-) -> tuple[list[Row], Contrast]:
-    """Coarse against single on all videos of some classes: probability of the true class, and top-1.
+) -> tuple[list[Row], list[Contrast]]:
+    """Coarse in each reading against single on all videos of some classes: probability of the true class, and top-1.
 
-    The contrast's ``higher``: how many videos coarse gives their class more probability; a row's ``right``: how many it
+    A contrast's ``higher``: how many videos coarse gives their class more probability; a row's ``right``: how many it
     has right. One seed: the intervals are over the videos alone.
     """
     labels = by["single"].labels
@@ -284,10 +284,13 @@ def _compared(
             what = {"probability": (own[v.name], {}), "top1": (100.0 * hit, more)}
             for metric, (values, rest) in what.items():
                 rows.append(study.measured("fig5", v.name, v.title, values[None], metric, fitted, rest, classes=which))
-    more = {"higher": int((own["coarse"] > own["single"]).sum()), "videos": int(mask.sum())}
-    pair = own["coarse"][None], own["single"][None]
-    found = study.difference("coarse", "single", *pair, "fig5", metric="probability", classes=which, more=more)
-    return rows, found
+    contrasts = []
+    for coarse in ASKED[1:]:
+        more = {"higher": int((own[coarse] > own["single"]).sum()), "videos": int(mask.sum())}
+        pair = own[coarse][None], own["single"][None]
+        found = study.difference(coarse, "single", *pair, "fig5", metric="probability", classes=which, more=more)
+        contrasts.append(found)
+    return rows, contrasts
 
 
 def _unseen(profile: Profile, others: Sequence[str], trained: dict[str, VideoModel]) -> dict[str, dict[str, Any]]:
@@ -319,8 +322,12 @@ EXAMPLES = (
     "These are single videos chosen by the rule above each figure: examples, no evidence. Whether the importance finds "
     "the frames of the action is measured on all videos in Table 1 and in the dose-response test."
 )
-TITLES = {"single": "Single", "coarse": "Coarse", "fine": "Fine", "fused": "Fused"}
-GRANULARITIES = MAPS[:3]  # of the importances; "fused" is a heat map alone
+_BRANCHES = {"coarse": "Coarse", "fine": "Fine", "fused": "Fused"}
+TITLES = {"single": "Single"} | {
+    in_reading(m, b): title + reading_of(m) for m in registry.own() for b, title in _BRANCHES.items()
+}
+HEATS = tuple(TITLES)  # the heat maps in the order of their rows
+GRANULARITIES = tuple(k for k in HEATS if not k.endswith("fused"))  # of the importances; "fused" is a heat map alone
 
 
 def shown(record: Record, figure: str) -> list[dict[str, Any]]:
@@ -369,16 +376,18 @@ def captions_table(record: Record) -> Table:
         }
         rows += [["Figure 1", what, f"{printed.said(k):g} %", here] for k, (what, here) in found.items()]
     for v in [v for v in shown(record, "fig6") if v["class"] == "clean and jerk"][:1]:
-        fine, coarse = v["importance"]["fine"], v["importance"]["coarse"]
-        at = int(np.argmax(fine))
-        rows.append(
-            [
-                "Figure 6",
-                "a clean and jerk: a_fine and a_coarse of one frame (here the one of greatest a_fine)",
-                f"{printed.said('fig6-fine'):g} % and {printed.said('fig6-coarse'):g} %",
-                f"{_percent(fine[at])} and {_percent(coarse[at])} (frame {at + 1})",
-            ]
-        )
+        for m in registry.own():
+            fine, coarse = (v["importance"][in_reading(m, b)] for b in ("fine", "coarse"))
+            at = int(np.argmax(fine))
+            what = "a clean and jerk: a_fine and a_coarse of one frame (here the one of greatest a_fine)"
+            rows.append(
+                [
+                    "Figure 6",
+                    what + reading_of(m),
+                    f"{printed.said('fig6-fine'):g} % and {printed.said('fig6-coarse'):g} %",
+                    f"{_percent(fine[at])} and {_percent(coarse[at])} (frame {at + 1})",
+                ]
+            )
     return Table(["Figure", "What", "Printed, of its video", "Here, of one video"], rows)
 
 
@@ -403,9 +412,9 @@ def heat_text(record: Record) -> str:
         f"Heat is the importance of the frame for the true class (printed in its corner, exact) spread over its {g} × "
         f"{g} patches by their similarity to the words of each granularity (a reading: no equation of the paper "
         "compares words with patches). Single is a model of its own; coarse and fine are the two branches of one SFAR "
-        "model, fused is their mean. All rows of a figure have one colour scale (share of the video's importance in "
-        "one patch), so that rows can be compared; at the right of a row stands its greatest value over all sampled "
-        "frames, of which every second is shown. "
+        "model, fused is their mean; below them stand those of SFAR as printed, another model. All rows of a figure "
+        "have one colour scale (share of the video's importance in one patch), so that rows can be compared; at the "
+        "right of a row stands its greatest value over all sampled frames, of which every second is shown. "
         "Pale margins are outside the crop that the models see."
     )
 
@@ -420,10 +429,10 @@ def shapes_table(record: Record) -> Table:
 
 
 def top_classes(record: Record, video: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    """The true class, then those to which either model gives most probability, ``TOP`` in all."""
+    """The true class, then those to which any model gives most probability, ``TOP`` in all."""
     p = {m: np.array(video["probabilities"][m]) for m in ASKED}
     classes = record.extra["classes"]
-    order = np.argsort(-np.maximum(*p.values()), kind="stable")
+    order = np.argsort(-np.max(list(p.values()), 0), kind="stable")
     names = [video["class"], *(classes[i] for i in order if classes[i] != video["class"])][:TOP]
     return [(c, {m: float(v[classes.index(c)]) for m, v in p.items()}) for c in names]
 
@@ -434,10 +443,11 @@ def _marked(name: str, video: dict[str, Any]) -> str:
 
 def fig5_text(record: Record) -> str:
     """What Figure 5 shows, and how often."""
-    more = record.contrast("coarse", "single", "fig5", classes="all").more
+    more = [record.contrast(coarse, "single", "fig5", classes="all").more for coarse in ASKED[1:]]
+    counted = ", ".join(f"{TITLES[c].lower()} on {m['higher']}" for c, m in zip(ASKED[1:], more, strict=True))
     return (
-        f"The true class comes first, then those to which either model gives most. Over all {more['videos']} videos "
-        f"(one seed) coarse gives the true class more probability than single on {more['higher']}."
+        "The true class comes first, then those to which any of the models gives most. Over all "
+        f"{more[0]['videos']} videos (one seed) the true class gets more probability than from single: from {counted}."
     )
 
 
@@ -450,21 +460,23 @@ def probabilities_table(record: Record) -> Table:
         for c, p in top_classes(record, v)
     ]
     by = ambiguity["by"][0].upper() + ambiguity["by"][1:]
-    return Table(["Video of", by, "Class", "Single [%]", "Coarse [%]"], rows)
+    return Table(["Video of", by, "Class", *(f"{TITLES[m]} [%]" for m in ASKED)], rows)
 
 
 def compared_table(record: Record) -> Table:
     """Figure 5's comparison on all videos of its classes and of all classes: one seed."""
     rows = []
     for title, which in (("the classes of Figure 5", "shown"), ("all classes", "all")):
-        c = record.contrast("coarse", "single", "fig5", classes=which)
-        mean = [with_interval(record.find("fig5", m, "probability", classes=which)) for m in ASKED]
-        right = [record.find("fig5", m, "top1", classes=which).more["right"] for m in ASKED]
-        higher, videos = c.more["higher"], c.more["videos"]
-        rows.append([title, videos, *mean, with_interval(c, 1, True), f"{higher} of {videos}", *right])
-    mean = "mean probability of the true class [%]"
-    names = [f"Single, {mean}", "Coarse, the same", "Coarse − single [points]", "Coarse gives it more"]
-    return Table(["Videos of", "Videos", *names, "Right: single", "Right: coarse"], rows)
+        for m in ASKED:
+            mean = with_interval(record.find("fig5", m, "probability", classes=which))
+            row = record.find("fig5", m, "top1", classes=which)
+            against = [None, None]
+            if m != "single":
+                c = record.contrast(m, "single", "fig5", classes=which)
+                against = [with_interval(c, 1, True), f"{c.more['higher']} of {c.more['videos']}"]
+            rows.append([title, row.videos, TITLES[m], mean, *against, row.more["right"]])
+    columns = ["Videos of", "Videos", "Model", "Mean probability of the true class [%]"]
+    return Table([*columns, "Minus single [points]", "More than single", "Right"], rows)
 
 
 INTERVALS = "One seed: in brackets the 95 % interval over videos."
@@ -508,7 +520,8 @@ def videos_table(record: Record) -> Table:
 
 def describe(record: Record) -> str:
     """What the models were trained on, and their temperature."""
-    temperature = ", ".join(f"{k} {v:.4f}" for k, v in record.extra["temperature"].items())
+    of = record.extra["temperature"]
+    temperature = "; ".join(f"{v.title} {of[v.name]:.4f}" for v in VARIANTS if v.name in of)
     return f"{page.videos(record)} Temperature of the trained models: {temperature}."
 
 
@@ -563,9 +576,9 @@ def heat_figure(name: str) -> Callable[[Record], Figure | None]:
         if not videos:
             return None
         style.use()
-        left, width, right = 0.72, 2.66, 0.32
+        left, width, right = 0.9, 2.66, 0.32
         height = max(frames.row_height(pictures(v)[::2], width) for v in videos)
-        step = 0.22 + (1 + len(MAPS)) * (height + 0.04) + 0.6
+        step = 0.22 + (1 + len(HEATS)) * (height + 0.04) + 0.6
         lines = -(-len(videos) // 2)
         fig = plt.figure(figsize=(2 * (left + width + right), lines * step + 0.35))
         heats = [_heats(v, record.extra["crop"]) for v in videos]
@@ -573,7 +586,7 @@ def heat_figure(name: str) -> Callable[[Record], Figure | None]:
         for k, (v, of) in enumerate(zip(videos, heats, strict=True)):
             x, y = left + (k % 2) * (left + width + right), (k // 2) * step + 0.22
             _draw_heat(fig, (x, y, width), v, of, top)
-        patches = np.size(videos[0]["heat"][MAPS[0]])
+        patches = np.size(videos[0]["heat"][HEATS[0]])
         _draw_scale(fig, (2.3, lines * step + 0.03), top, 1 / patches)
         return fig
 
@@ -583,13 +596,13 @@ def heat_figure(name: str) -> Callable[[Record], Figure | None]:
 def _heats(v: dict[str, Any], crop: Sequence[int]) -> dict[str, list[np.ndarray]]:
     """Heat [H, W] of each sampled frame of a video, by granularity."""
     h, w = pictures(v)[0].shape[:2]
-    return {m: [frames.full_heat(grid, h, w, crop) for grid in v["heat"][m]] for m in MAPS}
+    return {m: [frames.full_heat(grid, h, w, crop) for grid in v["heat"][m]] for m in HEATS}
 
 
 def _draw_heat(
     fig: Figure, place: tuple[float, float, float], v: dict[str, Any], heats: dict[str, list[np.ndarray]], top: float
 ) -> None:
-    """Rows (a) frames, (b) single, (c) coarse, (d) fine, (e) fused of every second sampled frame; below, the truth.
+    """Rows (a) frames, (b) to (h) ``HEATS`` of every second sampled frame; below, the truth.
 
     ``place``: left, top and width in inches; ``top``: the heat at the end of the colour scale.
     """
@@ -603,11 +616,11 @@ def _draw_heat(
     ax.set_title(v["class"] + BESIDE.get(v["dataset"], ""), fontsize=8.5, pad=3)
     beside = {"xycoords": "axes fraction", "va": "center", "fontsize": 6, "color": "#444444"}
     ax.annotate("greatest\nheat", (1.015, 0.2), **beside)
-    for letter, m in zip("bcde", MAPS, strict=True):
+    for letter, m in zip("bcdefgh", HEATS, strict=True):
         y += height + 0.04
         ax = frames.at(fig, x, y, width, height)
         under = [frames.overlay(row[i], heats[m][i], top) for i in pick]
-        frames.show(ax, frames.in_a_row(under), f"({letter}) {TITLES[m]}")
+        frames.show(ax, frames.in_a_row(under), f"({letter}) {TITLES[m]}".replace(", ", ",\n"))
         for column, i in enumerate(pick):
             ax.text(
                 column * (w + frames.GAP) + w - 3,
@@ -632,16 +645,16 @@ def _draw_scale(fig: Figure, place: tuple[float, float], top: float, equal: floa
 
 
 def fig5(record: Record) -> Figure:
-    """Class probabilities of ambiguous videos, single granularity against coarse."""
+    """Class probabilities of ambiguous videos, single granularity against coarse in each reading."""
     style.use()
     videos = shown(record, "fig5")
-    width, cells, right = 3.1, 1.9, 7.4
+    width, cells, right = 3.1, 2.1, 7.6
     half = len(pictures(videos[0])) // 2
     height = max(frames.row_height(pictures(v)[:half], width) for v in videos)
-    step = 2 * height + 0.68
+    step = 2 * height + 0.8
     fig = plt.figure(figsize=(right, step * len(videos)))
     for k, v in enumerate(videos):
-        row, y = pictures(v), k * step + 0.22
+        row, y = pictures(v), k * step + 0.34
         own = frames.row_height(row[:half], width)
         ax = frames.at(fig, 0, y, width, own)
         frames.show(ax, frames.in_a_row(row[:half]))
@@ -652,7 +665,7 @@ def fig5(record: Record) -> Figure:
         ax = frames.at(fig, right - cells, y, cells, 2 * height + 0.04)
         top = top_classes(record, v)
         values = [[100 * p[m] for m in ASKED] for _, p in top]
-        _cells(ax, values, [_marked(c, v) for c, _ in top], [TITLES[m] for m in ASKED], 1)
+        _cells(ax, values, [_marked(c, v) for c, _ in top], [TITLES[m].replace(", ", ",\n") for m in ASKED], 1)
         ax.xaxis.tick_top()
         ax.get_yticklabels()[0].set_fontweight("bold")
         ax.set_xlabel("Class probability [%]", fontsize=7.5)
@@ -665,11 +678,12 @@ def fig6(record: Record) -> Figure | None:
     if not videos:
         return None
     style.use()
-    left, width, cells = 0.62, 6.75, 0.66
+    left, width, cells = 1.05, 6.35, 1.1
     height = max(frames.row_height(pictures(v), width) for v in videos)
     step = 0.22 + cells + 0.04 + height + 0.66
     fig = plt.figure(figsize=(left + width, step * len(videos)))
-    names = ["single", *(f"$a^{{{m}}}$" for m in GRANULARITIES[1:])]
+    names = ["single"]
+    names += [f"$a^{{{b}}}${reading_of(m)}" for m in registry.own() for b in ("coarse", "fine")]
     for k, v in enumerate(videos):
         row, y = pictures(v), k * step + 0.22
         ax = frames.at(fig, left, y, width, cells)
@@ -824,6 +838,7 @@ STUDY = Study(
     blocks=BLOCKS,
     describe=describe,
     inputs_of=_inputs,
+    needs=("ablations",),
 )
 
 
@@ -831,7 +846,7 @@ STUDY = Study(
 
 
 def models(jobs: dict[str, Job], workers: int | None) -> tuple[dict[str, VideoModel], float]:
-    """The trained models, their kept weights found again, and the seconds that training took."""
-    folders = executor.train_all(list(jobs.values()), workers, "qualitative")
-    out = {name: store.load_model(job, folder) for (name, job), folder in zip(jobs.items(), folders, strict=True)}
-    return out, sum(map(store.training_seconds, folders), 0.0)
+    """The models by the weights that their runs left, and the seconds that these runs took."""
+    runs = executor.run_kept(list(jobs.values()), workers, "qualitative")
+    out = {name: store.load_model(job, weights) for (name, job), (_, weights) in zip(jobs.items(), runs, strict=True)}
+    return out, sum((record["seconds"] for record, _ in runs), 0.0)

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from sfar.config import TrainConfig
-from sfar.errors import ConfigError
 from sfar.model.video_model import VideoModel
 from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.training.resume import Keeper
 from sfar.training.train import Progress, learning_rate
+from sfar.util.extras import extra
 from sfar.util.paths import write_atomic
 
 Line = dict[str, Any]  # epoch, loss, t2v, v2t, lr (by group), steps (of the whole training), seconds (of the epoch)
@@ -134,14 +134,12 @@ def read_lines(file: Path) -> list[Line]:
 def tensorboard(folder: str) -> Iterator[Any]:
     """A ``SummaryWriter`` of TensorBoard's events in ``folder``, None for "".
 
-    Raises ``ConfigError`` without the package.
+    Raises ``ConfigError`` without the package, naming the extra that brings it.
     """
     if not folder:
         yield None
         return
-    try:
+    with extra("tensorboard", "--tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as e:
-        raise ConfigError(f"--tensorboard needs the package tensorboard ({e}): pip install tensorboard") from e
     with SummaryWriter(folder) as board:
         yield board

@@ -106,6 +106,31 @@ def mean_ap(scores: np.ndarray, positive: np.ndarray, variant: str = "official",
     return 100.0 * float(np.nanmean(per_class(scores, positive)))
 
 
+def mean_ap_without(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """``mean_ap`` by "present" of all videos but one, for each of them: [V].
+
+    What ``scores`` and ``positive`` without that row give, all at once. Raises ``ConfigError`` as ``per_class``,
+    ``DataError`` for fewer than two videos with a label.
+    """
+    scores, positive = _checked(scores, positive)
+    if (labelled := int(positive.any(1).sum())) < 2:
+        raise DataError(
+            f"mean average precision without one of the videos: {labelled} of {len(scores)} videos have a label, at "
+            "least 2 are needed; check the labels"
+        )
+    out = np.full(scores.shape, np.nan)
+    for k, (s, on) in enumerate(zip(scores.T, positive.T, strict=True)):
+        if (own := s[on]).size:
+            before = s[:, None] >= own  # [V, P]: which videos stand at the place of each positive, or before
+            hit = before & on[:, None]
+            hits, places = hit.sum(0) - hit, before.sum(0) - before  # without the video of the row
+            precision = np.divide(hits, places, out=np.zeros(before.shape), where=hits > 0)
+            precision[np.flatnonzero(on), np.arange(own.size)] = 0  # of what is left out itself
+            left = own.size - on  # none where it was the class's only one
+            out[:, k] = np.divide(precision.sum(1), left, out=np.full(len(s), np.nan), where=left > 0)
+    return 100.0 * np.nanmean(out, axis=1)
+
+
 def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive)
     if scores.ndim != 2 or scores.shape != positive.shape or not scores.size:

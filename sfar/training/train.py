@@ -44,8 +44,18 @@ class TrainingClips(Dataset):
 
     def __init__(self, clips: VideoClips, profile: Profile, seed: int, repeats: int = 1):
         t = profile.train
-        self.clips, self.frames, self.seed, self.epoch, self.repeats = clips, t.frames, seed, 0, repeats
+        self.clips, self.frames, self.seed, self.repeats = clips, t.frames, seed, repeats
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # with loader workers, which outlive an epoch
         self.augment = ClipAugment(profile.data.image_size, area=t.crop_area, flip=t.flip, gray=t.gray)
+
+    @property
+    def epoch(self) -> int:
+        """Passes through the list before this one; to be set between two of them."""
+        return int(self._epoch)
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self.clips) * self.repeats
@@ -269,13 +279,19 @@ def train(
         1,
         *((t.frames, 3, profile.data.image_size, profile.data.image_size) if embedded is None else embedded.shape[2:]),
     )
+    mine: list[list[int]] = []  # of an epoch
+    loader = DataLoader(
+        data,
+        batch_sampler=mine,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+        collate_fn=_collate,
+    )
     while at.epoch < t.epochs:
         data.epoch = at.epoch
         batches = batches_of(seed, at.epoch, len(data), batch)
-        mine = [np.array_split(rows, world.size)[world.rank].tolist() for rows in batches[at.done :]]
-        loader = DataLoader(
-            data, batch_sampler=mine, num_workers=workers, pin_memory=device.type == "cuda", collate_fn=_collate
-        )
+        mine[:] = [np.array_split(rows, world.size)[world.rank].tolist() for rows in batches[at.done :]]
         for x, y, bad in loader:
             # Stop and save are decided together, or some would wait for those who have left.
             stop, save = (keeper.stop_asked(), keeper.due()) if keeper else (False, False)

@@ -48,14 +48,15 @@ _DECODING = ("av", "decord", "numpy", "pillow")
 _LEARNING = ("torch", "open_clip_torch", "numpy")
 _GIVEN = (_DRAW, *_SUBTEXTS, *_BY_NAME)
 
-# What reads a data set, its lists and its videos, and the weights of CLIP. For a record of the drawn world it counts by
-# what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``), and not by its code; what draws it
-# counts whole.
+# What reads a data set, its lists, its videos and the weights of CLIP, and what a frozen tower makes of them. For a
+# record of the drawn world it counts by what it gives, the sample ``sfar/runs/known.npz`` (see ``sfar.runs.known``),
+# and not by its code; what draws it counts whole.
 READING = (
     *(f"sfar.data.{name}" for name in ("source", "store", "video", "watchdog", "layouts", "disk", "manifest")),
     *(f"sfar.data.{name}" for name in ("kinetics", "ucf101", "hmdb51", "charades", "fewshot", "labels")),
     "sfar.model.clip:load_clip",
     "sfar.model.clip:weights_id",
+    "sfar.training.frozen",
 )
 READ = (
     "sfar/runs/known.npz",
@@ -73,8 +74,6 @@ STAGES: dict[str, Stage] = {
     "embeddings": Stage(("sfar.training.frozen:frame_embeddings", _CLIP), _LEARNING),
     "run": Stage((*_RUN, _CLIP), _LEARNING, _GIVEN),
     "host_run": Stage(("sfar.runs.other_methods:run_other_method", _CLIP), _LEARNING, _GIVEN),
-    # Of trained models; the key of the same run, code included, is an input.
-    "weights": Stage(("sfar.runs.store:keep_weights", "sfar.training.checkpoint"), (*_LEARNING, "safetensors"), _GIVEN),
     # What a study measures from its runs. It adds the function that does (``code.entry``) and the data files it reads.
     "record": Stage((*_RUN, _CLIP), (*_LEARNING, "pillow", "openai"), (*_SUBTEXTS, *_BY_NAME)),
 }
@@ -126,13 +125,18 @@ def save_json(stage: str, k: str, data: Any) -> None:
     paths.write_json(paths.cache() / stage / f"{k}.json", data)
 
 
+def kept(stage: str, k: str) -> bool:
+    """Whether ``folder`` would find it."""
+    return (paths.cache() / stage / k / ".complete").is_file()
+
+
 def folder(stage: str, k: str, build: Callable[[Path], object]) -> Path:
     """The kept folder ``stage/k``; if absent, ``build(temporary)`` fills one that is then renamed into place.
 
     An interrupted or failed build leaves nothing behind. Raises ``SfarError`` when the disk refuses.
     """
     final = paths.cache() / stage / k
-    if not (final / ".complete").is_file():
+    if not kept(stage, k):
         paths.build_folder(final, lambda temporary: _complete(temporary, build), ".complete")
     return final
 

@@ -105,6 +105,22 @@ def check_folder(folder: Path) -> None:
         raise SfarError(f"cannot write in {folder}: {e.strerror or e}; {_advice(folder)}") from e
 
 
+def free(folder: Path) -> int:
+    """Bytes that are free on the disk that ``folder`` is on, or would be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_space(folder: Path, need: float, what: str) -> None:
+    """Raise ``SfarError`` where ``need`` bytes of ``what`` are more than what is free: asked before they are made."""
+    if need > (have := free(folder)):
+        raise SfarError(
+            f"{what}: {need / 1e9:,.1f} GB are needed in {folder}, and {have / 1e9:,.1f} GB are free. Nothing was "
+            f"written there; {_advice(folder)}"
+        )
+
+
 def check_output(path: Path) -> Path:
     """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
     folder = path.parent

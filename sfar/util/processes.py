@@ -52,6 +52,11 @@ def launched() -> bool:
     return int(os.environ.get("WORLD_SIZE") or 1) > 1
 
 
+def ranks() -> int:
+    """Processes of one training on this machine, which share its cores."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+
+
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

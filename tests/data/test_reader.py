@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sfar.config import get_profile
-from sfar.data import source, store, video
+from sfar.data import store, video
 from sfar.data.check import record_file
 from sfar.data.source import dataset, load_clips
 from sfar.data.store import StoredClips
@@ -66,14 +66,12 @@ def kept():
 @pytest.mark.parametrize("size", [84, 64])  # short sides of 96 pixels, as stored, and of 73
 @pytest.mark.parametrize("decoded", [True, False])
 @readers
-def test_both_give_the_same_frames(written, monkeypatch, by_decord, reader, decoded, size):
+def test_both_give_the_same_frames(written, by_decord, reader, decoded, size):
     """Decoded once and read on demand; the tolerance is what ``read_frames`` says."""
     image = {"data.image_size": size}
     strict = clips(written, "pyav", overrides=image)
-    if not decoded:
-        monkeypatch.setattr(source, "ON_DEMAND", 0)
     by_decord.clear()
-    own = clips(written, reader, overrides=image)
+    own = clips(written, reader, overrides=image | ({} if decoded else {"data.decode_limit": 0}))
     assert isinstance(own, StoredClips) is decoded and own.reader == reader and own.bad == {}
     assert (own.paths, own.lengths, own.labels) == (strict.paths, strict.lengths, strict.labels) and len(own) == 4
     for i in range(4):
@@ -131,12 +129,11 @@ def damaged(written, tmp_path_factory):
 
 
 @readers
-def test_a_video_with_a_damaged_picture(damaged, monkeypatch, reader):
+def test_a_video_with_a_damaged_picture(damaged, reader):
     """PyAV names it. decord may hand out as many frames as ever, which is why it is not the default."""
     root, path = damaged
     decoded = clips(root, reader, overrides={"data.max_bad_share": 0.3})
-    monkeypatch.setattr(source, "ON_DEMAND", 0)
-    demand = clips(root, reader, overrides={"data.max_bad_share": 0.3})
+    demand = clips(root, reader, overrides={"data.max_bad_share": 0.3, "data.decode_limit": 0})
     assert demand.bad == {} and len(demand) == 4, "it is found when it is read"
     i = demand.paths.index(path)
     if reader == "decord":

@@ -303,9 +303,7 @@ def test_training_does_not_go_on_without_what_the_system_refuses(tree, threads, 
     root, names = tree
     refused, damaged = files(root, names, "train")[1:3]
     damaged.write_text("<html>")
-    if not decoded:
-        monkeypatch.setattr(source, "ON_DEMAND", 0)
-    p = profile(root)
+    p = profile(root, **({} if decoded else {"data.decode_limit": 0}))
     for _ in range(2):  # nothing is kept of it
         REFUSED[refused.name] = "unreadable"
         with pytest.raises(
@@ -324,11 +322,10 @@ def test_training_does_not_go_on_without_what_the_system_refuses(tree, threads, 
 
 
 @pytest.mark.parametrize("kind", ["unreadable", "timeout"])
-def test_a_training_on_demand_ends_at_what_the_system_refuses(tree, threads, monkeypatch, kind):
+def test_a_training_on_demand_ends_at_what_the_system_refuses(tree, threads, kind):
     """Later, of a video that was there at first: too slow a one is left out and named."""
     root, names = tree
-    monkeypatch.setattr(source, "ON_DEMAND", 0)
-    p = profile(root)
+    p = profile(root, **{"data.decode_limit": 0})
     clips = load_clips(p, dataset(p), "train")
     videos = TrainingClips(clips, p, seed=0)
     assert videos[1][0].shape[0] == p.train.frames

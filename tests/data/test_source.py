@@ -7,10 +7,14 @@ import shutil
 import pytest
 from small_sets import SOLE, at
 
-from sfar.config import LAYOUT_NAMES, get_profile
-from sfar.data import disk, kinetics, layouts, source
+from sfar.config import DRAWN, LAYOUT_NAMES, get_profile
+from sfar.data import disk, kinetics, layouts, source, store
 from sfar.data.fewshot import choose
-from sfar.errors import ConfigError, DataError
+from sfar.data.store import StoredClips, decoded_bytes
+from sfar.data.transforms import scale_size
+from sfar.errors import ConfigError, DataError, SfarError
+from sfar.storyboard import sets
+from sfar.util import paths
 
 pytestmark = pytest.mark.usefixtures("videos_here")
 
@@ -197,6 +201,49 @@ def test_a_replicate_trains_on_another_drawing(small_draws):
     assert source.training_data(second, data) == drawn[1] and len(small_draws) == 3, "drawn once"
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_replicate_has_as_few_test_videos_as_its_set_is_drawn_with(name, monkeypatch, tmp_path):
+    """None of them is tested on: a set of many labels has to show every class in one, the others just have some."""
+    p = source.training_profile(get_profile("storyboard", {"data.dataset": name, "data.replicate": 2}))
+    d = p.data
+    assert (d.dataset, d.seed, d.replicate) == (name, 1000 * get_profile("storyboard").data.seed + 2, 0)
+    if DRAWN[name] != "charades":
+        assert d.val_per_class == 1
+        return
+    drawn = []
+    for folder in ("least", "fewer"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(sets, "draw_videos", lambda _, jobs, workers: drawn.append(jobs) or [])
+    source.draw(tmp_path / "least", "charades", d.seed, d.train_per_class, d.val_per_class)
+    with pytest.raises(ConfigError, match="val_videos"):
+        source.draw(tmp_path / "fewer", "charades", d.seed, d.train_per_class, d.val_per_class - 1)
+    assert len(drawn) == 1
+
+
+def test_a_replicate_of_many_labels_trains_on_another_drawing(monkeypatch, tmp_path):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
+    classes = (*SOLE["ucf101"], *SOLE["hmdb51"])
+
+    def draw(folder, which, seed, train, val, knobs):
+        sets.write_charades(folder, seed, 2 * train, 2 * val, classes=classes, workers=1, knobs=knobs)
+
+    monkeypatch.setattr(source, "draw", draw)
+    small = {"data.dataset": "storyboard-charades", "data.train_per_class": 2, "data.val_per_class": 4}
+    plain = get_profile("storyboard", small)
+    second = get_profile("storyboard", {**small, "data.replicate": 1})
+    data = source.dataset(plain)
+    assert source.dataset(second) == data
+    other = source.training_data(second, data)
+    assert other.classes == data.classes and other.fingerprint != data.fingerprint
+    videos = {
+        (which, split): {(d.root / c.path).read_bytes() for c in d.manifest(split).clips}
+        for which, d, split in (("own", data, "train"), ("own", data, "val"), ("other", other, "train"))
+    }
+    assert len(set.union(*videos.values())) == sum(map(len, videos.values())), "no video is in two of them"
+    clips = source.load_clips(second, other, "train")
+    assert {c.label for c in clips.manifest.clips} <= set(range(len(classes))) and len(clips) >= 4
+
+
 def test_a_replicate_of_a_turned_world_is_turned_too(small_draws):
     p = get_profile("storyboard", {**SMALL, "data.replicate": 3, "data.world_irrelevant": 0.2})
     source.training_data(p, source.dataset(p))
@@ -227,6 +274,43 @@ def test_training_videos_of_a_frozen_tower_are_not_decoded_beforehand(small_draw
     assert decoded == [False, True], "the test side's are of the whole set: they are there for the training of a tower"
     for i, seen in enumerate(first):
         assert (found.read(i, lambda n: [0, n - 1]) == seen).all(), "the same frames either way"
+
+
+def test_bytes_decide_what_is_decoded_beforehand(roots, tmp_path, monkeypatch):
+    """Against the limit, and half of what is free; what lies there decoded is taken however little is free now."""
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
+    p = at(roots)
+    data = source.dataset(p)
+    need = decoded_bytes(data.manifest("train"), scale_size(p.data.image_size))
+
+    def stored(limit, free=1e15):
+        monkeypatch.setattr(source, "_decoding", {})  # as in a process of its own
+        monkeypatch.setattr(source.paths, "free", lambda folder: free)
+        found = source.load_clips(at(roots, **{"data.decode_limit": limit}), data, "train")
+        assert len(found) == 8
+        return isinstance(found, StoredClips)
+
+    assert not stored(0.99 * need / 1e9) and not stored(20.0, 1.99 * need)
+    assert stored(1.01 * need / 1e9, 2.01 * need) and stored(20.0, 0.0) and stored(0.99 * need / 1e9)
+    assert not stored(0), "never"
+    assert need in [f.stat().st_size for f in (tmp_path / "cache").rglob("frames.bin")], "all were asked: it is exact"
+
+
+def test_a_few_videos_stand_for_a_long_list(roots, monkeypatch):
+    manifest = source.dataset(at(roots)).manifest("train")
+    every, asked, guarded = decoded_bytes(manifest, 73), [], store.guarded
+    monkeypatch.setattr(store, "guarded", lambda f, file, *a, **k: asked.append(file) or guarded(f, file, *a, **k))
+    monkeypatch.setattr(store, "SAMPLE", 3)
+    assert 0.5 < decoded_bytes(manifest, 73) / every < 2
+    named = list(dict.fromkeys(c.path for c in manifest.clips))
+    assert asked == [str(manifest.root / named[i]) for i in (0, 3, 7)]
+
+
+def test_no_work_begins_for_which_the_disk_has_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "free", lambda folder: 3e9)
+    paths.check_space(tmp_path, 3e9, "frames")
+    with pytest.raises(SfarError, match=r"frames: 3\.5 GB are needed in .* and 3\.0 GB are free\..*free some space"):
+        paths.check_space(tmp_path / "not yet there", 3.5e9, "frames")
 
 
 def test_a_replicate_is_of_a_drawn_world(roots):

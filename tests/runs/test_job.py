@@ -32,6 +32,7 @@ def test_what_does_not_change_a_key():
         == key()
         == key({"train.frozen_draws": 2})
         == key({"train.few_shot_epoch": "once"})
+        == key({"data.decode_limit": 0, "data.loader_workers": 3})
     ), "read in other runs only"
     assert {k for k, s in SETTINGS.items() if s.laid_out} == set(LAID_OUT)
     for field, value in LAID_OUT.items():

@@ -138,8 +138,13 @@ def test_what_trains_nothing_and_what_is_of_another_method(roots, capsys):
     assert [line["v2t"] for line in lines(folder)] == record["v2t"]
     about = checkpoint.read_about(folder / kept.WEIGHTS)
     assert (about["base"], about["fve"]) == ("bike", "fine")
-    with pytest.raises(ConfigError, match=r"of another method \(bike/fine\)"):
-        sfar.load(folder)
+    for what in (folder, other.key(), folder / kept.WEIGHTS):
+        with pytest.raises(ConfigError, match=r"of another method \(bike/fine\), which is tested in its table alone"):
+            sfar.load(what)
+    capsys.readouterr()
+    assert main(["evaluate", str(folder / kept.WEIGHTS)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("sfar: ") and "of another method (bike/fine)" in said and said.count("\n") == 1
     assert main(["runs"]) == 0 and "bike/fine" in capsys.readouterr().out
 
 
@@ -160,10 +165,10 @@ def test_how_much_is_kept(roots, monkeypatch, asked, there, capsys):
     assert store.kept(one) is not None, "the record does not depend on it"
 
 
-def test_an_unknown_answer(monkeypatch, capsys):
+def test_an_unknown_answer(monkeypatch, roots, capsys):
     monkeypatch.setenv(kept.KEEP, "some")
     with pytest.raises(ConfigError, match=r"SFAR_KEEP_WEIGHTS='some': expected one of all, small, none"):
-        store.keep("run", "k", lambda keeper: pytest.fail("begun"))
+        store.keep("run", "k", lambda keeper: pytest.fail("begun"), job(roots))
     assert main(["reproduce", "table1"]) == 2 and "SFAR_KEEP_WEIGHTS='some'" in capsys.readouterr().err
 
 
@@ -288,9 +293,27 @@ def test_without_tensorboard(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     with log.tensorboard("") as board:
         assert board is None
-    words = r"--tensorboard needs the package tensorboard .*: pip install tensorboard"
+    words = r"^--tensorboard needs the package tensorboard: pip install 'sfar\[tensorboard\]'$"
     with pytest.raises(ConfigError, match=words), log.tensorboard(str(tmp_path)):
         pass
+
+
+def test_tensorboard_reads_what_is_written(tmp_path):
+    """The package's own writer and reader: tags, steps and values arrive."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with log.tensorboard(str(tmp_path / "events")) as board:
+        keeper = log.Logged(tmp_path / "states", {}, tmp_path / "m.jsonl", board=board)
+
+        def step(i, n, loss):
+            keeper.stepped(i, loss)
+
+        train(tiny.model(), tiny.clips(13), tiny.profile(epochs=2, batch=4), 3, step, keeper=keeper)
+        keeper.note()
+    found = EventAccumulator(str(tmp_path / "events")).Reload()
+    losses = [(e.step, e.value) for e in found.Scalars("epoch/loss")]
+    assert losses == [(line["epoch"], pytest.approx(line["loss"], rel=1e-6)) for line in keeper.lines]
+    assert [e.step for e in found.Scalars("step/loss")] == list(range(1, 7))
 
 
 def test_the_log_of_sfar_train(roots, tmp_path, monkeypatch, capsys):
@@ -315,3 +338,42 @@ def test_a_checkpoint_that_is_something_else(tmp_path):
         (tmp_path / "x.safetensors").write_bytes(content)
         with pytest.raises(ConfigError, match=rf"x.safetensors is no checkpoint: it is .*{words}"):
             sfar.load(tmp_path / "x.safetensors")
+
+
+def test_weights_that_a_study_asks_for_are_those_of_the_run(roots, monkeypatch):
+    """They are found again; where they were not kept the run is made once more, whatever is to be kept of others."""
+    one = job(roots, 1)
+    monkeypatch.setenv(kept.KEEP, "none")
+    (measured,) = executor.run_all([one])
+    assert kept.weights(one.key()) is None
+    ((again, file),) = executor.run_kept([one])
+    assert file == kept.weights(one.key()) == kept.folder() / one.key() / kept.WEIGHTS
+    assert again | {"seconds": 0, "history": 0} == measured | {"seconds": 0, "history": 0}
+    assert again["history"]["loss"] == measured["history"]["loss"]
+
+    def never(job, tick):
+        raise AssertionError("it was made before")
+
+    monkeypatch.setattr(executor, "run_one", never)
+    assert executor.run_kept([one]) == [(again, file)] and executor.run_all([one]) == [again]
+    model = store.load_model(one, file)
+    inputs = run.resolve(one, training=False)
+    assert inputs.validation is not None
+    found = run.result(run.score_set(model, inputs.validation), inputs.validation.clips)["scores"]
+    assert np.array_equal(found, measured["views"]["1x1"]["scores"])
+    fresh = checkpoint.trained_state(run.build(inputs))
+    assert not all(torch.equal(v, fresh[k]) for k, v in checkpoint.trained_state(model).items())
+
+
+def test_weights_are_those_of_a_run_whatever_its_method_does_not_read(roots):
+    """Fields that a method does not read make no other run of it, so they may be others where its weights are asked."""
+    one = job(roots, 0, "clip")
+    ((_, file),) = executor.run_kept([one])
+    other = job(roots, 0, "clip", **TRAINED, **{"model.ffn_residual": not one.profile.model.ffn_residual})
+    assert other.key() == one.key()
+    assert store.load_model(other, file).method == "clip"
+
+
+def test_what_is_not_trained_has_no_weights(roots):
+    with pytest.raises(SfarError, match="left no weights: nothing is trained in it"):
+        executor.run_kept([job(roots, 0, "vanilla")])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_sets import at
 
+from sfar.config import get_profile
 from sfar.data import layouts
 from sfar.data.manifest import Clip, Manifest
 from sfar.data.source import dataset
@@ -64,6 +65,25 @@ def test_result_of_many_labels():
         Scores(scores, np.full(40, -1), kept), evaluated(manifest, [tuple(k for k in s if k) for s in sets])
     )
     assert "official" not in none["map"], "the official script has no number for a class without positives"
+
+
+@pytest.mark.parametrize(
+    "kind, cores, ranks, asked, found",
+    [
+        ("cpu", 16, 1, -1, 0),
+        ("cpu", 16, 1, 3, 3),
+        ("cuda", 4, 1, -1, 4),
+        ("cuda", 96, 1, -1, 8),
+        ("cuda", 16, 8, -1, 2),
+        ("cuda", 4, 8, -1, 1),
+        ("cuda", 16, 8, 0, 0),
+    ],
+)
+def test_processes_that_read_ahead(monkeypatch, kind, cores, ranks, asked, found):
+    monkeypatch.setattr(run, "device", lambda: torch.device(kind))
+    monkeypatch.setattr(run.processes, "cores", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+    assert run.loader_workers(get_profile("storyboard", {"data.loader_workers": asked})) == found
 
 
 # --- from a job to what is kept --------------------------------------------------------------------------------------

@@ -1,16 +1,13 @@
 """What is kept of runs: records under their keys, states that go when the record is there, trained weights."""
 
-import numpy as np
 import pytest
-import torch
 from small_sets import at
 
 from sfar.data.source import dataset
 from sfar.errors import SfarError
-from sfar.runs import run, store
+from sfar.runs import store
 from sfar.runs.job import Job
-from sfar.training.checkpoint import trained_state
-from sfar.util import cache, paths
+from sfar.util import cache
 
 pytestmark = pytest.mark.usefixtures("videos_here")
 
@@ -21,49 +18,35 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def test_a_record_is_kept_and_its_states_go(own_cache):
+@pytest.fixture
+def job(roots):
+    p = at(roots)
+    return Job(p, dataset(p), "clip", 0)
+
+
+def test_a_record_is_kept_and_its_states_go(own_cache, job):
     def make(keeper):
         assert keeper.folder == own_cache / "run" / "k.states" and keeper.about == {"run": "k"}
         keeper.folder.mkdir(parents=True)
         (keeper.folder / "step-00000001").mkdir()
         return {"top1": 50.0}
 
-    assert store.keep("run", "k", make) == {"top1": 50.0} == cache.load_json("run", "k")
+    assert store.keep("run", "k", make, job) == {"top1": 50.0} == cache.load_json("run", "k")
+    assert (own_cache / "runs" / "k" / "run.json").is_file(), "what it leaves to look at"
     assert [p.name for p in (own_cache / "run").iterdir()] == ["k.json"]
 
 
-def test_the_states_of_a_run_that_fails_stay(own_cache):
+def test_the_states_of_a_run_that_fails_stay(own_cache, job):
     def make(keeper):
         (keeper.folder / "step-00000001").mkdir(parents=True)
         raise SfarError("no memory")
 
     with pytest.raises(SfarError, match="no memory"):
-        store.keep("run", "k", make)
+        store.keep("run", "k", make, job)
     assert (own_cache / "run" / "k.states" / "step-00000001").is_dir() and cache.load_json("run", "k") is None
 
 
-def test_a_run_is_kept_under_its_job(roots):
-    p = at(roots)
-    job = Job(p, dataset(p), "clip", 0)
+def test_a_run_is_kept_under_its_job(job):
     assert store.kept(job) is None
     cache.save_json("run", job.key(), {"method": "clip"})
     assert store.kept(job) == {"method": "clip"}
-
-
-def test_kept_weights_are_those_of_the_run(roots):
-    """Trained as the run is: the model that is found again says the same of every video."""
-    p = at(roots, **{"train.epochs": 1, "data.shots": 2})
-    job = Job(p, dataset(p), "sfar", 1)
-    key = store.weights_key(job.key())
-    assert store.find_weights(key) is None
-    ticks = []
-    folder = store.keep_weights(job, key, ticks.append)
-    assert folder == store.find_weights(key) == paths.cache() / "weights" / key and ticks
-    assert store.keep_weights(job, key) == folder and store.training_seconds(folder) > 0
-    model = store.load_model(job, folder)
-    val = run.resolve(job, training=False).validation
-    assert val is not None
-    kept, made = run.result(run.score_set(model, val), val.clips), run.run_one(job)["views"]["1x1"]
-    assert np.array_equal(kept["scores"], made["scores"])
-    fresh = trained_state(run.build(run.resolve(job, training=False)))
-    assert not all(torch.equal(v, fresh[k]) for k, v in trained_state(model).items())

@@ -9,8 +9,9 @@ import torch
 from small_sets import at
 
 from sfar.config import get_profile
+from sfar.data import store
 from sfar.data.source import dataset
-from sfar.errors import SfarError
+from sfar.errors import SfarError, VideoError
 from sfar.model import registry
 from sfar.runs import executor, run
 from sfar.runs.executor import Task
@@ -83,6 +84,29 @@ def test_zero_shot(roots, monkeypatch):
     jobs = [job(roots, s, zero_shot=("ucf101",)) for s in (0, 1)]
     for mine, made in zip(jobs, run_stacked(jobs), strict=True):
         assert np.array(made["zero_shot"]["ucf101"]["scores"]).shape == (12, 2)
+        same(made, run.run_one(mine))
+
+
+def test_a_video_that_turns_out_damaged_is_left_out_of_all_of_them(roots, monkeypatch):
+    """One of training and one of the test: the first run finds it, and the others know."""
+    jobs = [job(roots, s, **{"data.max_bad_share": 0.3}) for s in (0, 1)]
+    inputs = run.resolve(jobs[0])
+    assert inputs.training is not None and inputs.validation is not None
+    bad = {inputs.training.clips.paths[1], inputs.validation.clips.paths[2]}
+    real = store.VideoClips.read
+
+    def read(self, i, sampler):
+        if self.paths[i] in bad:
+            raise VideoError(f"{self.paths[i]}: damaged")
+        return real(self, i, sampler)
+
+    monkeypatch.setattr(store.VideoClips, "read", read)
+    folder = cache.folder  # embeddings under names of their own: none of sound videos are found
+    named = {"embeddings": "-damaged"}
+    monkeypatch.setattr(cache, "folder", lambda stage, k, build: folder(stage, k + named.get(stage, ""), build))
+    for mine, made in zip(jobs, run_stacked(jobs), strict=True):
+        assert made["training"]["clips"] == 7 and len(made["paths"]) == len(made["labels"]) == 3
+        assert {**made["bad"], **made["training"]["bad"]} == {path: f"{path}: damaged" for path in bad}
         same(made, run.run_one(mine))
 
 

@@ -25,7 +25,7 @@ from sfar.model.clip import embed_texts, load_clip
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import truth, write_kinetics
 from sfar.studies import ablations, ambiguity
-from sfar.studies.ambiguity import OURS, ROWS, STUDY, TOWERS, TYPES, Tower
+from sfar.studies.ambiguity import BRANCHES, OURS, PAPER_ROWS, ROWS, STUDY, TOWERS, TYPES, Tower
 from sfar.studies.core import degrees, page, statistics, study
 from sfar.studies.core.claims import decide_all
 from sfar.studies.core.record import Contrast, Record, Row
@@ -256,7 +256,7 @@ class World:
 
 
 def made_up(n_seeds: int) -> World:
-    """Fusion gains where frames are irrelevant, coarse nowhere, fine loses."""
+    """Fusion gains where frames are irrelevant, coarse nowhere, fine loses; as printed nothing gains or loses."""
     rng = np.random.default_rng(0)
     true_class = degrees.true_ambiguity(KINETICS)
     irrelevant = rng.uniform(0, 0.75, len(LABELS))
@@ -282,6 +282,7 @@ def made_up(n_seeds: int) -> World:
         "coarse": base + 0.1,
         "fine": base - 0.5,
         "fusion": base + irrelevant,
+        **{f"printed/{role}": base for role in ("flat", *BRANCHES)},
     }
     found = ambiguity._ranking(
         {"classes": of_class, "videos": {"non-uniform": non_uniform}},
@@ -353,14 +354,64 @@ def frozen(record):
 
 def test_the_control_has_equal_weights_and_the_others_are_runs_of_table_2e():
     """Whatever temperature the search chose, the control's weights differ by at most a fiftieth."""
-    flat = TOWERS["frozen"]["flat"].profile(get_profile("storyboard"), 0)
-    assert flat.model.frame_temperature >= 100 and TOWERS["frozen"]["flat"].method == "sfar"
-    assert flat == dataclasses.replace(
-        TOWERS["frozen"]["fusion"].profile(get_profile("storyboard"), 0), model=flat.model
-    ), "and nothing else is changed"
+    frozen = TOWERS["frozen"]
+    for lead, method in (("", "sfar"), ("printed/", "sfar-printed")):
+        flat = frozen[f"{lead}flat"].profile(get_profile("storyboard"), 0)
+        assert flat.model.frame_temperature >= 100 and frozen[f"{lead}flat"].method == method
+        fusion = frozen[f"{lead}fusion"].profile(get_profile("storyboard"), 0)
+        temperature = fusion.model.frame_temperature
+        assert flat.model == dataclasses.replace(fusion.model, frame_temperature=flat.model.frame_temperature)
+        assert temperature != flat.model.frame_temperature
+        assert flat == dataclasses.replace(fusion, model=flat.model), "and nothing else is changed"
     known = {v.name: v for v in (*ablations.TABLE2E, *ablations.TUNED, *ablations.FROZEN_ROWS)}
-    others = [v for roles in TOWERS.values() for role, v in roles.items() if role != "flat"]
-    assert all(known[v.name] is v for v in others) and len({v.name for v in others}) == len(others) == 10
+    others = [v for roles in TOWERS.values() for role, v in roles.items() if "flat" not in role]
+    assert all(known[v.name] is v for v in others) and len({v.name for v in others}) == len(others) == 16
+
+
+def test_a_row_of_a_reading_is_that_reading_s_run():
+    for roles in TOWERS.values():
+        own = {role: v.method for role, v in roles.items() if role.rpartition("/")[2] in BRANCHES}
+        assert own == {
+            **{b: "sfar" for b in BRANCHES},
+            **{f"printed/{b}": "sfar-printed" for b in BRANCHES},
+        }
+        for role, v in roles.items():
+            branch = role.rpartition("/")[2]
+            if branch in ("coarse", "fine"):
+                other = "model.fine" if branch == "coarse" else "model.coarse"
+                assert (other, False) in v.changes
+    assert ("single", *OURS) == ROWS and (*BRANCHES, *(f"printed/{b}" for b in BRANCHES)) == OURS
+
+
+def test_claims_of_both_readings(record):
+    """What is claimed of SFAR is claimed of it as printed, and decided by that reading's rows alone."""
+    by = {c.id: c for c in (*ambiguity.CLAIMS, *ambiguity.FROZEN_CLAIMS)}
+    tail = {i: "-printed" + "-frozen" * i.endswith("-frozen") for i in by}
+    pairs = {i: i.removesuffix("-frozen") + tail[i] for i in by if i.removesuffix("-frozen") + tail[i] in by}
+    alone = set(by) - {*pairs, *pairs.values()}
+    assert {i.removesuffix("-frozen") for i in alone} == {
+        "table8-ambi-single-falls",
+        "table8-non-single-falls",
+        *(f"ranking-{truth}" for _, _, truth, *_ in ambiguity.RANKED),
+    }
+    for mine, other in pairs.items():
+        assert by[other].text.replace(", as printed,", "") == by[mine].text and by[other].text != by[mine].text
+    own = [c for c in record.contrasts if not c.row.startswith("printed/") and not c.against.startswith("printed/")]
+    decided = decide_all(list(by.values()), dataclasses.replace(record, contrasts=own))
+    assert {c.id for c in decided} == {*alone, *pairs}
+    verdict = {c.id: c.verdict for c in record.claims}
+    assert verdict["dose-irrelevant-fusion-mean-printed"] != "holds"
+    assert verdict["table9-average-fusion-ahead"] == "holds" != verdict["table9-average-fusion-ahead-printed"]
+
+
+def test_the_best_of_four_is_of_one_reading(record):
+    """However far the chosen reading lies ahead of or behind the printed one."""
+    (direct,) = record.contrasts_of("table9", "fusion", "printed/fusion", tower="fine-tuned", set="Ambi")
+    far = dataclasses.replace(direct, mean=-50.0, low=-60.0, high=-40.0, verdict="does not hold")
+    other = dataclasses.replace(record, contrasts=[far if c is direct else c for c in record.contrasts])
+    name = "table8-ambi-fusion-best"
+    before, after = ({c.id: c for c in decide_all(ambiguity.CLAIMS, r)}[name] for r in (record, other))
+    assert before == after
 
 
 def test_claims_say_what_was_built_in(record):
@@ -384,7 +435,7 @@ def test_every_claim_is_decided_on_both_towers(record):
     plain = {i.removesuffix("-frozen").replace("-flat", "-mean") for i in frozen(record)}
     assert plain == {c.id for c in record.claims if not c.id.startswith("ranking")}
     printed = {c.id: c.printed for c in record.claims if c.printed}
-    assert printed == {
+    of_paper = {
         "table8-ambi-coarse-helps": "+1.5",
         "table8-non-fine-helps": "+2.1",
         "table8-ambi-coarse-fine": "-1.0",
@@ -393,6 +444,7 @@ def test_every_claim_is_decided_on_both_towers(record):
         "table9-non-fusion-ahead": "+2.9",
         "table9-average-fusion-ahead": "+2.9; +2.6 of the second best, ATM",
     }
+    assert printed == of_paper | {f"{i}-printed": number for i, number in of_paper.items()}
     assert {c.item for c in record.claims} == {"table8", "table9", "fig6"}
 
 
@@ -497,7 +549,9 @@ def test_extra_weight_is_above_equal_weights(record):
         for which in ("coarse", "fine")
     }
     assert slope["coarse"] == pytest.approx(2 * slope["fine"], abs=1e-3), "the same gains over twice the weight"
-    assert {c.row for c in record.contrasts_of("weight", tower="frozen")} == {"fusion", "flat"}
+    assert {c.row for c in record.contrasts_of("weight", tower="frozen")} == {
+        f"{lead}{role}" for lead in ("", "printed/") for role in ("fusion", "flat")
+    }
 
 
 def test_ranks_of_the_scores(record):
@@ -574,7 +628,7 @@ def test_tables_show_the_record(record):
             shown = {x for row in body(ambiguity.gains_table(record, dose, tower)) for x in row[1:]}
             found = record.contrasts_of("dose", tower=tower, dose=dose)
             assert shown == {f"{c.mean:+z.1f} ({c.low:+z.1f} to {c.high:+z.1f})" for c in found}
-    assert len(body(ambiguity.ranking_table(record))) == 11 and len(body(ambiguity.weight_table(record))) == 6
+    assert len(body(ambiguity.ranking_table(record))) == 11 and len(body(ambiguity.weight_table(record))) == 12
     assert [row[3] for row in body(ambiguity.frozen_verdicts(record))] == [c.verdict for c in frozen(record).values()]
     scores = [float(row[1]) for row in body(ambiguity.classes_table(record))]
     assert scores == sorted(scores, reverse=True) and len(scores) == 25
@@ -617,29 +671,34 @@ def test_no_text_covers_another(record, make):
 def test_figures_show_measured_and_printed_numbers(record):
     figure = ambiguity.table8_figure(record)
     for column, kind in enumerate(TYPES):
-        measured, printed = figure.axes[column], figure.axes[2 + column]
-        for bars, m in zip(measured.containers, ROWS, strict=True):
-            cells = record.select("table8", m, tower="fine-tuned", type=kind)
-            assert bars[0].get_ydata().tolist() == [r.mean for r in cells]
-        for line, m in zip(printed.get_lines(), ROWS, strict=True):
+        *measured, printed = figure.axes[column::2]
+        for ax, lead in zip(measured, ("", "printed/"), strict=True):
+            for bars, m in zip(ax.containers, ("single", *(f"{lead}{b}" for b in BRANCHES)), strict=True):
+                cells = record.select("table8", m, tower="fine-tuned", type=kind)
+                assert bars[0].get_ydata().tolist() == [r.mean for r in cells]
+            assert ax.get_ylim() == measured[0].get_ylim() and ("as printed" in ax.get_title("left")) == bool(lead)
+        for line, m in zip(printed.get_lines(), PAPER_ROWS, strict=True):
             title = ambiguity.ROLES[m]
             rows = [r for r in paper.load("table8") if (r["method"], r["type"]) == (title, kind)]
             assert np.asarray(line.get_ydata()).tolist() == [r["top1"] for r in rows]
             assert line.get_color() == ambiguity.LOOKS[m][0]
     plt.close(figure)
     figure = ambiguity.fig2f_figure(record)
-    for row, m in enumerate(ROWS):
+    for row, m in enumerate(PAPER_ROWS):
         bars = [c for c in figure.axes[4 * row].containers if isinstance(c, BarContainer)]
-        heights = [b.get_height() for c in bars for b in c]
         where = {"tower": "fine-tuned", "type": "Ambi"}
-        found = record.select("table8", m, **where) if row == 0 else record.contrasts_of("table8", m, **where)
-        assert heights == [x.mean for x in found]
+        of = [m] if m == "single" else [m, f"printed/{m}"]
+        for own, name in zip(bars, of, strict=True):
+            found = record.select("table8", m, **where) if row == 0 else record.contrasts_of("table8", name, **where)
+            assert [b.get_height() for b in own] == [x.mean for x in found]
     plt.close(figure)
     figure = ambiguity.dose_figure(record)
-    assert figure is not None and len(figure.axes) == 2
-    for ax, against, count in zip(figure.axes, ("mean", "single"), (4, 3), strict=True):
+    assert figure is not None
+    panels = [(lead, *rest) for lead in ("", "printed/") for rest in (("mean", 4), ("single", 3))]
+    for ax, (lead, against, count) in zip(figure.axes, panels, strict=True):
         legend = [text for text in map(Text.get_text, ax.findobj(Text)) if re.match(r"\w+: [+-]", text)]
-        slope = record.contrast("fusion", against, "dose-trends", tower="fine-tuned", dose="irrelevant")
+        slope = record.contrast(f"{lead}fusion", against, "dose-trends", tower="fine-tuned", dose="irrelevant")
+        assert ax.get_title("left").startswith("SFAR, as printed:" if lead else "SFAR:")
         assert len(legend) == count and legend[-1].startswith(f"Fusion: {slope.mean:+z.1f} (")
     plt.close(figure)
 
@@ -665,8 +724,8 @@ def test_without_the_truth(record, tmp_path):
         extra={"classes": [{k: c[k] for k in ("class", *TYPES.values(), "degree")} for c in record.extra["classes"]]},
     )
     STUDY.decided(real)
-    assert len(real.claims) == 19 and not [c for c in real.claims if c.id.startswith(("dose", "ranking"))]
-    assert len(frozen(real)) == 19
+    assert len(real.claims) == 36 and not [c for c in real.claims if c.id.startswith(("dose", "ranking"))]
+    assert len(frozen(real)) == 36
     files = {p.name for p in page.write(STUDY, real, tmp_path)}
     assert {"table8.png", "fig2f.png"} <= files and not files & {"dose_response.png", "ambiguity_scores.png"}
     text = (tmp_path / "ambiguity.md").read_text()

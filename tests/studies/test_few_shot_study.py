@@ -18,6 +18,7 @@ from sfar.studies.core.blocks import Shown
 from sfar.studies.few_shot import EPOCHS, LAYOUTS, PROCESSES, SHOTS, STUDY, TUNED_SHOTS
 
 SEEDS = (0, 1, 2)
+PROFILE = get_profile("storyboard", {"seeds": list(SEEDS), "frozen_seeds": list(SEEDS)})
 TUNED = LAYOUTS[: few_shot.TUNED_SETS]  # the sets with fine-tuned cells too
 VIDEOS = {"storyboard-hmdb51": 60, "storyboard-ucf101": 80, "storyboard-kinetics": 100}
 SKILL = {"vanilla": 0.5, "clip": 0.52, "temporal": 0.55, "single": 0.6, "sfar-printed": 0.3, "sfar": 0.75}
@@ -74,7 +75,7 @@ def made_up(profile, variants, workers=None, desc="", most=None):
 def record():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "run", made_up)
-        return STUDY.measure(get_profile("storyboard", {"seeds": list(SEEDS)}))
+        return STUDY.measure(PROFILE)
 
 
 # --- the record ------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ def test_every_cell_is_there_once(record):
 
 
 def test_cells_are_those_of_the_runs(record):
-    profile = get_profile("storyboard", {"seeds": list(SEEDS)})
+    profile = PROFILE
     for cell in few_shot.cells(profile)[::17]:
         (runs,) = made_up(profile, [few_shot._variant(profile, cell)], most=few_shot.MOST).values()
         data, k, method, epoch, tower, lists = cell
@@ -112,6 +113,14 @@ def test_cells_are_those_of_the_runs(record):
             assert r.videos == VIDEOS[data] and r.trained == runs[0]["trained"]
             if method != "vanilla":
                 assert r.more["clips"] == [run["training"]["clips"] for run in runs]
+
+
+def test_a_frozen_cell_has_the_first_seeds_and_a_fine_tuned_one_those_of_the_profile():
+    profile = get_profile("storyboard", {"seeds": list(SEEDS), "frozen_seeds": list(range(20))})
+    by = {cell: few_shot._variant(profile, cell) for cell in few_shot.cells(profile)}
+    seeds = {cell: study.seeds_of(profile, v, few_shot.MOST) for cell, v in by.items()}
+    for (_, _, method, _, tower, _), found in seeds.items():
+        assert found == ((0,) if method == "vanilla" else tuple(range(few_shot.MOST)) if tower == "frozen" else SEEDS)
 
 
 def test_a_seed_draws_the_list_and_the_zero_shot_row_has_none():
@@ -312,8 +321,11 @@ def test_committed_record():
     profile = get_profile("storyboard")
     kept = STUDY.load(profile)
     cells = kept.select("cells", metric="top1")
-    assert kept.seeds == list(profile.seeds) and len(cells) == len(few_shot.cells(profile))
-    assert all(r.seeds == (1 if r.row == "vanilla" else 3) and r.videos in (320, 800) for r in cells)
+    frozen = profile.frozen_seeds[: few_shot.MOST]
+    assert kept.seeds == list(frozen) and len(cells) == len(few_shot.cells(profile))
+    for r in cells:
+        seeds = frozen if r.setting["tower"] == "frozen" else profile.seeds
+        assert r.seeds == (1 if r.row == "vanilla" else len(seeds)) and r.videos in (320, 800)
 
 
 def test_the_tower_of_table_12_has_its_own_numbers_of_videos(monkeypatch):

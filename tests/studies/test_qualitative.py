@@ -84,15 +84,21 @@ def test_without_scripts_ambiguity_is_the_papers_score():
 OTHER = ("yoga", "juggling balls")  # of the unseen set, in this order
 
 
-def jpeg(seed=0):
+def jpeg(seed=0, height=96, width=128):
     out, rng = io.BytesIO(), np.random.default_rng(seed)
-    Image.fromarray(rng.integers(0, 255, (96, 128, 3), np.uint8)).save(out, "JPEG")
+    Image.fromarray(rng.integers(0, 255, (height, width, 3), np.uint8)).save(out, "JPEG")
     return out.getvalue()
 
 
 def _models():
     coarse = ModelConfig(attention_heads=2, temporal_layers=1, fine=False)
-    return {"single": tiny.model("single"), "coarse": tiny.model("sfar", 1, coarse), "both": tiny.model("sfar", 2)}
+    return {
+        "single": tiny.model("single"),
+        "coarse": tiny.model("sfar", 1, coarse),
+        "both": tiny.model("sfar", 2),
+        "printed/coarse": tiny.model("sfar-printed", 3, coarse),
+        "printed/both": tiny.model("sfar-printed", 4),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +141,7 @@ def probabilities(model, clips):
 def test_rows_are_those_of_a_plain_loop(world):
     labels = world.clips.labels
     own, right = {}, {}
-    asked = {name: world.fresh[name] for name in ("single", "coarse")}
+    asked = {name: world.fresh[name] for name in qualitative.ASKED}
     for name, model in asked.items():
         p = probabilities(model.eval(), world.clips)
         own[name] = [row[label] for row, label in zip(p, labels, strict=True)]
@@ -149,10 +155,12 @@ def test_rows_are_those_of_a_plain_loop(world):
             row = world.record.find("fig5", name, "top1", classes=which)
             assert row.more["right"] == sum(right[name])
             assert row.mean == pytest.approx(100 * sum(right[name]) / 14, abs=1e-3)
-        c = world.record.contrast("coarse", "single", "fig5", metric="probability", classes=which)
-        assert c.more == {"higher": sum(a > b for a, b in zip(own["coarse"], own["single"], strict=True)), "videos": 14}
-        assert c.mean == pytest.approx(100 * (sum(own["coarse"]) - sum(own["single"])) / 14, abs=1e-3)
-        assert c.low <= c.mean <= c.high
+        for coarse in ("coarse", "printed/coarse"):
+            c = world.record.contrast(coarse, "single", "fig5", metric="probability", classes=which)
+            higher = sum(a > b for a, b in zip(own[coarse], own["single"], strict=True))
+            assert c.more == {"higher": higher, "videos": 14}
+            assert c.mean == pytest.approx(100 * (sum(own[coarse]) - sum(own["single"])) / 14, abs=1e-3)
+            assert c.low <= c.mean <= c.high
 
 
 def test_a_record_is_of_the_first_seed_and_of_json(world):
@@ -168,7 +176,7 @@ def test_a_record_is_of_the_first_seed_and_of_json(world):
         "missing": ["gone.mp4"],
     }
     assert Record.from_json(json.loads(json.dumps(record.to_json()))).to_json() == record.to_json()
-    assert set(record.extra["temperature"]) == {"single", "coarse", "both"}
+    assert set(record.extra["temperature"]) == {"single", "coarse", "both", "printed/coarse", "printed/both"}
     assert record.extra["ambiguity"]["by"].startswith("ambiguous score"), "not all of these classes have scripts"
 
 
@@ -183,10 +191,10 @@ def test_every_figure_has_its_videos(world):
             assert ("probabilities" in v) == (v["path"] in extra["figures"]["fig5"])
             assert ("segments" in v) == (f != "fig10"), "the other set is not drawn"
             if f not in ("fig1", "fig5"):
-                assert set(v["importance"]) == {"single", "coarse", "fine"}
-                assert set(v["heat"]) == set(heatmaps.MAPS)
+                assert set(v["importance"]) == set(qualitative.GRANULARITIES)
+                assert set(v["heat"]) == {*heatmaps.MAPS, *(f"printed/{m}" for m in heatmaps.MAPS[1:])}
     for p in extra["figures"]["fig5"]:
-        for m in ("single", "coarse"):
+        for m in ("single", "coarse", "printed/coarse"):
             assert sum(extra["videos"][p]["probabilities"][m]) == pytest.approx(1, abs=1e-4)
 
 
@@ -198,12 +206,13 @@ def test_importance_and_heat_are_those_of_the_true_class(world, figure):
     i = clips.paths.index(path)
     assert v["class"] == (tiny.CLASSES if figure == "fig9" else OTHER)[clips.labels[i]]
     label = tiny.CLASSES.index(v["class"])  # a class's importance does not depend on the classes beside it
-    for model in (world.fresh["single"], world.fresh["both"]):
-        importance, maps = heatmaps.look(model, seen_by_the_models(clips, i), label)
+    for name, lead in (("single", ""), ("both", ""), ("printed/both", "printed/")):
+        importance, maps = heatmaps.look(world.fresh[name], seen_by_the_models(clips, i), label)
         for m, a in importance.items():
-            assert v["importance"][m] == pytest.approx(a.tolist(), abs=2e-6)
+            assert v["importance"][lead + m] == pytest.approx(a.tolist(), abs=2e-6)
         for m, h in maps.items():
-            assert np.array(v["heat"][m]) == pytest.approx(h.numpy(), abs=2e-6)
+            assert np.array(v["heat"][lead + m]) == pytest.approx(h.numpy(), abs=2e-6)
+    assert v["importance"]["coarse"] != v["importance"]["printed/coarse"], "each of its own model"
 
 
 def test_several_labels_a_video_are_refused(monkeypatch):
@@ -242,20 +251,22 @@ def record():
             "irrelevant": 10 / n,
             "segments": segments,
             "jpeg": [base64.b64encode(jpeg(8 * i + k)).decode() for k in range(8)],
-            "importance": {m: share(8) for m in ("single", "coarse", "fine")},
-            "heat": {m: share(8, 4, 4) for m in heatmaps.MAPS},
-            "probabilities": {m: share(6) for m in ("single", "coarse")},
+            "importance": {m: share(8) for m in qualitative.GRANULARITIES},
+            "heat": {m: share(8, 4, 4) for m in qualitative.HEATS},
+            "probabilities": {m: share(6) for m in qualitative.ASKED},
         }
         for f in figures:
             figures[f].append(f"val/{i}.mp4")
     rows, contrasts = [], []
     for which, n in (("shown", 9), ("all", 12)):
-        for m, p, right in (("single", 50.0, 5), ("coarse", 60.0, 6)):
+        for m, p, right in (("single", 50.0, 5), ("coarse", 60.0, 6), ("printed/coarse", 45.0, 4)):
             about = {"seeds": 1, "videos": n, "trained": ["head"], "setting": {"classes": which}}
             rows.append(Row("fig5", m, m.capitalize(), "probability", p, p - 9, p + 9, **about))
             rows.append(Row("fig5", m, m.capitalize(), "top1", p, p - 9, p + 9, more={"right": right}, **about))
-        more = {"setting": {"classes": which}, "more": {"higher": 4, "videos": n}}
-        contrasts.append(Contrast("coarse", "single", 10.0, -2.0, 22.0, "undecided", "fig5", "probability", **more))
+        for m, low, mean, high, higher in (("coarse", -2.0, 10.0, 22.0, 4), ("printed/coarse", -9.0, -5.0, -1.0, 3)):
+            more = {"setting": {"classes": which}, "more": {"higher": higher, "videos": n}}
+            verdict = "undecided" if m == "coarse" else "does not hold"
+            contrasts.append(Contrast(m, "single", mean, low, high, verdict, "fig5", "probability", **more))
     extra = {
         "classes": classes,
         "drawn": True,
@@ -300,11 +311,12 @@ def test_the_importance_on_frames_of_the_action_is_added_up(record):
 
 def test_what_the_page_says_of_all_videos(record):
     assert "Over all 12 videos (one seed)" in qualitative.fig5_text(record)
-    assert "on 4." in qualitative.fig5_text(record)
-    all_classes = qualitative.compared_table(record).rows[1]
-    assert all_classes[:2] == ["all classes", 12]
-    assert all_classes[2:4] == ["50.0 (41.0 to 59.0)", "60.0 (51.0 to 69.0)"]
-    assert all_classes[4:] == ["+10.0 (-2.0 to +22.0)", "4 of 12", 5, 6]
+    assert "from coarse on 4, coarse, as printed on 3." in qualitative.fig5_text(record)
+    assert qualitative.compared_table(record).rows[3:] == [
+        ["all classes", 12, "Single", "50.0 (41.0 to 59.0)", None, None, 5],
+        ["all classes", 12, "Coarse", "60.0 (51.0 to 69.0)", "+10.0 (-2.0 to +22.0)", "4 of 12", 6],
+        ["all classes", 12, "Coarse, as printed", "45.0 (36.0 to 54.0)", "-5.0 (-9.0 to -1.0)", "3 of 12", 4],
+    ]
 
 
 def test_the_captions_numbers(record):
@@ -315,9 +327,11 @@ def test_the_captions_numbers(record):
     assert rows[1][2:] == ["22 %", f"{500 / total:.0f} % (flight legs)"]
     assert rows[2][3].startswith(f"{1000 / total:.0f} % (long jump), ")
     importance = record.extra["videos"]["val/1.mp4"]["importance"]
-    at = int(np.argmax(importance["fine"]))
-    fine, coarse = (f"{100 * importance[m][at]:.0f} %" for m in ("fine", "coarse"))
-    assert rows[3][2:] == ["23 % and 9 %", f"{fine} and {coarse} (frame {at + 1})"]
+    for row, lead in zip(rows[3:], ("", "printed/"), strict=True):
+        at = int(np.argmax(importance[f"{lead}fine"]))
+        fine, coarse = (f"{100 * importance[lead + m][at]:.0f} %" for m in ("fine", "coarse"))
+        assert row[2:] == ["23 % and 9 %", f"{fine} and {coarse} (frame {at + 1})"]
+        assert ("as printed" in row[1]) == bool(lead)
 
 
 def test_the_true_class_comes_first(record):
@@ -327,7 +341,7 @@ def test_the_true_class_comes_first(record):
     assert top[0][0] == "clean and jerk"
     p = v["probabilities"]
     greatest = [
-        max(p["single"][i], p["coarse"][i]) for i in map(record.extra["classes"].index, (c for c, _ in top[1:]))
+        max(p[m][i] for m in qualitative.ASKED) for i in map(record.extra["classes"].index, (c for c, _ in top[1:]))
     ]
     assert greatest == sorted(greatest, reverse=True)
 
@@ -335,28 +349,57 @@ def test_the_true_class_comes_first(record):
 def test_heat_maps_hold_what_they_should(record):
     fig = page.show(STUDY, record, "fig2-figure")
     images = [ax.images[0].get_array() for ax in fig.axes if ax.images and ax.images[0].get_array().ndim == 3]
-    assert len(images) == 3 * 5
+    assert len(images) == 3 * 8
     assert all(a.shape == (96, 4 * (128 + frames.GAP) - frames.GAP, 3) for a in images)
     heat = record.extra["videos"]["val/0.mp4"]["heat"]["single"]
     first = next(ax for ax in fig.axes if ax.get_ylabel() == "(b) Single")
     assert [t.get_text() for t in first.texts[:4]] == [f"{100 * np.sum(heat[i]):.0f} %" for i in (0, 2, 4, 6)]
+    last = next(ax for ax in fig.axes if ax.get_ylabel() == "(h) Fused,\nas printed")
+    heat = record.extra["videos"]["val/0.mp4"]["heat"]["printed/fused"]
+    assert [t.get_text() for t in last.texts[:4]] == [f"{100 * np.sum(heat[i]):.0f} %" for i in (0, 2, 4, 6)]
+
+
+SHAPES = ((96, 128), (128, 96), (72, 160), (64, 64))  # height, width
+
+
+@pytest.mark.parametrize("figure", ["fig1", "fig2", "fig5", "fig6", "fig9", "fig10"])
+def test_each_video_keeps_its_own_shape(record, figure):
+    """Of videos of several shapes in one figure each is shown as wide and as high as its frames are."""
+    mixed = copy.deepcopy(record)
+    for (path, v), (h, w) in zip(mixed.extra["videos"].items(), SHAPES, strict=False):
+        v["jpeg"] = [base64.b64encode(jpeg(k, h, w)).decode() for k in range(8)]
+        assert path in mixed.extra["figures"][figure]
+    fig = page.show(STUDY, mixed, f"{figure}-figure")
+    shown = []
+    for ax in fig.axes:
+        if ax.images and ax.images[0].get_array().ndim == 3:
+            height, width = ax.images[0].get_array().shape[:2]
+            box = ax.get_window_extent()
+            assert box.width / box.height == pytest.approx(width / height, rel=1e-3)
+            shown.append((height, width))
+    heights = {"fig5": 2, "fig2": 8, "fig9": 8, "fig10": 8}.get(figure, 1)
+    assert [h for h, _ in shown] == [h for h, _ in SHAPES[:3] for _ in range(heights)]
+    pick = {"fig1": 8, "fig6": 8}.get(figure, 4)
+    assert [w for _, w in shown] == [
+        pick * (w + frames.GAP) - frames.GAP for _, w in SHAPES[:3] for _ in range(heights)
+    ]
 
 
 def test_numbers_stand_in_the_cells(record):
     """Of Figure 6 above their frames, of Figure 5 beside their class."""
-    cells = [ax for ax in page.show(STUDY, record, "fig6-figure").axes if len(ax.texts) == 24]
+    cells = [ax for ax in page.show(STUDY, record, "fig6-figure").axes if len(ax.texts) == 40]
     assert len(cells) == 3
     importance = record.extra["videos"]["val/0.mp4"]["importance"]
-    expected = [f"{100 * a:.0f}" for m in ("single", "coarse", "fine") for a in importance[m]]
+    expected = [f"{100 * a:.0f}" for m in qualitative.GRANULARITIES for a in importance[m]]
     assert [t.get_text() for t in cells[0].texts] == expected
     strip = [ax for ax in page.show(STUDY, record, "fig6-figure").axes if ax.images]
     assert cells[0].get_position().x0 == pytest.approx(strip[0].get_position().x0)
     assert cells[0].get_position().width == pytest.approx(strip[0].get_position().width)
 
-    cells = [ax for ax in page.show(STUDY, record, "fig5-figure").axes if len(ax.texts) == 10]
+    cells = [ax for ax in page.show(STUDY, record, "fig5-figure").axes if len(ax.texts) == 15]
     assert len(cells) == 3
     top = qualitative.top_classes(record, record.extra["videos"]["val/0.mp4"])
-    assert [t.get_text() for t in cells[0].texts] == [f"{100 * p[m]:.1f}" for _, p in top for m in ("single", "coarse")]
+    assert [t.get_text() for t in cells[0].texts] == [f"{100 * p[m]:.1f}" for _, p in top for m in qualitative.ASKED]
     names = [t.get_text() for t in cells[0].get_yticklabels()]
     assert names == ["long jump (true)", *(c for c, _ in top[1:])]
 

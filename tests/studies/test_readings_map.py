@@ -121,15 +121,16 @@ def test_each_reading_is_what_its_name_says():
         what = v.name.rpartition("/")[2]
         assert v.tuned == reading.tuned and v.zero_shot == (what == "both")
         assert p.data.shots == (2 if what == "few-shot" else 0)
-        assert p.data.replicate == (0 if what == "multi-label" else 3)
+        assert p.data.replicate == 3
         assert (p.model.coarse, p.model.fine) == (what != "fine", what != "coarse")
         assert p.model.n_subtexts == (2 if what == "n2" else 4)
 
 
 def test_the_first_seeds_of_a_frozen_tower_are_taken():
     every = readings_map.variants(PROFILE)
-    assert {len(study.seeds_of(PROFILE, v)) for v in every if v.method != "vanilla"} == {5}
+    assert {len(study.seeds_of(PROFILE, v)) for v in every if v.method != "vanilla"} == {20}
     assert study.seeds_of(PROFILE, every[0]) == PROFILE.frozen_seeds
+    assert study.seeds_of(PROFILE, every[0], readings_map.MOST) == PROFILE.frozen_seeds[: readings_map.MOST]
     tuned = study.Variant("x", "x", "sfar")
     assert study.seeds_of(PROFILE, tuned, 2) == PROFILE.seeds, "a fine-tuned tower keeps its seeds"
 

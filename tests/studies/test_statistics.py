@@ -154,6 +154,10 @@ def test_metric_of_a_mean_is_the_interval_of_the_mean():
         assert got == pytest.approx(interval(values), abs=1e-3)
     one = metric_intervals({"a": a, "b": b[:1]}, lambda s, keep: s[:, keep].mean(1), 80, [("b", "a")])
     assert one["b", "a"] == pytest.approx(interval(b[:1] - a), abs=1e-3), "one seed against each of the other's"
+    more = metric_intervals(
+        {"a": a, "b": b[:1], "c": np.tile(a, (2, 1))}, lambda s, keep: s[:, keep].mean(1), 80, [("b", "a")]
+    )
+    assert more["b", "a"] == one["b", "a"] and more["b", "a"].seeds == 3, "whatever seeds a third has"
 
 
 # --- what would decide ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from test_end_to_end import allowed
 from sfar import studies
 from sfar.config import get_profile
 from sfar.runs.executor import run_all
-from sfar.studies import ablations, ambiguity, few_shot, generalization, knobs, multi_label
+from sfar.studies import ablations, ambiguity, budget, few_shot, generalization, knobs, multi_label, readings_map
 from sfar.studies.core import study
 
 PROFILE = get_profile("storyboard")
@@ -35,8 +35,8 @@ SEEDS_OF = {
     "sub_actions": PROFILE.frozen_seeds,
     "few_shot": PROFILE.frozen_seeds[: few_shot.MOST],
     "generalization": PROFILE.frozen_seeds[: generalization.MOST],
-    "readings_map": PROFILE.frozen_seeds,
-    "budget": PROFILE.frozen_seeds,
+    "readings_map": PROFILE.frozen_seeds[: readings_map.MOST],
+    "budget": PROFILE.frozen_seeds[: budget.MOST],
     "knobs": PROFILE.frozen_seeds[: knobs.SEEDS],
 }
 

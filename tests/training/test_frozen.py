@@ -4,6 +4,7 @@ They give the same training as the frames.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,15 @@ import pytest
 import tiny
 import torch
 
+from sfar.data.manifest import Clip, Manifest
+from sfar.data.store import VideoClips
 from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
-from sfar.errors import ConfigError
+from sfar.errors import ConfigError, DataError, VideoError
 from sfar.model import clip
 from sfar.training import frozen
 from sfar.training.evaluate import score
 from sfar.training.train import TrainingEmbeddings, train
-from sfar.util import cache
+from sfar.util import cache, paths
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +152,132 @@ def test_every_epoch_and_every_repeat_takes_another_version():
     for data.epoch in range(2):
         seen.append([int(data[i][0]) for i in range(6)])
     assert seen == [[0, 0, 1, 1, 2, 2], [3, 3, 0, 0, 1, 1]] and [data[i][1] for i in range(6)] == [0, 1] * 3
+
+
+# --- parts, and videos that turn out damaged --------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Films(VideoClips):
+    """Clips in memory, of which some cannot be decoded."""
+
+    pixels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
+        if self.paths[i] in self.damaged:
+            raise VideoError(f"{self.paths[i]}: damaged")
+        return self.pixels[self.paths[i]][index]
+
+
+def films(n=40, damaged: tuple[int, ...] = (), only: range | None = None) -> Any:
+    plain = tiny.clips(n)
+    some = [i for i in range(n) if only is None or i in only]
+    listed = tuple(Clip(plain.paths[i], plain.labels[i], str(i)) for i in some)
+    return Films(
+        Manifest("kinetics400", "train", Path(), tuple(tiny.CLASSES), listed),
+        64,
+        labels=[plain.labels[i] for i in some],
+        sets=[(plain.labels[i],) for i in some],
+        paths=[plain.paths[i] for i in some],
+        first=[0] * len(some),
+        lengths=[len(plain.pixels[i]) for i in some],
+        pixels=dict(zip(plain.paths, plain.pixels, strict=True)),
+        damaged=tuple(plain.paths[i] for i in damaged),
+    )
+
+
+def bearing(share):
+    p = tiny.profile(frozen_draws=2)
+    return dataclasses.replace(p, data=dataclasses.replace(p.data, max_bad_share=share))
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Parts of two batches; how many clips the tower has been asked for, batch by batch; it may fail on the way."""
+    monkeypatch.setattr(frozen, "PART", 2 * frozen.BATCH)
+    seen, real = [], frozen.embed_frames
+
+    def counted(clip, frames):
+        if len(seen) == counted.most:  # pyright: ignore[reportFunctionMemberAccess]
+            raise KeyboardInterrupt
+        seen.append(len(frames))
+        return real(clip, frames)
+
+    counted.most = -1  # pyright: ignore[reportFunctionMemberAccess]
+    monkeypatch.setattr(frozen, "embed_frames", counted)
+    return seen, counted
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_was_interrupted_goes_on_behind_its_last_whole_part(tower, passes, training):
+    (seen, counted), p = passes, bearing(0)
+    counted.most = 3  # in the second part, of which the first batch is lost
+    with pytest.raises(KeyboardInterrupt):
+        frozen.frame_embeddings(tower, films(70), p, "data", training)
+    counted.most = -1
+    seen.clear()
+    got = frozen.frame_embeddings(tower, films(70), p, "data", training)
+    each = 2 if training else 1
+    assert seen == [each * n for n in (16, 16, 6)], "the second part and the third"
+    whole = frozen.frame_embeddings(tower, films(70), p, "the same, by another name", training)
+    assert torch.equal(got, whole) and got.shape == ((2,) if training else ()) + (70, 3, 16)
+    assert not list((paths.cache() / "embeddings").glob("*.parts")), "joined, they are not kept twice"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_damaged_video_is_named_and_left_out(tower, passes, training):
+    """With the first and the last of a part, and a part that has nothing else."""
+    (seen, _), p, bad = passes, bearing(0.6), (0, 5, *range(31, 65))
+    data = films(70, bad)
+    got = frozen.frame_embeddings(tower, data, p, "data", training)
+    sound = [i for i in range(70) if i not in bad]
+    assert data.paths == [f"clip{i}.mp4" for i in sound] and len(data.labels) == len(data.lengths) == len(sound)
+    assert list(data.bad) == [f"clip{i}.mp4" for i in bad] and data.bad["clip5.mp4"] == "clip5.mp4: damaged"
+    whole = frozen.frame_embeddings(tower, films(70), p, "undamaged", training)
+    torch.testing.assert_close(got, whole[:, sound] if training else whole[sound], rtol=0, atol=1e-5)
+    seen.clear()
+    again = films(70, bad)
+    assert torch.equal(frozen.frame_embeddings(tower, again, p, "data", training), got) and not seen
+    assert again.paths == data.paths and again.bad == data.bad, "what was left out is kept with the embeddings"
+
+
+def test_too_many_damaged_videos_end_the_run(tower):
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"2 of 40 train videos cannot be used.*max_bad_share.*clip3.mp4: damaged"):
+            frozen.frame_embeddings(tower, films(40, (3, 9)), bearing(0.04), "data", True)
+
+
+def test_few_clips_of_which_one_is_damaged(tower):
+    """Taken out of the full list, where that is small, or embedded by themselves."""
+    p, whole = bearing(0.3), films(40, (3, 9))
+    few = films(40, (3, 9), range(2, 8))
+    got = frozen.training_embeddings(tower, few, p, "data", whole)
+    assert few.paths == [f"clip{i}.mp4" for i in (2, 4, 5, 6, 7)] and list(few.bad) == ["clip3.mp4"]
+    assert torch.equal(got, frozen.frame_embeddings(tower, films(40, (3, 9)), p, "data", True)[:, [2, 3, 4, 5, 6]])
+    alone = films(40, (3, 9), range(2, 8))
+    other = frozen.training_embeddings(tower, alone, p, "data")
+    assert alone.paths == few.paths
+    torch.testing.assert_close(got, other, rtol=0, atol=1e-5)
+
+
+def test_training_and_evaluation_on_what_is_left(tower):
+    p = dataclasses.replace(bearing(0.3), train=tiny.profile(epochs=1, train_visual=False).train)
+    model, data, val = tiny.model("sfar", train_visual=False), films(40, (3, 9)), films(40, (3, 9))
+    history = train(model, data, p, 5, embedded=frozen.frame_embeddings(model.clip, data, p, "data", True))
+    assert history.steps == 38 // p.train.batch
+    view = frozen.frame_embeddings(model.clip, val, p, "data", False)
+    on_videos = score(model, films(40, (3, 9)), 3, tiny.SIZE, max_bad_share=0.3)
+    found = score(model, val, 3, tiny.SIZE, embedded=view)
+    np.testing.assert_allclose(found.probabilities, on_videos.probabilities, rtol=0, atol=1e-5)
+    assert [val.paths[i] for i in found.clips] == [f"clip{i}.mp4" for i in on_videos.clips]
+
+
+def test_processes_that_read_change_nothing(tower):
+    p = bearing(0.3)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    here = frozen.frame_embeddings(tower, films(40, (3,)), p, "data", True)
+    there = frozen.frame_embeddings(tower, films(40, (3,)), p, "by others", True, workers=2)
+    assert torch.equal(here, there)
+    assert torch.equal(torch.get_rng_state(), before), "what is drawn behind does not depend on what was kept"

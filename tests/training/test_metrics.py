@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from sfar.errors import ConfigError, DataError
-from sfar.training.metrics import VARIANTS, mean_ap, per_class
+from sfar.training.metrics import VARIANTS, mean_ap, mean_ap_without, per_class
 
 
 def world(seed, videos=60, classes=9, levels=0, rate=0.25):
@@ -220,3 +220,25 @@ def test_variants_and_batches():
 def test_nothing_labelled_at_all(variant):
     with pytest.raises(DataError, match="none of the 3 videos has any label of the 2 classes"):
         mean_ap(np.ones((3, 2)), np.zeros((3, 2)), variant, batch=1 if variant == "bike" else 0)
+
+
+# --- without one of the videos ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digits", [17, 1])
+def test_without_each_video_is_without_its_row(digits):
+    """Ties, a class without positives and one whose only positive is left out among them."""
+    rng = np.random.default_rng(3)
+    positive = rng.random((40, 6)) < 0.2
+    positive[:, 2] = positive[:, 4] = False
+    positive[7, 4] = True
+    scores = (rng.normal(size=positive.shape) + positive).round(digits)
+    want = [mean_ap(np.delete(scores, v, 0), np.delete(positive, v, 0), "present") for v in range(40)]
+    assert mean_ap_without(scores, positive) == pytest.approx(want, abs=1e-10)
+
+
+def test_without_one_there_must_be_labels_left():
+    with pytest.raises(DataError, match="1 of 3 videos have a label"):
+        mean_ap_without(np.ones((3, 2)), np.array([[0, 0], [1, 1], [0, 0]]))
+    with pytest.raises(ConfigError, match="finite"):
+        mean_ap_without(np.full((3, 2), np.nan), np.ones((3, 2)))

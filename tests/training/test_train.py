@@ -116,6 +116,21 @@ def test_the_number_of_workers_does_not_matter():
     assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
 
 
+def test_workers_outlive_an_epoch_and_hear_of_the_next(monkeypatch):
+    made = []
+
+    def loader(*args, **how):
+        made.append(how["persistent_workers"])
+        return DataLoader(*args, **how)
+
+    monkeypatch.setattr("sfar.training.train.DataLoader", loader)
+    p, losses = tiny.profile(epochs=3), []
+    for workers in (0, 2):
+        losses.append(train(tiny.model("clip"), tiny.clips(8), p, 5, workers=workers).loss)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6) and len(set(losses[0])) == 3
+    assert made == [False, True], "one loader for all epochs"
+
+
 # --- training ---
 
 

@@ -148,26 +148,28 @@ def metric_intervals(
     measure: Callable[[np.ndarray, np.ndarray], np.ndarray],
     videos: int,
     pairs: Sequence[tuple[str, str]],
+    each_left_out: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[Any, Found]:
     """Of a number that is no mean over videos (mAP): values and differences with their 95 % intervals.
 
     Of every entry of ``scores`` (name -> [seeds, videos, ...]) and of the difference of every pair of names.
     ``measure(scores, videos kept) -> [seeds]``. What a video is worth to a seed is what its leaving out changes
-    (jackknife); of these values [seeds, videos] the interval is taken.
+    (jackknife); of these values [seeds, videos] the interval is taken. ``each_left_out(scores) -> [seeds, videos]``:
+    what ``measure`` gives without each of the videos, where that can be had at once.
     """
     everything = np.arange(videos)
     values: dict[Any, np.ndarray] = {}
     for name, s in scores.items():
         whole = measure(s, everything)
-        without = np.stack([measure(s, np.delete(everything, v)) for v in everything], 1)
+        if each_left_out:
+            without = each_left_out(s)
+        else:
+            without = np.stack([measure(s, np.delete(everything, v)) for v in everything], 1)
         worth = (videos - 1) * (whole[:, None] - without)
         # About the value: the jackknife's own estimate of its bias is not taken off what is shown.
         values[name] = whole[:, None] + worth - worth.mean(1, keepdims=True)
-    n = max(len(v) for v in values.values())
     for a, b in pairs:
-        x, y = (np.repeat(values[k], n, 0) if len(values[k]) == 1 else values[k] for k in (a, b))
-        values[a, b] = x - y
-
+        values[a, b] = values[a] - values[b]  # a side of one row (zero-shot) is held against each seed of the other
     return {name: interval(v) for name, v in values.items()}
 
 

@@ -7,7 +7,7 @@ registered by its name in ``sfar.studies.ORDER``. Differences are paired: the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,8 @@ def protocol(base: Profile, dataset: str, shots: bool = False) -> tuple[tuple[st
 
 
 @lru_cache(maxsize=64)
-def _dataset(data: DataConfig, profile: Profile) -> Dataset:
-    return dataset(profile)
+def _dataset(name: str, data: DataConfig) -> Dataset:
+    return dataset(replace(get_profile(name), data=data))
 
 
 def seeds_of(profile: Profile, variant: Variant, most: int | None = None) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ def job(base: Profile, variant: Variant, seed: int) -> Job:
     plain = changed(
         profile, {"data.shots": 0, "data.shot_seed": 0, "data.shot_draws": 1, "data.shot_list": "", "data.replicate": 0}
     )
-    data = _dataset(plain.data, changed(base, {"data.dataset": plain.data.dataset, "data.fold": plain.data.fold}))
+    data = _dataset(plain.name, plain.data)
     tested = unseen(profile, data) if variant.zero_shot else ()
     return Job(profile, data, variant.method, seed, variant.views, tested)
 
