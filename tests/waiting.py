@@ -2,8 +2,10 @@
 
 import time
 
+ENOUGH = 600  # seconds, after which something will never be: for a busy machine, and nothing is measured by it
 
-def until(condition, seconds=120):
+
+def until(condition, seconds=ENOUGH):
     """Return what ``condition()`` gives as soon as that is true. ``seconds``: after which it will never be."""
     end = time.monotonic() + seconds
     while not (found := condition()):

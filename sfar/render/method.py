@@ -267,13 +267,16 @@ class Weights:
     fine: Any
 
 
-def over_time(panels: Sequence[Weights], truth: Truth) -> Figure:
-    """Both weights where their frames are in the video, over the true storyboard; one small picture for each panel."""
+def over_time(panels: Sequence[Weights], truth: Truth, high: float | None = None) -> Figure:
+    """Both weights where their frames are in the video, over the true storyboard; one small picture for each panel.
+
+    ``high``: the weight that the axis reaches up to, by default the greatest one.
+    """
     left, gap, tall = 0.42, 0.14, 1.05
     width = (WIDTH - left - 0.05 - gap * (len(panels) - 1)) / len(panels)
     alone = len(panels) == 1
     fig = _figure(WIDTH, 0.5 + tall + (0.75 if alone else 0.25))
-    top = max(np.asarray(x, float).max() for p in panels for x in (p.coarse, p.fine))
+    top = high or max(np.asarray(x, float).max() for p in panels for x in (p.coarse, p.fine))
     bar = 0.4 / len(truth.times)
     for i, p in enumerate(panels):
         ax = at(fig, left + i * (width + gap), 0.42, width, tall)

@@ -7,7 +7,10 @@ them. As text everything is plain Markdown, which is what nbval compares.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from sfar.config import Profile, get_profile
 from sfar.model import registry
@@ -17,6 +20,7 @@ from sfar.studies.core.blocks import Drawn, Text, Verdicts
 from sfar.studies.core.record import Record, Verdict
 from sfar.studies.core.study import FROZEN, Study, Variant, seeds_of
 from sfar.util import paths, progress
+from sfar.util.extras import extra
 
 ROWS = 10  # of a table that is not cut
 
@@ -27,6 +31,33 @@ def sharp() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
+
+
+def slider(name: str, values: Iterable[float], start: float, draw: Callable[[float], Figure]) -> None:
+    """A picture, and above it a slider over ``values``, from left to right, that has it drawn anew.
+
+    What is displayed first is ``draw(start)``, an ordinary output: it is what remains where no kernel runs.
+    """
+    with extra("notebooks", "a slider"):
+        import ipywidgets
+        from IPython.display import display
+
+    def drawn(value: float) -> Figure:
+        figure = draw(value)
+        plt.close(figure)  # or it would be shown once more as the cell ends
+        return figure
+
+    sharp()
+    knob = ipywidgets.SelectionSlider(
+        options=[(f"{x:.2g}", x) for x in values],
+        value=start,
+        description=name,
+        layout={"width": "40em"},
+        style={"description_width": "initial"},
+    )
+    display(knob)
+    picture = display(drawn(start), display_id=True)
+    knob.observe(lambda moved: picture.update(drawn(moved["new"])), "value")
 
 
 def found(c: Verdict) -> str:

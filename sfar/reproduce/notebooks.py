@@ -24,6 +24,7 @@ with extra("notebooks", "running a notebook"):
     from papermill.exceptions import PapermillExecutionError
 
 CHECK, IGNORE = "nbval-check-output", "nbval-ignore-output"  # tags of cells that nbval compares, and never compares
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}  # as JupyterLab writes it
 
 
@@ -100,8 +101,20 @@ def _shrink(output: nbformat.NotebookNode) -> None:
 
 
 def _result(output: nbformat.NotebookNode) -> bool:
-    """Whether an output is one: progress and warnings of this machine are none."""
-    return output.get("name") != "stderr" and MARK not in output.get("metadata", {})
+    """Whether an output is one: progress and warnings of this machine are none, nor is what a kernel must move."""
+    passing = output.get("name") == "stderr" or MARK in output.get("metadata", {})
+    return not passing and WIDGET not in output.get("data", {})
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """What was printed in one go is one output, wherever the kernel happened to cut it."""
+    out: list[nbformat.NotebookNode] = []
+    for o in outputs:
+        if out and o.output_type == out[-1].output_type == "stream" and o.name == out[-1].name:
+            out[-1].text += o.text
+        else:
+            out.append(o)
+    return out
 
 
 def refresh(notebook: Path, executed: Path) -> None:
@@ -118,7 +131,7 @@ def refresh(notebook: Path, executed: Path) -> None:
     for mine, theirs in zip(nb.cells, cells, strict=True):
         if mine.cell_type == "code":
             count += 1
-            mine.outputs = [o for o in theirs.outputs if _result(o)]
+            mine.outputs = _joined([o for o in theirs.outputs if _result(o)])
             mine.execution_count = count
             for out in mine.outputs:
                 if "execution_count" in out:

@@ -5,10 +5,11 @@ Every hyper-parameter is listed with its source. Trains and writes nothing.
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from sfar.data.source import (
     need_sets,
     root_of,
 )
+from sfar.data.store import decoded_bytes
+from sfar.data.transforms import scale_size
 from sfar.errors import DataError, SfarError
 from sfar.model import cost, registry
 from sfar.render.tables import markdown
@@ -99,12 +102,14 @@ class _Sizes:
         train: Clips of one training pass.
         repeats: Passes in one epoch.
         val: Test videos.
+        decoded: Of a set on disk: about how many bytes its videos have decoded, by side, "train" and "val".
     """
 
     data: Dataset
     train: int = 0
     repeats: int = 1
     val: int = 0
+    decoded: dict[str, float] = field(default_factory=dict)
 
 
 @once()
@@ -138,11 +143,21 @@ def plan(what: str, profile: Profile, groups: Sequence[str] = ()) -> Plan:
             )
     if study.groups and groups:
         part("Groups", lambda: (None, _groups(study, profile, groups)))
+    # Where nothing is missing so far: a few videos are opened.
+    for name, at in found.items():
+        if at and not at.data.drawn and not wrong:
+            at.decoded = _decoded(uses[name])
     jobs = None
     if sizes:
         jobs = part("Runs", lambda: _runs(what, profile, sizes))
         if jobs:
             part("Memory and time (estimated, not measured)", lambda: (None, _estimate(profile, sizes, jobs)))
+    for name, at in found.items():
+        if at and at.decoded:
+            part(
+                f"Videos of {at.data.layout}, disk and reading (estimated from the sizes of some)",
+                lambda name=name, at=at: (None, _reading(changed(profile, {"data.dataset": name}), at, wrong)),
+            )
     part("Configuration", lambda: (None, _configuration(profile)))
     part("Written", lambda: (None, _written(what, profile, groups, sum(j.trained for j in jobs or ()))))
     out += [
@@ -222,7 +237,8 @@ def _data(use: _Use, wrong: list[str], every: Sequence[str]) -> tuple[_Sizes, st
             head,
             markdown(["Split", "Clips", "Videos", "Missing", "Published"], rows),
             *notes,
-            f"Only lists and names were looked at; `sfar data check {which} --root DIR` looks into every video.",
+            "Lists and names were looked at, and a few videos for their size; "
+            f"`sfar data check {which} --root DIR` looks into every video.",
         ]
     )
 
@@ -234,6 +250,29 @@ def _refused(what: str, ask: Callable[[], object]) -> list[str]:
     except DataError as e:
         return [f"{what}: {e}" if what else str(e)]
     return []
+
+
+def _decoded(use: _Use) -> dict[str, float]:
+    """Bytes of each side, or of all videos on both where one list has them: what is decoded at once.
+
+    A few videos are opened to see how large they are.
+    """
+    d, which, short = use.profile.data, layout(use.profile), scale_size(use.profile.data.image_size)
+    root, splits = root_of(use.profile, which), layouts.layout(which).splits
+
+    def of(split: str) -> float:
+        return decoded_bytes(layouts.read(which, root, split, d.fold), short, d.reader)
+
+    return dict.fromkeys(use.splits, of("all")) if "all" in splits else {side: of(side) for side in use.splits}
+
+
+def _most(profile: Profile) -> float:
+    """Bytes that are decoded beforehand at most."""
+    return min(1e9 * profile.data.decode_limit, paths.free(paths.cache()) / 2)
+
+
+def _read_each_time(profile: Profile, sizes: _Sizes, side: str) -> bool:
+    return not sizes.data.drawn and sizes.decoded.get(side, math.inf) > _most(profile)
 
 
 def _held_to(e: layouts.Expected, here: int) -> str:
@@ -309,14 +348,49 @@ def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, floa
     one = 2.0 * cost.clip_macs(ready.config_of(profile), t.frames, profile.data.image_size)
     clips = sum(t.epochs * sizes.train * sizes.repeats for j in jobs if j.method != "vanilla")
     views = sum(1 + (VIEWS[j.views][0] * VIEWS[j.views][1] if j.views != "1x1" else 0) for j in jobs) * sizes.val
-    reading = not sizes.data.drawn
     opened = sum(1 + (j.views != "1x1") for j in jobs) * sizes.val
     return (
         _passes(profile) * one * clips,
         one * views,
-        READ_SECONDS * clips * reading * t.train_visual,
-        READ_SECONDS * opened * reading,
+        READ_SECONDS * clips * _read_each_time(profile, sizes, "train") * t.train_visual,
+        READ_SECONDS * opened * _read_each_time(profile, sizes, "val"),
     )
+
+
+def _reading(profile: Profile, sizes: _Sizes, wrong: list[str]) -> str:
+    """What is decoded beforehand and what is not, and what a frozen tower's embeddings take."""
+    t, free, lines = profile.train, paths.free(paths.cache()), []
+    for side, need in sizes.decoded.items():
+        if side == "train" and not t.train_visual:
+            how = "read once, for a frozen tower"
+        elif _read_each_time(profile, sizes, side):
+            how = (
+                f"read from their files each time: decoded they would take {_gigabytes(need)}, and the limit is "
+                f"{_gigabytes(_most(profile))} (data.decode_limit, and half of what is free)"
+            )
+        else:
+            how = f"decoded beforehand, {_gigabytes(need)} in the cache"
+        lines.append(f"{'training' if side == 'train' else 'test'} videos: {how}")
+    width = ready.config_of(profile)["embed_dim"]
+    one = 4.0 * t.frames * width  # bytes
+    held = {"training": one * t.frozen_draws * sizes.train, "test": one * sizes.val}
+    seconds = READ_SECONDS * (sizes.train + sizes.val)
+    lines.append(
+        "where a row's tower is frozen, frame embeddings: "
+        + ", ".join(f"{_gigabytes(n)} of {name} clips" for name, n in held.items())
+        + f" in the cache, twice that while they are joined; every video is read once for them, {seconds / 3600:,.1f} "
+        "hours of one core, shared by the processes that read (data.loader_workers); an interrupted pass goes on"
+    )
+    if not t.train_visual and 2 * sum(held.values()) > free:
+        wrong.append(
+            f"{paths.cache()}: frame embeddings need {_gigabytes(2 * sum(held.values()))} while they are made, and "
+            f"{_gigabytes(free)} are free: free some space, or set SFAR_CACHE to another folder"
+        )
+    return "\n".join(lines)
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size < 1e11 else f"{size / 1e9:,.0f} GB"
 
 
 def _passes(profile: Profile) -> int:

@@ -40,7 +40,7 @@ LARGE, LARGE_SHOTS = "ViT-L-14-quickgelu", (2, 5)  # Table 12's tower and its K
 TUNED_SHOTS = (2,)
 _TUNED_METHODS = ("clip", *(m.name for m in registry.own()))
 TUNED_SETS = 1  # how many of the sets have fine-tuned cells too: such a run takes thirty times as long
-MOST = 6  # seeds of a cell on a frozen tower: there are some hundred and thirty of them
+MOST = 4  # seeds of a cell on a frozen tower: there are some hundred and thirty of them
 PROCESSES = 8  # BIKE trains on eight, each with a list of its own: Python's `random` is not seeded there
 EPOCHS = {"repeat": "the list repeated up to the length of the full one (BIKE)", "once": "one pass through the list"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,13 +15,16 @@ from sfar import paper
 from sfar.config import Profile, digest
 from sfar.data.source import dataset
 from sfar.errors import ConfigError
+from sfar.model import registry
 from sfar.model.clip import load_clip
+from sfar.model.method import Method
 from sfar.paper import printed
 from sfar.render import style
 from sfar.render.tables import Table, interval
+from sfar.studies.ablations import in_reading, reading_of
 from sfar.studies.core import page, statistics, study
 from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
-from sfar.studies.core.claims import Claim, Decision, above
+from sfar.studies.core.claims import Claim, Decision, above, named
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, Content, Item, Quantity, Study, Variant
 from sfar.subtexts.groups import GROUPS, open_group
@@ -55,10 +59,14 @@ def group_names(profile: Profile, groups: Sequence[str] = ()) -> list[str]:
     return names
 
 
-def variant(group: str) -> Variant:
+CHOSEN = registry.own()[0]
+MOST = 10  # seeds of a group in a reading, of which there are thirty
+
+
+def variant(group: str, m: Method = CHOSEN) -> Variant:
     """SFAR with a group, the tower frozen: what differs is the texts, and many seeds take less than one tower."""
     title = GROUPS[group].title if group in GROUPS else group
-    return Variant(group, title, "sfar", (*FROZEN, ("model.subtexts", group)))
+    return Variant(in_reading(m, group), title + reading_of(m), m.name, (*FROZEN, ("model.subtexts", group)))
 
 
 def texts_of(profile: Profile, groups: Sequence[str] = ()) -> dict[str, str]:
@@ -68,43 +76,61 @@ def texts_of(profile: Profile, groups: Sequence[str] = ()) -> dict[str, str]:
 
 
 def planned(profile: Profile) -> list[tuple[Variant, Sequence[int]]]:
-    """Each group with its seeds."""
-    return [(v, study.seeds_of(profile, v)) for v in map(variant, group_names(profile))]
+    """Each group in each reading of SFAR with its seeds."""
+    every = [variant(g, m) for m in registry.own() for g in group_names(profile)]
+    return [(v, study.seeds_of(profile, v, MOST)) for v in every]
 
 
 def measure(profile: Profile, workers: int | None, groups: Sequence[str] = ()) -> Content:
-    """Score, train and evaluate every group on every seed; correlate."""
+    """Score, train and evaluate every group on every seed, in each reading of SFAR; correlate.
+
+    What is of the reading as printed has its parts in the record, called so (``named``).
+    """
     names = group_names(profile, groups)
-    variants = [variant(g) for g in names]
-    by = study.run(profile, variants, workers, "training with each group")
-    hits = np.stack([study.hits(by[g]) for g in names])
+    every = [variant(g, m) for m in registry.own() for g in names]
+    by = study.run(profile, every, workers, "training with each group", MOST)
     clip = load_clip(profile.model.clip, profile.model.pretrained)
     classes = dataset(profile).classes
-    scores = {v.name: score(subtexts_of(v.profile(profile, 0), classes), clip, profile.model.prompt) for v in variants}
+    scores = {g: score(subtexts_of(variant(g).profile(profile, 0), classes), clip, profile.model.prompt) for g in names}
     rows: list[Row] = []
-    for v in variants:
-        s = scores[v.name]
+    contrasts: list[Contrast] = []
+    for m in registry.own():
+        runs = {g: by[variant(g, m).name] for g in names}
+        more_rows, more_contrasts = _of_reading(m, names, scores, runs)
+        rows += more_rows
+        contrasts += more_contrasts
+    first = by[names[0]]
+    seeds = list(study.seeds_of(profile, variant(names[0]), MOST))
+    data = {"val_videos": len(first[0]["labels"]), "classes": len(classes), "seeds": seeds}
+    return Content(data, rows, contrasts, {}, study.seconds(by), seeds)
+
+
+def _of_reading(
+    m: Method, names: list[str], scores: dict[str, Score], runs: study.Runs
+) -> tuple[list[Row], list[Contrast]]:
+    """The rows and contrasts of one reading of SFAR."""
+    rows: list[Row] = []
+    hits = np.stack([study.hits(runs[g]) for g in names])
+    for g in names:
+        s = scores[g]
         more = {
-            "kind": GROUPS[v.name].kind if v.name in GROUPS else "file",
+            "kind": GROUPS[g].kind if g in GROUPS else "file",
             "tpp": {r: round(s.mean(r), 4) for r in READINGS},
             "sigma": round(float(s.sigma.mean()), 4),
             "delta": round(float(s.delta.mean()), 4),
         }
+        title = variant(g).title
         for k in (1, 5):
-            found = study.hits(by[v.name], k)
-            rows.append(
-                study.measured("groups", v.name, v.title, found, f"top{k}", by[v.name][0]["trained"], dict(more))
-            )
-    contrasts = [*_correlations(names, scores, hits), *_best_by_tpp(names, scores, hits)]
+            found, trained = study.hits(runs[g], k), runs[g][0]["trained"]
+            rows.append(study.measured(named("groups", m), g, title, found, f"top{k}", trained, dict(more)))
+    contrasts = [*_correlations(m, names, scores, hits), *_best_by_tpp(m, names, scores, hits)]
     if {"bank", "scene"} <= set(names):
         bank, scene = hits[names.index("bank")], hits[names.index("scene")]
-        contrasts.append(study.difference("bank", "scene", bank, scene, "groups"))
-    seeds = list(study.seeds_of(profile, variants[0]))
-    data = {"val_videos": hits.shape[2], "classes": len(classes), "seeds": seeds}
-    return Content(data, rows, contrasts, {}, study.seconds(by), seeds)
+        contrasts.append(study.difference("bank", "scene", bank, scene, named("groups", m)))
+    return rows, contrasts
 
 
-def _correlations(names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
+def _correlations(m: Method, names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
     """Of accuracy with TPP and with its logarithm, both readings, all groups and without those of one phrase."""
     out, accuracy = [], hits.mean((1, 2))
     several = [i for i, g in enumerate(names) if g not in ONE_PHRASE]
@@ -118,28 +144,30 @@ def _correlations(names: list[str], scores: dict[str, Score], hits: np.ndarray) 
                     for metric, numbers in found.items():
                         out.append(
                             study.contrast(
-                                scale, "top1", numbers, part="correlations", metric=metric, unit="",
+                                scale, "top1", numbers, part=named("correlations", m), metric=metric, unit="",
                                 more={"groups": len(keep)}, **setting,
                             )
                         )  # fmt: skip
     return out
 
 
-def _best_by_tpp(names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
+def _best_by_tpp(m: Method, names: list[str], scores: dict[str, Score], hits: np.ndarray) -> list[Contrast]:
     """The group of highest TPP against the most accurate of the others."""
     accuracy, out = hits.mean((1, 2)), []
     for reading in READINGS:
         chosen = int(np.argmax([round(scores[g].mean(reading), 4) for g in names]))
         best = max((i for i in range(len(names)) if i != chosen), key=accuracy.__getitem__)
         out.append(
-            study.difference(names[chosen], names[best], hits[chosen], hits[best], "highest TPP", reading=reading)
+            study.difference(
+                names[chosen], names[best], hits[chosen], hits[best], named("highest TPP", m), reading=reading
+            )
         )
     return out
 
 
-def find(record: Record, reading: str, scale: str, metric: str, which: str = ALL) -> Contrast:
+def find(record: Record, reading: str, scale: str, metric: str, which: str = ALL, m: Method = CHOSEN) -> Contrast:
     """One correlation: ``scale`` "TPP" or "log TPP", ``metric`` "r", "r2" or "rho"."""
-    return record.contrast(scale, "top1", "correlations", metric, reading=reading, which=which)
+    return record.contrast(scale, "top1", named("correlations", m), metric, reading=reading, which=which)
 
 
 # --- what is claimed -------------------------------------------------------------------------------------------------
@@ -147,27 +175,35 @@ def find(record: Record, reading: str, scale: str, metric: str, which: str = ALL
 _KINDS = {"r": "linear, r", "rho": "ranks, Spearman's rho"}
 
 
-def _correlated(reading: str, metric: str) -> Claim:
+def _correlated(reading: str, metric: str, m: Method) -> Claim:
+    where = {"part": named("correlations", m), "metric": metric, "reading": reading, "which": ALL}
     return Claim(
-        f"fig7b-{metric}-{reading}",
+        named(f"fig7b-{metric}-{reading}", m),
         "fig7b",
-        f"TPP and top-1 are positively correlated ({_KINDS[metric]}), reading {reading!r}",
+        f"TPP and top-1{_of_sfar(m)} are positively correlated ({_KINDS[metric]}), reading {reading!r}",
         "section 4.3, Fig. 7b",
-        above("TPP", "top1", title="no correlation", part="correlations", metric=metric, reading=reading, which=ALL),
+        above("TPP", "top1", title="no correlation", **where),
         f"r² = {paper.FIG7B['r2']}" if (metric, reading) == ("r", "printed") else "",
     )
 
 
-def _best(reading: str) -> Claim:
+def _of_sfar(m: Method) -> str:
+    return f" of SFAR{said}" if (said := reading_of(m)) else ""
+
+
+def _best(reading: str, m: Method) -> Claim:
+    part = named("highest TPP", m)
+
     def text(record: Record) -> str:
-        (c,) = record.contrasts_of("highest TPP", reading=reading)
-        return f"the group of highest TPP ({c.row}), reading {reading!r}, has the highest top-1"
+        (c,) = record.contrasts_of(part, reading=reading)
+        return f"the group of highest TPP ({c.row}), reading {reading!r}, has the highest top-1{_of_sfar(m)}"
 
     def decide(record: Record) -> Decision | None:
-        found = record.contrasts_of("highest TPP", reading=reading)
+        found = record.contrasts_of(part, reading=reading)
         return Decision(c.verdict, c, record.title(c.against)) if (c := next(iter(found), None)) else None
 
-    return Claim(f"table2d-highest-{reading}", "table2d", text, "section 3.1, Table 2d", decide, _second_generator)
+    id = named(f"table2d-highest-{reading}", m)
+    return Claim(id, "table2d", text, "section 3.1, Table 2d", decide, _second_generator)
 
 
 def _second_generator() -> str:
@@ -175,17 +211,21 @@ def _second_generator() -> str:
     return printed.signed(rows[0] - rows[1], 2)
 
 
-CLAIMS = (
-    *(_correlated(reading, metric) for reading in READINGS for metric in _KINDS),
-    *(_best(reading) for reading in READINGS),
-    Claim(
-        "table14-scene",
-        "table14",
-        "sub-texts from the class name beat sub-texts full of one video's scene",
-        "appendix B, Table 14",
-        above("bank", "scene", title="scene", part="groups"),
-    ),
-)
+def _claims(m: Method) -> tuple[Claim, ...]:
+    return (
+        *(_correlated(reading, metric, m) for reading in READINGS for metric in _KINDS),
+        *(_best(reading, m) for reading in READINGS),
+        Claim(
+            named("table14-scene", m),
+            "table14",
+            f"sub-texts from the class name beat sub-texts full of one video's scene{reading_of(m)}",
+            "appendix B, Table 14",
+            above("bank", "scene", title="scene", part=named("groups", m)),
+        ),
+    )
+
+
+CLAIMS = tuple(claim for m in registry.own() for claim in _claims(m))
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
@@ -199,21 +239,21 @@ KINDS = {
 TITLES = {"printed": "as printed: α = 1 − x², β = x", "diverse": "rewarding diversity: β = 1 − x"}
 
 
-def groups(record: Record) -> list[Row]:
-    """The groups, best accuracy first."""
-    return sorted(record.select("groups", metric="top1"), key=lambda r: -r.mean)
+def groups(record: Record, m: Method = CHOSEN) -> list[Row]:
+    """The groups in one reading of SFAR, best accuracy first."""
+    return sorted(record.select(named("groups", m), metric="top1"), key=lambda r: -r.mean)
 
 
-def groups_table(record: Record) -> Table:
+def groups_table(record: Record, m: Method = CHOSEN) -> Table:
     """Table 2d's columns for the groups at hand, best accuracy first."""
     rows = []
-    for r in groups(record):
-        tpp, top5 = r.more["tpp"], record.find("groups", r.row, "top5")
+    for r in groups(record, m):
+        tpp, top5 = r.more["tpp"], record.find(named("groups", m), r.row, "top5")
         means = [f"{r.more['sigma']:.2f}", f"{r.more['delta']:.2f}"]
         accuracy = [r.mean, page.deviation(r), interval(r), top5.mean]
         rows.append([r.row, r.title, tpp["printed"], tpp["diverse"], *means, *accuracy])
     columns = ["Group", "What it is", "TPP printed", "TPP diverse", "sigma", "delta", "Top-1 [%]", "std"]
-    caption = f"Groups of sub-texts (Table 2d): TPP and accuracy of SFAR. {page.counted(record)}"
+    caption = f"Groups of sub-texts (Table 2d): TPP and accuracy of {m.title}. {page.counted(record)}"
     return Table([*columns, "95 % interval", "Top-5 [%]"], rows, caption=caption)
 
 
@@ -221,12 +261,12 @@ def _shown(c: Contrast, sign: bool = True) -> str:
     return f"{c.mean:{'+' if sign else ''}.2f} ({interval(c, 2, sign)})"
 
 
-def correlations_table(record: Record) -> Table:
+def correlations_table(record: Record, m: Method = CHOSEN) -> Table:
     """r, r² and rho with their intervals, under both readings."""
     rows = []
-    for c in record.contrasts_of("correlations", metric="r"):
+    for c in record.contrasts_of(named("correlations", m), metric="r"):
         where = {"reading": c.setting["reading"], "scale": c.row, "which": c.setting["which"]}
-        r2, rho = (find(record, metric=m, **where) for m in ("r2", "rho"))
+        r2, rho = (find(record, metric=metric, m=m, **where) for metric in ("r2", "rho"))
         rows.append([*where.values(), c.more["groups"], _shown(c), _shown(r2, False), _shown(rho)])
     columns = ["Reading", "x axis", "Groups", "n", "r (95 % interval)", "r² (95 % interval)"]
     return Table([*columns, "Spearman's rho (95 % interval)"], rows)
@@ -262,18 +302,25 @@ def _middle(x: np.ndarray, run: list[int]) -> float:
 
 
 def figure(record: Record) -> Figure:
-    """Accuracy over TPP, a panel for each reading, with the fitted line; groups are numbered in order of accuracy."""
+    """Accuracy over TPP, a panel for each reading of it and a row for each of SFAR, with the fitted line.
+
+    Groups are numbered in order of accuracy, in each row anew.
+    """
     style.use()
-    fig, axes = plt.subplots(1, 3, figsize=(10.4, 3.9), width_ratios=[1, 1, 0.72], layout="constrained")
-    for ax, reading in zip(axes[:2], READINGS, strict=True):
-        _draw_reading(ax, record, reading)
-    axes[0].set_ylabel(f"Top-1 accuracy of SFAR [%], {len(record.data['seeds'])} seeds")
-    _draw_names(axes[2], record)
+    own = registry.own()
+    fig, axes = plt.subplots(
+        len(own), 3, figsize=(10.4, 3.9 * len(own)), width_ratios=[1, 1, 0.72], layout="constrained", squeeze=False
+    )
+    for row, m in zip(axes, own, strict=True):
+        for ax, reading in zip(row[:2], READINGS, strict=True):
+            _draw_reading(ax, record, reading, m)
+        row[0].set_ylabel(f"Top-1 accuracy [%], {len(record.data['seeds'])} seeds\n{m.title}")
+        _draw_names(row[2], record, m)
     return fig
 
 
-def _draw_reading(ax: Axes, record: Record, reading: str) -> None:
-    rows = groups(record)
+def _draw_reading(ax: Axes, record: Record, reading: str, method: Method) -> None:
+    rows = groups(record, method)
     x, y = np.array([r.more["tpp"][reading] for r in rows]), np.array([r.mean for r in rows])
     slope, start = np.polyfit(np.log(x), y, 1)
     span = np.geomspace(x.min(), x.max(), 50)
@@ -296,16 +343,16 @@ def _draw_reading(ax: Axes, record: Record, reading: str) -> None:
         ax.text(place, high + 0.07 * (high - low), str(k + 1), **where)
     ax.set_xlabel("TPP, average over classes (log scale)")
     ax.set_title(TITLES[reading], loc="left")
-    of = {m: find(record, reading, "TPP", m) for m in ("r", "r2", "rho")}
-    log = find(record, reading, "log TPP", "r2")
+    of = {metric: find(record, reading, "TPP", metric, m=method) for metric in ("r", "r2", "rho")}
+    log = find(record, reading, "log TPP", "r2", m=method)
     text = f"r² = {_shown(of['r2'], False)}, of log TPP {log.mean:.2f}\nr = {_shown(of['r'])}\nρ = {_shown(of['rho'])}"
     box = {"facecolor": "white", "edgecolor": "#cccccc", "lw": 0.6, "pad": 3}
     ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=box)
 
 
-def _draw_names(ax: Axes, record: Record) -> None:
+def _draw_names(ax: Axes, record: Record, m: Method) -> None:
     """Which number is which group, what the colours are, and what the paper prints."""
-    rows = groups(record)
+    rows = groups(record, m)
     ax.axis("off")
     step = 1 / (len(rows) + 7)
     look: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 7, "va": "top"}
@@ -344,6 +391,14 @@ BLOCKS = (
     ),
     Verdicts(),
     Shown("groups", groups_table, "Groups (the columns of Table 2d)", latex=True, terminal=True),
+    *(
+        block
+        for m in registry.own()[1:]
+        for block in (
+            Shown(named("correlations", m), partial(correlations_table, m=m), f"{m.title}: TPP and top-1"),
+            Shown(named("groups", m), partial(groups_table, m=m), f"{m.title}: groups", latex=True),
+        )
+    ),
     Shown("table2d-printed", paper_table, "Table 2d as printed (transcribed, Kinetics-400)"),
     Provenance(),
 )

@@ -28,7 +28,7 @@ from sfar.studies.core.study import FROZEN, Content, Item, Study, Variant
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
-MOST = 5  # seeds of a row: these heads are trained one by one
+MOST = 3  # seeds of a row: these heads are trained one by one
 LONGER = 3  # times the profile's epochs
 SCHEDULES = {"profile": 1, "longer": LONGER}
 PAIRS = (("fine", "none", 1), ("fine", "none", 5), ("mean", "none", 1), ("fine", "mean", 1))  # plug, against, top k

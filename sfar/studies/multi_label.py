@@ -44,6 +44,7 @@ TOWERS = ("fine-tuned", "frozen")
 # The temperature over frames (Eq. 7, 9), the tower frozen, every method with the profile's values.
 TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
 TEMPERED = ("single", "sfar-printed", "sfar")
+TEMPERED_SEEDS = 5
 _STEPS = tuple(pairwise(TEMPERATURES))
 
 
@@ -163,7 +164,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     contrasts = [study.contrast(a, b, found[a, b], part=a.split("/")[0], metric="map") for a, b in pairs]
     swept = tempered(profile)
     if swept:
-        more = study.run(profile, list(swept.values()), workers, "temperatures", MOST)
+        more = study.run(profile, list(swept.values()), workers, "temperatures", TEMPERED_SEEDS)
         by |= more
         found_rows, found_contrasts = _temperature(swept, more, positive)
         rows += found_rows

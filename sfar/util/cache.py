@@ -7,6 +7,7 @@ sign does.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -91,6 +92,7 @@ def code_version(stage: str, *entries: str, by_content: tuple[str, ...] = ()) ->
     return code.version(*s.entries, *entries, cut=(*s.by_content, *by_content))
 
 
+@functools.cache  # looked up for every key, and the same for as long as the process lasts
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from waiting import until
+from waiting import ENOUGH, until
 
 from sfar.data import watchdog
 from sfar.data.video import probe, read_frames
@@ -37,6 +37,10 @@ def hang(path):
     time.sleep(600)
 
 
+def wait_for(path):
+    until(Path(path).exists)
+
+
 def hold_everything(path, seconds):
     """As decord does: inside C and without giving back the interpreter lock."""
     import ctypes
@@ -44,11 +48,10 @@ def hold_everything(path, seconds):
     ctypes.PyDLL(None).sleep(seconds)
 
 
-def count(file_and_seconds):
-    file, seconds = file_and_seconds
+def count(file):
+    """Says in the file how often it was called."""
     with open(file, "a") as f:
         f.write(".")
-    time.sleep(seconds)
 
 
 def refuse(path):
@@ -93,15 +96,15 @@ def talk(path):
 
 
 def gone(pid):
-    """Whether the process ends within a minute."""
-    for _ in range(1200):
+    """Waits until the process has ended."""
+
+    def ended():
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                return True
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
         except (FileNotFoundError, ProcessLookupError):
             return True
-        time.sleep(0.05)
-    return False
+
+    return until(ended)
 
 
 def numbers(frames):
@@ -170,11 +173,23 @@ def test_one_helper_takes_all_calls(dog):
     assert first != os.getpid() and {dog.call(who, "x") for _ in range(5)} == {first}
 
 
-def test_what_is_slow_to_begin_with_is_done_once_and_before_any_deadline(dog, tmp_path):
-    def call(n, seconds=1.0):
-        return dog.call(echo, n, seconds=seconds, warm=(count, (str(tmp_path / "times"), seconds + 0.5)))[0]
+def test_what_is_slow_to_begin_with_is_done_once_and_before_any_deadline(dog, tmp_path, monkeypatch):
+    given = []
 
+    class Deadline(watchdog._Deadline):
+        def __init__(self, helper, seconds):
+            given.append(seconds)
+            super().__init__(helper, seconds)
+
+    monkeypatch.setattr(watchdog, "_Deadline", Deadline)
+
+    def call(n, seconds=50.0):
+        return dog.call(echo, n, seconds=seconds, warm=(count, str(tmp_path / "times")))[0]
+
+    dog.call(echo, "w", seconds=40.0)
+    given.clear()
     assert [call("x"), call("y")] == ["x", "y"] and (tmp_path / "times").read_text() == "."
+    assert given == [watchdog._START_SECONDS, 50.0, 50.0] and watchdog._START_SECONDS > 50.0
     with pytest.raises(VideoError, match="crashed"):
         dog.call(kill, "x", signal.SIGKILL)
     assert call("z") == "z" and (tmp_path / "times").read_text() == "..", "another helper has it to do again"
@@ -330,17 +345,20 @@ def test_the_helper_ends_itself_where_nobody_ends_it(monkeypatch):
     dog.close()
 
 
-def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch):
-    monkeypatch.setattr(
-        watchdog,
-        "_COMMAND",
-        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -55.0; _serve()"),
+def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch, tmp_path):
+    """Each is set for its call, and off before the answer is given."""
+    said = tmp_path / "said"
+    noted = (
+        "import signal; real = signal.setitimer; "
+        f"signal.setitimer = lambda *a: (print(*a, file=open({str(said)!r}, 'a')), real(*a))"
     )
+    monkeypatch.setattr(watchdog, "_COMMAND", watchdog._COMMAND.replace("; _serve()", f"; {noted}; _serve()"))
     dog = Watchdog()
-    pid = dog.call(who, "x", seconds=60)
-    time.sleep(5.2)  # past the first call's alarm, in 5 seconds; the second has as long
-    assert dog.call(who, "x", seconds=60) == pid
+    for seconds in (60, 90):
+        dog.call(who, "x", seconds=seconds)
     dog.close()
+    which, after = int(signal.ITIMER_REAL), watchdog._GRACE_SECONDS
+    assert said.read_text().splitlines() == [f"{which} {s}" for s in (60 + after, 0, 90 + after, 0)]
 
 
 # --- who calls ---
@@ -382,13 +400,13 @@ def test_after_a_fork_the_child_has_a_helper_of_its_own(dog):
     assert dog.call(who, "x") == mine
 
 
-def test_a_fork_while_another_thread_waits(dog):
+def test_a_fork_while_another_thread_waits(dog, tmp_path):
     dog.call(echo, "x")
-    busy = threading.Thread(target=lambda: dog.call(sleep, "x", 1.5))
+    busy = threading.Thread(target=lambda: dog.call(wait_for, tmp_path / "answered", seconds=ENOUGH))
     busy.start()
-    while not dog._lock.locked():
-        time.sleep(0.01)
+    until(dog._lock.locked)
     assert in_child(lambda: dog.call(echo, "child")[0]) == "child"
+    (tmp_path / "answered").touch()
     busy.join()
     assert dog.call(echo, "y")[0] == "y"
 
@@ -485,7 +503,7 @@ def program(body):
 @pytest.mark.parametrize("end", ["pass", "os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"])
 def test_the_helper_ends_with_its_parent(end):
     parent = program(f"print(guarded(who, 'x'), flush=True)\n{end}")
-    out, _ = parent.communicate(timeout=100)
+    out, _ = parent.communicate(timeout=ENOUGH)
     assert gone(int(out))
 
 
@@ -500,5 +518,5 @@ def test_ctrl_c_on_the_terminal_meets_the_caller_alone(tmp_path):
     pid = int(parent.stdout.readline())
     until(begun.exists)
     os.killpg(parent.pid, signal.SIGINT)
-    out, err = parent.communicate(timeout=100)
+    out, err = parent.communicate(timeout=ENOUGH)
     assert out == "again\n" and err == "" and gone(pid)

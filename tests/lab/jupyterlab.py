@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from websocket import create_connection
 
 from sfar.util import paths
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ASKED = os.environ.get("SFAR_BROWSER")  # a browser that must be there; without it one is looked for
+BROWSER = ASKED or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 LIMIT = 600  # seconds that a notebook may take
 
@@ -40,8 +42,23 @@ SEEN = """(() => {
     red: all('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]').map((n) => n.textContent),
     tables: all('.jp-OutputArea .jp-RenderedMarkdown table').length,
     wide: all('.jp-OutputArea .jp-RenderedMarkdown table').filter(wide).map((t) => t.textContent.slice(0, 80)),
-    figures: all('.jp-OutputArea .jp-RenderedImage img').filter((i) => i.naturalWidth >= 1.4 * i.width).length,
+    figures: all('.jp-OutputArea .jp-RenderedImage img').length,
+    blurred: all('.jp-OutputArea .jp-RenderedImage img').filter((i) => i.naturalWidth < 1.4 * i.width).length,
+    sliders: all('.jp-OutputArea .widget-slider').length,
   });
+})()"""
+# The cell of the slider: what it says, and its one picture.
+SLIDER = """(() => {
+  const cell = document.querySelector('.widget-slider')?.closest('.jp-Cell');
+  if (!cell) return null;
+  const pictures = [...cell.querySelectorAll('.jp-RenderedImage img')].map((i) => i.src);
+  return JSON.stringify({says: cell.querySelector('.widget-readout').textContent, pictures});
+})()"""
+# A key on the slider's handle, as one who has no mouse moves it.
+PRESS = """(() => {
+  const handle = document.querySelector('.widget-slider .noUi-handle');
+  handle.focus();
+  handle.dispatchEvent(new KeyboardEvent('keydown', {key: '%s', bubbles: true, cancelable: true}));
 })()"""
 
 
@@ -84,13 +101,18 @@ def server(tmp_path_factory):
         "IdentityProvider.token": "mine",
         "LabApp.expose_app_in_browser": True,
     }
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     env = {**os.environ, "SFAR_HOME": str(paths.PROJECT), "JUPYTER_CONFIG_DIR": str(root / "config")}
-    env["JUPYTER_PATH"] = str(paths.PROJECT / ".venv" / "share" / "jupyter")
+    env["JUPYTER_PATH"] = str(Path(sys.prefix, "share", "jupyter"))
     with open(root / "log", "w") as log:
         process = subprocess.Popen([*command, *(f"--{k}={v}" for k, v in options.items())], env=env, stderr=log)
     try:
-        _wait("JupyterLab", lambda: _answers(f"http://localhost:{port}/api/status?token=mine"), 180)
+
+        def up():
+            assert process.poll() is None, (root / "log").read_text()
+            return _answers(f"http://localhost:{port}/api/status?token=mine")
+
+        _wait("JupyterLab", up, 180)
         yield f"http://localhost:{port}/lab/tree/notebooks/{{}}.ipynb?token=mine"
     finally:
         _end(process)
@@ -138,13 +160,38 @@ def browser(tmp_path):
         _end(process)
 
 
-@pytest.mark.parametrize(("name", "tables", "figures"), [("00_method", 1, 0), ("03_table1_kinetics", 9, 1)])
-def test_all_cells_run_and_are_shown(server, browser, name, tables, figures):
-    ask = browser(server.format(name))
+def _ran(ask, name):
     _wait(f"the kernel of {name}", lambda: ask(READY), 180)
     ask(RUN)
     _wait(f"{name} run to its end", lambda: ask("window.ran"), LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("name", "tables", "figures", "sliders"), [("00_method", 4, 11, 1), ("03_table1_kinetics", 9, 1, 0)]
+)
+def test_all_cells_run_and_are_shown(server, browser, name, tables, figures, sliders):
+    ask = browser(server.format(name))
+    _ran(ask, name)
     seen = json.loads(ask(SEEN))
     assert not seen["errors"] and not seen["red"], seen
     assert None not in seen["counts"] and len(seen["counts"]) > 10
-    assert seen["tables"] >= tables and seen["figures"] >= figures and not seen["wide"], seen
+    assert seen["tables"] >= tables and not seen["wide"], seen
+    assert seen["figures"] >= figures and not seen["blurred"] and seen["sliders"] == sliders, seen
+    if sliders:
+        _slider_moves_its_picture(ask)
+
+
+def _slider_moves_its_picture(ask):
+    """From end to end: another temperature is said, another picture stands in the place of the one before."""
+    seen = [json.loads(ask(SLIDER))]
+    for key, says in (("Home", "1"), ("End", "0.01")):
+        ask(PRESS % key)
+
+        def moved(before=seen[-1]["pictures"]):
+            now = json.loads(ask(SLIDER))
+            return now if now["pictures"] != before else None
+
+        seen.append(_wait(f"the picture after {key}", moved, 60))
+        assert seen[-1]["says"] == says
+    pictures = [one["pictures"] for one in seen]
+    assert [len(p) for p in pictures] == [1, 1, 1] and len({p[0] for p in pictures}) == 3

@@ -87,7 +87,7 @@ def test_tables_are_rendered(path):
     assert len(shown) >= 5 and all("text/markdown" in data for data in shown)
 
 
-@pytest.mark.parametrize("path", STUDIED, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_figures_have_pixels_for_sharp_displays(path):
     """A figure has more of them than it is wide; a link to the page of a table that is cut leads somewhere."""
     outputs = [o for c in nbformat.read(path, 4).cells for o in c.get("outputs", ())]
@@ -153,6 +153,44 @@ def test_refresh_keeps_pictures_small(tmp_path):
     assert [set(d) for d in after] == [{"image/png", "text/plain"}, {"image/jpeg", "text/plain"}]
     assert len(after[0]["image/png"]) < len(before[0]["image/png"]) / 1.5
     assert len(after[1]["image/jpeg"]) < len(before[1]["image/png"]) / 1.5
+
+
+def test_what_is_printed_in_one_go_is_one_output(tmp_path):
+    """However the kernel has cut it: a notebook that is executed again has changed nothing."""
+    source = tmp_path / "tiny.ipynb"
+    _tiny(source, "x = 1", "import sys\nfor k in range(3):\n    print(k)\n    sys.stdout.flush()")
+    nb = nbformat.read(source, 4)
+    nb.metadata.language_info = {"name": "python"}
+    nb.cells[1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=f"{k}\n") for k in range(3)]
+    nbformat.write(nb, tmp_path / "out.ipynb")
+    notebooks.refresh(source, tmp_path / "out.ipynb")
+    assert [o.text for o in nbformat.read(source, 4).cells[1].outputs] == ["0\n1\n2\n"]
+
+
+def test_of_a_slider_the_picture_stays(tmp_path):
+    """Moved, it has its picture drawn anew in the same place; a notebook keeps the picture and not the slider."""
+    source = tmp_path / "tiny.ipynb"
+    shown = """import matplotlib.pyplot as plt
+from sfar.reproduce import lab
+drawn = []
+def draw(x):
+    drawn.append(x)
+    return plt.subplots(figsize=(x, 1))[0]
+lab.slider("size", (3, 2, 1), x, draw)"""
+    moved = """import ipywidgets
+(knob,) = (w for w in ipywidgets.Widget.widgets.values() if isinstance(w, ipywidgets.SelectionSlider))
+knob.value = 3
+print(drawn)"""
+    _tiny(source, "x = 1", shown, moved)
+    out = notebooks.run(source, tmp_path / "out.ipynb", {})
+    notebooks.refresh(source, out)
+    ran = [[o.get("data", {}) for o in c.outputs] for c in nbformat.read(out, 4).cells]
+    kept = [c.outputs for c in nbformat.read(source, 4).cells]
+    assert notebooks.WIDGET in ran[1][0] and [len(o) for o in kept] == [0, 1, 1]
+    assert set(kept[1][0].data) == {"image/png", "text/plain"} and kept[2][0].text == "[1, 3]\n"
+    assert 2.5 * 110 < kept[1][0].metadata["image/png"]["width"] < 3.5 * 110, (
+        "the second picture took the first's place"
+    )
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)

@@ -16,6 +16,8 @@ from safetensors.torch import save_file
 from sfar.cli.main import main
 from sfar.config import PROFILES, get_profile, values
 from sfar.data import layouts
+from sfar.data.source import dataset
+from sfar.data.store import decoded_bytes
 from sfar.errors import ConfigError
 from sfar.model import cost
 from sfar.reproduce import plan, ready
@@ -339,6 +341,51 @@ def test_the_paper_at_its_own_size():
     assert "at most" not in next(line for line in text.splitlines() if "H200" in line)
     without = get_profile("paper", {"train.checkpoint_activations": False})
     assert "does not fit" in plan._estimate(without, sizes, jobs)
+
+
+def test_what_is_decoded_beforehand_and_what_is_not(root):
+    """As a run decides it; the sizes of two classes' few videos, all of which are looked at."""
+    p = get_profile("paper", {"data.root": str(root), **RANDOM})
+    use = plan._Use(p)
+    sizes, _ = plan._data(use, [], ["kinetics400"])
+    sizes.decoded = plan._decoded(use)
+    data = dataset(p)
+    for side in ("train", "val"):
+        need = decoded_bytes(data.manifest(side), 256)
+        assert sizes.decoded[side] == need > 0
+        for limit, stored in ((1.01 * need / 1e9, True), (0.99 * need / 1e9, False), (0, False)):
+            at = get_profile("paper", {"data.root": str(root), **RANDOM, "data.decode_limit": limit})
+            line = next(x for x in plan._reading(at, sizes, []).splitlines() if x.startswith(TITLES[side]))
+            assert ("decoded beforehand" in line) is stored and f"{need / 1e9:,.1f} GB" in line
+            assert plan._read_each_time(at, sizes, side) is not stored
+    jobs, _ = plan._runs("table1", p, sizes)
+    assert plan._work(p, sizes, jobs)[2:] == (0, 0), "decoded once, they cost no reading"
+
+
+TITLES = {"train": "training videos", "val": "test videos"}
+
+
+def test_embeddings_of_a_frozen_tower(monkeypatch):
+    """Kinetics-400 as published: four versions of 240,258 clips x 8 frames x 512 numbers of 4 bytes."""
+    p = get_profile("paper", {"train.train_visual": False, "data.root": "/somewhere"})
+    sizes = plan._Sizes(
+        plan.Dataset("kinetics400", Path(), "", tuple(KINETICS), False),
+        240_258,
+        1,
+        19_881,
+        {"train": 1e14, "val": 1e13},
+    )
+    draws, wrong = p.train.frozen_draws, []
+    monkeypatch.setattr(plan.paths, "free", lambda folder: 1e13)
+    text = plan._reading(p, sizes, wrong)
+    held = 4 * 8 * 512 * (draws * 240_258 + 19_881)
+    assert f"{4 * 8 * 512 * draws * 240_258 / 1e9:.1f} GB of training clips, 0.3 GB of test clips" in text
+    assert (
+        "training videos: read once" in text and "10,000 GB" in text and "14.5 hours of one core" in text and not wrong
+    )
+    monkeypatch.setattr(plan.paths, "free", lambda folder: 1.9 * held)
+    plan._reading(p, sizes, wrong)
+    assert len(wrong) == 1 and "SFAR_CACHE" in wrong[0] and f"need {2 * held / 1e9:.1f} GB" in wrong[0]
 
 
 def test_the_published_copy_is_not_refused():

@@ -118,7 +118,7 @@ def test_what_the_record_does_not_have_is_not_decided():
 
 def test_ids_are_unique():
     ids = [c.id for _, c in CLAIMS]
-    assert len(ids) == len(set(ids)) == 146 and all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
+    assert len(ids) == len(set(ids)) == 153 and all(re.fullmatch(r"[a-z0-9-]+", i) for i in ids)
 
 
 def test_a_claim_of_both_readings_has_two_ids_and_two_texts():
@@ -130,7 +130,8 @@ def test_a_claim_of_both_readings_has_two_ids_and_two_texts():
     for other, own in pairs:
         (of, c), (of_own, mine) = by[other], by[own]
         assert of is of_own and (c.item, c.source, c.own) == (mine.item, mine.source, mine.own)
-        assert c.text != mine.text and "as printed" in c.text and "as printed" not in mine.text
+        if isinstance(c.text, str):  # others name what was found
+            assert c.text != mine.text and "as printed" in c.text and "as printed" not in mine.text
         assert callable(c.printed) or c.printed == mine.printed
     compared = {"table1", "table2b", "table2e", "fig7a"}
     alone = {i for i, (_, c) in by.items() if c.item in compared} - {i for pair in pairs for i in pair}

@@ -1,13 +1,17 @@
 """Figure 7b and Table 2d: the correlation with its interval, the record, and one seed trained again."""
 
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from sfar.config import changed, get_profile
 from sfar.errors import ConfigError
+from sfar.model import registry
 from sfar.runs.executor import run_all
 from sfar.studies import fig7b
-from sfar.studies.core import statistics, study
+from sfar.studies.core import page, statistics, study
 from sfar.studies.fig7b import ALL, ONE_PHRASE, STUDY
 from sfar.subtexts.groups import GROUPS
 from sfar.util import paths
@@ -71,11 +75,13 @@ def test_groups_differ_in_their_texts_alone():
     """The tower is frozen, and every group has the same seeds: those of frozen towers."""
     profile = get_profile("storyboard")
     planned = fig7b.planned(profile)
-    assert [v.name for v, _ in planned] == list(GROUPS)
-    assert all(seeds == profile.frozen_seeds and len(seeds) > len(profile.seeds) for _, seeds in planned)
+    assert [v.name for v, _ in planned] == [*GROUPS, *(f"printed/{g}" for g in GROUPS)]
+    assert [v.method for v, _ in planned] == ["sfar"] * len(GROUPS) + ["sfar-printed"] * len(GROUPS)
+    assert all(seeds == profile.frozen_seeds[: fig7b.MOST] and len(seeds) > len(profile.seeds) for _, seeds in planned)
     found = [v.profile(profile, 1) for v, _ in planned]
-    assert [p.model.subtexts for p in found] == list(GROUPS) and not any(p.train.train_visual for p in found)
-    assert len({changed(p, {"model.subtexts": "bank"}) for p in found}) == 1
+    assert [p.model.subtexts for p in found] == [*GROUPS, *GROUPS] and not any(p.train.train_visual for p in found)
+    for own in (found[: len(GROUPS)], found[len(GROUPS) :]):
+        assert len({changed(p, {"model.subtexts": "bank"}) for p in own}) == 1
     (asked,) = {seeds for _, seeds in fig7b.planned(get_profile("storyboard", {"seeds": [7]}))}
     assert asked == (7,), "those that are asked for are those of all"
 
@@ -85,7 +91,7 @@ def test_groups_differ_in_their_texts_alone():
 
 def test_the_record_has_every_group(record):
     assert record.names("groups") == list(GROUPS) and len(GROUPS) >= 11
-    assert record.seeds == record.data["seeds"] == list(get_profile("storyboard").frozen_seeds)
+    assert record.seeds == record.data["seeds"] == list(get_profile("storyboard").frozen_seeds[: fig7b.MOST])
     assert all(r.seeds == len(record.seeds) >= 5 and "visual" not in r.trained for r in record.select("groups"))
 
 
@@ -129,7 +135,7 @@ def test_the_group_of_highest_tpp_is_held_against_the_best_of_the_others(record)
 
 
 def test_verdicts_follow_the_intervals(record):
-    assert len(record.claims) == len(STUDY.claims) == 7
+    assert len(record.claims) == len(STUDY.claims) == 14
     for c in record.claims:
         plain = statistics.verdict(c.low, c.high)
         assert c.verdict == plain or (c.verdict, plain) == ("equal", "undecided"), c.id
@@ -151,3 +157,39 @@ def test_numbers_of_crowded_groups_stand_apart_in_their_order():
     order = np.argsort(x, kind="stable")
     assert (np.diff(places[order]) >= 0.5 - 1e-12).all() and places.min() >= 0.2
     assert abs(places[[0, 4]].mean() - x[[0, 4]].mean()) < 1e-12, "a run stands around its middle"
+
+
+def test_both_readings_are_measured_and_shown(monkeypatch):
+    """Made-up runs: the rows, correlations and claims of each reading follow from its own runs alone."""
+    names, rng = ["bank", "terse", "scene", "redundant"], np.random.default_rng(0)
+    ranks = {}
+
+    def run(profile, variants, workers, desc):
+        ranks.update({v.name: rng.integers(0, 3, (2, 40)) for v in variants})
+        return {
+            name: [
+                {"views": {"1x1": {"ranks": r.tolist()}}, "trained": ["head"], "labels": [0] * 40, "seconds": 1.0}
+                for r in each
+            ]
+            for name, each in ranks.items()
+        }
+
+    monkeypatch.setattr(study, "run", run)
+    monkeypatch.setattr(fig7b, "dataset", lambda profile: SimpleNamespace(classes=("long jump", "high jump")))
+    found = STUDY.measure(get_profile("storyboard"), 1, names)
+    for m, lead, tail in zip(registry.own(), ("", "printed/"), ("", "-printed"), strict=True):
+        rows = {r.row: r for r in fig7b.groups(found, m)}
+        assert rows.keys() == set(names)
+        for g, r in rows.items():
+            assert r.mean == pytest.approx(100 * (ranks[lead + g] < 1).mean(), abs=1e-3)
+        x = np.array([rows[g].more["tpp"]["printed"] for g in names])
+        c = fig7b.find(found, "printed", "TPP", "r", m=m)
+        assert c.mean == pytest.approx(statistics.pearson(x, np.array([rows[g].mean for g in names])), abs=2e-4)
+        assert found.claim(f"fig7b-r-printed{tail}").mean == c.mean
+    assert [c.id for c in found.claims] == [c.id for c in fig7b.CLAIMS] and len(found.claims) == 14
+    assert len({(c.item, c.claim) for c in found.claims}) == 14
+    picture = fig7b.figure(found)
+    assert len(picture.axes) == 6 and "as printed" in picture.axes[3].get_ylabel()
+    plt.close(picture)
+    text = page.markdown(STUDY, found)
+    assert "SFAR, as printed: groups" in text and "nan" not in text

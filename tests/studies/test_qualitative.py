@@ -14,18 +14,23 @@ import pytest
 import tiny
 import torch
 from PIL import Image
+from small_sets import at
 
 from sfar import studies
 from sfar.config import ModelConfig
+from sfar.data.source import dataset
 from sfar.data.transforms import center_crop, val_indices
 from sfar.errors import ConfigError
 from sfar.model import heatmaps
 from sfar.render import frames
-from sfar.studies import qualitative
+from sfar.runs import executor, kept
+from sfar.runs.job import Job
+from sfar.studies import ablations, qualitative
 from sfar.studies.core import page
 from sfar.studies.core.blocks import Drawn
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.qualitative import STUDY
+from sfar.training import checkpoint
 
 FIGURES = ("fig1", "fig2", "fig3", "fig5", "fig6", "fig9", "fig10")
 
@@ -213,6 +218,27 @@ def test_importance_and_heat_are_those_of_the_true_class(world, figure):
         for m, h in maps.items():
             assert np.array(v["heat"][lead + m]) == pytest.approx(h.numpy(), abs=2e-6)
     assert v["importance"]["coarse"] != v["importance"]["printed/coarse"], "each of its own model"
+
+
+@pytest.mark.usefixtures("videos_here", "runs_here")
+def test_the_models_are_those_of_kept_runs(roots, tmp_path, monkeypatch):
+    """What a run left is taken; the seconds are those of the runs."""
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path))
+    p = at(roots, **{"train.epochs": 1, "train.frames": 2, "model.temporal_layers": 1})
+    job = Job(p, dataset(p), "single", 0)
+    (run,) = executor.run_all([job])
+    monkeypatch.setattr(executor, "run_one", None)  # nothing is made again
+    found, seconds = qualitative.models({"single": job}, 1)
+    assert seconds == run["seconds"] and found["single"].method == "single"
+    left = checkpoint.load_file(kept.folder() / job.key() / kept.WEIGHTS)
+    assert all(torch.equal(v, left[k]) for k, v in checkpoint.trained_state(found["single"]).items())
+
+
+def test_the_models_are_declared_as_runs_of_table_2e():
+    """The first seed's runs of that study are found, with the weights that they left."""
+    declared = {v.name: v for v in (*ablations.TUNED, *ablations.TABLE2E)}
+    assert all(declared[v.name] is v for v in qualitative.VARIANTS)
+    assert {v.name for v in qualitative.VARIANTS} == {"single", "coarse", "both", "printed/coarse", "printed/both"}
 
 
 def test_several_labels_a_video_are_refused(monkeypatch):

@@ -10,7 +10,17 @@ from test_end_to_end import allowed
 from sfar import studies
 from sfar.config import get_profile
 from sfar.runs.executor import run_all
-from sfar.studies import ablations, ambiguity, budget, few_shot, generalization, knobs, multi_label, readings_map
+from sfar.studies import (
+    ablations,
+    ambiguity,
+    budget,
+    few_shot,
+    fig7b,
+    generalization,
+    knobs,
+    multi_label,
+    readings_map,
+)
 from sfar.studies.core import study
 
 PROFILE = get_profile("storyboard")
@@ -31,7 +41,7 @@ MULTI = ("frozen/vanilla", "frozen/sfar")
 # Of the studies that have others than the profile's: pictures are of one, frozen towers have more, many cells fewer.
 SEEDS_OF = {
     "qualitative": PROFILE.seeds[:1],
-    "fig7b": PROFILE.frozen_seeds,
+    "fig7b": PROFILE.frozen_seeds[: fig7b.MOST],
     "sub_actions": PROFILE.frozen_seeds,
     "few_shot": PROFILE.frozen_seeds[: few_shot.MOST],
     "generalization": PROFILE.frozen_seeds[: generalization.MOST],

@@ -28,7 +28,7 @@ import pytest
 from loopback import Loopback, Reply, asked, forms, images
 from PIL import Image
 from test_video import write
-from waiting import until
+from waiting import ENOUGH, until
 
 from sfar.cli.main import main
 from sfar.errors import ConfigError, SfarError, VideoError
@@ -39,6 +39,7 @@ from sfar.subtexts.visual import frames_of
 
 SECRET = "sk-proj-Zq7kPz0wLw8Xy41_b9TmVh-Rf6"
 NAMES = [f"class {i}" for i in range(12)]
+BACKOFF = 0.02  # seconds before a class is asked again the first time
 
 
 def steps(name, n=4):
@@ -122,7 +123,7 @@ def server(running):
 @pytest.fixture(autouse=True)
 def no_waiting_and_no_keys(monkeypatch):
     """Short back-off, and neither a proxy nor a key of whoever runs the tests."""
-    monkeypatch.setattr(random, "uniform", lambda a, b: 0.02)
+    monkeypatch.setattr(random, "uniform", lambda a, b: BACKOFF)
     monkeypatch.setattr(
         ssl.SSLContext, "load_verify_locations", lambda *_, **__: None
     )  # HTTP needs none; some hundred clients would read them
@@ -133,7 +134,7 @@ def no_waiting_and_no_keys(monkeypatch):
 
 
 def settings(server, **changes):
-    return Settings("m", **{"base_url": server.url, "key_variable": "", "timeout": 5.0, "retries": 2, **changes})
+    return Settings("m", **{"base_url": server.url, "key_variable": "", "timeout": 60.0, "retries": 2, **changes})
 
 
 def ask(server, journal, names=NAMES, **changes):
@@ -259,7 +260,7 @@ def test_another_n(server, journal, n):
 
 @pytest.mark.parametrize("bound", [1, 3, 8])
 def test_never_more_at_a_time_than_asked_for(server, journal, bound):
-    together = threading.Barrier(bound, timeout=60)
+    together = threading.Barrier(bound, timeout=ENOUGH)
 
     def slow(request, count):
         if len(server.times) <= bound:
@@ -298,9 +299,9 @@ PASSING = {
 
 @pytest.mark.parametrize("reply", PASSING.values(), ids=list(PASSING))
 def test_what_passes_is_asked_again(server, journal, reply):
-    """A stalled answer is waited for a while only, which a busy machine may need for a good one too."""
+    """A stalled answer is waited for a short while, in which a busy machine may have no good one either: many times."""
     server.answer = first(reply)
-    (outcome,) = ask(server, journal, ["a"], timeout=2 if reply.delay else 60)
+    (outcome,) = ask(server, journal, ["a"], **({"timeout": 0.5, "retries": 200} if reply.delay else {}))
     assert outcome.texts == steps("a") and server.names[:2] == ["a", "a"]
     assert reply.delay or len(server.names) == 2
     assert [e["raw"] for e in lines(journal) if e["problem"] == ""] == [forms(steps("a"))["prompted"]]
@@ -540,15 +541,20 @@ def test_ends_at_once(server, journal, reply, parts):
 def test_answers_before_and_under_way_are_kept_when_it_ends(server, journal):
     """Four at a time: the sixth class is refused while three others are being answered; these are paid for and kept."""
 
+    asker = Asker(settings(server), Journal(journal))
+
     def answer(request, count):
         if asked(request) == NAMES[5]:
-            time.sleep(0.2)
+            until(lambda: len(server.requests) == 8)  # the other three are asked too
             return error(401)
-        return good(request, delay=0.6 if NAMES.index(asked(request)) > 3 else 0)
+        if NAMES.index(asked(request)) > 3:
+            until(asker._stop.is_set)  # the refusal is heard
+        return good(request)
 
     server.answer = answer
     with pytest.raises(SfarError, match="refuses access"):
-        ask(server, journal)
+        asker.run([Question(n, 1) for n in NAMES])
+    assert len(server.requests) == 8
     assert sorted(kept(journal)) == sorted(set(server.names) - {NAMES[5]}) and set(NAMES[:5]) <= set(kept(journal))
     server.start(good)
     assert [o.texts for o in ask(server, journal)] == [steps(n) for n in NAMES]
@@ -568,16 +574,16 @@ def test_a_class_that_the_server_refuses_is_reported(server, journal):
 
 
 @pytest.mark.parametrize(
-    "reply, why",
+    "reply, timeout, why",
     [
-        (error(500, "broken"), "HTTP 500, broken"),
-        (Reply(text="x", cut=True), "connection failed"),
-        (Reply(text="x", delay=1.0), "no answer within 0.3 s"),
+        (error(500, "broken"), 60, "HTTP 500, broken"),
+        (Reply(text="x", cut=True), 60, "connection failed"),
+        (Reply(text="x", delay=600), 0.3, "no answer within 0.3 s"),
     ],
 )
-def test_retries_are_bounded(server, journal, reply, why):
+def test_retries_are_bounded(server, journal, reply, timeout, why):
     server.answer = lambda request, count: reply
-    (outcome,) = ask(server, journal, ["a"], retries=2, timeout=0.3)
+    (outcome,) = ask(server, journal, ["a"], retries=2, timeout=timeout)
     assert outcome.texts is None and "no answer after 3 requests" in outcome.problem and why in outcome.problem
     assert server.names == ["a"] * 3 and kept(journal) == []
     server.start(good)
@@ -592,7 +598,7 @@ def test_a_dead_server_ends_the_run(server, journal):
 
 
 def test_no_server_at_all(journal):
-    settings = Settings("m", base_url="http://127.0.0.1:9/v1", key_variable="", retries=1, timeout=2)
+    settings = Settings("m", base_url="http://127.0.0.1:9/v1", key_variable="", retries=1, timeout=60)
     with pytest.raises(SfarError, match="connection failed"):
         Asker(settings, Journal(journal)).run([Question(n, 1) for n in NAMES])
 
@@ -844,24 +850,32 @@ def in_seconds(s):
 @pytest.mark.parametrize(
     "header, least, most",
     [
-        (lambda: {"Retry-After": "1"}, 1.0, 2.5),
-        (lambda: {"Retry-After": "0.4"}, 0.4, 1.9),
-        (lambda: {"retry-after-ms": "400"}, 0.4, 1.9),
-        (lambda: {"retry-after-ms": "300", "Retry-After": "60"}, 0.3, 1.8),
-        (lambda: {"Retry-After": in_seconds(2)}, 0.9, 3.5),
-        (lambda: {"Retry-After": in_seconds(-30)}, 0, 1.5),
-        (lambda: {"Retry-After": "soon"}, 0, 1.5),
-        (lambda: {"Retry-After": "-5"}, 0, 1.5),
-        (lambda: {"Retry-After": "nan"}, 0, 1.5),
-        (lambda: {"Retry-After": "inf"}, 0, 1.5),
-        (lambda: {"Retry-After": "Mon, 99 Foo 2025"}, 0, 1.5),
+        (lambda: {"Retry-After": "1"}, 1.0, 1.0),
+        (lambda: {"Retry-After": "0.4"}, 0.4, 0.4),
+        (lambda: {"retry-after-ms": "400"}, 0.4, 0.4),
+        (lambda: {"retry-after-ms": "300", "Retry-After": "60"}, 0.3, 0.3),
+        (lambda: {"Retry-After": in_seconds(250)}, 130, 250),  # less what the answer took on its way
+        (lambda: {"Retry-After": in_seconds(-30)}, 0, 0),
+        (lambda: {"Retry-After": "soon"}, BACKOFF, BACKOFF),
+        (lambda: {"Retry-After": "-5"}, BACKOFF, BACKOFF),
+        (lambda: {"Retry-After": "nan"}, BACKOFF, BACKOFF),
+        (lambda: {"Retry-After": "inf"}, BACKOFF, BACKOFF),
+        (lambda: {"Retry-After": "Mon, 99 Foo 2025"}, BACKOFF, BACKOFF),
     ],
     ids=["1 s", "0.4 s", "400 ms", "ms first", "date", "past date", "soon", "negative", "nan", "inf", "no date"],
 )
-def test_retry_after(server, journal, header, least, most):
+def test_retry_after(server, journal, monkeypatch, header, least, most):
+    waits = []
+    monkeypatch.setattr(Asker, "_pause", lambda self, seconds, why: waits.append(seconds))
     server.answer = lambda request, count: good(request) if count else error(503 if least == 0.4 else 429, **header())
     assert ask(server, journal, ["a"], retries=1)[0].texts == steps("a")
-    assert least - 0.02 <= server.times[1] - server.times[0] <= most + 10  # of a busy machine
+    assert len(waits) == 1 and least <= waits[0] <= most
+
+
+def test_what_the_server_asks_for_is_waited(server, journal):
+    server.answer = first(error(429, retry_after_ms="400"))
+    assert ask(server, journal, ["a"], retries=1)[0].texts == steps("a")
+    assert server.times[1] - server.times[0] >= 0.4
 
 
 def test_all_threads_wait(server, journal):
@@ -869,20 +883,21 @@ def test_all_threads_wait(server, journal):
 
     The other three are answered while the pause lasts, and nobody asks before its end.
     """
-    four, sent = threading.Barrier(4, timeout=60), []
+    asker = Asker(settings(server), Journal(journal))
+    four, sent = threading.Barrier(4, timeout=ENOUGH), []
 
     def answer(request, count):
         if len(server.times) <= 4 and not sent:
             four.wait()
             if asked(request) == NAMES[0]:
                 sent.append(time.monotonic())
-                return error(429, Retry_After="3")
-            return good(request, delay=1.5)  # by then a busy machine has heard of the pause too
+                return error(429, Retry_After="1")
+            until(lambda: asker._resume_at)  # the pause is heard of
         return good(request)
 
     server.answer = answer
-    assert [o.texts for o in ask(server, journal)] == [steps(n) for n in NAMES]
-    assert [t - sent[0] for t in server.times[4:] if t - sent[0] < 2.95] == []
+    assert [o.texts for o in asker.run([Question(n, 1) for n in NAMES])] == [steps(n) for n in NAMES]
+    assert [t - sent[0] for t in server.times[4:] if t - sent[0] < 1] == []
     assert len(server.requests) == len(NAMES) + 1
 
 
@@ -1195,16 +1210,26 @@ def whole_lines(journal):
     return found
 
 
+def read_until(stream, words):
+    """What it says until it has said so: it has heard."""
+    said = ""
+    while words not in said:
+        more = stream.read(1)
+        assert more, said
+        said += more
+    return said
+
+
 def test_200_classes_and_a_kill_in_the_middle(server, tmp_path):
     classes, names = class_file(tmp_path, 200)
     out = tmp_path / "texts.json"
     journal = tmp_path / "texts.json.journal.jsonl"
     killed = threading.Event()
-    server.answer = lambda request, count: good(request) if len(server.requests) < 100 or killed.wait(60) else None
+    server.answer = lambda request, count: good(request) if len(server.requests) < 100 or killed.wait(ENOUGH) else None
     p = started(command(server, classes, out))
     until(lambda: len(server.requests) >= 100 or p.poll() is not None)
     p.kill()
-    p.communicate(timeout=30)
+    p.communicate(timeout=ENOUGH)
     killed.set()
     until(lambda: not server.now)
     done, before = whole_lines(journal), server.names
@@ -1226,36 +1251,43 @@ def test_200_classes_and_a_kill_in_the_middle(server, tmp_path):
 def test_ctrl_c_keeps_the_answers_under_way(server, tmp_path):
     classes, names = class_file(tmp_path, 60)
     out = tmp_path / "texts.json"
-    server.answer = lambda request, count: good(request, delay=0.3)
-    p = started(command(server, classes, out))
-    until(lambda: len(server.requests) >= 10 or p.poll() is not None)
+    heard = threading.Event()
+
+    def answer(request, count):
+        if server.names.index(asked(request)) >= 10:
+            assert heard.wait(ENOUGH)
+        return good(request)
+
+    server.answer = answer
+    p = started([*command(server, classes, out), "--timeout", str(ENOUGH)])
+    until(lambda: len(server.requests) >= 14 or p.poll() is not None)
     os.killpg(p.pid, signal.SIGINT)
-    _, err = p.communicate(timeout=60)
+    err = read_until(p.stderr, "waiting for the answers under way")
+    heard.set()
+    err += p.communicate(timeout=ENOUGH)[1]
     assert (
         p.returncode == 130 and err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
     ), err
-    assert sorted(kept(tmp_path / "texts.json.journal.jsonl")) == sorted(server.names) and len(server.names) < 60
+    assert sorted(kept(tmp_path / "texts.json.journal.jsonl")) == sorted(server.names) and len(server.names) == 14
     server.answer = good
     assert main(command(server, classes, out)) == 0
     assert sorted(server.names) == sorted(names) and list(SubTexts.load(out)) == names
 
 
 def test_a_second_ctrl_c_leaves_the_answers_under_way(server, tmp_path):
-    """Against a server that stalls: nobody waits for a minute."""
+    """Against a server that stalls: nobody waits for it, and it never answers."""
     classes, _ = class_file(tmp_path, 30)
-    server.answer = lambda request, count: good(request, delay=0 if len(server.times) <= 6 else 40)
-    p = started(command(server, classes, tmp_path / "texts.json"))
+    server.answer = lambda request, count: good(
+        request, delay=0 if server.names.index(asked(request)) < 6 else 10 * ENOUGH
+    )
+    p = started([*command(server, classes, tmp_path / "texts.json"), "--timeout", str(10 * ENOUGH)])
     try:
         until(lambda: len(server.requests) >= 10 or p.poll() is not None)
         until(lambda: len(whole_lines(tmp_path / "texts.json.journal.jsonl")) == 6)
         os.killpg(p.pid, signal.SIGINT)
-        err = ""
-        while "waiting for the answers under way" not in err:  # it has heard
-            more = p.stderr.read(1)
-            assert more, err
-            err += more
+        err = read_until(p.stderr, "waiting for the answers under way")
         os.killpg(p.pid, signal.SIGINT)
-        err += p.communicate(timeout=30)[1]  # before the server answers
+        err += p.communicate(timeout=ENOUGH)[1]
     finally:
         p.kill()
         p.communicate()

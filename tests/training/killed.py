@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import resource
+import signal
 import time
 
 import tiny
@@ -9,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from waiting import until
 
+from sfar.errors import SfarError
 from sfar.training.resume import Keeper, listening
 from sfar.training.train import train
 
@@ -45,3 +48,14 @@ def run(folder, out, fsync_seconds=0.0, stalls_at=0, until_stopped=False, every=
     with listening(keeper):
         history = train(model, tiny.clips(13), tiny.profile(**PROFILE), 3, on_step, keeper=keeper)
     save_file({**model.state_dict(), "loss": torch.tensor(history.loss), "steps": torch.tensor(history.steps)}, out)
+
+
+def on_a_full_disk(limit, folder, out):
+    """``run`` where no file can grow beyond ``limit`` bytes; what it says of that."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        run(folder, out)
+    except SfarError as e:
+        return str(e)
+    return 0

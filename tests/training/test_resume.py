@@ -8,8 +8,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import forked
@@ -192,36 +190,20 @@ def test_a_damaged_state_is_left_for_the_one_before(tmp_path, capsys):
 
 def test_a_full_disk_loses_no_earlier_state(tmp_path):
     """The limit on a file's size stands in for a full disk: the write fails half-way in the same manner."""
-    keeper, _ = stopped_after(tmp_path, 3)
+    states = tmp_path / "states"
+    keeper, _ = stopped_after(states, 3)
     kept = keeper.states()
     limit = (kept[0] / "tensors.safetensors").stat().st_size // 2
-    code = f"""
-import resource, signal, sys, killed
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-from pathlib import Path
-from sfar.errors import SfarError
-try:
-    killed.run(Path({str(tmp_path)!r}), Path({str(tmp_path / "out")!r}))
-except SfarError as e:
-    sys.exit(str(e))
-"""
-    places = [os.path.dirname(module.__file__) for module in (killed, tiny) if module.__file__]
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([*places, os.environ.get("PYTHONPATH", "")])},
-    )
+    done = forked.call(tmp_path / "said", killed.on_a_full_disk, limit, states, tmp_path / "out", processes=1)
     assert (
         done.returncode == 1
         and "Traceback" not in done.stderr
         and "cannot write" in done.stderr
         and "step-" in done.stderr
     ), done.stderr
-    assert keeper.states() == kept and not list(tmp_path.glob(".step-*"))
+    assert keeper.states() == kept and not list(states.glob(".step-*"))
     model, want = tiny.model(), tiny.model()
-    train(model, tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(tmp_path, killed.ABOUT))
+    train(model, tiny.clips(13), tiny.profile(**killed.PROFILE), 3, keeper=Keeper(states, killed.ABOUT))
     train(want, tiny.clips(13), tiny.profile(**killed.PROFILE), 3)
     assert equal(model.state_dict(), want.state_dict())
 

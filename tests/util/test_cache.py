@@ -122,8 +122,25 @@ def test_key_changes_with_its_inputs():
     assert all(k.isalnum() and len(k) == 16 for k in keys)
 
 
-def test_key_changes_with_the_libraries(monkeypatch):
+@pytest.fixture
+def versions_anew():
+    """A process looks at each library once: here anew, and again by what comes behind."""
+    cache._version.cache_clear()
+    yield
+    cache._version.cache_clear()
+
+
+def test_libraries_are_looked_at_once(versions_anew, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cache, "version", lambda name: asked.append(name) or "0.0.1")
+    for k in range(3):
+        cache.key("run", k)
+    assert sorted(asked) == sorted(set(cache.STAGES["run"].libraries))
+
+
+def test_key_changes_with_the_libraries(versions_anew, monkeypatch):
     before = [(cache.key(s, 1), cache.key(s, 1, with_libraries=False)) for s in STAGES]
+    cache._version.cache_clear()
     monkeypatch.setattr(cache, "version", lambda name: "0.0.1")
     after = [(cache.key(s, 1), cache.key(s, 1, with_libraries=False)) for s in STAGES]
     assert all(a[0] != b[0] and a[1] == b[1] for a, b in zip(after, before, strict=True))

@@ -38,10 +38,15 @@ def reached(work):
 
 
 @functools.cache
+def parsed(module):
+    return ast.parse(MODULES[module].read_bytes())
+
+
+@functools.cache
 def tops(module):
     """Name -> the statements at the top of a module of the package that define it."""
     out = {}
-    for s in ast.parse(MODULES[module].read_bytes()).body:
+    for s in parsed(module).body:
         stored = [n.id for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         for name in [s.name] if isinstance(s, ast.FunctionDef | ast.ClassDef) else stored:
             out.setdefault(name, []).append(s)
@@ -96,33 +101,45 @@ def test_a_record_that_is_taken_up_is_an_input(study):
     assert not taken or STUDIES[study].inputs_of
 
 
+@functools.cache
+def called(module):
+    """The names and the attributes that a module calls."""
+    functions = [n.func for n in ast.walk(parsed(module)) if isinstance(n, ast.Call)]
+    return (
+        {f.id for f in functions if isinstance(f, ast.Name)},
+        {f.attr for f in functions if isinstance(f, ast.Attribute)},
+    )
+
+
 @pytest.mark.parametrize("work", WORK)
 def test_no_code_behind_a_key_imports_a_computed_name(work):
     """It could not be followed (``sfar.util.code``)."""
     for module in {name.split(":")[0] for name in reached(work) if ":" in name}:
-        tree = ast.parse(MODULES[module].read_bytes())
-        called = [n.func for n in ast.walk(tree) if isinstance(n, ast.Call)]
-        names = {f.id for f in called if isinstance(f, ast.Name)}
+        names, attributes = called(module)
         assert not names & {"__import__", "eval", "exec", "globals"}, module
-        assert "import_module" not in names | {f.attr for f in called if isinstance(f, ast.Attribute)}, module
+        assert "import_module" not in names | attributes, module
+
+
+@functools.cache
+def quotes(definition):
+    """The printed tables that a definition takes by name: files below ``sfar/``.
+
+    Where the name is computed, it may be any, but in ``sfar.paper.printed``, whose callers give it.
+    """
+    module, _, name = definition.partition(":")
+    inside, found = module == "sfar.paper.printed", set()
+    calls = (n for s in tops(module).get(name, ()) if name for n in ast.walk(s) if isinstance(n, ast.Call))
+    for call in calls:
+        function = ast.unparse(call.func)
+        if function in READ or (inside and f"printed.{function}" in READ):
+            table = call.args[0]
+            found |= {table.value} if isinstance(table, ast.Constant) else set() if inside else set(paper.TABLES)
+    return {f"sfar/paper/{table}.csv" for table in found}
 
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_record_follows_from_the_printed_tables_that_it_quotes(study):
-    """Where the name of a table is computed, it may be any, but in ``sfar.paper.printed``, whose callers give it."""
-    quoted = set()
-    for name in reached(f"record of {study}"):
-        module, _, definition = name.partition(":")
-        inside = module == "sfar.paper.printed"
-        for s in tops(module).get(definition, ()) if definition else ():
-            for n in ast.walk(s):
-                if not isinstance(n, ast.Call):
-                    continue
-                function = ast.unparse(n.func)
-                if function in READ or (inside and f"printed.{function}" in READ):
-                    table = n.args[0]
-                    known = [table.value] if isinstance(table, ast.Constant) else () if inside else paper.TABLES
-                    quoted |= {f"sfar/paper/{name}.csv" for name in known}
+    quoted = set().union(*(quotes(name) for name in reached(f"record of {study}") if ":" in name))
     assert quoted == set(STUDIES[study].files)
 
 
