@@ -25,7 +25,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-lab lint format hooks notebooks bench site lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-lab lint format hooks notebooks bench gpu-check site lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,35 +55,35 @@ summary: env  ## the one page with every table, figure and claim: results/storyb
 
 ## Tables and figures (each: measure what is not yet measured, write results/, execute the notebook)
 reproduce-table1: env  ## Table 1: Kinetics-400, supervised
-reproduce-table11: env  ## Table 11: the same with ViT-L (one record with Table 1; cost columns recomputed)
+reproduce-table11: env  ## Table 11: the same with ViT-L/14 (alias of table1; PROFILE=paper: runs of its own)
 reproduce-table2a: env  ## Table 2a: Charades, multi-label
 reproduce-table2b: env  ## Table 2b: zero-shot on UCF-101 and HMDB-51, both protocols
-reproduce-table10: env  ## Table 10: zero-shot, other backbones (one record with Table 2b)
+reproduce-table10: env  ## Table 10: zero-shot with ViT-L/14 (alias of table2b; PROFILE=paper: runs of its own)
 reproduce-table2c: env  ## Table 2c: the fine-grained video embedding in VideoPrompt, ATM and BIKE
-reproduce-table2d: env  ## Table 2d: generators of sub-texts (one record with Figure 7b)
+reproduce-table2d: env  ## Table 2d: generators of sub-texts (alias of fig7b)
 reproduce-table2e: env  ## Table 2e: both embeddings, either alone, baselines, open readings
 reproduce-table3: env  ## Table 3: few-shot, K = 2, 4, 8, 16
-reproduce-table12: env  ## Table 12: few-shot, other backbones (one record with Table 3)
+reproduce-table12: env  ## Table 12: few-shot with ViT-L/14, K = 2, 5 (alias of table3; PROFILE=paper: runs of its own)
 reproduce-table4: env  ## Table 4: N = 2 against N = 5 by class
-reproduce-table5: env  ## Table 5: hyper-parameters (one page with the audit)
-reproduce-table6: env  ## Table 6: the question prompts
-reproduce-table7: env  ## Table 7: the system prompt (one page with Table 6)
+reproduce-table5: env  ## Table 5: hyper-parameters (alias of audit)
+reproduce-table6: env  ## Table 6: the question prompts (alias of table13)
+reproduce-table7: env  ## Table 7: the system prompt (alias of table13)
 reproduce-table8: env  ## Table 8: accuracy by degree of ambiguity and non-uniformity
-reproduce-table9: env  ## Table 9: the most ambiguous and non-uniform actions (one record with Table 8)
+reproduce-table9: env  ## Table 9: the most ambiguous and non-uniform actions (alias of table8)
 reproduce-table13: env  ## Table 13: accuracy with each set of sub-texts (after Figure 7b)
-reproduce-table14: env  ## Table 14: sub-texts from visual context (one record with Table 13)
-reproduce-fig1: env  ## Figure 1: ambiguous and non-uniform storyboards (one record with Figure 2)
+reproduce-table14: env  ## Table 14: sub-texts from visual context (alias of table13)
+reproduce-fig1: env  ## Figure 1: ambiguous and non-uniform storyboards (alias of fig2)
 reproduce-fig2: env  ## Figure 2a-e: where single, coarse, fine and fused attention falls
-reproduce-fig2f: env  ## Figure 2f: accuracy by degree (one record with Table 8)
-reproduce-fig3: env  ## Figure 3: the framework, with the code's real shapes (one record with Figure 2)
-reproduce-fig4: env  ## Figure 4: sub-texts of a dive
-reproduce-fig5: env  ## Figure 5: class probabilities on ambiguous videos (one record with Figure 2)
-reproduce-fig6: env  ## Figure 6: importance over frames against the true storyboard (one record with Figure 2)
-reproduce-fig7a: env  ## Figure 7a: number of sub-texts (one record with Table 2e)
+reproduce-fig2f: env  ## Figure 2f: accuracy by degree (alias of table8)
+reproduce-fig3: env  ## Figure 3: the framework, with the code's real shapes (alias of fig2)
+reproduce-fig4: env  ## Figure 4: sub-texts of a dive (alias of table13)
+reproduce-fig5: env  ## Figure 5: class probabilities on ambiguous videos (alias of fig2)
+reproduce-fig6: env  ## Figure 6: importance over frames against the true storyboard (alias of fig2)
+reproduce-fig7a: env  ## Figure 7a: number of sub-texts (alias of table2e)
 reproduce-fig7b: env  ## Figure 7b: 15 groups of sub-texts, TPP against accuracy
-reproduce-fig8: env  ## Figure 8: sub-texts by several generators
-reproduce-fig9: env  ## Figure 9: as Figure 2, more classes (one record with Figure 2)
-reproduce-fig10: env  ## Figure 10: as Figure 2, unseen data sets (one record with Figure 2)
+reproduce-fig8: env  ## Figure 8: sub-texts by several generators (alias of table13)
+reproduce-fig9: env  ## Figure 9: as Figure 2, more classes (alias of fig2)
+reproduce-fig10: env  ## Figure 10: as Figure 2, unseen data sets (alias of fig2)
 reproduce-audit: env  ## the paper held against itself and against arithmetic (after the records whose effects it names)
 reproduce-readings: env  ## which reading of the paper can be the paper: every reading by every printed pattern
 reproduce-budget: env  ## accuracy against training videos and epochs, every method
@@ -119,6 +119,9 @@ notebooks: env  ## execute the notebooks with their default parameters and keep 
 
 bench: env  ## how fast it is, as ratios, into results/bench (about 12 minutes; FOLDER=/my/videos reads those too)
 	@$(BIN)/sfar bench $(if $(FOLDER),--folder "$(FOLDER)")
+
+gpu-check: env  ## what a GPU alone can show, into results/bench/gpu.json (at most 8 minutes on one H100)
+	@$(BIN)/sfar bench gpu
 
 site: $(SITE)/.ready  ## README, docs, notebooks, results and API as a site that needs no network: site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet --config-file website/mkdocs.yml

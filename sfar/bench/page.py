@@ -15,7 +15,7 @@ from sfar.errors import SfarError
 from sfar.render import style, tables
 from sfar.util import paths
 
-PARTS = ("head", "overhead", "reader", "pipeline", "step", "replicates", "scaling")
+PARTS = ("head", "overhead", "reader", "pipeline", "step", "replicates", "scaling", "start", "gpu")
 MODE = "forward+backward"  # what the panels of the head show
 HEADS = {"literal": ("#D55E00", "s", "literal"), "fast": ("#0072B2", "o", "SFAR")}
 AXES = {
@@ -359,11 +359,17 @@ def _pipeline_markdown(r: dict[str, Any]) -> str:
     )
 
 
+def _peak(r: dict[str, Any]) -> str:
+    return f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']})."
+
+
 def _step_markdown(r: dict[str, Any]) -> str:
-    out = [
-        f"Peak: {', '.join(f'{k} {v / 1e9:,.0f} GFLOP/s' for k, v in r['peak_flops'].items())} ({r['peak_is']}). "
-        f"FLOPs: {r['flops_are']}."
-    ]
+    return "\n\n".join([f"{_peak(r)} FLOPs: {r['flops_are']}.", *_steps(r)])
+
+
+def _steps(r: dict[str, Any]) -> list[str]:
+    """The training steps of a record, a table for each setting."""
+    out = []
     for s in r["settings"]:
         rows = [
             [
@@ -385,7 +391,7 @@ def _step_markdown(r: dict[str, Any]) -> str:
             ),
         ]
         out += [f"{name}: failed ({why})" for name, why in s["failed"].items()]
-    return "\n\n".join(out)
+    return out
 
 
 def _scaling_markdown(r: dict[str, Any]) -> str:
@@ -408,7 +414,46 @@ def _replicates_markdown(r: dict[str, Any]) -> str:
     )
 
 
+def _start_markdown(r: dict[str, Any]) -> str:
+    memory = f", {_spread(r['megabytes'], ' MB')} above what the program takes" if r["megabytes"] else ""
+    return (
+        f"Lists of {r['clips']:,} training videos and their names on disk (links), read, checked and fingerprinted in "
+        f"a fresh process: {_spread(r['seconds'], ' s')}{memory}."
+    )
+
+
+def _gpu_markdown(r: dict[str, Any]) -> str:
+    memory = [
+        [
+            m["model"],
+            m["videos"],
+            "yes" if m["checkpointed"] else "no",
+            f"{m['bytes'] / 1e9:.2f} GB",
+            f"{m['estimate'] / 1e9:.2f} GB",
+            f"{m['ratio']:.2f}",
+        ]
+        for m in r["memory"]
+    ]
+    head = [[x["precision"], _spread(x["head_percent"], " %")] for x in r["overhead"]]
+    runs = [[name, f"{x['loss']:.2g}", f"{x['weight']:.2g}"] for name, x in r["trainings"].items()]
+    return "\n\n".join(
+        [
+            f"On {r['device']}. {_peak(r)}",
+            *_steps(r),
+            f"SFAR's head at {r['classes']} classes:",
+            tables.markdown(["Precision of the tower", "Head / encoding"], head),
+            "Memory of a training step, bf16, against the estimate from shapes:",
+            tables.markdown(["Model", "Videos", "checkpoint_activations", "Measured", "Estimated", "Ratio"], memory),
+            f"A short training against the same one in this process alone ({r['backend']}): largest difference of an "
+            "epoch's loss (relative), and of a weight.",
+            tables.markdown(["Training", "Loss", "Weight"], runs),
+        ]
+    )
+
+
 _PAGES = {
+    "start": _start_markdown,
+    "gpu": _gpu_markdown,
     "head": _head_markdown,
     "overhead": _overhead_markdown,
     "reader": _reader_markdown,

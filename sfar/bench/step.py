@@ -172,12 +172,13 @@ def run(b: Bench) -> dict[str, Any]:
         "peak_is": source,
         "flops_are": f"2 x MACs of the visual tower x {PASSES} "
         "(forward and backward; recomputed activations and the head not counted)",
-        "settings": [_measure(s, classes, limit, b) for s in settings(b)],
+        "settings": [measure(s, classes, limit, b) for s in settings(b)],
         "targets": [],
     }
 
 
-def _measure(s: Setting, classes: int, limit: dict[str, float], b: Bench) -> dict[str, Any]:
+def measure(s: Setting, classes: int, limit: dict[str, float], b: Bench) -> dict[str, Any]:
+    """One setting, all its variants in turn; ``limit``: FLOP/s at most by precision (``peaks``)."""
     calls, first, failed = {}, {}, {}
     for name, variant in s.variants.items():
         call = make_step(s.config, variant, s.videos, classes, b.device)

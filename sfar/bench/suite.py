@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sfar.bench import head, overhead, pipeline, reader, replicates, scaling, step
+from sfar.bench import gpu, head, overhead, pipeline, reader, replicates, scaling, start, step
 from sfar.bench.inputs import Bench
 from sfar.bench.measure import BenchError, provenance
 from sfar.util import paths
@@ -37,15 +37,21 @@ PARTS = {
     "step": Part(step.run, step.ticks, "a training step"),
     "replicates": Part(replicates.run, replicates.ticks, "many seeds in one program"),
     "scaling": Part(scaling.run, scaling.ticks, "several processes"),
+    "start": Part(start.run, start.ticks, "lists of a quarter of a million videos"),
+    "gpu": Part(gpu.run, gpu.ticks, "what a GPU alone can show"),
 }
+ALONE = ("gpu",)  # measured only when asked for by name
 
 
 def chosen(names: list[str]) -> list[str]:
-    """The parts called ``names`` in their order, all for an empty list. Raises ``BenchError`` for an unknown one."""
+    """The parts called ``names`` in their order; for an empty list all but ``ALONE``.
+
+    Raises ``BenchError`` for an unknown one.
+    """
     unknown = [n for n in names if n not in PARTS]
     if unknown:
         raise BenchError(f"unknown part {unknown[0]!r} of the benchmark: expected {', '.join(PARTS)}")
-    return [n for n in PARTS if n in names or not names]
+    return [n for n in PARTS if (n in names if names else n not in ALONE)]
 
 
 def output(quick: bool) -> Path:
@@ -54,7 +60,7 @@ def output(quick: bool) -> Path:
 
 
 def run(names: list[str], out: Path, command: str, bench: Bench, silent: bool = False) -> list[Path]:
-    """Measure the parts ``names`` (all for none) and write ``out/<part>.json`` as each is done; returns the paths.
+    """Measure the parts ``names`` (none: ``chosen``) and write ``out/<part>.json`` as each is done; returns the paths.
 
     A progress bar shows what runs and what remains. Raises ``BenchError`` for an unknown part, a folder without videos,
     contenders that disagree.

@@ -38,14 +38,16 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command(
         "bench",
         _bench,
-        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, many seeds, scaling.",
+        "Measure how fast it is: head, overhead over CLIP, reader, input pipeline, training step, many seeds, scaling, "
+        "start.",
         sub,
     )
     p.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
-        help="head, overhead, reader, pipeline, step, replicates, scaling (default: all, about 12 minutes on 2 cores)",
+        help="head, overhead, reader, pipeline, step, replicates, scaling, start (default: all of these, about 12 "
+        "minutes on 2 cores); gpu: what a GPU alone can show (at most 8 minutes on an H100)",
     )
     p.add_argument("--folder", default="", metavar="DIR", help="reader: videos of your own too")
     p.add_argument("--quick", action="store_true", help="tiny sizes, in seconds: does it run? Its numbers mean little")

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 
-from sfar.cli import bench, config, data, options, predict, reproduce, storyboard, subtexts, train
+from sfar.cli import bench, config, data, options, predict, records, reproduce, storyboard, subtexts, train
 from sfar.data.disk import once
 from sfar.errors import ConfigError, SfarError, closed
 from sfar.util import processes
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     storyboard.add(sub, command)
     data.add(sub, command)
     subtexts.add(sub, command)
+    records.add(sub, command)
     bench.add(sub, command)
     config.add(sub, command)
     return top

@@ -15,6 +15,7 @@ from sfar.errors import ConfigError, SfarError
 
 def _reproduce(a: argparse.Namespace) -> int:
     from sfar import studies
+    from sfar.config import changed
     from sfar.reproduce import notebooks, targets
     from sfar.runs import kept
     from sfar.util import paths
@@ -25,15 +26,19 @@ def _reproduce(a: argparse.Namespace) -> int:
     kept.limit()  # a wrong SFAR_KEEP_WEIGHTS is said before the work
     profile, overrides = options.profile(a)
     study = studies.of_item(a.what)
+    own = targets.overrides(a.what, profile, overrides)
+    profile, overrides = changed(profile, own), overrides | own
     if study.check:
         study.check(profile)
+    if first := targets.repeated(a.what, profile):
+        print(f"{a.what} is in the record of {first}: this is `sfar reproduce {first}`", flush=True)
     if not a.dry_run:
-        targets.check_folders(study, profile, a.groups)
-    if a.dry_run or profile.name == "paper":
+        targets.check_folders(a.what, profile, a.groups)
+    if a.dry_run or profile.name == "paper" or profile.data.root:
         from sfar.model.clip import load_clip
         from sfar.reproduce.plan import plan
 
-        planned = plan(a.what, profile)
+        planned = plan(a.what, profile, a.groups)
         print(planned.text + "\n", flush=True)
         if a.dry_run:
             return int(bool(planned.wrong))

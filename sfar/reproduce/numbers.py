@@ -10,10 +10,12 @@ DEVIATIONS.md is made as a whole (``sfar/paper/deviations.py``), with ``effect_o
 - ``held READING`` and ``opposed READING``: how many patterns of the paper hold in a reading, or the opposite of them
 - ``mass ROW`` and ``uniform``: the weight that an importance, or equal weights, put on frames of the action
 - ``table STUDY BLOCK``: a table of a study's page
+- ``gpu WHAT``: what `make gpu-check` found, "not measured" until it has run on a GPU
 """
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -29,7 +31,8 @@ from sfar.studies.core import record as records
 from sfar.studies.core.record import Contrast, Record, Verdict
 from sfar.util import paths
 
-QUOTING = ("README.md", "docs/findings.md")
+QUOTING = ("README.md", "docs/findings.md", "docs/TRAINING.md")
+GPU = ("step ViT-B/16", "step ViT-L/14", "head", "memory", "nccl", "resumed")
 _MARK = re.compile(r"(<!--= (.*?) -->)(.*?)(<!--/-->)", re.DOTALL)
 
 
@@ -93,7 +96,19 @@ def value(spec: str) -> str:
         case "table", [study, block]:
             own = studies.load(study)
             return f"\n{page.show(own, recorded(study), block)}\n"
+        case "gpu", [*_] if " ".join(names) in GPU:
+            return _of_gpu(" ".join(names))
     raise SfarError(f"<!--= {spec} -->: not a number that sfar/reproduce/numbers.py knows")
+
+
+def _of_gpu(what: str) -> str:
+    path = paths.PROJECT / "results" / "bench" / "gpu.json"
+    if not path.is_file():
+        return "not measured"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if record["provenance"]["quick"]:
+        raise SfarError(f"{path} is of tiny sizes (--quick): run `make gpu-check` on a GPU")
+    return record["said"][what]
 
 
 def effect_of(effect: Measured) -> str:

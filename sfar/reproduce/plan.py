@@ -7,42 +7,39 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
-import open_clip
 import torch
-from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 
 from sfar import studies
 from sfar.config import PROFILES, SETTINGS, Profile, by_dataset, changed, few_shot, layout, values
-from sfar.data import layouts
-from sfar.data.manifest import Manifest
+from sfar.data import fewshot, layouts
+from sfar.data.disk import once
 from sfar.data.source import (
     Dataset,
+    by_name,
     dataset,
     epoch_repeats,
-    few_shot_manifest,
     is_drawn,
     need_sets,
     root_of,
 )
 from sfar.data.store import decoded_bytes
 from sfar.data.transforms import scale_size
-from sfar.errors import ConfigError, SfarError
-from sfar.model import cost, registry, weights_file
-from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
+from sfar.errors import DataError, SfarError
+from sfar.model import cost, registry
 from sfar.render.tables import markdown
+from sfar.reproduce import ready, targets
 from sfar.runs import kept
 from sfar.runs.job import Job
 from sfar.storyboard.scripts import HMDB, KINETICS, UCF
-from sfar.studies.core import record
-from sfar.studies.core.study import unseen
+from sfar.studies import few_shot as few_shot_study
+from sfar.studies import zero_shot
+from sfar.studies.core.study import Study, unseen
 from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import paths, processes
@@ -79,6 +76,23 @@ class Plan:
     wrong: list[str]
 
 
+@dataclass(frozen=True)
+class _Use:
+    """What a target takes of one data set.
+
+    Attributes:
+        profile: The configuration on that data set.
+        splits: The lists whose videos are opened.
+        folds: Those whose test lists a protocol needs besides.
+        shots: Videos of each class in the longest of its few-shot lists, 0 for none.
+    """
+
+    profile: Profile
+    splits: tuple[str, ...] = ("train", "val")
+    folds: tuple[int, ...] = ()
+    shots: int = 0
+
+
 @dataclass
 class _Sizes:
     """What is known of the data without decoding or drawing any.
@@ -98,8 +112,9 @@ class _Sizes:
     decoded: dict[str, float] = field(default_factory=dict)
 
 
-def plan(what: str, profile: Profile) -> Plan:
-    """The plan of ``sfar reproduce WHAT`` with this configuration.
+@once()
+def plan(what: str, profile: Profile, groups: Sequence[str] = ()) -> Plan:
+    """The plan of ``sfar reproduce WHAT`` with this configuration, and with these files of groups of sub-texts.
 
     Everything that can be said is said, also where something is missing.
     """
@@ -115,19 +130,24 @@ def plan(what: str, profile: Profile) -> Plan:
         out.extend(["", title, textwrap.indent(text, "  ")])
         return value
 
-    every = _sets(what, profile)
-    found = {
-        name: part("Data", lambda p=p: _data(p, wrong, every))
-        for name, p in ((name, changed(profile, {"data.dataset": name})) for name in every)
-    }
-    sizes = found.get(profile.data.dataset) or found[every[0]]
-    part("Weights", lambda: (None, _weights(profile)))
+    study = studies.of_item(what)
+    uses = {use.profile.data.dataset: use for use in _uses(what, profile)}
+    found = {name: part("Data", lambda use=use: _data(use, wrong, list(uses))) for name, use in uses.items()}
+    sizes = found.get(profile.data.dataset) or found[next(iter(uses))]
+    part("Weights", lambda: (None, ready.weights(profile)))
     for name, at in found.items():
         if at:
             part(
                 "Sub-texts",
                 lambda name=name, at=at: (None, _subtexts(what, changed(profile, {"data.dataset": name}), at.data)),
             )
+    if study.groups and groups:
+        part("Groups", lambda: (None, _groups(study, profile, groups)))
+    # Where nothing is missing so far: a few videos are opened.
+    for name, at in found.items():
+        if at and not at.data.drawn and not wrong:
+            at.decoded = _decoded(uses[name])
+    jobs = None
     if sizes:
         jobs = part("Runs", lambda: _runs(what, profile, sizes))
         if jobs:
@@ -139,7 +159,7 @@ def plan(what: str, profile: Profile) -> Plan:
                 lambda name=name, at=at: (None, _reading(changed(profile, {"data.dataset": name}), at, wrong)),
             )
     part("Configuration", lambda: (None, _configuration(profile)))
-    part("Written", lambda: (None, _written(profile)))
+    part("Written", lambda: (None, _written(what, profile, groups, sum(j.trained for j in jobs or ()))))
     out += [
         "",
         *(
@@ -153,22 +173,29 @@ def plan(what: str, profile: Profile) -> Plan:
 # --- data ----------------------------------------------------------------------------------------------------------
 
 
-def _sets(what: str, profile: Profile) -> tuple[str, ...]:
-    """The data sets that a target takes, as values of ``data.dataset``.
-
-    Its study's, else the profile's and those that its runs are tested on too.
-    """
+def _uses(what: str, profile: Profile) -> list[_Use]:
+    """The data sets that a target takes: its study's, else the profile's and those that its runs are tested on too."""
     if is_drawn(profile):
-        return (profile.data.dataset,)
+        return [_Use(profile)]
     study = studies.of_item(what)
+    folds: tuple[int, ...] = ()
     if study.sets:
-        return study.sets(profile)
-    tested = unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if study.tested_on_unseen else ()
-    return (profile.data.dataset, *tested)
+        names, tested = study.sets(profile), ()
+        if study is zero_shot.STUDY:
+            names, tested, folds = names[:1], names[1:], zero_shot.FOLDS
+    else:
+        # Figure 10 shows videos of the unseen sets that are there.
+        on_unseen = study.tested_on_unseen or study.id == "qualitative"
+        names = (profile.data.dataset,)
+        tested = unseen(profile, Dataset(layout(profile), Path(), "", (), False)) if on_unseen else ()
+    shots = few_shot_study.shots(profile)[-1] if study is few_shot_study.STUDY else 0
+    trained = [_Use(changed(profile, {"data.dataset": name}), shots=shots) for name in names]
+    return [*trained, *(_Use(by_name(profile, name), ("all",), folds) for name in tested)]
 
 
-def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_Sizes, str]:
+def _data(use: _Use, wrong: list[str], every: Sequence[str]) -> tuple[_Sizes, str]:
     """One of ``every`` data set that the target takes."""
+    profile = use.profile
     d, which = profile.data, layout(profile)
     if is_drawn(profile):
         return _drawn(profile)
@@ -178,32 +205,32 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
         dataset(profile)  # says what to give
     about, root = layouts.layout(which), root_of(profile, which)
     rows, notes, manifests = [], [], {}
-    for split in ("train", "val"):
+    for split in use.splits:
         m = manifests[split] = layouts.read(which, root, split, d.fold)
         published = ", ".join(_held_to(e, layouts.count(m, e.unit)) for e in layouts.expected(which, split, d.fold))
         videos = len({c.path for c in m.clips})
         rows.append([split, f"{len(m.clips):,}", f"{videos:,}", f"{len(m.missing):,}", published or None])
         if m.missing:
             notes.append(f"not on disk ({split}): {', '.join(m.missing[:3])}{' ...' if len(m.missing) > 3 else ''}")
-        lost = len(m.missing) / (videos + len(m.missing))
-        if lost > d.max_bad_share:
-            wrong.append(
-                f"{root}: {len(m.missing):,} of {videos + len(m.missing):,} {split} videos are not on disk "
-                f"({lost:.1%}; data.max_bad_share allows {d.max_bad_share:.1%}): get them, or run with "
-                f"--set data.max_bad_share={min(1.0, lost + 0.01):.2f}"
-            )
         notes += m.notes
-    classes = manifests["train"].classes
-    if idle := sorted(set(range(len(classes))) - {c.label for c in manifests["train"].clips}):
-        named = ", ".join(classes[k] for k in idle[:5])
-        wrong.append(f"{root}: no training video of {named}{' and others' if len(idle) > 5 else ''}")
-    data = Dataset(which, root, "", classes, False)
-    chosen = few_shot_manifest(profile, data)
-    repeats = epoch_repeats(profile, data, len(chosen.clips))
-    sizes = _Sizes(data, len(chosen.clips), repeats, len(manifests["val"].clips), _decoded(profile, about, manifests))
-    if few_shot(profile):
-        notes.append(f"few-shot list: {len(chosen.clips):,} clips, {sizes.repeats} times in an epoch")
-    count = f"{len(classes)} classes{'' if len(classes) == about.classes else f' (published: {about.classes})'}"
+    data = Dataset(which, root, "", manifests[use.splits[0]].classes, False)
+    opened = [m for split, m in manifests.items() if split != "train"]
+    sizes = _Sizes(data, val=len(opened[-1].clips))
+    if "train" in manifests:
+        lists = ready.training_lists(profile, data)
+        opened = [*lists, *opened]
+        sizes.train = len(lists[0].clips)
+        sizes.repeats = epoch_repeats(profile, data, sizes.train)
+        if few_shot(profile):
+            notes.append(f"few-shot list: {sizes.train:,} clips, {sizes.repeats} times in an epoch")
+    for m in opened:
+        wrong += ready.lacks(m, d.max_bad_share)
+    for fold in use.folds:
+        wrong += _refused(f"split {fold} of {about.title}", lambda fold=fold: data.manifest("val", fold))
+    if use.shots:
+        wrong += _refused("", lambda: fewshot.choose(manifests["train"], use.shots, d.shot_seed))
+    n = len(data.classes)
+    count = f"{n} classes{'' if n == about.classes else f' (published: {about.classes})'}"
     head = f"{about.title}{f', fold {d.fold}' if about.folds else ''}, {count}, in {root}"
     return sizes, "\n".join(
         [
@@ -216,13 +243,27 @@ def _data(profile: Profile, wrong: list[str], every: tuple[str, ...]) -> tuple[_
     )
 
 
-def _decoded(profile: Profile, about: layouts.Layout, manifests: dict[str, Manifest]) -> dict[str, float]:
-    """Bytes of each side, or of all videos on both where one list has them: what is decoded at once."""
-    d, short = profile.data, scale_size(profile.data.image_size)
-    if "all" not in about.splits:
-        return {side: decoded_bytes(m, short, d.reader) for side, m in manifests.items()}
-    root = manifests["val"].root
-    return dict.fromkeys(manifests, decoded_bytes(layouts.read(layout(profile), root, "all", d.fold), short, d.reader))
+def _refused(what: str, ask: Callable[[], object]) -> list[str]:
+    """Why ``ask`` refuses ``what``; nothing where it does not."""
+    try:
+        ask()
+    except DataError as e:
+        return [f"{what}: {e}" if what else str(e)]
+    return []
+
+
+def _decoded(use: _Use) -> dict[str, float]:
+    """Bytes of each side, or of all videos on both where one list has them: what is decoded at once.
+
+    A few videos are opened to see how large they are.
+    """
+    d, which, short = use.profile.data, layout(use.profile), scale_size(use.profile.data.image_size)
+    root, splits = root_of(use.profile, which), layouts.layout(which).splits
+
+    def of(split: str) -> float:
+        return decoded_bytes(layouts.read(which, root, split, d.fold), short, d.reader)
+
+    return dict.fromkeys(use.splits, of("all")) if "all" in splits else {side: of(side) for side in use.splits}
 
 
 def _most(profile: Profile) -> float:
@@ -258,74 +299,7 @@ def _drawn(profile: Profile) -> tuple[_Sizes, str]:
     return _Sizes(Dataset(which, Path(), "", classes, True), train, repeats, val), text
 
 
-# --- weights and sub-texts -----------------------------------------------------------------------------------------
-
-
-def _weights(profile: Profile) -> str:
-    """Which weights, and whether they are at hand. Asks nothing of a network.
-
-    Raises:
-        ConfigError: They are not at hand and cannot be fetched.
-    """
-    name, pretrained = profile.model.clip, profile.model.pretrained
-    if name != STORYBOARD and name not in open_clip.list_models():
-        load_clip(name)  # says what is wrong
-    size = _config(profile)["vision_cfg"]["image_size"]
-    if size != profile.data.image_size:
-        raise ConfigError(f"data.image_size={profile.data.image_size}, but {name} takes {size} pixels")
-    if name == STORYBOARD:
-        load_clip(name)
-        return f"the storyboard CLIP, committed: {_size(WEIGHTS / 'clip.safetensors')}"
-    if not pretrained:
-        return f"{name}, none: drawn at random (model.pretrained is empty), which is of use for tests alone"
-    tag = open_clip.get_pretrained_cfg(name, pretrained)
-    if not tag:
-        load_clip(name, pretrained)
-        local = Path(pretrained).expanduser()
-        return f"{name} from {local}: {_size(*weights_file.files(local))}, read and complete"
-    if tag.get("quick_gelu", False) and not _config(profile).get("quick_gelu", False):
-        raise ConfigError(f"{name!r} with weights {pretrained!r} gives wrong features: use {name + '-quickgelu'!r}")
-    where = os.environ.get("SFAR_CLIP_CACHE") or huggingface_hub.constants.HF_HUB_CACHE
-    file = _kept(tag)
-    if file:
-        load_clip(name, str(file))
-        return f"{name}, {pretrained!r}: at hand in {where}, {_size(file)}, read and complete"
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
-        raise ConfigError(
-            f"the weights {pretrained!r} of {name} are not in {where}, and HF_HUB_OFFLINE forbids to fetch them: run "
-            "once without it, set SFAR_CLIP_CACHE to the folder that has them, or give a file: "
-            "--set model.pretrained=/path/to/weights.safetensors"
-        )
-    source = tag.get("hf_hub") or tag.get("url")
-    return f"{name}, {pretrained!r}: not in {where}; fetched from {source} before anything else (needs a network)"
-
-
-def _kept(tag: dict[str, Any]) -> Path | None:
-    """Where open_clip would find the weights of a tag without a network; see its ``download_pretrained``."""
-    cache = os.environ.get("SFAR_CLIP_CACHE")
-    if hub := tag.get("hf_hub"):
-        repository, name = os.path.split(hub)
-        for n in (name,) if name else (HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME):
-            found = huggingface_hub.try_to_load_from_cache(repository, n, cache_dir=cache)
-            if isinstance(found, str):
-                return Path(found)
-        return None
-    file = Path(cache or "~/.cache/clip").expanduser() / os.path.basename(tag.get("url", ""))
-    return file if file.is_file() else None
-
-
-def _size(*files: Path) -> str:
-    return f"{sum(f.stat().st_size for f in files) / 1e6:,.0f} MB"
-
-
-def _config(profile: Profile) -> dict[str, Any]:
-    return storyboard_config() if profile.model.clip == STORYBOARD else _open_clip_config(profile.model.clip)
-
-
-def _open_clip_config(name: str) -> dict[str, Any]:
-    config = open_clip.get_model_config(name)
-    assert config is not None, name  # of a model that open_clip lists
-    return config
+# --- sub-texts -----------------------------------------------------------------------------------------------------
 
 
 def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
@@ -335,6 +309,11 @@ def _subtexts(what: str, profile: Profile, data: Dataset) -> str:
         f"{texts.source}: N = {texts.n} for each of {len(texts)} classes"
         for texts in (subtexts_of(p, data.classes) for p in every)
     )
+
+
+def _groups(study: Study, profile: Profile, groups: Sequence[str]) -> str:
+    study.inputs(profile, groups)  # reads them
+    return ", ".join(groups)
 
 
 # --- runs, memory, time --------------------------------------------------------------------------------------------
@@ -366,7 +345,7 @@ def _work(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> tuple[float, floa
     A multiply-add is two FLOPs.
     """
     t = profile.train
-    one = 2.0 * cost.clip_macs(_config(profile), t.frames, profile.data.image_size)
+    one = 2.0 * cost.clip_macs(ready.config_of(profile), t.frames, profile.data.image_size)
     clips = sum(t.epochs * sizes.train * sizes.repeats for j in jobs if j.method != "vanilla")
     views = sum(1 + (VIEWS[j.views][0] * VIEWS[j.views][1] if j.views != "1x1" else 0) for j in jobs) * sizes.val
     opened = sum(1 + (j.views != "1x1") for j in jobs) * sizes.val
@@ -392,7 +371,7 @@ def _reading(profile: Profile, sizes: _Sizes, wrong: list[str]) -> str:
         else:
             how = f"decoded beforehand, {_gigabytes(need)} in the cache"
         lines.append(f"{'training' if side == 'train' else 'test'} videos: {how}")
-    width = _config(profile)["embed_dim"]
+    width = ready.config_of(profile)["embed_dim"]
     one = 4.0 * t.frames * width  # bytes
     held = {"training": one * t.frozen_draws * sizes.train, "test": one * sizes.val}
     seconds = READ_SECONDS * (sizes.train + sizes.val)
@@ -423,7 +402,7 @@ def _passes(profile: Profile) -> int:
 
 
 def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
-    t, config = profile.train, _config(profile)
+    t, config = profile.train, ready.config_of(profile)
     batch = min(t.batch, sizes.train * sizes.repeats)
     parts, one = (
         cost.training_memory(
@@ -500,7 +479,7 @@ def training_table() -> str:
     """
     rows, epoch = [], 240_000  # videos (section 4.1)
     for name in ("ViT-B-16-quickgelu", "ViT-L-14-quickgelu"):
-        config = _open_clip_config(name)
+        config = ready.open_clip_config(name)
         macs = cost.clip_macs(config, 8, 224)
         for gpus, micro, again in (
             (8, 0, False),
@@ -580,24 +559,24 @@ def _configuration(profile: Profile) -> str:
     )
 
 
-def _written(profile: Profile) -> str:
-    out, cache = record.folder(profile), paths.cache()
-    near = next(p for p in (cache, *cache.parents) if p.exists())
-    free = f"{shutil.disk_usage(near).free / 1e9:,.0f} GB free"
-    standard = out == paths.results(profile.name)
+def _written(what: str, profile: Profile, groups: Sequence[str], runs: int) -> str:
+    """``runs``: trained ones, as far as known. Raises ``SfarError``: a folder not to be written, a disk too small."""
+    out, cache = targets.folder(what, profile, groups), paths.cache()
+    targets.check_folders(what, profile, groups)
+    standard = out.is_relative_to(paths.results(profile.name))
+    one = ready.trained_bytes(profile)
+    kept_runs = one * runs if one <= kept.limit() else 0.0
+    paths.check_space(cache, kept_runs + ready.STATE * one, "weights of the runs and a state on the way")
     return (
         f"record, table and figure: {os.path.relpath(out)}{'' if standard else ' (not the standard configuration)'}\n"
         f"executed notebook: {os.path.relpath(paths.runs())}\n"
-        f"finished runs, so that nothing is made twice: {cache} ({free})\n"
-        f"{_kept_weights(profile)}"
+        f"finished runs, so that nothing is made twice: {cache} ({paths.free(cache) / 1e9:,.0f} GB free)\n"
+        f"{_kept_weights(profile, one)}"
     )
 
 
-def _kept_weights(profile: Profile) -> str:
-    d, t = profile.data, profile.train
-    # As many numbers have gradients and Adam's two moments.
-    one = cost.training_memory(_config(profile), 1, t.frames, d.image_size, 1, t.train_visual)["gradients and Adam"] / 3
-    what = "tower and head" if t.train_visual else "the head; the tower is frozen"
+def _kept_weights(profile: Profile, one: float) -> str:
+    what = "tower and head" if profile.train.train_visual else "the head; the tower is frozen"
     if one > kept.limit():
         return f"weights of a run ({what}, {one / 1e6:,.1f} MB): not kept ({kept.KEEP}, --keep-weights)"
     return (

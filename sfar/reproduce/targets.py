@@ -4,16 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sfar import studies
-from sfar.config import Profile, as_dict, counted, digest
+from sfar.config import PROFILES, Profile, as_dict, changed, counted, digest
 from sfar.data.source import is_drawn
-from sfar.studies.core import page
+from sfar.studies.core import page, record
 from sfar.studies.core.study import Study
+from sfar.studies.few_shot import LARGE
 from sfar.util import cache, code, paths
+
+# Tables of ViT-L/14. On real data they are runs of their own, in a folder of their own; the drawn world has one tower.
+TOWERS = {"table10": LARGE, "table11": LARGE, "table12": LARGE}
+
+
+def overrides(what: str, profile: Profile, given: Collection[str]) -> dict[str, Any]:
+    """The fields that a target itself sets, where the user has not ``given`` them: the tower that its table is of."""
+    own = what in TOWERS and not is_drawn(profile) and "model.clip" not in given
+    return {"model.clip": TOWERS[what]} if own else {}
+
+
+def of_own(what: str, profile: Profile) -> bool:
+    """Whether a target with this configuration is a run of its own, and not the one of its study."""
+    return what in TOWERS and not is_drawn(profile) and profile.model.clip == TOWERS[what]
+
+
+def repeated(what: str, profile: Profile) -> str:
+    """The target whose record has all of this one, "" where that is its own."""
+    first = studies.of_item(what).target
+    return "" if what == first or of_own(what, profile) else first
+
+
+def folder(what: str, profile: Profile, groups: Sequence[str] = ()) -> Path:
+    """Where a target's files are written: its study's folder, of a tower that is its own the folder of its name there.
+
+    Not where other fields were changed too (``Study.folder``).
+    """
+    study = studies.of_item(what)
+    if of_own(what, profile):
+        plain = changed(profile, {"model.clip": PROFILES[profile.name].model.clip})
+        if (standard := study.folder(plain, groups)) == paths.results(profile.name):
+            return standard / what
+    return study.folder(profile, groups)
+
+
+def command(what: str, profile: Profile, groups: Sequence[str] = ()) -> str:
+    """The command that makes this target with this configuration."""
+    if of_own(what, profile):
+        return record.command(what, changed(profile, {"model.clip": PROFILES[profile.name].model.clip}), groups)
+    return studies.of_item(what).command(profile, groups)
 
 
 @dataclass(frozen=True)
@@ -42,24 +84,25 @@ def make(what: str, profile: Profile, workers: int | None = None, groups: list[s
     given = groups or []
     # Now: of the code that is about to run.
     mark = _mark(study, profile, _sources()) if not (given or profile.data.root) else ""
-    record = study.measure(profile, workers, given)
-    out = study.folder(profile, given)
-    files = page.write(study, record, out)
-    return Made(study, files, page.terminal(study, record), _standard(out), mark)
+    measured = study.measure(profile, workers, given)
+    measured.provenance["command"] = command(what, profile, given)
+    out = folder(what, profile, given)
+    files = page.write(study, measured, out)
+    return Made(study, files, page.terminal(study, measured), _standard(out), mark)
 
 
 def _standard(out: Path) -> bool:
     return out == paths.results("storyboard") and paths.in_repository()
 
 
-def check_folders(study: Study, profile: Profile, groups: list[str]) -> None:
+def check_folders(what: str, profile: Profile, groups: Sequence[str]) -> None:
     """Raise ``SfarError`` where what ``make`` and the notebook write cannot be written: before the long work begins.
 
     Raises ``ConfigError`` where there are no notebooks.
     """
-    out = study.folder(profile, groups)
-    for folder in (out, paths.runs(), paths.cache(), *([paths.notebooks()] if _standard(out) else [])):
-        paths.check_folder(folder)
+    out = folder(what, profile, groups)
+    for place in (out, paths.runs(), paths.cache(), *([paths.notebooks()] if _standard(out) else [])):
+        paths.check_folder(place)
 
 
 # --- what is finished -----------------------------------------------------------------------------------------------
@@ -96,10 +139,13 @@ def finish(made: Made, profile: Profile) -> None:
 
 
 def pending(profile: Profile, beyond: bool = False) -> list[str]:
-    """A target of each study that is not finished, in the order to make them: of the paper's, or those ``beyond``."""
+    """A target of each study that is not finished, in the order to make them: of the paper's, or those ``beyond``.
+
+    Of real data all of them, with those that have a tower of their own.
+    """
     every = [s for s in studies.studies() if s.beyond == beyond and (is_drawn(profile) or not s.drawn_only)]
     if profile.data.root:
-        return [s.target for s in every]
+        return [t for s in every for t in (s.target, *(i.key for i in s.covers if overrides(i.key, profile, ())))]
     sources, out = _sources(), []
     for study in every:
         mark = cache.load_json("run", _mark(study, profile, sources))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sfar.bench import head, measure, pipeline, reader, replicates, scaling, suite
+from sfar.bench import gpu, head, measure, pipeline, reader, replicates, scaling, start, suite
 from sfar.bench import page as bench_page
 from sfar.bench.head import make_pair
 from sfar.bench.inputs import Bench, random_texts
@@ -19,6 +19,7 @@ from sfar.cli import bench
 from sfar.config import PRESETS, get_profile
 from sfar.errors import ConfigError, SfarError
 from sfar.model.texts import ClassTexts
+from sfar.reproduce import numbers
 from sfar.util import processes
 
 SIZE = {"videos": 5, "classes": 7, "frames": 6, "subtexts": 3, "words": 6}
@@ -259,7 +260,11 @@ def records(tmp_path_factory, clip_file):
         patch.setattr(scaling, "dataset", lambda *_: None)
         patch.setattr(scaling, "launch", lambda n, overrides, path: 10.0 * n)
         files = suite.run(
-            [], out, "sfar bench --quick", Bench(quick=True, folder=clip_file.parent, device=CPU), silent=True
+            list(suite.PARTS),
+            out,
+            "sfar bench --quick",
+            Bench(quick=True, folder=clip_file.parent, device=CPU),
+            silent=True,
         )
     assert [f.name for f in files] == [f"{part}.json" for part in suite.PARTS]
     return out
@@ -331,6 +336,29 @@ def test_page_renders(records, tmp_path):
     assert "## Head" not in bench_page.write(tmp_path)[1].read_text()  # what was not measured is left out
 
 
+def test_what_a_gpu_alone_can_show_is_tried_on_a_cpu(records, tmp_path):
+    record = json.loads((records / "gpu.json").read_text())
+    assert (record["backend"], record["device"]) == ("gloo", "CPU")
+    # On a CPU in single precision neither a process group nor an interruption changes anything.
+    assert set(record["trainings"]) == {"one process group", "interrupted"}
+    assert all(x["loss"] < 1e-4 for x in record["trainings"].values())
+    assert record["trainings"]["interrupted"] == {"loss": 0.0, "weight": 0.0}
+    (memory,) = record["memory"]
+    assert 0.5 < memory["ratio"] < 5 and memory["bytes"] > 0
+    assert set(record["said"]) == {"step a tiny ViT", "head", "memory", "nccl", "resumed"}
+    assert {f"step {s.model}" for s in gpu._settings(False)} | set(record["said"]) > set(numbers.GPU)
+    assert all(s.variants["bf16"].precision == "bf16" for s in gpu._settings(False))
+    assert {name for name, *_ in gpu._sizes(False)} == set(gpu._towers(False))
+    if not torch.cuda.is_available():
+        with pytest.raises(BenchError, match="no GPU here that PyTorch sees: `make gpu-check`"):
+            suite.run(["gpu"], tmp_path, "", Bench(device=CPU), silent=True)
+
+
+def test_the_tree_of_the_start_is_read_as_kinetics(records):
+    found = json.loads((records / "start.json").read_text())
+    assert found["clips"] == start.QUICK["train"] and [t["unit"] for t in found["targets"]] == ["s", "MB"]
+
+
 def test_no_records_and_damaged_ones(tmp_path):
     with pytest.raises(SfarError, match="make bench"):
         bench_page.load(tmp_path)
@@ -340,7 +368,8 @@ def test_no_records_and_damaged_ones(tmp_path):
 
 
 def test_parts_by_name(tmp_path):
-    assert suite.chosen([]) == list(suite.PARTS) and suite.chosen(["reader", "head"]) == ["head", "reader"]
+    assert suite.chosen([]) == [p for p in suite.PARTS if p != "gpu"] and suite.chosen(["gpu"]) == ["gpu"]
+    assert suite.chosen(["reader", "head"]) == ["head", "reader"]
     with pytest.raises(BenchError, match="unknown part 'haed'"):
         suite.chosen(["haed"])
     with pytest.raises(BenchError, match="not a folder"):

@@ -38,7 +38,7 @@ def test_no_other_text_has_marks():
     ],
 )
 def test_an_old_number_is_seen_and_mended(name, was, tmp_path, monkeypatch):
-    for file in (*numbers.QUOTING, "DEVIATIONS.md", "results/storyboard"):
+    for file in (*numbers.QUOTING, "DEVIATIONS.md", "results/storyboard", "results/bench"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).symlink_to(paths.PROJECT / file)
     text = (paths.PROJECT / name).read_text(encoding="utf-8")

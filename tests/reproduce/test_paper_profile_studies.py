@@ -314,3 +314,27 @@ def test_the_plan_names_every_data_set_and_n(home):
     )
     found = plan.plan("table2a", paper(home))
     assert found.wrong == [] and "Charades, 2 classes" in found.text and "Kinetics-400, 2 classes" not in found.text
+
+
+def test_the_plan_finds_what_would_fail_later(home, tmp_path, monkeypatch):
+    """Folds of a protocol, missing videos of a set that is tested on alone, few-shot lists, the disk."""
+    assert plan.plan("table2b", paper(home)).wrong == plan.plan("table3", paper(home)).wrong == []
+    root = tmp_path / "data"
+    root.mkdir()
+    for which in ("kinetics400", "hmdb51"):
+        (root / which).symlink_to(home / "data" / which)
+    shutil.copytree(home / "data" / "ucf101", root / "ucf101")
+    for name in ("trainlist02.txt", "testlist03.txt"):
+        next((root / "ucf101").rglob(name)).unlink()
+    p = paper(home, **{"data.root": str(root)})
+    found = plan.plan("table2b", p)
+    assert [w.split(":")[0] for w in found.wrong] == ["split 2 of UCF-101", "split 3 of UCF-101"]
+    assert plan.plan("table1", p).wrong == [], "the protocols are Table 2b's"
+    for video in sorted((root / "ucf101").rglob("*.avi"))[:3]:
+        video.unlink()
+    (lost,) = plan.plan("table1", p).wrong
+    assert "3 of 34 all videos are not on disk" in lost
+    monkeypatch.setattr(few_shot, "SHOTS", (2, 17))
+    assert all("has 16" in w for w in plan.plan("table3", paper(home)).wrong[:3])
+    monkeypatch.setattr(paths, "free", lambda folder: 1000)
+    assert any("weights of the runs and a state on the way: " in w for w in plan.plan("table1", paper(home)).wrong)

@@ -18,8 +18,9 @@ from sfar.config import PROFILES, get_profile, values
 from sfar.data import layouts
 from sfar.data.source import dataset
 from sfar.data.store import decoded_bytes
+from sfar.errors import ConfigError
 from sfar.model import cost
-from sfar.reproduce import plan
+from sfar.reproduce import plan, ready
 from sfar.storyboard.scripts import KINETICS
 from sfar.storyboard.write import write_kinetics
 from sfar.studies.core import record
@@ -145,6 +146,10 @@ def test_a_class_without_a_training_video(root, tmp_path):
     assert any("no training video of long jump" in w for w in p.wrong)
 
 
+def test_a_tower_that_is_not_known_is_said_once(root):
+    assert [w[:20] for w in made(root, **{"model.clip": "ViT-X"}).wrong] == ["unknown CLIP 'ViT-X'"]
+
+
 def test_few_shot(root):
     p = made(root, **{"data.shots": 1})
     assert p.wrong == [] and "few-shot list: 2 clips, 3 times in an epoch" in p.text
@@ -177,11 +182,11 @@ def test_weights_offline_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("SFAR_CLIP_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     message = f"'openai' of {B16} are not in {tmp_path}, and HF_HUB_OFFLINE forbids.*SFAR_CLIP_CACHE.*model.pretrained="
-    with pytest.raises(plan.ConfigError, match=message):
-        plan._weights(paper("openai"))
+    with pytest.raises(ConfigError, match=message):
+        ready.weights(paper("openai"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr("socket.socket", None)  # asked of nobody
-    assert f"not in {tmp_path}; fetched from timm/vit_base_patch16_clip_224.openai/" in plan._weights(paper("openai"))
+    assert f"not in {tmp_path}; fetched from timm/vit_base_patch16_clip_224.openai/" in ready.weights(paper("openai"))
 
 
 @pytest.fixture
@@ -203,20 +208,20 @@ def test_weights_kept_in_the_cache_folder(tmp_path, monkeypatch, small):
     (repository / "snapshots" / "abc").mkdir(parents=True)
     file = repository / "snapshots" / "abc" / "open_clip_model.safetensors"
     save_file(tiny.clip().state_dict(), file)
-    assert f"at hand in {tmp_path}" in plan._weights(small("openai")) and "read and complete" in plan._weights(
+    assert f"at hand in {tmp_path}" in ready.weights(small("openai")) and "read and complete" in ready.weights(
         small("openai")
     )
     file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(plan.ConfigError, match=r"open_clip_model\.safetensors does not hold the weights"):
-        plan._weights(small("openai"))
+    with pytest.raises(ConfigError, match=r"open_clip_model\.safetensors does not hold the weights"):
+        ready.weights(small("openai"))
 
 
 def test_weights_from_a_file(tmp_path, small):
     save_file(tiny.clip().state_dict(), tmp_path / "own.safetensors")
-    assert "own.safetensors" in plan._weights(small(str(tmp_path / "own.safetensors")))
+    assert "own.safetensors" in ready.weights(small(str(tmp_path / "own.safetensors")))
     torch.save({"other": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(plan.ConfigError, match=r"other\.pt does not hold the weights"):
-        plan._weights(small(str(tmp_path / "other.pt")))
+    with pytest.raises(ConfigError, match=r"other\.pt does not hold the weights"):
+        ready.weights(small(str(tmp_path / "other.pt")))
 
 
 @pytest.mark.parametrize(
@@ -229,8 +234,8 @@ def test_weights_from_a_file(tmp_path, small):
     ],
 )
 def test_weights_that_do_not_fit(changes, words):
-    with pytest.raises(plan.ConfigError, match=words):
-        plan._weights(get_profile("paper", changes))
+    with pytest.raises(ConfigError, match=words):
+        ready.weights(get_profile("paper", changes))
 
 
 # --- configuration -------------------------------------------------------------------------------------------------
@@ -260,11 +265,15 @@ def test_the_table_can_be_given_back(root):
         assert json_or_text(shown[key]) == values(PROFILES["paper"])[key]
 
 
+def written(profile):
+    return plan._written("table1", profile, [], 1)
+
+
 def test_where_it_is_written(root):
     p = get_profile("paper", {"data.root": str(root)})
-    assert "results/paper" in plan._written(p) and "not the standard" not in plan._written(p)
+    assert "results/paper" in written(p) and "not the standard" not in written(p)
     other = get_profile("paper", {"data.root": str(root), "train.epochs": 1})
-    assert record.folder(other).name in plan._written(other) and "not the standard" in plan._written(other)
+    assert record.folder(other).name in written(other) and "not the standard" in written(other)
 
 
 # --- estimates -----------------------------------------------------------------------------------------------------
@@ -273,7 +282,7 @@ def test_where_it_is_written(root):
 def test_macs_are_those_of_the_cost_columns():
     for arch in cost.ARCHS:
         assert cost.clip_macs(config_of(arch), 8, 224) == pytest.approx(1e9 * cost.macs(arch)["totals"][cost.COMPLETE])
-    with pytest.raises(plan.ConfigError, match="vision transformers"):
+    with pytest.raises(ConfigError, match="vision transformers"):
         cost.clip_macs(config_of("RN50"), 8, 224)
 
 
@@ -338,7 +347,9 @@ def test_the_paper_at_its_own_size():
 def test_what_is_decoded_beforehand_and_what_is_not(root):
     """As a run decides it; the sizes of two classes' few videos, all of which are looked at."""
     p = get_profile("paper", {"data.root": str(root), **RANDOM})
-    sizes, _ = plan._data(p, [], ("kinetics400",))
+    use = plan._Use(p)
+    sizes, _ = plan._data(use, [], ["kinetics400"])
+    sizes.decoded = plan._decoded(use)
     data = dataset(p)
     for side in ("train", "val"):
         need = decoded_bytes(data.manifest(side), 256)

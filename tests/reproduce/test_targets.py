@@ -1,6 +1,8 @@
 """Targets of tables and figures: each has a notebook and a make target; `make reproduce` goes on where it stopped."""
 
+import dataclasses
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -8,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sfar import studies
+from sfar import paper, studies
 from sfar.cli.main import main
-from sfar.config import get_profile
+from sfar.config import changed, get_profile
 from sfar.errors import ConfigError
 from sfar.render.tables import Table
 from sfar.reproduce import targets
@@ -290,3 +292,47 @@ def test_make_reproduce_says_why_nothing_can_be_pending(make):
     make.todo.unlink()
     done, calls = make("reproduce")
     assert done.returncode != 0 and calls == ["pending --profile storyboard"]
+
+
+# --- towers and aliases ----------------------------------------------------------------------------------------------
+
+PAPER = get_profile("paper", {"data.root": "/data"})
+DRAWN = get_profile("storyboard")
+
+
+def test_tables_of_the_larger_tower_are_runs_of_their_own_on_real_data():
+    printed = {"table10": ("SFAR (ours)", "backbone"), "table11": ("SFAR (ours)", "backbone")}
+    for table, (method, column) in printed.items():
+        assert [r[column] for r in paper.load(table) if r["method"] == method] == ["ViT-L/14"]
+    for what, first in (("table10", "table2b"), ("table11", "table1"), ("table12", "table3")):
+        assert targets.overrides(what, DRAWN, ()) == targets.overrides(what, PAPER, ["model.clip"]) == {}
+        assert targets.overrides(first, PAPER, ()) == {} and targets.repeated(first, PAPER) == ""
+        assert targets.repeated(what, DRAWN) == targets.repeated(what, PAPER) == first
+        large = changed(PAPER, targets.overrides(what, PAPER, ["train.epochs"]))
+        assert large.model.clip == "ViT-L-14-quickgelu" and targets.repeated(what, large) == ""
+        assert targets.folder(what, large) == paths.results("paper") / what
+        assert targets.folder(what, PAPER) == targets.folder(first, PAPER) == paths.results("paper")
+        assert targets.command(what, large) == f"make reproduce-{what} PROFILE=paper DATA=/data"
+        other = changed(large, {"train.epochs": 1})
+        assert targets.folder(what, other).parent == paths.runs() == targets.folder(first, large).parent
+        assert targets.command(what, DRAWN) == f"make reproduce-{first}"
+    pending = targets.pending(PAPER)
+    assert {"table1", "table11", "table2b", "table10", "table3", "table12"} < set(pending)
+    assert len(pending) == len(set(pending)) and pending.index("table11") == pending.index("table1") + 1
+
+
+def test_the_help_says_which_targets_are_aliases():
+    said = dict(re.findall(r"^reproduce-(\w+): env  ## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for what in studies.items():
+        first = targets.repeated(what, DRAWN)
+        assert re.findall(r"\(alias of (\w+)", said[what]) == [first] * bool(first), what
+        assert ("PROFILE=paper: runs of its own" in said[what]) == (what in targets.TOWERS), what
+
+
+def test_an_alias_says_so(study, capsys, monkeypatch):
+    tiny = studies.load("tiny")
+    two = dataclasses.replace(tiny, covers=(*tiny.covers, Item("fig99", "Figure 99")))
+    monkeypatch.setattr(studies, "load", lambda name: two)
+    for what, words in (("table99", False), ("fig99", True)):
+        assert main(["reproduce", what, "--dry-run"]) == 0
+        assert ("fig99 is in the record of table99" in capsys.readouterr().out) == words

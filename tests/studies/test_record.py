@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shlex
+import shutil
 
 import pytest
 
@@ -14,6 +15,10 @@ from sfar.errors import SfarError
 from sfar.studies.core import page
 from sfar.studies.core import record as records
 from sfar.studies.core.record import Contrast, Record, Row, Verdict
+from sfar.studies.core.study import Study
+from sfar.util import paths
+
+ROOT = paths.PROJECT
 
 
 @pytest.fixture
@@ -189,3 +194,17 @@ def test_one_seed_has_no_deviation():
     row = {"part": "a", "row": "b", "title": "B", "metric": "top1", "mean": 1.0, "low": 0.0, "high": 2.0, "std": 0.0}
     assert page.deviation(records.Row(**row, seeds=1)) is None
     assert page.deviation(records.Row(**row, seeds=2)) == 0.0
+
+
+def test_hints_name_the_profile_and_its_data(tmp_path, monkeypatch):
+    """Of a record that is not there, and of one that does not fit."""
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    monkeypatch.setattr(Study, "inputs", lambda self, profile, groups=(): "0")
+    study, command = studies.load("table1"), "`make reproduce-table1 PROFILE=paper DATA=/d`"
+    profile = get_profile("paper", {"data.root": "/d"})
+    with pytest.raises(SfarError, match=f"is not there: run {command} first"):
+        study.load(profile)
+    (tmp_path / "results" / "paper").mkdir(parents=True)
+    shutil.copy2(ROOT / "results" / "storyboard" / "table1.json", study.path(profile))
+    with pytest.raises(SfarError, match=f"other code: run {command} again"):
+        study.load(profile)
