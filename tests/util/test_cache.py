@@ -182,7 +182,6 @@ RUNS = {"run", "clip", "sfar", "host_run", *RECORDS}
         ("training/process_group.py", "SingleProcess", RUNS),
         ("training/evaluate.py", "score", RUNS),
         ("training/metrics.py", "mean_ap", RUNS),
-        ("training/frozen.py", "frame_embeddings", {"embeddings", *RUNS}),
         ("runs/run.py", "fit", RUNS),
         ("runs/run.py", "record", RUNS - {"host_run"}),
         # What reads: a record of the drawn world counts what it gives (``cache.READING``).
@@ -193,6 +192,7 @@ RUNS = {"run", "clip", "sfar", "host_run", *RECORDS}
         ("data/watchdog.py", "_serve", {"check", "frames", "embeddings", *RUNS} - MEASURED),
         ("data/store.py", "examine", {"frames", *RUNS} - MEASURED),
         ("data/kinetics.py", "read_kinetics", {"frames", *RUNS} - MEASURED),
+        ("training/frozen.py", "frame_embeddings", {"embeddings", *RUNS} - MEASURED),
         ("data/check.py", "_look", {"check"}),
         ("config.py", "layout", RUNS),
         ("storyboard/world.py", "add_noise", {"world", "sets", *RECORDS}),
