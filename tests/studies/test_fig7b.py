@@ -164,7 +164,7 @@ def test_both_readings_are_measured_and_shown(monkeypatch):
     names, rng = ["bank", "terse", "scene", "redundant"], np.random.default_rng(0)
     ranks = {}
 
-    def run(profile, variants, workers, desc):
+    def run(profile, variants, workers, desc, most):
         ranks.update({v.name: rng.integers(0, 3, (2, 40)) for v in variants})
         return {
             name: [
