@@ -12,7 +12,19 @@ import pytest
 import torch
 
 # The others follow in the order of their names: none is so long that a worker would be left alone with it at the end.
-LONGEST = ("test_end_to_end", "test_studies_end_to_end", "test_distributed", "test_cli", "test_paper_profile")
+LONGEST = (
+    "test_end_to_end",
+    "test_studies_end_to_end",
+    "test_bench",
+    "test_paper_profile_studies",
+    "test_distributed",
+    "test_cli",
+    "test_paper_profile",
+    "test_coverage",
+    "test_generalization",
+    "test_train",
+    "test_wheel",
+)
 
 
 def pytest_collection_modifyitems(items):
@@ -43,7 +55,10 @@ def own_cache(shared):
     """The cache of all that has no other."""
     patch = pytest.MonkeyPatch()
     patch.setenv("SFAR_CACHE", str(shared))
+    # A thread here and in all that the tests start: the other worker has the other core, and threads that wait for each
+    # other on a busy one keep it busy.
     torch.set_num_threads(1)
+    patch.setenv("OMP_NUM_THREADS", "1")
     yield
     patch.undo()
 

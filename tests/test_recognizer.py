@@ -18,12 +18,12 @@ from test_refused import nobody
 
 import sfar
 from sfar.cli.main import main
-from sfar.config import get_profile
+from sfar.config import changed, get_profile
 from sfar.data.source import dataset, load_clips
 from sfar.data.transforms import val_indices
 from sfar.data.video import probe, read_all
 from sfar.errors import ConfigError, VideoError
-from sfar.recognizer import words_of
+from sfar.recognizer import Recognizer, words_of
 from sfar.render import prediction
 from sfar.runs.run import build_model
 from sfar.storyboard.write import write_kinetics
@@ -183,8 +183,17 @@ def test_an_older_checkpoint_is_named(home, tmp_path, model):
 # --- the picture -----------------------------------------------------------------------------------------------------
 
 
-def test_words_and_sub_texts_against_frames(model, videos):
+@pytest.fixture
+def in_context(model):
+    """Not trained: frames pass through a transformer before anything is held against them."""
+    profile = changed(model.profile, {"model.context_layers": 1})
+    return Recognizer(build_model(profile, model.classes, model.texts, "sfar", 0), profile, model.texts)
+
+
+@pytest.mark.parametrize("which", ["model", "in_context"])
+def test_words_and_sub_texts_against_frames(which, videos, request):
     """The aligned picture's cosines are those that both weights follow from (Eq. 7 and 9)."""
+    model = request.getfixturevalue(which)
     found = model.predict(videos[0])
     tau, c = model.model.head.tau, found.of()
     words = found.word_cosines[c, : len(found.words[c])]

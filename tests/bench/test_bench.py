@@ -199,6 +199,7 @@ def test_own_videos(clip_file, tmp_path):
 
 
 def test_rate_is_of_the_trainers_own_history(monkeypatch, tmp_path):
+    monkeypatch.delenv("OMP_NUM_THREADS")  # of the tests
     seen = []
 
     def run(command, **options):

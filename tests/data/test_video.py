@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import ENOUGH
 
 from sfar.data import video
 from sfar.data.video import VideoInfo, decord_available, probe, read_all, read_frames
@@ -396,4 +397,4 @@ def test_decord_comes_after_torch(folder):
         "assert names.index('torch') < names.index('decord')"
     )
     root = Path(__file__).resolve().parents[2]
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=root)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=ENOUGH, cwd=root)

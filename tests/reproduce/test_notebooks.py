@@ -13,6 +13,7 @@ import nbformat
 import papermill
 import pytest
 from PIL import Image
+from waiting import ENOUGH
 
 from sfar.errors import ConfigError, SfarError
 from sfar.reproduce import notebooks
@@ -237,7 +238,18 @@ def _nbval(path):
     """As `make test` calls it."""
     text = (paths.PROJECT / "Makefile").read_text(encoding="utf-8")
     (options,) = re.findall(r"-m pytest (--nbval.*) \$\(WORKERS\) notebooks$", text, re.MULTILINE)
-    command = [sys.executable, "-m", "pytest", "-q", *options.split(), "--rootdir", str(path.parent), str(path)]
+    patience = f"--nbval-kernel-startup-timeout={ENOUGH}"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *options.split(),
+        patience,
+        "--rootdir",
+        str(path.parent),
+        str(path),
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=path.parent, env={**os.environ, "NO_COLOR": "1"})
 
 

@@ -1190,16 +1190,15 @@ def command(server, classes, out):
     ]
 
 
-def started(argv, **options):
-    """The command in a session of its own, whose Ctrl-C does not meet the tests."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "sfar", *argv],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
+@contextlib.contextmanager
+def started(argv):
+    """The command in a session of its own, whose Ctrl-C does not meet the tests; it never outlives them."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-m", "sfar", *argv], text=True, start_new_session=True, **pipes) as p:
+        try:
+            yield p
+        finally:
+            p.kill()
 
 
 def whole_lines(journal):
@@ -1226,10 +1225,10 @@ def test_200_classes_and_a_kill_in_the_middle(server, tmp_path):
     journal = tmp_path / "texts.json.journal.jsonl"
     killed = threading.Event()
     server.answer = lambda request, count: good(request) if len(server.requests) < 100 or killed.wait(ENOUGH) else None
-    p = started(command(server, classes, out))
-    until(lambda: len(server.requests) >= 100 or p.poll() is not None)
-    p.kill()
-    p.communicate(timeout=ENOUGH)
+    with started(command(server, classes, out)) as p:
+        until(lambda: len(server.requests) >= 100 or p.poll() is not None)
+        p.kill()
+        p.communicate(timeout=ENOUGH)
     killed.set()
     until(lambda: not server.now)
     done, before = whole_lines(journal), server.names
@@ -1259,12 +1258,12 @@ def test_ctrl_c_keeps_the_answers_under_way(server, tmp_path):
         return good(request)
 
     server.answer = answer
-    p = started([*command(server, classes, out), "--timeout", str(ENOUGH)])
-    until(lambda: len(server.requests) >= 14 or p.poll() is not None)
-    os.killpg(p.pid, signal.SIGINT)
-    err = read_until(p.stderr, "waiting for the answers under way")
-    heard.set()
-    err += p.communicate(timeout=ENOUGH)[1]
+    with started([*command(server, classes, out), "--timeout", str(ENOUGH)]) as p:
+        until(lambda: len(server.requests) >= 14 or p.poll() is not None)
+        os.killpg(p.pid, signal.SIGINT)
+        err = read_until(p.stderr, "waiting for the answers under way")
+        heard.set()
+        err += p.communicate(timeout=ENOUGH)[1]
     assert (
         p.returncode == 130 and err.strip().splitlines()[-1].startswith("sfar: interrupted") and "Traceback" not in err
     ), err
@@ -1280,17 +1279,13 @@ def test_a_second_ctrl_c_leaves_the_answers_under_way(server, tmp_path):
     server.answer = lambda request, count: good(
         request, delay=0 if server.names.index(asked(request)) < 6 else 10 * ENOUGH
     )
-    p = started([*command(server, classes, tmp_path / "texts.json"), "--timeout", str(10 * ENOUGH)])
-    try:
+    with started([*command(server, classes, tmp_path / "texts.json"), "--timeout", str(10 * ENOUGH)]) as p:
         until(lambda: len(server.requests) >= 10 or p.poll() is not None)
         until(lambda: len(whole_lines(tmp_path / "texts.json.journal.jsonl")) == 6)
         os.killpg(p.pid, signal.SIGINT)
         err = read_until(p.stderr, "waiting for the answers under way")
         os.killpg(p.pid, signal.SIGINT)
         err += p.communicate(timeout=ENOUGH)[1]
-    finally:
-        p.kill()
-        p.communicate()
     assert p.returncode == 130 and "Traceback" not in err, err
     assert len(kept(tmp_path / "texts.json.journal.jsonl")) == 6
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 import two  # noqa: F401
 from torch._C._distributed_c10d import TCPStore
+from waiting import ENOUGH
 
 from sfar.cli.main import main
 
@@ -48,7 +49,7 @@ def _be(variables, folder, cwd, work, args):
     sys.exit(work(*args))
 
 
-def call(folder, work, *args, processes=2, cwd=None, timeout=240):
+def call(folder, work, *args, processes=2, cwd=None):
     """``work(*args)`` in each of so many processes, until all have ended. ``folder``: for what they print."""
     folder.mkdir(parents=True)
     own = dict(os.environ)
@@ -67,12 +68,12 @@ def call(folder, work, *args, processes=2, cwd=None, timeout=240):
         process.start()
     try:
         for process in started:
-            process.join(timeout)
+            process.join(ENOUGH)
         codes = [process.exitcode for process in started]
     finally:
         for process in started:
             process.kill()
-    assert None not in codes, f"still at work after {timeout} s"
+    assert None not in codes, f"still at work after {ENOUGH} s"
     said = [(folder / name).read_text() for name in ("stdout", "stderr")]
     return Done(next((c for c in codes if c), 0), *said)
 

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from waiting import ENOUGH
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PRINT = "import json; from sfar.util import paths as p; print(json.dumps([str(p.PROJECT), str(p.cache()), p.CHECKOUT]))"
@@ -58,7 +59,7 @@ def wheel(tmp_path_factory):
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy2
         copy(REPOSITORY / name, source / name)
     done = subprocess.run(
-        [sys.executable, "-c", BUILD, str(base)], cwd=source, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", BUILD, str(base)], cwd=source, capture_output=True, text=True, timeout=ENOUGH
     )
     assert done.returncode == 0, done.stderr
     shutil.rmtree(source)
@@ -74,7 +75,7 @@ def bare(wheel):
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = ["install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-compile", str(wheel)]
     command = [sys.executable, "-m", "pip", "--python", str(python), *install]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=ENOUGH)
     assert done.returncode == 0, done.stderr
     # As a search path alone: .pth files there, such as that of the repository itself, are not followed.
     (installed,) = folder.rglob("site-packages")
@@ -105,7 +106,7 @@ def call(bare, place):
             input=given,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=ENOUGH,
             cwd=place / "work",
             env={k: v for k, v in os.environ.items() if k not in left_out} | own | environment,
         )
