@@ -30,6 +30,7 @@ from sfar.data.source import (
 )
 from sfar.data.store import decoded_bytes
 from sfar.data.transforms import scale_size
+from sfar.data.video import decoder
 from sfar.errors import DataError, SfarError
 from sfar.model import cost, registry
 from sfar.render.tables import markdown
@@ -135,6 +136,7 @@ def plan(what: str, profile: Profile, groups: Sequence[str] = ()) -> Plan:
     found = {name: part("Data", lambda use=use: _data(use, wrong, list(uses))) for name, use in uses.items()}
     sizes = found.get(profile.data.dataset) or found[next(iter(uses))]
     part("Weights", lambda: (None, ready.weights(profile)))
+    part("Reader", lambda: (None, decoder(profile.data.reader)))
     for name, at in found.items():
         if at:
             part(

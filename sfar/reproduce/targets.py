@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar import studies
-from sfar.config import PROFILES, Profile, as_dict, changed, counted, digest
+from sfar.config import PROFILES, Profile, as_dict, changed, counted, digest, which_data
 from sfar.data.source import is_drawn
 from sfar.studies.core import page, record
 from sfar.studies.core.study import Study
@@ -38,12 +39,20 @@ def repeated(what: str, profile: Profile) -> str:
     return "" if what == first or of_own(what, profile) else first
 
 
+def _of_its_numbers(profile: Profile) -> Profile:
+    """The profile without changes that no number follows from: how the work is laid out, how videos are read."""
+    own, data = counted(profile), PROFILES[profile.name].data
+    if which_data(own.data) == which_data(data):
+        own = dataclasses.replace(own, data=dataclasses.replace(data, root=own.data.root))
+    return own
+
+
 def folder(what: str, profile: Profile, groups: Sequence[str] = ()) -> Path:
     """Where a target's files are written: its study's folder, of a tower that is its own the folder of its name there.
 
-    Not where other fields were changed too (``Study.folder``).
+    Not where other fields were changed too (``Study.folder``); those that change no number send nothing elsewhere.
     """
-    study = studies.of_item(what)
+    study, profile = studies.of_item(what), _of_its_numbers(profile)
     if of_own(what, profile):
         plain = changed(profile, {"model.clip": PROFILES[profile.name].model.clip})
         if (standard := study.folder(plain, groups)) == paths.results(profile.name):
@@ -123,7 +132,7 @@ def _sources() -> str:
 
 
 def _mark(study: Study, profile: Profile, sources: str) -> str:
-    return digest("finished", study.id, as_dict(counted(profile)), sources)
+    return digest("finished", study.id, as_dict(_of_its_numbers(profile)), sources)
 
 
 def _contents(files: list[Path]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pytest
 
 from sfar import paper, studies
 from sfar.cli.main import main
-from sfar.config import changed, get_profile
+from sfar.config import SETTINGS, changed, get_profile, values
 from sfar.errors import ConfigError
 from sfar.render.tables import Table
 from sfar.reproduce import targets
@@ -92,11 +92,12 @@ def files(made):
 
 
 def test_a_study_is_measured_written_and_shown(study, tmp_path):
+    seeds = get_profile("storyboard").seeds
     made = targets.make("table99", get_profile("storyboard"), workers=3)
-    assert study == [((0, 1, 2), 3)] and "| 3 " in made.text and made.standard
+    assert study == [(seeds, 3)] and f"| {len(seeds)} " in made.text and made.standard
     assert files(made) == {"tiny.csv", "tiny.md", "tiny.json"}
     assert all(f.parent == tmp_path / "results" / "storyboard" for f in made.files)
-    assert made.parameters(get_profile("storyboard"), {}, []) == {"overrides": {}, "seeds": [0, 1, 2]}
+    assert made.parameters(get_profile("storyboard"), {}, []) == {"overrides": {}, "seeds": list(seeds)}
     other = targets.make("table99", get_profile("storyboard", {"seeds": [7], "train.epochs": 1}))
     assert not other.standard and other.files[0].parent.parent == tmp_path / "results" / "runs"
     given = other.parameters(get_profile("storyboard", {"seeds": [7]}), {"seeds": [7], "train.epochs": 1}, [])
@@ -131,9 +132,10 @@ def test_finished_until_something_changes(study, tmp_path):
     assert targets.pending(profile) == [] and targets.pending(others) == ["table99"]
     of_user = get_profile("storyboard", {"data.root": str(tmp_path)})
     assert targets.pending(of_user) == ["table99"], "a folder of the user's may change"
-    for file in (made.files[-1], tmp_path / "notebooks" / "99_tiny.ipynb"):
+    changes = {made.files[-1]: b'"answer": ', tmp_path / "notebooks" / "99_tiny.ipynb": b'"outputs": ['}
+    for file, place in changes.items():
         before = file.read_bytes()
-        file.write_bytes(before.replace(b'"outputs": []', b'"outputs": [1]').replace(b'"answer": 3', b'"answer": 6'))
+        file.write_bytes(before.replace(place, place + b"1"))
         assert targets.pending(profile) == ["table99"], file
         os.utime(file, (0, 0))
         file.write_bytes(before)
@@ -319,6 +321,16 @@ def test_tables_of_the_larger_tower_are_runs_of_their_own_on_real_data():
     pending = targets.pending(PAPER)
     assert {"table1", "table11", "table2b", "table10", "table3", "table12"} < set(pending)
     assert len(pending) == len(set(pending)) and pending.index("table11") == pending.index("table1") + 1
+
+
+@pytest.mark.parametrize("profile", [PAPER, DRAWN], ids=["paper", "storyboard"])
+def test_what_changes_no_number_sends_no_result_elsewhere(profile):
+    plain = [k for k, s in SETTINGS.items() if s.laid_out]
+    for key in (*plain, "data.decode_limit", "data.loader_workers"):
+        before = values(profile)[key]
+        other = changed(profile, {key: not before if isinstance(before, bool) else 4})
+        assert targets.folder("table1", other) == paths.results(profile.name), key
+    assert targets.folder("table1", changed(profile, {"data.max_bad_share": 0.5})).parent == paths.runs()
 
 
 def test_the_help_says_which_targets_are_aliases():
