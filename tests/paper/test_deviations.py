@@ -89,7 +89,7 @@ def test_it_says_what_the_record_says():
     titles = {r["row"]: r["title"] for r in record["rows"] if r["part"] == "readings"}
     readings = [d for d in record["contrasts"] if d["part"] == "readings"]
     for d in readings:
-        text = f"{titles[d['row']]}: {d['mean']:+.1f} ({d['low']:+.1f} to {d['high']:+.1f})"
+        text = f"{titles[d['row']]}: {d['mean']:+z.1f} ({d['low']:+z.1f} to {d['high']:+z.1f})"
         lacking += [text] * (text not in PAGE)
     assert readings and not lacking
 

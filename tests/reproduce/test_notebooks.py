@@ -63,13 +63,20 @@ def test_opened_and_saved_it_is_the_same_file(path):
     assert len(ids) == len(set(ids)) and all(set(c.metadata) <= {"tags"} for c in nb.cells)
 
 
+def _fields(banner):
+    """The fields that a banner names."""
+    return {part.split(" = ")[0] for part in banner.split("`")[1::2] if " = " in part}
+
+
 @pytest.mark.parametrize("path", STUDIED, ids=lambda p: p.stem)
 def test_a_notebook_begins_with_question_picture_and_answer(path):
     """Then what is compared, and on the way one cell that is live; nothing is printed that could be shown."""
     cells = nbformat.read(path, 4).cells
     assert "**Question.** " in cells[0].source and cells[0].source.endswith("?")
     _, opened, picture, _, answer, *rest = cells[1:]
-    assert ".load(" in opened.source and not opened.outputs and opened.source.endswith("show.banner()")
+    assert ".load(" in opened.source and opened.source.endswith("show.banner()")
+    # A study that takes the first few seeds may have been measured when the profile named others behind them.
+    assert all(_fields(o.data["text/markdown"]) <= {"seeds", "frozen_seeds"} for o in opened.outputs)
     assert picture.source.startswith('show("') and any("image" in kind for o in picture.outputs for kind in o.data)
     assert "show.answer(" in answer.source and 2 <= answer.outputs[0].data["text/markdown"].count("\n- ") + 1 <= 3
     assert any(c.source.startswith("## What is compared") for c in rest)
@@ -196,7 +203,7 @@ print(drawn)"""
 
 @pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 def test_small_enough_to_be_shown(path):
-    assert path.stat().st_size < 2_000_000
+    assert path.stat().st_size < 2_500_000
 
 
 def test_failing_cell_is_one_message(tmp_path):
