@@ -43,6 +43,13 @@ def _shown(profile: str, key: str) -> str:
     return (value or "-") if isinstance(value, str) else json.dumps(value)
 
 
+def _in_a_column(profile: str, key: str) -> str:
+    """The same; of many numbers the first and the last."""
+    value = _value(profile, key)
+    many = isinstance(value, list | tuple) and len(value) > 6
+    return f"[{value[0]}, {value[1]}, ..., {value[-1]}]" if many else _shown(profile, key)
+
+
 def _kind(known: Setting) -> str:
     """Type, range and unit in one line."""
     kind = "true or false" if known.kind is bool else known.type_name + (" or null" if known.optional else "")
@@ -53,11 +60,11 @@ def _kind(known: Setting) -> str:
 def _listing(keys: list[str]) -> str:
     """Fields by group: values, meaning, range and source of each."""
     title = max(map(len, keys))
-    column = max(len(_shown("storyboard", k)) for k in keys)
+    column = max(len(_in_a_column("storyboard", k)) for k in keys)
     lines = [f"{'Field':{title}}  {'storyboard':{column}}  paper"]
     for key in keys:
         known = SETTINGS[key]
-        lines += ["", f"{key:{title}}  {_shown('storyboard', key):{column}}  {_shown('paper', key)}"]
+        lines += ["", f"{key:{title}}  {_in_a_column('storyboard', key):{column}}  {_in_a_column('paper', key)}"]
         lines += [_indented(text) for text in (known.doc, _kind(known), f"Source: {known.source}")]
     return "\n".join([*lines, "", "All of one field, with what was read where the paper is open: sfar config FIELD"])
 

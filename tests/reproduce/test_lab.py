@@ -81,9 +81,9 @@ def test_what_is_compared_is_what_the_study_declares(show):
     assert all(v.title in said for v, _ in show.study.planned(PROFILE)) and "equal weights" in said
     table = lab.variants(ablations.FROZEN_ROWS, PROFILE)
     rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["Coarse only"] == ["`sfar`", "`model.fine = False`", "frozen", 5]
+    assert rows["Coarse only"] == ["`sfar`", "`model.fine = False`", "frozen", 20]
     assert rows["Vanilla CLIP (zero-shot)"] == ["`vanilla`", "–", "frozen", "–"]
-    assert lab.variants(ablations.TABLE2E[:1], PROFILE).rows[0][3:] == ["fine-tuned", 3]
+    assert lab.variants(ablations.TABLE2E[:1], PROFILE).rows[0][3:] == ["fine-tuned", 5]
 
 
 def test_a_record_of_other_settings_has_a_banner(show):

@@ -105,7 +105,7 @@ def test_the_plain_world_has_the_keys_that_it_had(monkeypatch):
     p = get_profile("storyboard")
     assert set(which_data(p.data)) == {
         k.removeprefix("data.") for k in values(p) if k.startswith("data.") and "world_" not in k
-    } - {"root"}
+    } - {"root", "decode_limit", "loader_workers"}
 
 
 # --- values --------------------------------------------------------------------------------------------------------
