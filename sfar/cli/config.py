@@ -46,8 +46,8 @@ def _shown(profile: str, key: str) -> str:
 def _in_a_column(profile: str, key: str) -> str:
     """The same; of many numbers the first and the last."""
     value = _value(profile, key)
-    many = isinstance(value, list | tuple) and len(value) > 6
-    return f"[{value[0]}, {value[1]}, ..., {value[-1]}]" if many else _shown(profile, key)
+    series: list[Any] = list(value) if isinstance(value, list | tuple) else []
+    return f"[{series[0]}, {series[1]}, ..., {series[-1]}]" if len(series) > 6 else _shown(profile, key)
 
 
 def _kind(known: Setting) -> str:

@@ -176,7 +176,7 @@ _KINDS = {"r": "linear, r", "rho": "ranks, Spearman's rho"}
 
 
 def _correlated(reading: str, metric: str, m: Method) -> Claim:
-    where = {"part": named("correlations", m), "metric": metric, "reading": reading, "which": ALL}
+    where: dict[str, Any] = {"part": named("correlations", m), "metric": metric, "reading": reading, "which": ALL}
     return Claim(
         named(f"fig7b-{metric}-{reading}", m),
         "fig7b",

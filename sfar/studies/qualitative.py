@@ -641,7 +641,9 @@ def _draw_scale(fig: Figure, place: tuple[float, float], top: float, equal: floa
     scale = ScalarMappable(cmap=frames.HEAT, norm=Normalize(0, top))
     bar = fig.colorbar(scale, cax=frames.at(fig, *place, 2.8, 0.1), orientation="horizontal", ticks=[0, equal, top])
     bar.ax.set_xticklabels(["0", f"{_percent(equal, 1)}: all patches alike", _percent(top, 1)], fontsize=7)
-    bar.ax.get_xticklabels()[1].set_ha("left")  # the greatest heat may be so great that it stands near zero
+    bar.ax.get_xticklabels()[1].set_horizontalalignment(
+        "left"
+    )  # the greatest heat may be so great that it stands near zero
     bar.outline.set_visible(False)
 
 
