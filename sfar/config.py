@@ -488,6 +488,13 @@ class TrainConfig:
             effect=Measured("ablations", "train.loss_lambda"),
         ),
     )
+    loss: str = setting(
+        "info_nce",
+        "The loss: info_nce, Eq. 12-14; cross_entropy over the classes; or kl, ActionCLIP's: Kullback-Leibler divergence "
+        "in both directions, to the softmax of ten times whether two videos of the batch are of one class.",
+        choices=("info_nce", "cross_entropy", "kl"),
+        source="Eq. 12-14; the others are those of other systems (`sfar/model/systems`)",
+    )
     train_visual: bool = setting(
         True,
         "Whether the visual tower is fine-tuned, as in the paper; false: frozen, its frame embeddings made once and "
@@ -517,6 +524,12 @@ class TrainConfig:
                 also=("train.frozen_draws",),
             ),
         ),
+    )
+    train_text: str = setting(
+        "frozen",
+        "What of CLIP's text tower is trained: frozen, nothing; tower, all but the token embedding; all.",
+        choices=("frozen", "tower", "all"),
+        source="appendix A.3: the textual encoder is frozen; other systems train it (`sfar/model/systems`)",
     )
     frozen_draws: int = setting(
         4,

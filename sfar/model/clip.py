@@ -125,16 +125,30 @@ def embed_texts(model: CLIP, texts: list[str], keep: str = "words", batch: int =
     )
 
 
+def single(x: Tensor) -> Tensor:
+    """What a tower has computed in half precision, in single precision; anything else as it is."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
 def embed_frames(model: CLIP, frames: Tensor) -> Tensor:
     """Frame embeddings v^cls [B, L, d] (projected, not normalised) of normalised frames [B, L, 3, H, W]."""
     b, length = frames.shape[:2]
     return model.encode_image(frames.flatten(0, 1)).view(b, length, -1)
 
 
-def freeze_text_tower(model: CLIP) -> CLIP:
-    """Freeze everything but the visual tower and the logit scale (BIKE train.py; paper section A.3)."""
-    for name, p in model.named_parameters():
-        p.requires_grad_("visual" in name or name == "logit_scale")
+def text_parameters(model: CLIP) -> dict[str, nn.Parameter]:
+    """The parameters of the text tower, by name."""
+    return {n: p for n, p in model.named_parameters() if not n.startswith("visual.") and n != "logit_scale"}
+
+
+def freeze_text_tower(model: CLIP, trained: str = "frozen") -> CLIP:
+    """Freeze everything but the visual tower and the logit scale (BIKE train.py; paper section A.3).
+
+    ``trained``: what of the text tower is left out of that (``train.train_text``).
+    """
+    model.requires_grad_(True)
+    for name, p in text_parameters(model).items():
+        p.requires_grad_(trained == "all" or (trained == "tower" and name != "token_embedding.weight"))
     return model
 
 

@@ -23,6 +23,21 @@ class Output:
     video: Tensor | None = None
 
 
+@dataclass
+class Seen:
+    """What a visual tower that sees all frames of a video gives, beside CLIP's own output for each frame.
+
+    ``frames`` [B, L, d]: frame embeddings (projected, not normalised); ``pooled`` [B, L, d_v]: before the projection;
+    ``patches`` [B, L, P, d_v]: patch tokens of the last block; ``context`` [B, k, d]: context tokens, None for a tower
+    that has none.
+    """
+
+    frames: Tensor
+    pooled: Tensor
+    patches: Tensor
+    context: Tensor | None = None
+
+
 class Head(nn.Module):
     """A method's head, made of frame embeddings and the text side alone. ``tau``: the temperature over frames."""
 
@@ -32,6 +47,16 @@ class Head(nn.Module):
 
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
         """Frames [B, L, d] (not normalised), the texts of C classes and the logit scale in, logits [B, C] out."""
+        raise NotImplementedError
+
+
+class SeenHead(Head):
+    """A head that looks at more of what its tower has seen than at the frame embeddings."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, frames: Tensor, texts: ClassTexts, scale: Tensor, seen: Seen
+    ) -> Output:
+        """As ``Head``, with what the tower saw."""
         raise NotImplementedError
 
 

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from open_clip.model import CLIP
 
 from sfar.config import ModelConfig
 from sfar.model.head import Head
+from sfar.model.texts import Sets
+from sfar.model.tower import VideoTower
+from sfar.util import code
 
 # Fields of ``ModelConfig`` that every method reads, through CLIP and the class prompts.
 TEXT = frozenset({"clip", "pretrained", "prompt"})
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What there is to say of C classes: their names, sub-texts and scene texts (what is seen), by class."""
+
+    classes: Sequence[str]
+    subtexts: Mapping[str, Sequence[str]]
+    scenes: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a system was trained where it was published.
+
+    ``fields``: of ``ModelConfig`` and ``TrainConfig`` by dotted name, at the size of Kinetics-400; ``few_shot``: those
+    that differ there; ``source``: the files that say so; ``left_out``: what of it this repository has not.
+    """
+
+    fields: Mapping[str, Any]
+    source: str
+    few_shot: Mapping[str, Any] = field(default_factory=dict)
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,6 +58,20 @@ class Method:
     trained: bool = True  # False: nothing is, and there is one run for all seeds
     sub_texts: bool = False  # whether its logits depend on the sub-texts
     own: bool = False  # the paper's method, against which the others are compared
+    # Further texts that it looks at beside the class prompt; ``scenes``: the scene texts are among them.
+    texts: Callable[[Wording], Sets] | None = None
+    scenes: bool = False
+    # What it makes of CLIP's visual tower, for L frames; None: nothing. It sees videos and no embeddings of a frozen one.
+    tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
+    trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
+    trains_scale: bool = True  # False: the logit scale stays
+    closed: bool = False  # a linear classifier: ``build`` takes the number of classes too, and no other classes fit
+    recipe: Recipe | None = None  # of a system that was published with one
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Where its own code begins (``code.entry``)."""
+        return tuple(code.entry(made) for made in (self.build, self.texts, self.tower) if made)
 
     @property
     def rival(self) -> bool:

@@ -12,9 +12,10 @@ from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest, train
 from sfar.data.video import reader_key
 from sfar.model import registry
 from sfar.model.clip import weights_id
+from sfar.subtexts.scenes import scenes_of
 from sfar.subtexts.source import subtexts_of
 from sfar.training.evaluate import VIEWS
-from sfar.util import cache, code
+from sfar.util import cache
 
 _OF_TRAINING = ("shots", "shot_seed", "shot_draws", "shot_list", "replicate")
 
@@ -69,6 +70,7 @@ class Job:
             "model": model,
             "weights": weights_id(p.model.clip, p.model.pretrained),
             "subtexts": digest(texts) if texts else None,
+            **({"scenes": digest([dict(scenes_of(d.classes)) for _, d in pairs])} if method.scenes else {}),
             "classes": list(self.data.classes),
             "train": training if self.trained else {"frames": p.train.frames},
             "data": where,
@@ -82,8 +84,7 @@ class Job:
 
     def key(self, find: Callable[[Profile], Dataset] = dataset) -> str:
         """Under what the run is kept."""
-        head = code.entry(registry.get(self.method).build)
-        return cache.key("run", self.inputs(find), entries=(head,))
+        return cache.key("run", self.inputs(find), entries=registry.get(self.method).entries)
 
     def name(self) -> str:
         """For messages and the progress bar."""

@@ -17,12 +17,15 @@ from sfar.config import Profile, few_shot
 from sfar.data.source import Dataset, all_clips, by_name, dataset, epoch_repeats, load_clips, training_data
 from sfar.data.store import VideoClips
 from sfar.errors import ConfigError
-from sfar.model.clip import load_clip, with_own_scale
-from sfar.model.texts import ClassTexts, class_texts
+from sfar.model import registry
+from sfar.model.clip import load_clip, text_parameters, with_own_scale
+from sfar.model.method import Wording
+from sfar.model.texts import ClassTexts, Prompts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
 from sfar.storyboard.write import truth
 from sfar.subtexts import SubTexts
+from sfar.subtexts.scenes import scenes_of
 from sfar.subtexts.source import subtexts_of
 from sfar.training import evaluate
 from sfar.training.evaluate import VIEWS, Scores
@@ -144,16 +147,30 @@ def build_model(
     seed_everything(seed)  # before CLIP is read: making its layers draws too
     clip = load_clip(m.clip, m.pretrained)
     if like is not None:
+        assert not isinstance(like.texts, Prompts), "texts of a frozen tower"
         return VideoModel(method, with_own_scale(like.clip), like.texts, m, False)
     size = clip.visual.image_size
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
-    embedded = class_texts(clip, list(classes), texts, m)
+    said = method_texts(clip, profile, method, classes, texts)
     clip.visual.set_grad_checkpointing(profile.train.checkpoint_activations)
     if profile.train.compile:
         clip.visual.compile()
-    return VideoModel(method, clip, embedded, m, profile.train.train_visual)
+    t = profile.train
+    return VideoModel(method, clip, said, m, t.train_visual, t.train_text, t.frames)
+
+
+def method_texts(
+    clip: CLIP, profile: Profile, method: str, classes: Sequence[str], subtexts: Mapping[str, Sequence[str]]
+) -> ClassTexts | Prompts:
+    """All texts of ``classes`` that a method looks at: embedded, or token ids for a text tower that is trained."""
+    of, m = registry.get(method), profile.model
+    scenes = scenes_of(tuple(classes)) if of.scenes else {}
+    sets = of.texts(Wording(classes, subtexts, scenes)) if of.texts else None
+    if profile.train.train_text == "frozen":
+        return class_texts(clip, list(classes), subtexts, m, sets)
+    return Prompts(clip, list(classes), subtexts, m, sets, of.sub_texts)
 
 
 def build(inputs: Inputs, like: VideoModel | None = None) -> VideoModel:
@@ -220,7 +237,7 @@ def score_set(
     embedded: Tensor | None = None,
     desc: str = "",
     world: SingleProcess = SINGLE_PROCESS,
-    texts: ClassTexts | None = None,
+    texts: ClassTexts | Prompts | None = None,
 ) -> Scores:
     """What ``model`` says of the videos of a data set (see ``evaluate.score``)."""
     p = tested.profile
@@ -241,16 +258,16 @@ def score_set(
 
 
 class Shared:
-    """The texts of the sets that runs of one configuration are tested on, embedded once for all."""
+    """The texts of the sets that runs of one configuration and method are tested on, made once for all."""
 
     def __init__(self) -> None:
-        self._texts: dict[tuple[Dataset, int], ClassTexts] = {}
+        self._texts: dict[tuple[Dataset, int], ClassTexts | Prompts] = {}
 
-    def texts(self, clip: CLIP, tested: EvaluationSet) -> ClassTexts:
+    def texts(self, model: VideoModel, tested: EvaluationSet) -> ClassTexts | Prompts:
         """The texts of the set's classes."""
         key = tested.data, tested.profile.data.fold
         if key not in self._texts:
-            made = class_texts(clip, list(tested.data.classes), tested.texts, tested.profile.model)
+            made = method_texts(model.clip, tested.profile, model.method, tested.data.classes, tested.texts)
             self._texts[key] = made.to(device())
         return self._texts[key]
 
@@ -262,7 +279,7 @@ def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool, shared:
     """
     shared = shared or Shared()
     embedded = embed_evaluation(model.clip, tested) if frozen else None
-    return score_set(model, tested, embedded=embedded, texts=shared.texts(model.clip, tested))
+    return score_set(model, tested, embedded=embedded, texts=shared.texts(model, tested))
 
 
 @dataclass(frozen=True)
@@ -327,6 +344,8 @@ def trained_parts(model: VideoModel) -> list[str]:
         "head": model.head.parameters(),
         "logit_scale": [model.clip.logit_scale],
         "visual": model.clip.visual.parameters(),
+        "adapters": model.tower.parameters() if model.tower else [],
+        "text": text_parameters(model.clip).values(),
     }
     return [name for name, own in parts.items() if any(p.requires_grad for p in own)]
 

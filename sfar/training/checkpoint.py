@@ -17,18 +17,19 @@ from torch import Tensor
 
 from sfar.config import OWN, Profile, as_dict
 from sfar.errors import ConfigError, closed
-from sfar.model.clip import STORYBOARD, check_tensors, weights_id
+from sfar.model.clip import STORYBOARD, check_tensors, text_parameters, weights_id
 from sfar.model.video_model import VideoModel
 from sfar.model.weights_file import no_weights
 from sfar.util.paths import write_atomic
 
 
 def trained_state(model: VideoModel) -> dict[str, Tensor]:
-    """The tensors that training can change; the frozen text tower comes from the CLIP itself."""
+    """The tensors that training can change; a frozen text tower comes from the CLIP itself."""
+    text = {f"clip.{name}" for name, p in text_parameters(model.clip).items() if p.requires_grad}
     return {
         k: v
         for k, v in model.state_dict().items()
-        if k.startswith(("head.", "clip.visual.")) or k == "clip.logit_scale"
+        if k.startswith(("head.", "tower.", "clip.visual.")) or k == "clip.logit_scale" or k in text
     }
 
 

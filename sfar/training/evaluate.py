@@ -13,7 +13,7 @@ from tqdm import tqdm
 from sfar.data.store import VideoClips, check_bad
 from sfar.data.transforms import center_crop, multi_clip_indices, three_crops, val_indices
 from sfar.errors import VideoError
-from sfar.model.texts import ClassTexts
+from sfar.model.texts import ClassTexts, Prompts
 from sfar.model.video_model import VideoModel
 from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 
@@ -82,7 +82,7 @@ def score(
     workers: int = 0,
     dtype: torch.dtype | None = None,
     world: SingleProcess = SINGLE_PROCESS,
-    texts: ClassTexts | None = None,
+    texts: ClassTexts | Prompts | None = None,
 ) -> Scores:
     """Class probabilities of every video: softmax over classes per view, then the mean over views.
 

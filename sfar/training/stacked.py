@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sfar.config import Profile
 from sfar.data.store import VideoClips
 from sfar.errors import SfarError
-from sfar.model.loss import NotFinite, both_directions, check_finite
+from sfar.model.loss import LOSSES, NotFinite, check_finite
 from sfar.model.video_model import VideoModel
 from sfar.training.train import (
     History,
@@ -68,9 +68,14 @@ class OneFailed(SfarError):
 
 
 def can_stack(profile: Profile, device: torch.device) -> bool:
-    """Whether ``train_stacked`` does what ``train`` would: a frozen tower, whole batches, no loss scale."""
+    """Whether ``train_stacked`` does what ``train`` would: frozen towers, whole batches, no loss scale."""
     t = profile.train
-    return not t.train_visual and not t.micro_batch and autocast_dtype(t.precision, device) != torch.float16
+    return (
+        not t.train_visual
+        and t.train_text == "frozen"
+        and not t.micro_batch
+        and autocast_dtype(t.precision, device) != torch.float16
+    )
 
 
 def train_stacked(
@@ -96,7 +101,7 @@ def train_stacked(
     def logits_of(own: dict[str, Tensor], x: Tensor) -> Tensor:
         return functional_call(module, own, (x,))
 
-    forward, losses = torch.vmap(logits_of), torch.vmap(both_directions)
+    forward, losses = torch.vmap(logits_of), torch.vmap(LOSSES[t.loss])
     for r in replicates:
         r.model.train()
     for epoch in range(t.epochs):

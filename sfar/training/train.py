@@ -194,7 +194,7 @@ def _backward(
     x: Tensor,
     labels: Tensor,
     counts: list[int],
-    lam: float,
+    t: TrainConfig,
     micro: int,
     scaler: torch.amp.GradScaler,
     world: SingleProcess,
@@ -213,7 +213,7 @@ def _backward(
         logits.requires_grad_()
     else:
         logits = module(x)
-    loss, both = info_nce(world.gather(logits[:own], counts), labels, lam)
+    loss, both = info_nce(world.gather(logits[:own], counts), labels, t.loss_lambda, t.loss)
     # The mean over processes that ``wrap`` takes is to be a sum: each has the gradient by way of its own videos alone.
     scaler.scale(loss * world.size).backward()
     if micro:
@@ -309,7 +309,7 @@ def train(
                 labels = torch.tensor([k for s in said for k in s[4 : 4 + s[3]]], device=device)
                 optimizer.zero_grad(set_to_none=True)
                 try:
-                    loss, parts = _backward(module, x, labels, counts, t.loss_lambda, micro, scaler, world)
+                    loss, parts = _backward(module, x, labels, counts, t, micro, scaler, world)
                 except NotFinite as e:
                     raise SfarError(f"{e}. {which_batch(clips, batches[at.done], e.videos, at, per_epoch)}") from e
                 scaler.step(optimizer)

@@ -120,7 +120,7 @@ def test_the_key_of_its_runs_has_what_it_reads(facts):
 
 def test_the_commands_know_it(facts):
     assert (
-        "'vanilla' is not trained: expected clip, class_pool, temporal, single, sfar-printed or sfar"
+        "'vanilla' is not trained: expected clip, class_pool, temporal, single, sfar-printed, sfar, ost"
         in facts["untrained"]
     )
     assert "unknown method 'clas_pool'; did you mean 'class_pool'?" in facts["unknown"]

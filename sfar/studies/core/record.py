@@ -250,7 +250,7 @@ def inputs(profile: Profile, entries: Sequence[str], extra: Any = None, by_conte
         names["root"] = profile.data.root
     # A study says by name which methods it runs, or goes through all of them, which then count by themselves.
     named = code.texts(*entries, cut=(*cache.STAGES["record"].by_content, *by_content))
-    heads = [code.entry(m.build) for m in registry.METHODS.values() if m.name in named]
+    heads = [e for m in registry.every().values() if m.name in named for e in m.entries]
     version = cache.code_version("record", *entries, *heads, by_content=tuple(by_content))
     return digest([names, _config(profile), extra, version])
 

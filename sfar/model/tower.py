@@ -1,0 +1,100 @@
+"""CLIP's visual tower block by block, over all frames of a video at once: what systems that change it start from."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import torch
+from open_clip.model import CLIP
+from open_clip.transformer import LayerNorm, ResidualAttentionBlock, VisionTransformer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from sfar.errors import ConfigError
+from sfar.model.head import Seen
+
+
+class VideoTower(nn.Module):
+    """The visual tower of ``clip``; as it stands it gives CLIP's own output.
+
+    The tower's weights stay CLIP's: its parameters are those that a subclass adds. ``frames``: L. Raises
+    ``ConfigError`` for a tower that is no plain vision transformer.
+    """
+
+    def __init__(self, clip: CLIP, frames: int):
+        super().__init__()
+        visual = clip.visual
+        plain = (
+            isinstance(visual, VisionTransformer)
+            and visual.attn_pool is None
+            and visual.pool_type == "tok"
+            and not visual.final_ln_after_pool
+            and all(
+                isinstance(b, ResidualAttentionBlock) and isinstance(b.ls_1, nn.Identity)
+                for b in visual.transformer.resblocks
+            )
+        )
+        if not plain:
+            raise ConfigError(
+                "model.clip: its visual tower is no plain vision transformer: expected for instance ViT-B-16"
+            )
+        self._visual = (cast(VisionTransformer, visual),)  # in a tuple: none of this one's modules
+        self.frames = frames
+
+    @property
+    def visual(self) -> VisionTransformer:
+        """CLIP's tower."""
+        return self._visual[0]
+
+    @property
+    def blocks(self) -> list[ResidualAttentionBlock]:
+        """Its blocks, the first first."""
+        return list(self.visual.transformer.resblocks)  # pyright: ignore[reportReturnType]
+
+    @property
+    def width(self) -> int:
+        """d_v."""
+        return self.visual.transformer.width
+
+    @property
+    def heads(self) -> int:
+        """Heads of its attention."""
+        return self.blocks[0].attn.num_heads
+
+    @property
+    def patches(self) -> int:
+        """P, patches of a frame."""
+        return self.visual.grid_size[0] * self.visual.grid_size[1]
+
+    def forward(self, frames: Tensor) -> Seen:
+        """What it sees in normalised frames [B, L, 3, H, W]."""
+        b, length = frames.shape[:2]
+        x = self.enter(frames.flatten(0, 1)).unflatten(0, (b, length))
+        again = self.visual.transformer.grad_checkpointing and torch.is_grad_enabled()
+        for i, block in enumerate(self.blocks):
+            run = partial(self.block, i, block)
+            x = checkpoint(run, x, use_reentrant=False) if again else run(x)
+            assert isinstance(x, Tensor)
+        return self.leave(x)
+
+    def enter(self, images: Tensor) -> Tensor:
+        """Tokens [B L, 1 + P, d_v] of images [B L, 3, H, W], the class token first, before the first block."""
+        v = self.visual
+        x = v.conv1(images).flatten(2).transpose(1, 2)
+        x = torch.cat([v.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], 1)
+        return v.ln_pre(v.patch_dropout(self.placed(x + v.positional_embedding.to(x.dtype))))
+
+    def placed(self, x: Tensor) -> Tensor:
+        """The same tokens with what a subclass says of their place in time."""
+        return x
+
+    def block(self, i: int, block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+        """Tokens [B, L, 1 + P, d_v] after block ``i`` of those before it."""
+        return block(x.flatten(0, 1)).view_as(x)
+
+    def leave(self, x: Tensor) -> Seen:
+        """What is seen, of the tokens [B, L, 1 + P, d_v] after the last block."""
+        v = self.visual
+        pooled = cast(LayerNorm, v.ln_post)(x[:, :, 0])
+        return Seen(pooled @ v.proj if v.proj is not None else pooled, pooled, x[:, :, 1:])
