@@ -490,8 +490,8 @@ class TrainConfig:
     )
     loss: str = setting(
         "info_nce",
-        "The loss: info_nce, Eq. 12-14; cross_entropy over the classes; or kl, ActionCLIP's: Kullback-Leibler divergence "
-        "in both directions, to the softmax of ten times whether two videos of the batch are of one class.",
+        "The loss: info_nce, Eq. 12-14; cross_entropy over the classes; or kl, ActionCLIP's: Kullback-Leibler "
+        "divergence in both directions, to the softmax of ten times whether two videos are of one class.",
         choices=("info_nce", "cross_entropy", "kl"),
         source="Eq. 12-14; the others are those of other systems (`sfar/model/systems`)",
     )

@@ -61,7 +61,7 @@ class Method:
     # Further texts that it looks at beside the class prompt; ``scenes``: the scene texts are among them.
     texts: Callable[[Wording], Sets] | None = None
     scenes: bool = False
-    # What it makes of CLIP's visual tower, for L frames; None: nothing. It sees videos and no embeddings of a frozen one.
+    # What it makes of CLIP's visual tower, for L frames; None: nothing. It is given videos, not embeddings of them.
     tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
     trains_scale: bool = True  # False: the logit scale stays

@@ -48,7 +48,7 @@ class ClassTexts(nn.Module):
 
     @property
     def width(self) -> int:
-        """d."""
+        """Of the joint space, d."""
         return self.cls.shape[-1]
 
     def select(self, classes: Tensor) -> ClassTexts:

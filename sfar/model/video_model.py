@@ -84,7 +84,7 @@ class VideoModel(nn.Module):
             return self.head(single(v), said, scale)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """The two learning-rate groups: CLIP's trained parameters and those of head and tower (BIKE utils/solver.py)."""
+        """The two learning-rate groups: CLIP's trained parameters, and those of head and tower (BIKE)."""
         added = [*self.head.parameters(), *(self.tower.parameters() if self.tower else ())]
         return {"clip": [p for p in self.clip.parameters() if p.requires_grad], "head": added}
 

@@ -1,4 +1,4 @@
-"""Scene texts: of each class four things or places that are seen, the *spatio descriptors* that OST has beside steps."""
+"""Scene texts: of each class four things or places that are seen, OST's *spatio descriptors*."""
 
 from __future__ import annotations
 

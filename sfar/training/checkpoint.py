@@ -107,6 +107,8 @@ def read_about(path: Path) -> dict[str, Any]:
 def configuration(about: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """A checkpoint's profile and the fields of it that its use depends on, from what ``read_about`` gives."""
     fields = {f"model.{k}": v for k, v in about["model"].items()} | {"train.frames": about["train"]["frames"]}
+    if (text := about["train"].get("train_text", "frozen")) != "frozen":
+        fields["train.train_text"] = text
     if "image_size" in about:
         fields["data.image_size"] = about["image_size"]
     fields |= {f"data.{k}": v for k, v in about.get("data", {}).items()}

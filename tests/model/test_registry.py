@@ -7,7 +7,8 @@ import pytest
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model.registry import METHODS, get, get_trained, own, rivals
+from sfar.model import registry
+from sfar.model.registry import METHODS, SYSTEMS, get, get_trained, own, rivals
 
 PAPER = ["vanilla", "clip", "temporal", "single", "sfar-printed", "sfar"]
 
@@ -31,7 +32,7 @@ def test_each_can_be_told_apart_in_a_figure():
 
 def test_what_they_read_are_fields():
     fields = {f.name for f in dataclasses.fields(ModelConfig)}
-    assert all(m.reads <= fields for m in METHODS.values())
+    assert all(m.reads <= fields for m in (METHODS | SYSTEMS).values())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_what_they_read_are_fields():
 def test_an_unknown_name_is_refused_with_the_known_ones(name, hint):
     for find in (get, get_trained):
         with pytest.raises(
-            ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS)}$"
+            ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS | SYSTEMS)}$"
         ):
             find(name)
 
@@ -49,6 +50,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name, hint):
 def test_a_method_that_is_not_trained(monkeypatch):
     for name in METHODS.keys() - PAPER:
         monkeypatch.delitem(METHODS, name)
+    monkeypatch.setattr(registry, "SYSTEMS", {})
     assert get_trained("clip") is METHODS["clip"]
     with pytest.raises(
         ConfigError, match=r"^'vanilla' is not trained: expected clip, temporal, single, sfar-printed or sfar$"

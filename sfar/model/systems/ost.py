@@ -1,7 +1,7 @@
 """OST (Chen et al., CVPR 2024): frames against two sets of descriptors of each class, matched by optimal transport.
 
 ``spatio``: what is seen, "This is a video about {}"; ``temporal``: the steps of the action, "A video of {class} usually
-includes {}". For unit frames V [L, d] and unit descriptors E [K, d] of a class and S = V E^T: the plan P of the entropic
+includes {}". For unit frames V [L, d] and unit descriptors E [K, d] of a class, S = V E^T: the plan P of the entropic
 transport problem of cost 1 - S between uniform weights (Sinkhorn, eps 0.1), without gradient; ot = sum(P * S); pool =
 mean(V) . mean(E). Logits: scale * (pool + ot of one set, plus pool + ot of the other) / 2, two cosines' worth (OST
 trainers/OST.py). Nothing is added to CLIP; both towers are trained.
@@ -70,7 +70,7 @@ class OST(Head):
         return Output(scale * sum(sums[1:], sums[0]) / len(self.sets))
 
     def _of(self, v: Tensor, e: Tensor) -> Tensor:
-        """pool + ot [B, C] of unit frames [B, L, d] and unit descriptors [C, K, d]."""
+        """[B, C]: pool + ot of unit frames [B, L, d] and unit descriptors [C, K, d]."""
         pool = v.mean(1) @ e.mean(1).T
         if self.transport == "none":
             return 2 * pool
