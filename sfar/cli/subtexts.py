@@ -183,12 +183,12 @@ def _check(a: argparse.Namespace) -> None:
     from sfar.subtexts.check import label_set_names, remarks, validate
     from sfar.subtexts.texts import SubTexts
 
-    texts = SubTexts.load(a.file, a.n)
+    texts = SubTexts.load(a.file, a.n, a.kind)
     if a.encoder and texts.n < 2:
         raise SfarError(f"{a.file}: one sub-text a class has no diversity; --encoder needs at least two")
     encode = quality.encoder(a.encoder) if a.encoder else None
     expected = read_classes(a.classes)[1] if a.classes else label_set_names(texts.label_set)
-    wrong = validate(texts, texts.n, expected)
+    wrong = validate(texts, texts.n, expected, a.kind)
     for line in wrong:
         print(line)
     for line in remarks(texts):
@@ -385,6 +385,12 @@ def add(sub: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
     p = command("check", _check, "Validate a file of sub-texts.", what)
     p.add_argument("file", help="a JSON file, or a label set with bundled sub-texts")
     p.add_argument("--n", type=options.positive, default=None)
+    p.add_argument(
+        "--kind",
+        choices=["steps", "spatio"],
+        default="steps",
+        help="atomic actions (default), or OST's spatio descriptors: four things or places that are seen",
+    )
     p.add_argument(
         "--classes", default="", help="the class names it must have (default: those of its label set, if known)"
     )

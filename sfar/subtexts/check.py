@@ -9,10 +9,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from sfar.data.labels import LABEL_SETS, class_names
 from sfar.model.clip import token_ids
 from sfar.storyboard.scripts import ACTIVITIES
+from sfar.subtexts.texts import SPATIO, STEPS
 
 WINDOW = 77  # tokens of CLIP's text window, start and end included
 _EMPTY = {"a", "an", "the", "of", "some", "to"}
 _ENGLISH = "the a an of with on in and to into from at over up down by for is are his her their its"
+# What a text encoder is given of a text, by its kind; the template of spatio descriptors is OST's.
+TEMPLATES = {STEPS: "{}", SPATIO: "This is a video about {}"}
+# An English word in -ing before one of these has an object or a place: somebody does something.
+_GOVERNED = (
+    "a an the his her their its this that these those one's someone something "
+    "in on at into onto to from of off over under up down out with through across along around toward towards "
+    "by for behind before beside between above below against back forward away"
+)
+# Words in -ing that are things, or no form of a verb.
+_THINGS = (
+    "awning bedding building ceiling clothing clearing coating crossing drawing dressing earring filling flooring "
+    "frosting icing landing lighting lining opening padding painting paneling piping railing rigging scaffolding "
+    "siding sling spring string stuffing swing topping tubing webbing wedding wiring wrapping writing handwriting "
+    "thing something anything nothing everything morning evening"
+)
 # Little words of other languages in Latin letters, none of them an English one.
 _FOREIGN = (
     "der das und mit auf eine einen einem einer dem im zum zur vom über durch wird sich beim "  # German
@@ -47,11 +63,29 @@ def meaning(text: str) -> frozenset[str]:
     return frozenset(_stem(w) for w in re.findall(r"\w+", text.lower()) if w not in _EMPTY)
 
 
-def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
+def is_step(text: str) -> bool:
+    """Whether a text says, as far as its words tell, what somebody does ("tossing dough") and not what is seen.
+
+    A word in -ing is taken for an action by two signs of three: the text begins with it, it is no common name of a
+    thing, an object or a place follows. So "drawing a bow" is one, "a drawing on a wall" and "a running track" none.
+    """
+    words = re.findall(r"[\w'-]+", text.lower())
+    things, governed = set(_THINGS.split()), set(_GOVERNED.split())
+    for k, word in enumerate(words):
+        if len(word) > 4 and word.endswith("ing"):
+            # Three signs: no article before it, no thing by its name, an object or a place after it.
+            signs = (k == 0) + (word not in things) + (words[k + 1 : k + 2] != [] and words[k + 1] in governed)
+            if signs > 1:
+                return True
+    return False
+
+
+def problems(name: str, texts: Sequence[str], n: int, kind: str = STEPS) -> list[str]:
     """What is wrong with the sub-texts of one class; nothing for a good set.
 
     Refused: another number than ``n``, an empty text, one of more than 77 tokens, one that just repeats the class name,
-    two that say the same.
+    two that say the same; of spatio descriptors (``kind``) also an action (``is_step``). Their tokens are counted in
+    OST's template.
     """
     out = [] if len(texts) == n else [f"{len(texts)} sub-texts instead of {n}"]
     seen: dict[frozenset[str], str] = {}
@@ -63,8 +97,11 @@ def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
         if not m:
             out.append(f"an empty sub-text {t!r}")
             continue
-        if len(token_ids(t)) > WINDOW:
-            out.append(f"{len(token_ids(t))} tokens, more than CLIP's window of {WINDOW}: {t[:60]!r}")
+        tokens = len(token_ids(TEMPLATES[kind].format(t)))
+        if tokens > WINDOW:
+            out.append(f"{tokens} tokens, more than CLIP's window of {WINDOW}: {t[:60]!r}")
+        if kind == SPATIO and is_step(t):
+            out.append(f"an action and not something that is seen: {t!r}")
         if m <= meaning(name):
             out.append(f"just repeats the class name: {t!r}")
         if m in seen:
@@ -73,13 +110,15 @@ def problems(name: str, texts: Sequence[str], n: int) -> list[str]:
     return out
 
 
-def validate(texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str] | None) -> list[str]:
+def validate(
+    texts: Mapping[str, Sequence[str]], n: int, expected: Iterable[str] | None, kind: str = STEPS
+) -> list[str]:
     """All that is wrong with a whole set of sub-texts, one line each.
 
     ``problems`` of every class, two classes with the same set, and (where ``expected`` class names are given) a missing
-    or an unknown class. ``n``: sub-texts of a class.
+    or an unknown class. ``n``: sub-texts of a class. ``kind``: "steps", or "spatio" for OST's descriptors.
     """
-    out = [f"{name!r}: {p}" for name, t in texts.items() for p in problems(name, t, n)]
+    out = [f"{name!r}: {p}" for name, t in texts.items() for p in problems(name, t, n, kind)]
     sets: dict[frozenset[frozenset[str]], str] = {}
     for name, t in texts.items():
         key = frozenset(meaning(x) for x in t)

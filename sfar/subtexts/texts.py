@@ -1,5 +1,7 @@
 """Sets of sub-texts: the bundled bank, the groups compared in Fig. 7b, and files of the user's own, in one JSON format.
 
+OST's spatio descriptors, four things or places that are seen in a class, are kept in the same format.
+
 ``{"label_set": str, "version": int, "provenance": ..., "sets": {"4": {class name: [four sub-texts]}}}``; a file may
 hold sets of several N.
 """
@@ -15,6 +17,10 @@ from typing import Any
 
 from sfar.errors import ConfigError
 from sfar.util.paths import write_json
+
+STEPS, SPATIO = "steps", "spatio"
+# What the bundled texts of a class are, and the folder they lie in: its atomic actions, or what is seen of it.
+KINDS = {STEPS: "bank", SPATIO: "spatio"}
 
 
 def bank_names() -> tuple[str, ...]:
@@ -92,18 +98,21 @@ class SubTexts(Mapping[str, tuple[str, ...]]):
         return f"SubTexts({self.label_set!r}, {len(self)} classes, N={self.n})"
 
     @classmethod
-    def load(cls, name: str | Path, n: int | None = None) -> SubTexts:
+    def load(cls, name: str | Path, n: int | None = None, kind: str = STEPS) -> SubTexts:
         """The bundled sub-texts of a label set (one of ``bank_names()``), or those of a JSON file.
 
-        ``n``: texts per class where the file has several sets (default: 4, or the only set there is). Raises
-        ``ConfigError`` for an unknown label set, a missing or damaged file, an N that is not there, and a class without
-        N distinct texts.
+        ``n``: texts per class where the file has several sets (default: 4, or the only set there is). ``kind``: which
+        bundled texts, "steps" or OST's "spatio" descriptors (four a class; bare, without OST's template); a file's
+        texts are what they are. Raises ``ConfigError`` for an unknown label set or kind, a missing or damaged file, an
+        N that is not there, and a class without N distinct texts.
         """
         name = str(name)
+        if kind not in KINDS:
+            raise ConfigError(f"no kind of sub-texts is called {kind!r}: expected one of {', '.join(KINDS)}")
         if name in bank_names():
             source, raw = (
-                f"the bundled sub-texts of {name!r}",
-                (files("sfar.subtexts") / "bank" / f"{name}.json").read_bytes(),
+                f"the bundled {'sub-texts' if kind == STEPS else f'{kind} descriptors'} of {name!r}",
+                (files("sfar.subtexts") / KINDS[kind] / f"{name}.json").read_bytes(),
             )
         elif name.endswith(".json"):
             source = name
