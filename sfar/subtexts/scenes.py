@@ -1,33 +1,28 @@
-"""Scene texts: of each class four things or places that are seen, OST's *spatio descriptors*."""
+"""Which scene texts classes have: OST's *spatio descriptors*, four things or places that are seen in a video of each."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 
 from sfar.errors import ConfigError
-from sfar.subtexts.texts import SubTexts, bank_names
-
-N = 4  # of a class, as in every configuration that OST has released
+from sfar.subtexts.texts import SPATIO, SubTexts, bank_names
 
 
 @lru_cache(maxsize=8)
-def load(label_set: str) -> SubTexts:
-    """The bundled scene texts of a label set (one of ``bank_names()``): class name -> N noun phrases."""
-    raw = (files("sfar.subtexts") / "spatio" / f"{label_set}.json").read_bytes()
-    return SubTexts.parse(raw, f"the bundled scene texts of {label_set!r}", N)
+def _bundled(label_set: str) -> SubTexts:
+    return SubTexts.load(label_set, kind=SPATIO)
 
 
 def scenes_of(classes: tuple[str, ...]) -> SubTexts:
-    """The scene texts of the first label set that has every one of ``classes``, in their order.
+    """The bundled scene texts of the first label set that has every one of ``classes``, in their order.
 
-    Raises ``ConfigError`` naming a class that the nearest lacks.
+    Raises ``ConfigError`` naming classes that the nearest lacks.
     """
-    lacking = {name: [c for c in classes if c not in load(name)] for name in bank_names()}
+    lacking = {name: [c for c in classes if c not in _bundled(name)] for name in bank_names()}
     best = min(lacking, key=lambda name: len(lacking[name]))
     if lacking[best]:
         raise ConfigError(
-            f"no bundled scene texts for class {', '.join(map(repr, lacking[best][:3]))}, which OST needs: "
-            "they are bundled for the five label sets of `sfar subtexts check`"
+            f"no bundled scene texts for class {', '.join(map(repr, lacking[best][:3]))}, which OST needs: it can be "
+            f"trained on the classes of one of {', '.join(bank_names())}"
         )
-    return load(best).only(classes)
+    return _bundled(best).only(classes)
