@@ -617,6 +617,13 @@ class TrainConfig:
         high=1,
         source="Table 5, row 11",
     )
+    frame_order: str = setting(
+        "in time",
+        "In which order the model is given the sampled frames, in training and at test: as in time, or shuffled, which "
+        "tells whether it looks at their order.",
+        choices=("in time", "shuffled"),
+        source="not in the paper; a control",
+    )
     checkpoint_activations: bool = setting(
         False,
         "Whether activations of the visual tower are computed again for the backward pass: a third more time for a "

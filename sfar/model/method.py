@@ -66,6 +66,7 @@ class Method:
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
     trains_scale: bool = True  # False: the logit scale stays
     closed: bool = False  # a linear classifier: ``build`` takes the number of classes too, and no other classes fit
+    control: bool = False  # a part of a system, to tell what the rest of it does
     recipe: Recipe | None = None  # of a system that was published with one
 
     @property

@@ -22,8 +22,10 @@ class VideoModel(nn.Module):
 
     ``texts``: of the classes it is trained on; it is the model's own from now on and moves with it. ``train_visual``
     False: the tower is frozen. ``train_text``: what of the text tower is trained (``train.train_text``); then ``texts``
-    are ``Prompts``. ``frames``: L, which some towers and heads are made for. Raises ``ConfigError`` for an unknown
-    method, for a temperature that is no number and for a method that changes a tower which is to stay frozen.
+    are ``Prompts``. ``frames``: L, which some towers and heads are made for. ``shuffled``: the frames of each video are
+    put into random order first (``train.frame_order``), at test in the same one for the same place in a batch. Raises
+    ``ConfigError`` for an unknown method, for a temperature that is no number and for a method that changes a tower
+    which is to stay frozen.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class VideoModel(nn.Module):
         train_visual: bool = True,
         train_text: str = "frozen",
         frames: int = 8,
+        shuffled: bool = False,
     ):
         super().__init__()
         of = registry.get(method)
@@ -42,7 +45,7 @@ class VideoModel(nn.Module):
         if not (train_visual and of.trains_clip):
             clip.visual.requires_grad_(False)
         clip.logit_scale.requires_grad_(of.trains_scale)
-        self.clip, self.texts, self.method = clip, texts, method
+        self.clip, self.texts, self.method, self.shuffled = clip, texts, method, shuffled
         scale = clip.logit_scale.exp().item()
         tau = cfg.frame_temperature if cfg.frame_temperature is not None else (1.0 / scale if scale else math.inf)
         if not 0 < tau < math.inf:
@@ -57,16 +60,23 @@ class VideoModel(nn.Module):
 
     def forward(self, frames: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """Logits over the classes of ``texts`` (on the model's device), such as unseen ones; None: over its own."""
-        if self.tower is None:
-            return self.from_embeddings(embed_frames(self.clip, frames), texts)
-        return self._head(self.tower(frames), texts)
+        frames = self._ordered(frames)
+        return self._head(embed_frames(self.clip, frames) if self.tower is None else self.tower(frames), texts)
 
     def from_embeddings(self, v: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """The head alone on frame embeddings [B, L, d] (not normalised), such as a frozen tower's, made once and kept.
 
         ``texts`` as in ``forward``.
         """
-        return self._head(v, texts)
+        return self._head(self._ordered(v), texts)
+
+    def _ordered(self, x: Tensor) -> Tensor:
+        """Frames [B, L, ...] in the order that the model is given them in."""
+        if not self.shuffled:
+            return x
+        drawn = None if self.training else torch.Generator().manual_seed(0)
+        order = torch.rand(x.shape[:2], generator=drawn).argsort(1).to(x.device)
+        return x[torch.arange(len(x), device=x.device)[:, None], order]
 
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
         said = (self.texts if texts is None else texts).embedded(self.clip)

@@ -158,7 +158,7 @@ def build_model(
     if profile.train.compile:
         clip.visual.compile()
     t = profile.train
-    return VideoModel(method, clip, said, m, t.train_visual, t.train_text, t.frames)
+    return VideoModel(method, clip, said, m, t.train_visual, t.train_text, t.frames, t.frame_order == "shuffled")
 
 
 def method_texts(

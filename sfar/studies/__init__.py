@@ -30,6 +30,7 @@ ORDER = (
     "readings_map",
     "budget",
     "knobs",
+    "rivals",
     "audit",
 )
 

@@ -1,4 +1,4 @@
-"""Which scene texts classes have: OST's *spatio descriptors*, four things or places that are seen in a video of each."""
+"""Which scene texts classes have: OST's *spatio descriptors*, four things or places that are seen in each."""
 
 from __future__ import annotations
 

@@ -68,11 +68,12 @@ class OneFailed(SfarError):
 
 
 def can_stack(profile: Profile, device: torch.device) -> bool:
-    """Whether ``train_stacked`` does what ``train`` would: frozen towers, whole batches, no loss scale."""
+    """Whether ``train_stacked`` does what ``train`` would: frozen towers, frames in time, whole batches, no loss scale."""
     t = profile.train
     return (
         not t.train_visual
         and t.train_text == "frozen"
+        and t.frame_order == "in time"
         and not t.micro_batch
         and autocast_dtype(t.precision, device) != torch.float16
     )

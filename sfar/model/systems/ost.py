@@ -120,7 +120,7 @@ _own = partial(
 )
 METHOD = _own("ost", "OST", "#882255", "h", build=build)
 CONTROLS = (
-    _own("ost-temporal", "OST, temporal set alone", "#aa6688", "h", build=_temporal),
-    _own("ost-pooling", "OST, pooling alone", "#cc99aa", "h", build=_pooling),
-    _own("ost-uniform", "OST, uniform plan", "#ddbbcc", "h", build=_uniform),
+    _own("ost-temporal", "OST, temporal set alone", "#aa6688", "h", build=_temporal, control=True),
+    _own("ost-pooling", "OST, pooling alone", "#cc99aa", "h", build=_pooling, control=True),
+    _own("ost-uniform", "OST, uniform plan", "#ddbbcc", "h", build=_uniform, control=True),
 )
