@@ -88,6 +88,7 @@ reproduce-audit: env  ## the paper held against itself and against arithmetic (a
 reproduce-readings: env  ## which reading of the paper can be the paper: every reading by every printed pattern
 reproduce-budget: env  ## accuracy against training videos and epochs, every method
 reproduce-knobs: env  ## the paper's explanation tested by its cause: one knob of the world at a time
+reproduce-rivals: env  ## the systems that Tables 1, 2b and 3 quote, measured: OST, ViFi-CLIP, ActionCLIP, X-CLIP, ...
 $(RESULTS):
 	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)
 

@@ -17,6 +17,7 @@ from sfar.util import processes
 if TYPE_CHECKING:
     from sfar.config import Profile
     from sfar.data.source import Dataset
+    from sfar.model.method import Method
     from sfar.training.process_group import SingleProcess
 
     First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
@@ -68,19 +69,25 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
 
     from sfar.data.source import dataset
     from sfar.model import registry
+    from sfar.config import changed
     from sfar.reproduce import ready
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve
-    from sfar.training import checkpoint, log, resume
+    from sfar.training import checkpoint, log, recipes, resume
     from sfar.util.paths import check_output, write_json
 
-    registry.get_trained(a.method)
+    method = registry.get_trained(a.method)
     if a.subtexts:
         a.set = [*a.set, f"model.subtexts={json.dumps(a.subtexts)}"]
     out = check_output(Path(a.out))
     if a.history:
         check_output(Path(a.history))
-    profile, _ = options.profile(a)
+    profile, given = options.profile(a)
+    own = {k: v for k, v in recipes.defaults(method, profile).items() if k not in given}
+    profile = changed(profile, own)
+    if a.dry_run:
+        _plan(method, profile, own)
+        return
     t = profile.train
     with first():  # its others find drawn, decoded and embedded videos in the cache
         job = Job(profile, dataset(profile), a.method, a.seed)
@@ -132,6 +139,20 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
         f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, "
         f"{history.steps} steps in {history.seconds:.1f} s{shared})"
     )
+
+
+def _plan(method: Method, profile: Profile, own: dict[str, Any]) -> None:
+    """Say how a method would be trained: every field of the training, those of its published recipe with the source."""
+    from sfar.config import values
+
+    print(f"{method.title} ({method.name}), profile {profile.name}")
+    for key, value in values(profile).items():
+        if key.startswith("train.") or key in own:
+            print(f"  {key} = {value}{'  (its recipe)' if key in own else ''}")
+    if method.recipe:
+        print(f"recipe: {method.recipe.source}")
+        if method.recipe.left_out:
+            print(f"left out: {method.recipe.left_out}")
 
 
 def _introduce(data: Dataset, fold: int, texts: str) -> None:
@@ -275,7 +296,10 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Add these commands to the ``sfar`` parser; ``command`` is the parser's own helper."""
     p = command("train", _train, "Train one method and write a checkpoint.")
-    p.add_argument("method", help="one that is trained: clip, temporal, single, sfar, sfar-printed or your own")
+    p.add_argument(
+        "method",
+        help="one that is trained: clip, temporal, single, sfar, sfar-printed, a system such as ost, or your own",
+    )
     options.configured(p)
     p.add_argument(
         "--subtexts",
@@ -297,6 +321,9 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         default=600.0,
         metavar="SECONDS",
         help="how often the state is kept; the same command goes on from the last one (default: 600)",
+    )
+    p.add_argument(
+        "--dry-run", action="store_true", help="say how it would be trained, with the sources of its recipe, and stop"
     )
     p.add_argument("--restart", action="store_true", help="throw kept states away and start over")
     p.add_argument("--history", default="", metavar="FILE", help="write losses, steps and seconds as JSON")

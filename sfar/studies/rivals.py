@@ -1,6 +1,6 @@
 """The systems that Tables 1, 2b and 3 quote beside SFAR, measured in one harness: same frames, seeds and lists.
 
-Two recipes for each: its own, as published, brought to this world by one rule (``own_recipe``), and the shared one, the
+Two recipes for each: its own, as published, brought to this world by one rule (``recipes.scaled``), and the shared one, the
 profile's, of which every method gets the same search over its rates on a development world, chosen by its own accuracy.
 """
 
@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sfar.config import DRAWN, PROFILES, Profile, changed
+from sfar.config import DRAWN, Profile, changed
 from sfar.model import registry
 from sfar.model.method import Method
 from sfar.render import plots, style
@@ -27,19 +27,15 @@ from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import UNSEEN, Content, Item, Study, Variant
 from sfar.studies.table1 import PAPER_COLUMNS
+from sfar.training.recipes import RATES, part_of_it, scaled
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
 MOST = 3  # seeds of a row, each of which trains a visual tower, and often a text tower
 WORLD = 1001  # data seed of the development world; nothing is reported on it
 FACTORS = (0.3, 1.0, 3.0)  # of the profile's rates, or of what the search on a frozen tower found (``config.TUNED``)
-RATES = ("train.lr_clip", "train.lr_head")
 TESTS = ("supervised", *(DRAWN[name] for name in UNSEEN))
 RECIPES = ("shared", "own")
-# Of the recipe a method's own, whatever the rates: what its text tower learns, and what the class prompt is.
-PART_OF_IT = ("model.prompt", "train.train_text")
-
-Changes = tuple[tuple[str, Any], ...]
 
 
 def systems() -> tuple[Method, ...]:
@@ -52,40 +48,13 @@ def methods() -> tuple[Method, ...]:
     return (*registry.METHODS.values(), *systems())
 
 
-def own_recipe(profile: Profile, method: Method) -> Changes:
-    """A system's published recipe at the size of ``profile``.
-
-    Rates and epochs stand to the profile's as the published ones stand to SFAR's of section 4.1, at the same batch
-    (rates in proportion to it); no rate is above the profile's own for heads, which is already what a run of this
-    length bears. Weight decay, loss, moments, prompt and what is trained are as published; frames, views and videos are
-    the same for all.
-    """
-    assert method.recipe is not None, "a system has a recipe"
-    published, here, there = dict(method.recipe.fields), profile.train, PROFILES["paper"].train
-    batch, epochs = published.pop("train.batch", there.batch), published.pop("train.epochs", there.epochs)
-    published.pop("train.frames", None)
-    published.pop("train.warmup_epochs", None)
-    for key in RATES:
-        field = key.removeprefix("train.")
-        rate = published.get(key, getattr(there, field)) * there.batch / batch
-        scaled = rate / getattr(there, field) * getattr(here, field)
-        published[key] = float(f"{min(scaled, here.lr_head):.3g}")
-    published["train.epochs"] = max(1, round(here.epochs * epochs / there.epochs))
-    return tuple(sorted(published.items()))
-
-
-def _of_it(method: Method) -> Changes:
-    """What of a system's recipe is a part of the system."""
-    loss = (("train.loss", "cross_entropy"),) if method.closed else ()
-    fields = method.recipe.fields if method.recipe else {}
-    return (*((k, fields[k]) for k in PART_OF_IT if k in fields), *loss)
-
-
 def shared(profile: Profile, method: Method, factor: float) -> Variant:
     """A method under the shared recipe with its rates times ``factor``; a table's own row where that is 1."""
     plain = next((v for v in table1.variants() if v.name == method.name), None)
     if plain is None:
-        plain = Variant(method.name, method.title, method.name, _of_it(method), zero_shot=not method.closed)
+        plain = Variant(
+            method.name, method.title, method.name, tuple(part_of_it(method).items()), zero_shot=not method.closed
+        )
     if factor == 1 or not method.trained:
         return plain
     at = plain.profile(profile, 0).train
@@ -95,7 +64,7 @@ def shared(profile: Profile, method: Method, factor: float) -> Variant:
 
 def own(profile: Profile, method: Method) -> Variant:
     """A system under its own recipe."""
-    changes = own_recipe(profile, method)
+    changes = tuple(scaled(method, profile).items())
     return Variant(f"{method.name}/own", method.title, method.name, changes, zero_shot=not method.closed)
 
 
@@ -194,7 +163,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     tests = {"supervised": len(first[0]["labels"])}
     tests |= {DRAWN[name]: len(first[0]["zero_shot"][name]["labels"]) for name in UNSEEN}
     recipes = {
-        m.name: {k: list(v) if isinstance(v, tuple) else v for k, v in own_recipe(profile, m)} for m in systems()
+        m.name: {k: list(v) if isinstance(v, tuple) else v for k, v in scaled(m, profile).items()} for m in systems()
     }
     extra = {"factors": factor, "recipes": recipes}
     data = {**study.about(first), "tests": tests}
@@ -352,13 +321,13 @@ def figure(record: Record) -> Figure:
 
 HOW = (
     "Every method is trained on the same videos, seeds and frames and tested in the single view, on its last weights. "
-    "**Shared recipe**: this profile's, with the rates times 0.3, 1 or 3, whichever gave the method itself the best mean "
-    f"accuracy on a development world (data seed {WORLD}); methods of the tables begin from what the search on a frozen "
-    "tower found for them, SFAR's readings among that. **Its own**: the published recipe; rates and epochs stand to this "
-    "profile's as the published ones stand to those of section 4.1 at the same batch, no rate above 0.002; loss, decay, "
-    "moments, prompt and what is trained are as published. What a text tower learns and the class prompt belong to the "
-    "method and are the same in both. SFAR is compared in its shared recipe with each system in both. ▲ the first is "
-    "higher, ▼ lower, = equal."
+    "**Shared recipe**: this profile's, with the rates times 0.3, 1 or 3, whichever gave the method itself the best "
+    f"mean accuracy on a development world (data seed {WORLD}); methods of the tables begin from what the search on a "
+    "frozen tower found for them, SFAR's readings among that. **Its own**: the published recipe; rates and epochs "
+    "stand to this profile's as the published ones stand to those of section 4.1 at the same batch, no rate above "
+    "0.002; loss, decay, moments, prompt and what is trained are as published. What a text tower learns and the class "
+    "prompt belong to the method and are the same in both. SFAR is compared in its shared recipe with each system in "
+    "both. ▲ the first is higher, ▼ lower, = equal."
 )
 
 BLOCKS = (

@@ -68,7 +68,7 @@ class OneFailed(SfarError):
 
 
 def can_stack(profile: Profile, device: torch.device) -> bool:
-    """Whether ``train_stacked`` does what ``train`` would: frozen towers, frames in time, whole batches, no loss scale."""
+    """Whether ``train_stacked`` does what ``train`` would: frozen towers, frames in time, whole batches, no scale."""
     t = profile.train
     return (
         not t.train_visual
