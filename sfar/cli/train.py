@@ -67,9 +67,9 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
 
     from tqdm import tqdm
 
+    from sfar.config import changed
     from sfar.data.source import dataset
     from sfar.model import registry
-    from sfar.config import changed
     from sfar.reproduce import ready
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve

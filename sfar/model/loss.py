@@ -36,7 +36,7 @@ def divergences(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     takes their mean, which AdamW does not notice.
     """
     y = logits[:, labels]
-    target = (10.0 * (labels[:, None] == labels[None, :])).softmax(-1).to(y.dtype)
+    target = (10.0 * (labels[:, None] == labels[None, :]).to(y.dtype)).softmax(-1)
     t2v, v2t = ((target * (target.log() - q)).sum(-1).mean() for q in (y.log_softmax(0).T, y.log_softmax(1)))
     return t2v, v2t
 

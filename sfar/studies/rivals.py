@@ -1,7 +1,8 @@
 """The systems that Tables 1, 2b and 3 quote beside SFAR, measured in one harness: same frames, seeds and lists.
 
-Two recipes for each: its own, as published, brought to this world by one rule (``recipes.scaled``), and the shared one, the
-profile's, of which every method gets the same search over its rates on a development world, chosen by its own accuracy.
+Two recipes for each: its own, as published, brought to this world by one rule (``recipes.scaled``), and the shared one,
+the profile's, of which every method gets the same search over its rates on a development world, chosen by its own
+accuracy.
 """
 
 from __future__ import annotations

@@ -40,10 +40,9 @@ def test_what_they_read_are_fields():
     [("sfarr", "; did you mean 'sfar'?"), ("tempral", "; did you mean 'temporal'?"), ("x", r"\."), ("", r"\.")],
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(name, hint):
+    known = ", ".join(METHODS | SYSTEMS)
     for find in (get, get_trained):
-        with pytest.raises(
-            ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {', '.join(METHODS | SYSTEMS)}$"
-        ):
+        with pytest.raises(ConfigError, match=rf"^unknown method '{name}'{hint.replace('?', '[?]')} Known: {known}$"):
             find(name)
 
 

@@ -56,10 +56,10 @@ def plan(similarity: Tensor, eps: float = EPS, iterations: int = ITERATIONS) -> 
 class OST(Head):
     """Pooling plus transport over the ``sets`` of descriptors.
 
-    Controls: ``transport`` "none" (pooling alone, twice), or "uniform" (the plan of equal weights).
+    Control: ``transport`` False, pooling alone; a plan of equal weights is the same.
     """
 
-    def __init__(self, tau: float, sets: tuple[str, ...] = ("spatio", "temporal"), transport: str = "plan"):
+    def __init__(self, tau: float, sets: tuple[str, ...] = ("spatio", "temporal"), transport: bool = True):
         super().__init__(tau)
         self.sets, self.transport = sets, transport
 
@@ -72,11 +72,10 @@ class OST(Head):
     def _of(self, v: Tensor, e: Tensor) -> Tensor:
         """[B, C]: pool + ot of unit frames [B, L, d] and unit descriptors [C, K, d]."""
         pool = v.mean(1) @ e.mean(1).T
-        if self.transport == "none":
+        if not self.transport:
             return 2 * pool
         s = torch.einsum("bld,ckd->bclk", v, e)
-        p = plan(s) if self.transport == "plan" else torch.full_like(s, 1 / s[0, 0].numel())
-        return pool + (p * s).sum((-1, -2))
+        return pool + (plan(s) * s).sum((-1, -2))
 
 
 def build(d: int, tau: float, cfg: ModelConfig) -> OST:
@@ -89,11 +88,7 @@ def _temporal(d: int, tau: float, cfg: ModelConfig) -> OST:
 
 
 def _pooling(d: int, tau: float, cfg: ModelConfig) -> OST:
-    return OST(tau, transport="none")
-
-
-def _uniform(d: int, tau: float, cfg: ModelConfig) -> OST:
-    return OST(tau, transport="uniform")
+    return OST(tau, transport=False)
 
 
 _own = partial(
@@ -122,5 +117,4 @@ METHOD = _own("ost", "OST", "#882255", "h", build=build)
 CONTROLS = (
     _own("ost-temporal", "OST, temporal set alone", "#aa6688", "h", build=_temporal, control=True),
     _own("ost-pooling", "OST, pooling alone", "#cc99aa", "h", build=_pooling, control=True),
-    _own("ost-uniform", "OST, uniform plan", "#ddbbcc", "h", build=_uniform, control=True),
 )
