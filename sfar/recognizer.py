@@ -17,14 +17,15 @@ from sfar.data.transforms import center_crop, scale_size, val_indices
 from sfar.data.video import VideoInfo, decoder, probe, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
+from sfar.model import registry
 from sfar.model.clip import WEIGHTS, embed_frames, load_clip, token_ids
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.other_methods import refuse
 from sfar.model.sfar import SFAR
-from sfar.model.texts import ClassTexts, class_texts
+from sfar.model.texts import ClassTexts, Prompts, class_texts
 from sfar.model.video_model import VideoModel
 from sfar.runs import kept
-from sfar.runs.run import device
+from sfar.runs.run import device, method_texts
 from sfar.subtexts import SubTexts
 from sfar.subtexts.source import each
 from sfar.training import checkpoint
@@ -191,7 +192,7 @@ class Recognizer:
 
     def __init__(self, model: VideoModel, profile: Profile, texts: SubTexts):
         self.model, self.profile, self.texts = model.eval(), profile, texts
-        self._asked: dict[tuple, ClassTexts] = {}
+        self._asked: dict[tuple, tuple[ClassTexts | Prompts, ClassTexts]] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -220,12 +221,12 @@ class Recognizer:
         m = self.profile.model
         s = sample(video, self.profile)
         side = next(self.model.parameters()).device
-        known = self._embedded(names, texts)
+        said, plain = self._said(names, texts)
         with torch.inference_mode():
             x = s.crops(self.profile)[None].to(side)
-            v = embed_frames(self.model.clip, x)
-            out = self.model.from_embeddings(v, known)
-            subs, words = self._cosines(v, known)
+            v = embed_frames(self.model.clip, x) if self.model.tower is None else self.model.tower(x).frames
+            out = self.model(x, said) if self.model.tower else self.model.from_embeddings(v, said)
+            subs, words = self._cosines(v, plain)
         coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
         return Prediction(
             str(video),
@@ -259,14 +260,24 @@ class Recognizer:
         names = self.classes if classes is None else tuple(classes)
         if not names or len(set(names)) < len(names):
             raise ConfigError("classes: expected at least one name, and none twice")
+        if registry.get(self.model.method).closed and names != self.classes:
+            raise ConfigError(
+                f"{self.model.method!r} is a classifier of the {len(self.classes)} classes that it was trained on: "
+                "leave classes out, or take a method that compares with texts"
+            )
         return names, each(names, self.profile.model.n_subtexts, subtexts, self.texts)
 
-    def _embedded(self, names: tuple[str, ...], texts: Mapping[str, Sequence[str]]) -> ClassTexts:
-        """The texts' embeddings, made once for the classes last asked for."""
+    def _said(
+        self, names: tuple[str, ...], texts: Mapping[str, Sequence[str]]
+    ) -> tuple[ClassTexts | Prompts, ClassTexts]:
+        """What the method looks at, and prompts and sub-texts embedded; made once for the classes last asked for."""
         key = (names, tuple(tuple(texts[c]) for c in names))
         if key not in self._asked:
+            clip, p = self.model.clip, self.profile
             with torch.no_grad():  # not in inference mode: a head keeps what depends on the texts alone
-                self._asked = {key: class_texts(self.model.clip, list(names), texts, self.profile.model)}
+                said = method_texts(clip, p, self.model.method, names, texts).to(next(clip.parameters()).device)
+                plain = said if isinstance(said, ClassTexts) else class_texts(clip, list(names), texts, p.model)
+                self._asked = {key: (said, plain)}
         return self._asked[key]
 
 
@@ -298,5 +309,7 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
 
 
 def _model(method: str, profile: Profile, texts: SubTexts) -> VideoModel:
-    clip = load_clip(profile.model.clip, profile.model.pretrained)
-    return VideoModel(method, clip, class_texts(clip, list(texts), texts, profile.model), profile.model, False)
+    clip, t = load_clip(profile.model.clip, profile.model.pretrained), profile.train
+    said = method_texts(clip, profile, method, tuple(texts), texts)
+    changes_tower = registry.get(method).tower is not None
+    return VideoModel(method, clip, said, profile.model, changes_tower, t.train_text, t.frames)

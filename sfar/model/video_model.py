@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import torch
@@ -45,7 +44,7 @@ class VideoModel(nn.Module):
         if not (train_visual and of.trains_clip):
             clip.visual.requires_grad_(False)
         clip.logit_scale.requires_grad_(of.trains_scale)
-        self.clip, self.texts, self.method, self.shuffled = clip, texts, method, shuffled
+        self.clip, self.said, self.method, self.shuffled = clip, texts, method, shuffled
         scale = clip.logit_scale.exp().item()
         tau = cfg.frame_temperature if cfg.frame_temperature is not None else (1.0 / scale if scale else math.inf)
         if not 0 < tau < math.inf:
@@ -57,6 +56,11 @@ class VideoModel(nn.Module):
             )
         self.head = of.build(texts.width, tau, cfg, *([texts.classes] if of.closed else []))
         self.tower = of.tower(clip, frames, cfg) if of.tower else None
+
+    @property
+    def texts(self) -> ClassTexts:
+        """The texts of its own classes as its text tower embeds them now."""
+        return self.said.embedded(self.clip)
 
     def forward(self, frames: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """Logits over the classes of ``texts`` (on the model's device), such as unseen ones; None: over its own."""
@@ -79,7 +83,7 @@ class VideoModel(nn.Module):
         return x[torch.arange(len(x), device=x.device)[:, None], order]
 
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
-        said = (self.texts if texts is None else texts).embedded(self.clip)
+        said = (self.said if texts is None else texts).embedded(self.clip)
         scale = self.clip.logit_scale.exp()
         if isinstance(seen, Tensor):
             v, device = seen, seen.device.type
@@ -100,5 +104,5 @@ class VideoModel(nn.Module):
 
 
 def _single(seen: Seen) -> Seen:
-    found = {f.name: getattr(seen, f.name) for f in dataclasses.fields(seen)}
-    return Seen(**{name: x if x is None else single(x) for name, x in found.items()})
+    context = None if seen.context is None else single(seen.context)
+    return Seen(single(seen.frames), single(seen.pooled), single(seen.patches), context)

@@ -244,7 +244,7 @@ PARTS = (
     Part("Appendix A.3: details", ("A.3",), ("table5", "table6", "table7")),
     Part("Appendix B: further results", ("B",), ("table10", "table11", "table12", "table13", "table14")),
     Part("Appendix C: further ablations", ("C",), ("fig8", "fig9", "fig10")),
-    Part("Not in the paper: its claims tested another way", (), ("knobs", "readings", "budget", "audit")),
+    Part("Not in the paper: its claims tested another way", (), ("knobs", "readings", "budget", "rivals", "audit")),
 )
 
 _PLACE = re.compile(

@@ -29,11 +29,10 @@ from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_frames, load_clip
 from sfar.model.other_methods import CROSS_ENTROPY, OTHER_METHODS, into_other_method
-from sfar.model.texts import class_texts
 from sfar.model.video_model import VideoModel
 from sfar.render.tables import Table
 from sfar.reproduce.walkthrough import TESTED
-from sfar.runs.run import build_model
+from sfar.runs.run import build_model, method_texts
 from sfar.storyboard import world
 from sfar.storyboard.knobs import PLAIN, Knobs
 from sfar.storyboard.scripts import ACTIVITIES, KINETICS
@@ -237,7 +236,7 @@ def score(of: Trained, videos: Videos) -> Scores:
     """What a model says of the videos; of other classes than it was trained on with their texts by its own profile."""
     p, texts = of.profile, None
     if videos.classes != of.classes:
-        texts = class_texts(of.model.clip, list(videos.classes), subtexts_of(p, videos.classes), p.model)
+        texts = method_texts(of.model.clip, p, of.model.method, videos.classes, subtexts_of(p, videos.classes))
     frames = videos.embedded.shape[1]
     return evaluate.score(of.model, videos.clips, frames, p.data.image_size, embedded=videos.embedded, texts=texts)
 

@@ -147,7 +147,6 @@ def build_model(
     seed_everything(seed)  # before CLIP is read: making its layers draws too
     clip = load_clip(m.clip, m.pretrained)
     if like is not None:
-        assert not isinstance(like.texts, Prompts), "texts of a frozen tower"
         return VideoModel(method, with_own_scale(like.clip), like.texts, m, False)
     size = clip.visual.image_size
     size = size[0] if isinstance(size, (tuple, list)) else size

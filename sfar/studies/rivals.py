@@ -157,8 +157,8 @@ def measure(profile: Profile, workers: int | None) -> Content:
     for what, row, v in beside:
         tested, like = _tested(by[v.name]), value["shared", row]
         for test, hits in tested.items():
-            setting = {"test": test}
-            rows.append(study.measured(what, v.name, v.title, hits, "top1", by[v.name][0]["trained"], **setting))
+            trained = by[v.name][0]["trained"]
+            rows.append(study.measured(what, v.name, v.title, hits, "top1", trained, test=test))
             contrasts.append(study.difference(v.name, row, hits, like[test], what, test=test))
     first = by["sfar"] if "sfar" in by else by[plan["shared", "sfar"].name]
     tests = {"supervised": len(first[0]["labels"])}
