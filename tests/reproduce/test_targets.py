@@ -148,12 +148,12 @@ def test_finished_until_something_changes(study, tmp_path):
 
 def test_what_the_paper_does_not_have_is_made_by_another_target(capsys):
     """`make reproduce` makes the paper's tables and figures, `make explore` the rest; each once."""
-    assert {s.id for s in studies.studies() if s.beyond} == {"readings_map", "budget", "knobs"}
+    assert {s.id for s in studies.studies() if s.beyond} == {"readings_map", "budget", "knobs", "rivals"}
     profile = get_profile("storyboard", {"seeds": [9], "data.root": "/none"})  # nothing of it can be finished
     own, beyond = targets.pending(profile), targets.pending(profile, beyond=True)
     assert beyond == [] and own[0] == "table1" and "readings" not in own, "these are of the drawn world alone"
     assert main(["pending", "--seeds", "9", "--beyond"]) == 0
-    assert capsys.readouterr().out.split() == ["readings", "budget", "knobs"]
+    assert capsys.readouterr().out.split() == ["readings", "budget", "knobs", "rivals"]
 
 
 def test_other_code_is_not_finished(study, monkeypatch):

@@ -20,6 +20,7 @@ from sfar.studies import (
     knobs,
     multi_label,
     readings_map,
+    rivals,
 )
 from sfar.studies.core import study
 
@@ -47,6 +48,7 @@ SEEDS_OF = {
     "readings_map": PROFILE.frozen_seeds[: readings_map.MOST],
     "budget": PROFILE.frozen_seeds[: budget.MOST],
     "knobs": PROFILE.frozen_seeds[: knobs.SEEDS],
+    "rivals": PROFILE.seeds[: rivals.MOST],
 }
 
 
