@@ -5,6 +5,8 @@ from __future__ import annotations
 from sfar.paper.audit.cells import Tables
 from sfar.paper.audit.rows import Counted, Row, difference, highest, holds, same, show
 
+# Zero-shot accuracy on UCF-101 and HMDB-51 over three splits, of ViT-B/16, as these repositories print it.
+OST, TC_CLIP = (79.7, 55.9), (82.9, 54.2)
 TITLE = "Charades, zero-shot: Tables 2a, 2b, 10"
 
 
@@ -102,16 +104,18 @@ def build(t: Tables, _: Counted) -> list[Row]:
             "superior generalization capabilities in zero-shot action recognition",
             [(t.ours("table2b", k), zero[k]) for k in zero],
         ),
-        Row(
+        holds(
             "table2b-left-out",
             "Table 2b",
-            "rows of CLIP ViT-B/16",
+            "the highest among systems on CLIP ViT-B/16",
+            t.ours("table2b", "ucf101").number > TC_CLIP[0] and t.ours("table2b", "hmdb51").number > OST[1],
             "three systems of Tables 1 and 3 print zero-shot results of ViT-B/16 over three splits, which Table 2b has "
-            "not (UCF-101 / HMDB-51): ViFi-CLIP 76.8 / 51.3, OST 79.7 / 55.9, TC-CLIP 82.9 / 54.2 (their README.md). "
+            f"not (UCF-101 / HMDB-51): ViFi-CLIP 76.8 / 51.3, OST {OST[0]} / {OST[1]}, TC-CLIP {TC_CLIP[0]} / {TC_CLIP[1]} (their "
+            "README.md). "
             f"Beside them {t.ours('table2b', 'ucf101').text} would not be the highest on UCF-101, "
             f"{t.ours('table2b', 'hmdb51').text} would be on HMDB-51; frames and weights mixed in differ",
+            (t.ours("table2b", "ucf101"), t.ours("table2b", "hmdb51")),
             "not decidable",
-            cells=(t.ours("table2b", "ucf101"), t.ours("table2b", "hmdb51")),
             reading="these systems are measured too",
             effect="`results/storyboard/rivals.md`: both unseen sets",
         ),
