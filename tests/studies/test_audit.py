@@ -150,6 +150,7 @@ SEVERAL = {
     "ost-twice",
     "table12-shots",
     "below-clip",
+    "params-others",
     "table8-mean-coarse",
     "table8-mean-fine",
     "table8-mean-fusion",
@@ -197,6 +198,9 @@ def test_what_no_cell_decides():
     rows = copy.deepcopy(Tables().rows)
     for row in rows["table1"]:
         row["backbone"] = "ViT-B/16"
+        row["params_m"] = {"ST-Adapter": "93.2", "EVL": "119.0", "ActionCLIP": "105.1"}.get(
+            row["method"], row["params_m"]
+        )
     for row in rows["figure8"]:
         row["text"] = "This action is " + row["text"]
     for a, b in zip(

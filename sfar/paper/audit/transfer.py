@@ -110,8 +110,8 @@ def build(t: Tables, _: Counted) -> list[Row]:
             "the highest among systems on CLIP ViT-B/16",
             t.ours("table2b", "ucf101").number > TC_CLIP[0] and t.ours("table2b", "hmdb51").number > OST[1],
             "three systems of Tables 1 and 3 print zero-shot results of ViT-B/16 over three splits, which Table 2b has "
-            f"not (UCF-101 / HMDB-51): ViFi-CLIP 76.8 / 51.3, OST {OST[0]} / {OST[1]}, TC-CLIP {TC_CLIP[0]} / {TC_CLIP[1]} (their "
-            "README.md). "
+            f"not (UCF-101 / HMDB-51): ViFi-CLIP 76.8 / 51.3, OST {OST[0]} / {OST[1]}, TC-CLIP {TC_CLIP[0]} / "
+            f"{TC_CLIP[1]} (their README.md). "
             f"Beside them {t.ours('table2b', 'ucf101').text} would not be the highest on UCF-101, "
             f"{t.ours('table2b', 'hmdb51').text} would be on HMDB-51; frames and weights mixed in differ",
             (t.ours("table2b", "ucf101"), t.ours("table2b", "hmdb51")),
