@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from open_clip.model import CLIP
 from torch import Tensor, nn
 
-from sfar.model.texts import ClassTexts
+from sfar.model.texts import ClassTexts, Prompts
 
 
 @dataclass
@@ -57,6 +58,20 @@ class SeenHead(Head):
         self, frames: Tensor, texts: ClassTexts, scale: Tensor, seen: Seen
     ) -> Output:
         """As ``Head``, with what the tower saw."""
+        raise NotImplementedError
+
+
+class PromptedHead(Head):
+    """A head that reads the class prompts itself, with CLIP's text tower and what the visual tower has seen."""
+
+    def said(self, prompts: Prompts, seen: Seen, clip: CLIP) -> Tensor:
+        """Embeddings [B, C, d] of the classes for each video, not normalised; under autocast where the towers are."""
+        raise NotImplementedError
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, frames: Tensor, texts: Tensor, scale: Tensor
+    ) -> Output:
+        """As ``Head``, with what ``said`` gives in place of the texts."""
         raise NotImplementedError
 
 

@@ -54,7 +54,7 @@ class Method:
     colour: str  # #rrggbb; the five are Okabe-Ito's, which colour-blind readers can tell apart
     marker: str  # matplotlib's
     reads: frozenset[str]
-    build: Callable[[int, float, ModelConfig], Head]  # of the embeddings' width d, the temperature over frames, cfg
+    build: Callable[..., Head]  # of the embeddings' width d, the temperature over frames, ``ModelConfig``
     trained: bool = True  # False: nothing is, and there is one run for all seeds
     sub_texts: bool = False  # whether its logits depend on the sub-texts
     own: bool = False  # the paper's method, against which the others are compared
@@ -67,6 +67,7 @@ class Method:
     trains_scale: bool = True  # False: the logit scale stays
     closed: bool = False  # a linear classifier: ``build`` takes the number of classes too, and no other classes fit
     control: bool = False  # a part of a system, to tell what the rest of it does
+    prompted: bool = False  # it has a ``PromptedHead``: ``build`` takes CLIP too
     recipe: Recipe | None = None  # of a system that was published with one
 
     @property

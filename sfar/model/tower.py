@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from open_clip.model import CLIP
@@ -70,12 +70,11 @@ class VideoTower(nn.Module):
     def forward(self, frames: Tensor) -> Seen:
         """What it sees in normalised frames [B, L, 3, H, W]."""
         b, length = frames.shape[:2]
-        x = self.enter(frames.flatten(0, 1)).unflatten(0, (b, length))
+        x: Any = self.enter(frames.flatten(0, 1)).unflatten(0, (b, length))
         again = self.visual.transformer.grad_checkpointing and torch.is_grad_enabled()
         for i, block in enumerate(self.blocks):
             run = partial(self.block, i, block)
             x = checkpoint(run, x, use_reentrant=False) if again else run(x)
-            assert isinstance(x, Tensor)
         return self.leave(x)
 
     def enter(self, images: Tensor) -> Tensor:
@@ -90,7 +89,10 @@ class VideoTower(nn.Module):
         return x
 
     def block(self, i: int, block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-        """Tokens [B, L, 1 + P, d_v] after block ``i`` of those before it."""
+        """Tokens [B, L, 1 + P, d_v] after block ``i`` of those before it.
+
+        What a subclass gives in their place goes to its next block, and to ``leave``.
+        """
         return block(x.flatten(0, 1)).view_as(x)
 
     def leave(self, x: Tensor) -> Seen:

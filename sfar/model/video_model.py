@@ -12,7 +12,7 @@ from sfar.config import ModelConfig
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_frames, freeze_text_tower, single
-from sfar.model.head import Output, Seen, SeenHead
+from sfar.model.head import Output, PromptedHead, Seen, SeenHead
 from sfar.model.texts import ClassTexts, Prompts
 
 
@@ -21,10 +21,10 @@ class VideoModel(nn.Module):
 
     ``texts``: of the classes it is trained on; it is the model's own from now on and moves with it. ``train_visual``
     False: the tower is frozen. ``train_text``: what of the text tower is trained (``train.train_text``); then ``texts``
-    are ``Prompts``. ``frames``: L, which some towers and heads are made for. ``shuffled``: the frames of each video are
-    put into random order first (``train.frame_order``), at test in the same one for the same place in a batch. Raises
-    ``ConfigError`` for an unknown method, for a temperature that is no number and for a method that changes a tower
-    which is to stay frozen.
+    are ``Prompts``, and so they are for a method that reads them itself (``Method.prompted``). ``frames``: L, which
+    some towers and heads are made for. ``shuffled``: the frames of each video are put into random order first
+    (``train.frame_order``), at test in the same one for the same place in a batch. Raises ``ConfigError`` for an
+    unknown method, for a temperature that is no number and for a method that changes a tower which is to stay frozen.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class VideoModel(nn.Module):
                 f"{of.title} ({method}) changes the visual tower, whose embeddings cannot be made beforehand: "
                 "set train.train_visual=true"
             )
-        self.head = of.build(texts.width, tau, cfg, *([texts.classes] if of.closed else []))
+        self.head = of.build(
+            texts.width, tau, cfg, *([texts.classes] if of.closed else []), *([clip] if of.prompted else [])
+        )
         self.tower = of.tower(clip, frames, cfg) if of.tower else None
 
     @property
@@ -83,13 +85,18 @@ class VideoModel(nn.Module):
         return x[torch.arange(len(x), device=x.device)[:, None], order]
 
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
-        said = (self.said if texts is None else texts).embedded(self.clip)
+        texts = self.said if texts is None else texts
         scale = self.clip.logit_scale.exp()
         if isinstance(seen, Tensor):
             v, device = seen, seen.device.type
         else:
             seen = _single(seen)
             v, device = seen.frames, seen.frames.device.type
+        if isinstance(self.head, PromptedHead):
+            assert isinstance(seen, Seen) and isinstance(texts, Prompts), "a method with such a head has a tower"
+            said = single(self.head.said(texts, seen, self.clip))
+        else:
+            said = texts.embedded(self.clip)
         # Under bf16 autocast the head stays in single precision: cosines are divided by a temperature of 0.01.
         with torch.autocast(device, enabled=False):
             if isinstance(self.head, SeenHead):

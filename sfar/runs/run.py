@@ -163,11 +163,11 @@ def build_model(
 def method_texts(
     clip: CLIP, profile: Profile, method: str, classes: Sequence[str], subtexts: Mapping[str, Sequence[str]]
 ) -> ClassTexts | Prompts:
-    """All texts of ``classes`` that a method looks at: embedded, or token ids for a text tower that is trained."""
+    """All texts of ``classes`` that a method looks at: embedded, or token ids where they are embedded anew."""
     of, m = registry.get(method), profile.model
     scenes = scenes_of(tuple(classes)) if of.scenes else {}
     sets = of.texts(Wording(classes, subtexts, scenes)) if of.texts else None
-    if profile.train.train_text == "frozen":
+    if profile.train.train_text == "frozen" and not of.prompted:
         return class_texts(clip, list(classes), subtexts, m, sets)
     return Prompts(clip, list(classes), subtexts, m, sets, of.sub_texts)
 
