@@ -54,7 +54,7 @@ class Method:
     colour: str  # #rrggbb; the five are Okabe-Ito's, which colour-blind readers can tell apart
     marker: str  # matplotlib's
     reads: frozenset[str]
-    build: Callable[[int, float, ModelConfig], Head]  # of the embeddings' width d, the temperature over frames, cfg
+    build: Callable[..., Head]  # of the embeddings' width d, the temperature over frames, ``ModelConfig``
     trained: bool = True  # False: nothing is, and there is one run for all seeds
     sub_texts: bool = False  # whether its logits depend on the sub-texts
     own: bool = False  # the paper's method, against which the others are compared
@@ -65,7 +65,8 @@ class Method:
     tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
     trains_scale: bool = True  # False: the logit scale stays
-    closed: bool = False  # a linear classifier: ``build`` takes the number of classes too, and no other classes fit
+    # A linear classifier behind its tower: ``build`` takes the number of classes and d_v too, and no other classes fit.
+    closed: bool = False
     recipe: Recipe | None = None  # of a system that was published with one
 
     @property

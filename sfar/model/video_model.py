@@ -23,7 +23,8 @@ class VideoModel(nn.Module):
     ``texts``: of the classes it is trained on; it is the model's own from now on and moves with it. ``train_visual``
     False: the tower is frozen. ``train_text``: what of the text tower is trained (``train.train_text``); then ``texts``
     are ``Prompts``. ``frames``: L, which some towers and heads are made for. Raises ``ConfigError`` for an unknown
-    method, for a temperature that is no number and for a method that changes a tower which is to stay frozen.
+    method, for a temperature that is no number, for a method that changes a tower which is to stay frozen, and for one
+    without texts where the text tower is to be trained.
     """
 
     def __init__(
@@ -52,8 +53,12 @@ class VideoModel(nn.Module):
                 f"{of.title} ({method}) changes the visual tower, whose embeddings cannot be made beforehand: "
                 "set train.train_visual=true"
             )
-        self.head = of.build(texts.width, tau, cfg, *([texts.classes] if of.closed else []))
+        if of.closed and train_text != "frozen":
+            raise ConfigError(f"{of.title} ({method}) looks at no texts: set train.train_text=frozen")
         self.tower = of.tower(clip, frames, cfg) if of.tower else None
+        self._closed = of.closed
+        more = [texts.classes, self.tower.width] if of.closed and self.tower else []
+        self.head = of.build(texts.width, tau, cfg, *more)
 
     def forward(self, frames: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """Logits over the classes of ``texts`` (on the model's device), such as unseen ones; None: over its own."""
@@ -69,6 +74,8 @@ class VideoModel(nn.Module):
         return self._head(v, texts)
 
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
+        if texts is not None and self._closed:
+            raise ConfigError(f"{self.method} is a classifier of the classes that it was trained on, and of no others")
         said = (self.texts if texts is None else texts).embedded(self.clip)
         scale = self.clip.logit_scale.exp()
         if isinstance(seen, Tensor):
