@@ -250,6 +250,7 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
     from sfar.config import layout
     from sfar.data.source import dataset
     from sfar.errors import DataError
+    from sfar.model import registry
     from sfar.reproduce import ready
     from sfar.runs import scored
     from sfar.runs.run import build_model, device, score_set, unseen_result, unseen_set
@@ -257,6 +258,11 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
     from sfar.training import checkpoint
     from sfar.training.protocols import half10, of_folds, split3
 
+    if registry.get(about["method"]).closed:
+        raise ConfigError(
+            f"--zero-shot: {about['method']} is a classifier of the classes that it was trained on, and of no others; "
+            "give a checkpoint of a method that compares videos with texts"
+        )
     if layout(profile) not in ("ucf101", "hmdb51"):
         raise ConfigError(
             f"--zero-shot is for UCF-101 and HMDB-51 and what has their layout, not for {profile.data.dataset}"

@@ -65,7 +65,8 @@ class Method:
     tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
     trains_scale: bool = True  # False: the logit scale stays
-    closed: bool = False  # a linear classifier: ``build`` takes the number of classes too, and no other classes fit
+    # A linear classifier behind its tower: ``build`` takes the number of classes and d_v too, and no other classes fit.
+    closed: bool = False
     control: bool = False  # a part of a system, to tell what the rest of it does
     prompted: bool = False  # it has a ``PromptedHead``: ``build`` takes CLIP too
     recipe: Recipe | None = None  # of a system that was published with one

@@ -24,7 +24,8 @@ class VideoModel(nn.Module):
     are ``Prompts``, and so they are for a method that reads them itself (``Method.prompted``). ``frames``: L, which
     some towers and heads are made for. ``shuffled``: the frames of each video are put into random order first
     (``train.frame_order``), at test in the same one for the same place in a batch. Raises ``ConfigError`` for an
-    unknown method, for a temperature that is no number and for a method that changes a tower which is to stay frozen.
+    unknown method, for a temperature that is no number, for a method that changes a tower which is to stay frozen, and
+    for one without texts where the text tower is to be trained.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class VideoModel(nn.Module):
                 f"{of.title} ({method}) changes the visual tower, whose embeddings cannot be made beforehand: "
                 "set train.train_visual=true"
             )
-        self.head = of.build(
-            texts.width, tau, cfg, *([texts.classes] if of.closed else []), *([clip] if of.prompted else [])
-        )
+        if of.closed and train_text != "frozen":
+            raise ConfigError(f"{of.title} ({method}) looks at no texts: set train.train_text=frozen")
         self.tower = of.tower(clip, frames, cfg) if of.tower else None
+        self._closed = of.closed
+        more = [texts.classes, self.tower.width] if of.closed and self.tower else [clip] if of.prompted else []
+        self.head = of.build(texts.width, tau, cfg, *more)
 
     @property
     def texts(self) -> ClassTexts:
@@ -85,6 +88,8 @@ class VideoModel(nn.Module):
         return x[torch.arange(len(x), device=x.device)[:, None], order]
 
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
+        if texts is not None and self._closed:
+            raise ConfigError(f"{self.method} is a classifier of the classes that it was trained on, and of no others")
         texts = self.said if texts is None else texts
         scale = self.clip.logit_scale.exp()
         if isinstance(seen, Tensor):

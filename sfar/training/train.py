@@ -208,7 +208,8 @@ def _backward(
     own = counts[world.rank]  # 0: x stands in for nothing, so that this process takes part in what all do together
     parts = x.split(micro) if micro else (x,)
     if micro:
-        with torch.no_grad():
+        # What is dropped in training is drawn twice alike.
+        with torch.no_grad(), torch.random.fork_rng([x.device] if x.device.type == "cuda" else []):
             logits = torch.cat([module(part) for part in parts])
         logits.requires_grad_()
     else:
