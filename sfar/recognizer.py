@@ -225,7 +225,8 @@ class Recognizer:
         with torch.inference_mode():
             x = s.crops(self.profile)[None].to(side)
             v = embed_frames(self.model.clip, x) if self.model.tower is None else self.model.tower(x).frames
-            out = self.model(x, said) if self.model.tower else self.model.from_embeddings(v, said)
+            own = None if registry.get(self.model.method).closed else said
+            out = self.model(x, own) if self.model.tower else self.model.from_embeddings(v, own)
             subs, words = self._cosines(v, plain)
         coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
         return Prediction(
