@@ -303,7 +303,7 @@ def macs(clip: CLIP, frames: int, classes: int, words: int) -> dict[str, dict[st
             "blocks": classes * (text.layers - 1) * block,
             "last_block": classes * (w * w + 2 * (words - p) * w * w + (words - p) * w),
         },
-        "released": {"text_tower": classes * (text.layers * block + w * d + generator)},
+        "released": {"text_tower": classes * (text.layers * block + w * d), "generator": classes * generator},
     }
 
 
