@@ -67,6 +67,8 @@ class Method:
     trains_scale: bool = True  # False: the logit scale stays
     # A linear classifier behind its tower: ``build`` takes the number of classes and d_v too, and no other classes fit.
     closed: bool = False
+    # Its tower adds to the text tower (``VideoTower.text_side``): class texts are embedded anew at each step.
+    adapts_text: bool = False
     recipe: Recipe | None = None  # of a system that was published with one
 
     @property

@@ -11,7 +11,7 @@ import difflib
 from sfar.errors import ConfigError
 from sfar.model import mean_pool, sfar, single_granularity, temporal
 from sfar.model.method import Method
-from sfar.model.systems import aim, mean, ost, st_adapter
+from sfar.model.systems import aim, m2clip, mean, ost, st_adapter
 from sfar.model.systems import temporal as temporal_systems
 
 METHODS: dict[str, Method] = {
@@ -35,6 +35,7 @@ SYSTEMS: dict[str, Method] = {
         temporal_systems.METHOD,
         temporal_systems.TEXT4VIS,
         st_adapter.METHOD,
+        m2clip.METHOD,
         aim.METHOD,
     )
 }

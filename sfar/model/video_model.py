@@ -22,9 +22,9 @@ class VideoModel(nn.Module):
 
     ``texts``: of the classes it is trained on; it is the model's own from now on and moves with it. ``train_visual``
     False: the tower is frozen. ``train_text``: what of the text tower is trained (``train.train_text``); then ``texts``
-    are ``Prompts``. ``frames``: L, which some towers and heads are made for. Raises ``ConfigError`` for an unknown
-    method, for a temperature that is no number, for a method that changes a tower which is to stay frozen, and for one
-    without texts where the text tower is to be trained.
+    are ``Prompts``, as they are where the method adapts that tower. ``frames``: L, which some towers and heads are made
+    for. Raises ``ConfigError`` for an unknown method, for a temperature that is no number, for a method that changes a
+    tower which is to stay frozen, and for one without texts where the text tower is to be trained.
     """
 
     def __init__(
@@ -76,7 +76,8 @@ class VideoModel(nn.Module):
     def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
         if texts is not None and self._closed:
             raise ConfigError(f"{self.method} is a classifier of the classes that it was trained on, and of no others")
-        said = (self.texts if texts is None else texts).embedded(self.clip)
+        clip = self.tower.text_side(self.clip) if self.tower else self.clip
+        said = (self.texts if texts is None else texts).embedded(clip)
         scale = self.clip.logit_scale.exp()
         if isinstance(seen, Tensor):
             v, device = seen, seen.device.type
