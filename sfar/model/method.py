@@ -69,6 +69,8 @@ class Method:
     closed: bool = False
     control: bool = False  # a part of a system, to tell what the rest of it does
     prompted: bool = False  # it has a ``PromptedHead``: ``build`` takes CLIP too
+    # Its tower adds to the text tower (``VideoTower.text_side``): class texts are embedded anew at each step.
+    adapts_text: bool = False
     recipe: Recipe | None = None  # of a system that was published with one
 
     @property

@@ -11,7 +11,7 @@ import difflib
 from sfar.errors import ConfigError
 from sfar.model import mean_pool, sfar, single_granularity, temporal
 from sfar.model.method import Method
-from sfar.model.systems import aim, mean, ost, st_adapter, tc_clip
+from sfar.model.systems import aim, m2clip, mean, ost, st_adapter, tc_clip
 from sfar.model.systems import temporal as temporal_systems
 
 METHODS: dict[str, Method] = {
@@ -36,6 +36,7 @@ SYSTEMS: dict[str, Method] = {
         temporal_systems.TEXT4VIS,
         tc_clip.METHOD,
         st_adapter.METHOD,
+        m2clip.METHOD,
         aim.METHOD,
     )
 }

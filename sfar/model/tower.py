@@ -95,6 +95,13 @@ class VideoTower(nn.Module):
         """
         return block(x.flatten(0, 1)).view_as(x)
 
+    def text_side(self, clip: CLIP) -> CLIP:
+        """The CLIP that the class texts are embedded by: itself, or a copy with what a subclass adds to its text tower.
+
+        What is added is the subclass's own, as all its parameters (``Method.adapts_text``).
+        """
+        return clip
+
     def leave(self, x: Tensor) -> Seen:
         """What is seen, of the tokens [B, L, 1 + P, d_v] after the last block."""
         v = self.visual

@@ -21,11 +21,11 @@ class VideoModel(nn.Module):
 
     ``texts``: of the classes it is trained on; it is the model's own from now on and moves with it. ``train_visual``
     False: the tower is frozen. ``train_text``: what of the text tower is trained (``train.train_text``); then ``texts``
-    are ``Prompts``, and so they are for a method that reads them itself (``Method.prompted``). ``frames``: L, which
-    some towers and heads are made for. ``shuffled``: the frames of each video are put into random order first
-    (``train.frame_order``), at test in the same one for the same place in a batch. Raises ``ConfigError`` for an
-    unknown method, for a temperature that is no number, for a method that changes a tower which is to stay frozen, and
-    for one without texts where the text tower is to be trained.
+    are ``Prompts``, and so they are for a method that reads them itself or adapts that tower (``Method.prompted``,
+    ``adapts_text``). ``frames``: L, which some towers and heads are made for. ``shuffled``: the frames of each video
+    are put into random order first (``train.frame_order``), at test in the same one for the same place in a batch.
+    Raises ``ConfigError`` for an unknown method, for a temperature that is no number, for a method that changes a tower
+    which is to stay frozen, and for one without texts where the text tower is to be trained.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class VideoModel(nn.Module):
     @property
     def texts(self) -> ClassTexts:
         """The texts of its own classes as its text tower embeds them now."""
-        return self.said.embedded(self.clip)
+        return self.said.embedded(self._text_side())
+
+    def _text_side(self) -> CLIP:
+        return self.tower.text_side(self.clip) if self.tower else self.clip
 
     def forward(self, frames: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """Logits over the classes of ``texts`` (on the model's device), such as unseen ones; None: over its own."""
@@ -101,7 +104,7 @@ class VideoModel(nn.Module):
             assert isinstance(seen, Seen) and isinstance(texts, Prompts), "a method with such a head has a tower"
             said = single(self.head.said(texts, seen, self.clip))
         else:
-            said = texts.embedded(self.clip)
+            said = texts.embedded(self._text_side())
         # Under bf16 autocast the head stays in single precision: cosines are divided by a temperature of 0.01.
         with torch.autocast(device, enabled=False):
             if isinstance(self.head, SeenHead):

@@ -167,7 +167,7 @@ def method_texts(
     of, m = registry.get(method), profile.model
     scenes = scenes_of(tuple(classes)) if of.scenes else {}
     sets = of.texts(Wording(classes, subtexts, scenes)) if of.texts else None
-    if profile.train.train_text == "frozen" and not of.prompted:
+    if profile.train.train_text == "frozen" and not (of.prompted or of.adapts_text):
         return class_texts(clip, list(classes), subtexts, m, sets)
     return Prompts(clip, list(classes), subtexts, m, sets, of.sub_texts)
 

@@ -1,4 +1,4 @@
-"""ST-Adapter and AIM: counts of the published towers, equations written out, what is trained and what stays."""
+"""ST-Adapter, AIM and M2-CLIP: published counts, equations written out, what is trained and what stays."""
 
 import copy
 import math
@@ -13,8 +13,8 @@ from sfar.errors import ConfigError
 from sfar.model import cost
 from sfar.model.clip import build, embed_frames, load_clip
 from sfar.model.registry import SYSTEMS
-from sfar.model.systems import aim, st_adapter
-from sfar.model.texts import class_texts
+from sfar.model.systems import aim, m2clip, st_adapter
+from sfar.model.texts import Prompts, class_texts
 from sfar.model.tower import VideoTower
 from sfar.model.video_model import VideoModel
 from sfar.training import checkpoint
@@ -25,8 +25,9 @@ CONFIG = tiny.CONFIG | {
     "text_cfg": tiny.CONFIG["text_cfg"] | {"width": 24},  # no width is another's: d_v 32, text 24, d 16
 }
 L = 3
-MODULES = {"st-adapter": st_adapter, "aim": aim}
-every = pytest.mark.parametrize("name", MODULES)
+CLOSED = {"st-adapter": st_adapter, "aim": aim}
+every = pytest.mark.parametrize("name", [*CLOSED, "m2-clip"])
+closed = pytest.mark.parametrize("name", CLOSED)
 
 
 def clip():
@@ -34,9 +35,15 @@ def clip():
     return build(CONFIG).eval()
 
 
+def texts_for(name, known, subtexts=tiny.SUBTEXTS):
+    if name == "m2-clip":
+        return Prompts(known, list(subtexts), subtexts, tiny.MODEL, sub_texts=False)
+    return class_texts(known, list(subtexts), subtexts, tiny.MODEL)
+
+
 def model(name, seed=0, **how):
     known = clip()
-    texts = class_texts(known, tiny.CLASSES, tiny.SUBTEXTS, tiny.MODEL)
+    texts = texts_for(name, known)
     seed_everything(seed)
     return VideoModel(name, known, texts, tiny.MODEL, frames=L, **how)
 
@@ -61,7 +68,7 @@ def count(*modules):
 # --- sizes ---
 
 
-@every
+@closed
 @pytest.mark.parametrize(
     "of, classes, counts, totals",
     [
@@ -80,12 +87,39 @@ def test_counts(name, of, classes, counts, totals):
     assert count(tower, head) == trained
     if totals:  # the tower as it is kept for inference: without its projection, which a classifier does not need
         visual = count(known.visual) - known.visual.proj.numel() - norm
-        assert visual + trained == totals[list(MODULES).index(name)]
+        assert visual + trained == totals[list(CLOSED).index(name)]
 
 
-@pytest.mark.parametrize("name, giga", [("st-adapter", 11.1), ("aim", 61.4)])
-def test_cost_of_what_is_added(name, giga):
-    assert MODULES[name].macs(768, 12, 196, 8) / 1e9 == pytest.approx(giga, rel=0.01)
+@pytest.mark.parametrize(
+    "of, parts",
+    [
+        (
+            "B16",
+            {"ted": 14_247_936, "time": 263_936, "text": 394_112, "fc": 307_600, "mlm": 530_440, "all": 16_138_136},
+        ),
+        ("small", {"ted": 136_192, "time": 16_832, "text": 13_992, "fc": 5_805, "mlm": 59_944, "all": 246_757}),
+    ],
+)
+def test_counts_of_m2clip(of, parts):
+    """Of the published adapters the classifier, the second text adapter and the masked-language head are not here."""
+    known, d = (cost.skeleton(cost.ARCHS[0]), 512) if of == "B16" else (load_clip("storyboard"), 128)
+    with torch.device("meta"):
+        tower, head = m2clip.tower(known, 8, ModelConfig()), m2clip.build(d, 1.0, ModelConfig())
+    assert {"ted": count(tower.ted), "text": count(tower.text), "time": count(head)}.items() <= parts.items()
+    assert count(tower, head) == parts["all"] - parts["fc"] - parts["text"] - parts["mlm"]
+    assert of != "B16" or f"{count(tower, head):,}" in m2clip.__doc__
+
+
+@pytest.mark.parametrize(
+    "macs, giga",
+    [
+        (st_adapter.macs(768, 12, 196, 8), 11.1),
+        (aim.macs(768, 12, 196, 8), 61.4),
+        (m2clip.macs(768, 512, 12, 196, 8), 0.16 * 140.5),
+    ],
+)
+def test_cost_of_what_is_added(macs, giga):
+    assert macs / 1e9 == pytest.approx(giga, rel=0.01)
 
 
 # --- what it starts as ---
@@ -112,18 +146,16 @@ def test_it_starts_as_clip(name):
 
 
 def linear(layer, x):
-    return [
-        sum(layer.weight[o, k].item() * x[k] for k in range(len(x))) + layer.bias[o].item()
-        for o in range(layer.out_features)
-    ]
+    rows = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
+    return [sum(w * v for w, v in zip(row, x, strict=True)) + b for row, b in rows]
 
 
 def normed(norm, x):
     mean = sum(x) / len(x)
     var = sum((v - mean) ** 2 for v in x) / len(x)
     return [
-        (v - mean) / math.sqrt(var + norm.eps) * w.item() + b.item()
-        for v, w, b in zip(x, norm.weight, norm.bias, strict=True)
+        (v - mean) / math.sqrt(var + norm.eps) * w + b
+        for v, w, b in zip(x, norm.weight.tolist(), norm.bias.tolist(), strict=True)
     ]
 
 
@@ -164,15 +196,16 @@ def mlp(block, x):
 
 def over_time(bottleneck, xs):
     """ST-Adapter's A of one place, vectors ``xs`` of its frames."""
-    h, taps, bias = [linear(bottleneck.down, x) for x in xs], bottleneck.between.weight, bottleneck.between.bias
+    h = [linear(bottleneck.down, x) for x in xs]
+    taps, bias = bottleneck.between.weight.tolist(), bottleneck.between.bias.tolist()
     out = []
     for t in range(len(xs)):
         row = []
         for k in range(len(h[0])):
-            v = bias[k].item()
+            v = bias[k]
             for tap, at in enumerate((t - 1, t, t + 1)):
                 if 0 <= at < len(xs):
-                    v += taps[tap, k].item() * h[at][k]
+                    v += taps[tap][k] * h[at][k]
             row.append(v)
         out.append(linear(bottleneck.up, row))
     return out
@@ -206,6 +239,101 @@ def plain_aim(adapted, block, x):
     return out
 
 
+def plain_ted(ted, block, x, grid):
+    mid = [[plus(v, a) for v, a in zip(f, attended(block, f), strict=True)] for f in x]
+    out = copy.deepcopy(mid)
+    for n in range(len(x[0])):
+        for t, a in enumerate(over_time(ted.time, [f[n] for f in mid])):
+            out[t][n] = plus(out[t][n], a)
+    rows, columns = grid
+    b, kernel, bias = ted.change, ted.change.between.conv.weight.tolist(), ted.change.between.conv.bias.tolist()
+    for t in range(len(x)):
+        h = []
+        for n in range(1, len(x[0])):
+            before = mid[t - 1][n] if t else mid[t][n]
+            h.append(linear(b.down, [v - w for v, w in zip(mid[t][n], before, strict=True)]))
+        for n in range(1, len(x[0])):
+            r, c = divmod(n - 1, columns)
+            row = []
+            for k in range(len(h[0])):
+                v = bias[k]
+                for i in (-1, 0, 1):
+                    for j in (-1, 0, 1):
+                        if 0 <= r + i < rows and 0 <= c + j < columns:
+                            v += kernel[k][0][i + 1][j + 1] * h[(r + i) * columns + c + j][k]
+                row.append(v)
+            out[t][n] = plus(out[t][n], linear(b.up, row))
+    return [[plus(v, mlp(block, normed(block.ln_2, v))) for v in f] for f in out]
+
+
+def test_a_block_with_a_ted_adapter_is_its_equations():
+    m = stirred(model("m2-clip")).double().eval()
+    x = torch.randn(1, L, 7, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    block, ted = m.tower.blocks[1], m.tower.ted[1]
+    ted.change.between.grid = (2, 3)
+    with torch.no_grad():
+        got = m.tower.block(1, block, x)[0]
+        want = torch.tensor(plain_ted(ted, block, x[0].tolist(), (2, 3)), dtype=torch.float64)
+    assert torch.allclose(got, want, atol=1e-9)
+
+
+def test_the_head_of_m2clip_is_its_equations():
+    m = stirred(model("m2-clip")).double().eval()
+    v = torch.randn(2, L, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    texts = class_texts(m.clip, tiny.CLASSES, tiny.SUBTEXTS, tiny.MODEL)
+    with torch.no_grad():
+        logits = m.head(v, texts, torch.tensor(7.0)).logits
+        for x, row in zip(v.tolist(), logits, strict=True):
+            after = [plus(f, a) for f, a in zip(x, over_time(m.head.time, x), strict=True)]
+            o = [sum(f[k] for f in after) / L for k in range(16)]
+            for t, got in zip(texts.cls.tolist(), row.tolist(), strict=True):
+                assert got == pytest.approx(
+                    7 * sum(map(math.prod, zip(o, t, strict=True))) / math.hypot(*o) / math.hypot(*t), abs=1e-9
+                )
+
+
+def test_the_text_adapter_is_its_equation():
+    """Of the end token of each prompt alone, whose attention the last block has taken before the adapter."""
+    m = stirred(model("m2-clip")).double().eval()
+    known, text = m.clip, m.tower.text
+    *first, last = known.transformer.resblocks
+    with torch.no_grad():
+        t = known.token_embedding(m.texts.ids) + known.positional_embedding
+        for block in first:
+            t = block(t, attn_mask=known.attn_mask)
+        t = t + last.attention(last.ln_1(t), attn_mask=known.attn_mask)
+        got = m.texts.embedded(m.tower.text_side(known)).cls
+        for ids, own, cls in zip(m.texts.ids, t, got, strict=True):
+            v = own[ids.argmax()].tolist()
+            v = plus(v, linear(text.up, [gelu(a) for a in linear(text.down, v)]))
+            v = normed(known.ln_final, plus(v, mlp(last, normed(last.ln_2, v))))
+            want = [sum(a * w for a, w in zip(v, column, strict=True)) for column in known.text_projection.T.tolist()]
+            assert torch.allclose(cls, torch.tensor(want, dtype=torch.float64), atol=1e-9)
+
+
+def test_without_its_text_adapter_the_class_embeddings_are_clips():
+    m = model("m2-clip").eval()
+    plain = class_texts(m.clip, tiny.CLASSES, tiny.SUBTEXTS, tiny.MODEL).cls
+    with torch.no_grad():
+        assert not torch.allclose(m.texts.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-3)
+        m.tower.text.up.weight.zero_()
+        assert torch.allclose(m.texts.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-5)
+        assert torch.allclose(m.texts.embedded(m.clip).cls, plain, atol=1e-5)  # the CLIP itself is as it was
+
+
+def test_m2clip_is_asked_about_other_classes():
+    """Zero-shot: the logits of a class are those that it has among any others, and by whichever weights there are."""
+    m, x = stirred(model("m2-clip")).eval(), videos()
+    others = {"pole vault": tiny.SUBTEXTS["long jump"], "yoga": tiny.SUBTEXTS["yoga"]}
+    texts = texts_for("m2-clip", m.clip, others)
+    with torch.no_grad():
+        got = m(x, texts).logits
+        assert got.shape == (2, 2) and torch.allclose(got[:, 1], m(x).logits[:, 2], atol=1e-5)
+        m.tower.text.up.weight.mul_(3)  # in place, as an optimizer: what was kept of the texts is made anew
+        again = m(x, texts).logits
+        assert not torch.allclose(again, got, atol=1e-3) and torch.allclose(again[:, 1], m(x).logits[:, 2], atol=1e-5)
+
+
 @pytest.mark.parametrize("name, plain", [("st-adapter", plain_st), ("aim", plain_aim)])
 def test_a_block_is_its_equations(name, plain):
     m = stirred(model(name)).double().eval()
@@ -217,7 +345,7 @@ def test_a_block_is_its_equations(name, plain):
     assert torch.allclose(got, want, atol=1e-9)
 
 
-@every
+@closed
 def test_the_ends_of_the_tower_and_the_classifier_are_their_equations(name):
     m = stirred(model(name)).double().eval()
     x = torch.randn(2, L, 5, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -271,8 +399,8 @@ def test_what_is_trained(name):
     loss.backward()
     still = {n for n, p in m.named_parameters() if p.requires_grad and not p.grad.abs().max() > 0}
     # Behind the last block there is no attention by which its patches could reach the class token.
-    dead = {n for n, _ in m.named_parameters() if n.startswith("tower.adapters.1.")}
-    assert still == (dead if name == "st-adapter" else set())
+    last = ("tower.adapters.1.", "tower.ted.1.change.")
+    assert still == {n for n, _ in m.named_parameters() if n.startswith(last)}
     before = {n: p.detach().clone() for n, p in m.named_parameters()}
     train(m, tiny.clips(8), tiny.profile(loss="cross_entropy"), 0)
     assert all(torch.equal(p, frozen[n]) for n, p in m.clip.named_parameters())
@@ -303,7 +431,7 @@ def test_activations_computed_again_have_the_same_gradient(name):
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*found, strict=True))
 
 
-@every
+@closed
 def test_a_batch_in_parts_draws_what_it_drops_once(name):
     """Parts pass twice, for the loss and for its gradient: with the same units dropped, or it would be of another."""
     m = stirred(model(name))
@@ -327,7 +455,7 @@ def test_a_checkpoint_gives_the_same(name, tmp_path):
 # --- mistakes ---
 
 
-@every
+@closed
 def test_other_classes_are_refused(name):
     m = model(name)
     with pytest.raises(ConfigError, match=f"^{name} is a classifier of the classes that it was trained on"):

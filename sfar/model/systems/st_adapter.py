@@ -16,6 +16,8 @@ for Something-Something), frozen weights in half precision (``train.precision`` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from open_clip.model import CLIP
 from open_clip.transformer import LayerNorm, ResidualAttentionBlock
@@ -46,7 +48,7 @@ class OverTime(nn.Module):
 class Bottleneck(nn.Module):
     """W2 f(W1 x) through half the width, where ``between`` is f of that width; biases start at zero."""
 
-    def __init__(self, width: int, between: type[nn.Module] = OverTime):
+    def __init__(self, width: int, between: Callable[[int], nn.Module] = OverTime):
         super().__init__()
         inner = width // 2
         self.down, self.between, self.up = nn.Linear(width, inner), between(inner), nn.Linear(inner, width)
