@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 
 from sfar.config import ModelConfig
 from sfar.model.head import Head
-from sfar.model.texts import Sets
+from sfar.model.texts import Prompts, Sets
 from sfar.model.tower import VideoTower
 from sfar.util import code
 
@@ -61,6 +61,8 @@ class Method:
     # Further texts that it looks at beside the class prompt; ``scenes``: the scene texts are among them.
     texts: Callable[[Wording], Sets] | None = None
     scenes: bool = False
+    # Texts of the classes of its training that are trained themselves; other classes have those of the class prompt.
+    learned: Callable[[CLIP, Wording, ModelConfig], Prompts] | None = None
     # What it makes of CLIP's visual tower, for L frames; None: nothing. It sees videos and no embeddings of a frozen one.
     tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
@@ -71,7 +73,7 @@ class Method:
     @property
     def entries(self) -> tuple[str, ...]:
         """Where its own code begins (``code.entry``)."""
-        return tuple(code.entry(made) for made in (self.build, self.texts, self.tower) if made)
+        return tuple(code.entry(made) for made in (self.build, self.texts, self.learned, self.tower) if made)
 
     @property
     def rival(self) -> bool:

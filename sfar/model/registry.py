@@ -11,7 +11,7 @@ import difflib
 from sfar.errors import ConfigError
 from sfar.model import mean_pool, sfar, single_granularity, temporal
 from sfar.model.method import Method
-from sfar.model.systems import mean, ost
+from sfar.model.systems import mean, ost, vita, xclip
 from sfar.model.systems import temporal as temporal_systems
 
 METHODS: dict[str, Method] = {
@@ -27,7 +27,17 @@ METHODS: dict[str, Method] = {
 }
 
 SYSTEMS: dict[str, Method] = {
-    m.name: m for m in (ost.METHOD, *ost.CONTROLS, mean.METHOD, temporal_systems.METHOD, temporal_systems.TEXT4VIS)
+    m.name: m
+    for m in (
+        ost.METHOD,
+        *ost.CONTROLS,
+        mean.METHOD,
+        temporal_systems.METHOD,
+        temporal_systems.TEXT4VIS,
+        xclip.METHOD,
+        vita.METHOD,
+        *vita.CONTROLS,
+    )
 }
 
 
