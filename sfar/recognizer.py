@@ -192,7 +192,7 @@ class Recognizer:
 
     def __init__(self, model: VideoModel, profile: Profile, texts: SubTexts):
         self.model, self.profile, self.texts = model.eval(), profile, texts
-        self._asked: dict[tuple, tuple[ClassTexts | Prompts, ClassTexts]] = {}
+        self._asked: dict[tuple, tuple[ClassTexts | Prompts | None, ClassTexts]] = {}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -225,8 +225,7 @@ class Recognizer:
         with torch.inference_mode():
             x = s.crops(self.profile)[None].to(side)
             v = embed_frames(self.model.clip, x) if self.model.tower is None else self.model.tower(x).frames
-            own = None if registry.get(self.model.method).closed else said
-            out = self.model(x, own) if self.model.tower else self.model.from_embeddings(v, own)
+            out = self.model(x, said) if self.model.tower else self.model.from_embeddings(v, said)
             subs, words = self._cosines(v, plain)
         coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
         return Prediction(
@@ -270,15 +269,20 @@ class Recognizer:
 
     def _said(
         self, names: tuple[str, ...], texts: Mapping[str, Sequence[str]]
-    ) -> tuple[ClassTexts | Prompts, ClassTexts]:
-        """What the method looks at, and prompts and sub-texts embedded; made once for the classes last asked for."""
+    ) -> tuple[ClassTexts | Prompts | None, ClassTexts]:
+        """What the method looks at (None: the model's own), and prompts and sub-texts embedded.
+
+        Made once for the classes last asked for.
+        """
         key = (names, tuple(tuple(texts[c]) for c in names))
         if key not in self._asked:
             clip, p = self.model.clip, self.profile
+            side = next(clip.parameters()).device
+            own = names == self.classes and all(tuple(texts[c]) == tuple(self.texts[c]) for c in names)
             with torch.no_grad():  # not in inference mode: a head keeps what depends on the texts alone
-                said = method_texts(clip, p, self.model.method, names, texts).to(next(clip.parameters()).device)
+                said = self.model.said if own else method_texts(clip, p, self.model.method, names, texts).to(side)
                 plain = said if isinstance(said, ClassTexts) else class_texts(clip, list(names), texts, p.model)
-                self._asked = {key: (said, plain)}
+                self._asked = {key: (None if own else said, plain)}
         return self._asked[key]
 
 
@@ -311,6 +315,6 @@ def load(what: str | Path = ZERO_SHOT, profile: str = "") -> Recognizer:
 
 def _model(method: str, profile: Profile, texts: SubTexts) -> VideoModel:
     clip, t = load_clip(profile.model.clip, profile.model.pretrained), profile.train
-    said = method_texts(clip, profile, method, tuple(texts), texts)
+    said = method_texts(clip, profile, method, tuple(texts), texts, own=True)
     changes_tower = registry.get(method).tower is not None
     return VideoModel(method, clip, said, profile.model, changes_tower, t.train_text, t.frames)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sfar.config import Profile
     from sfar.data.source import Dataset
     from sfar.model.method import Method
+    from sfar.model.video_model import VideoModel
     from sfar.training.process_group import SingleProcess
 
     First = Callable[[], AbstractContextManager]  # one process goes through its body before the others
@@ -253,9 +254,8 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
     from sfar.model import registry
     from sfar.reproduce import ready
     from sfar.runs import scored
-    from sfar.runs.run import build_model, device, score_set, unseen_result, unseen_set
+    from sfar.runs.run import device, method_texts, score_set, unseen_result, unseen_set
     from sfar.subtexts.source import subtexts_of
-    from sfar.training import checkpoint
     from sfar.training.protocols import half10, of_folds, split3
 
     if registry.get(about["method"]).closed:
@@ -277,11 +277,11 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
     except DataError as e:
         lacking = f"split3 is left out: it needs the test lists of all three folds: {e}"
     texts = subtexts_of(profile, data.classes)
-    model = build_model(profile, data.classes, texts, about["method"], about["seed"])
-    checkpoint.load(file, model, profile, tuple(about["classes"])).to(device())
+    model = _trained_on(profile, about, file, data.classes, texts)
     tested = unseen_set(profile)
     # Kept embeddings are those of CLIP's own tower; a checkpoint's may have been trained.
-    s = score_set(model, tested)
+    said = method_texts(model.clip, profile, model.method, data.classes, texts).to(device())
+    s = score_set(model, tested, texts=said)
     found = unseen_result(s, tested)
     scores, labels = np.array(found["scores"]), np.array(found["labels"])
     half = half10(scores, labels)
@@ -297,6 +297,26 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
         print(lacking)
     if a.scores:
         scored.save(Path(a.scores), s, tested, who, "1x1", made)
+
+
+def _trained_on(profile: Profile, about: dict, file: Path, classes: tuple[str, ...], texts: Any) -> VideoModel:
+    """The checkpoint's model for the classes of its training, about to be asked about ``classes`` with their texts.
+
+    Raises ``ConfigError`` for a classifier, which knows no others. A checkpoint without sub-texts in it has no texts of
+    its own either: then it is built on the texts of ``classes``.
+    """
+    from sfar.model import registry
+    from sfar.runs.run import build_model, device
+    from sfar.training import checkpoint
+
+    method, own = about["method"], about.get("subtexts")
+    if registry.get(method).closed:
+        raise ConfigError(
+            f"{file} is a classifier ({method}) of the classes that it was trained on: it has no zero-shot"
+        )
+    names, said = (tuple(about["classes"]), own) if own else (classes, texts)
+    model = build_model(profile, names, said, method, about["seed"])
+    return checkpoint.load(file, model, profile, tuple(about["classes"])).to(device())
 
 
 def add(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 
 from sfar.config import ModelConfig
 from sfar.model.head import Head
-from sfar.model.texts import Sets
+from sfar.model.texts import Prompts, Sets
 from sfar.model.tower import VideoTower
 from sfar.util import code
 
@@ -61,13 +61,15 @@ class Method:
     # Further texts that it looks at beside the class prompt; ``scenes``: the scene texts are among them.
     texts: Callable[[Wording], Sets] | None = None
     scenes: bool = False
+    # Texts of the classes of its training that are trained themselves; other classes have those of the class prompt.
+    learned: Callable[[CLIP, Wording, ModelConfig], Prompts] | None = None
     # What it makes of CLIP's visual tower, for L frames; None: nothing. It is given videos, not embeddings of them.
     tower: Callable[[CLIP, int, ModelConfig], VideoTower] | None = None
     trains_clip: bool = True  # False: CLIP's visual weights stay, and what ``tower`` adds to them is trained
     trains_scale: bool = True  # False: the logit scale stays
     # A linear classifier behind its tower: ``build`` takes the number of classes and d_v too, and no other classes fit.
     closed: bool = False
-    control: bool = False  # a part of a system, to tell what the rest of it does
+    control: str = ""  # the system that it is a variation of, to tell what the rest of that does
     prompted: bool = False  # it has a ``PromptedHead``: ``build`` takes CLIP too
     # Its tower adds to the text tower (``VideoTower.text_side``): class texts are embedded anew at each step.
     adapts_text: bool = False
@@ -76,7 +78,7 @@ class Method:
     @property
     def entries(self) -> tuple[str, ...]:
         """Where its own code begins (``code.entry``)."""
-        return tuple(code.entry(made) for made in (self.build, self.texts, self.tower) if made)
+        return tuple(code.entry(made) for made in (self.build, self.texts, self.learned, self.tower) if made)
 
     @property
     def rival(self) -> bool:

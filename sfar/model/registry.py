@@ -11,7 +11,7 @@ import difflib
 from sfar.errors import ConfigError
 from sfar.model import mean_pool, sfar, single_granularity, temporal
 from sfar.model.method import Method
-from sfar.model.systems import aim, m2clip, mean, ost, st_adapter, tc_clip
+from sfar.model.systems import aim, m2clip, mean, ost, st_adapter, tc_clip, vita, xclip
 from sfar.model.systems import temporal as temporal_systems
 
 METHODS: dict[str, Method] = {
@@ -34,6 +34,9 @@ SYSTEMS: dict[str, Method] = {
         mean.METHOD,
         temporal_systems.METHOD,
         temporal_systems.TEXT4VIS,
+        xclip.METHOD,
+        vita.METHOD,
+        *vita.CONTROLS,
         tc_clip.METHOD,
         st_adapter.METHOD,
         m2clip.METHOD,

@@ -93,7 +93,8 @@ class Prompts(nn.Module):
         """What the text tower of ``clip`` says of them now; without gradients it is kept until a weight changes."""
         if torch.is_grad_enabled():
             return self._split(self._embed(clip))
-        raw = self._kept.value(lambda: self._embed(clip), (self.ids,), text_parameters(clip).values())
+        weights = *text_parameters(clip).values(), *self.parameters()
+        raw = self._kept.value(lambda: self._embed(clip), (self.ids,), weights)
         if self._made is None or raw is not self._raw:
             self._raw, self._made = raw, (self._split(raw),)  # in a tuple: none of this one's modules
         return self._made[0]

@@ -113,8 +113,9 @@ class VideoModel(nn.Module):
             return self.head(single(v), said, scale)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """The two learning-rate groups: CLIP's trained parameters, and those of head and tower (BIKE)."""
-        added = [*self.head.parameters(), *(self.tower.parameters() if self.tower else ())]
+        """The two learning-rate groups: CLIP's trained parameters and what is added to them (BIKE utils/solver.py)."""
+        parts = self.head, self.tower or nn.Module(), self.said
+        added = [p for part in parts for p in part.parameters() if p.requires_grad]
         return {"clip": [p for p in self.clip.parameters() if p.requires_grad], "head": added}
 
 

@@ -152,7 +152,7 @@ def build_model(
     size = size[0] if isinstance(size, (tuple, list)) else size
     if size != profile.data.image_size:
         raise ConfigError(f"data.image_size={profile.data.image_size}, but {m.clip} takes {size} pixels")
-    said = method_texts(clip, profile, method, classes, texts)
+    said = method_texts(clip, profile, method, classes, texts, own=True)
     clip.visual.set_grad_checkpointing(profile.train.checkpoint_activations)
     if profile.train.compile:
         clip.visual.compile()
@@ -161,12 +161,22 @@ def build_model(
 
 
 def method_texts(
-    clip: CLIP, profile: Profile, method: str, classes: Sequence[str], subtexts: Mapping[str, Sequence[str]]
+    clip: CLIP,
+    profile: Profile,
+    method: str,
+    classes: Sequence[str],
+    subtexts: Mapping[str, Sequence[str]],
+    own: bool = False,
 ) -> ClassTexts | Prompts:
-    """All texts of ``classes`` that a method looks at: embedded, or token ids where they are embedded anew."""
+    """All texts of ``classes`` that a method looks at: embedded, or token ids where they are embedded anew.
+
+    ``own``: of the classes that it is trained on, whose texts may be trained too (``Method.learned``).
+    """
     of, m = registry.get(method), profile.model
-    scenes = scenes_of(tuple(classes)) if of.scenes else {}
-    sets = of.texts(Wording(classes, subtexts, scenes)) if of.texts else None
+    said = Wording(classes, subtexts, scenes_of(tuple(classes)) if of.scenes else {})
+    if own and of.learned:
+        return of.learned(clip, said, m)
+    sets = of.texts(said) if of.texts else None
     if profile.train.train_text == "frozen" and not (of.prompted or of.adapts_text):
         return class_texts(clip, list(classes), subtexts, m, sets)
     return Prompts(clip, list(classes), subtexts, m, sets, of.sub_texts)
@@ -344,7 +354,7 @@ def trained_parts(model: VideoModel) -> list[str]:
         "logit_scale": [model.clip.logit_scale],
         "visual": model.clip.visual.parameters(),
         "adapters": model.tower.parameters() if model.tower else [],
-        "text": text_parameters(model.clip).values(),
+        "text": [*text_parameters(model.clip).values(), *model.said.parameters()],
     }
     return [name for name, own in parts.items() if any(p.requires_grad for p in own)]
 

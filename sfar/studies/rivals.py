@@ -85,13 +85,13 @@ def development(profile: Profile) -> Profile:
 
 
 def controls(profile: Profile, factor: dict[str, float]) -> list[tuple[str, str, Variant]]:
-    """(what for, against which row, variant): parts of OST, trained texts, shuffled frames."""
+    """(what for, against which row, variant): parts of systems, trained texts, shuffled frames."""
     at = {m.name: shared(profile, m, factor.get(m.name, 1.0)) for m in methods()}
     out = []
     for m in registry.SYSTEMS.values():
         if m.control:
-            like = replace(at["ost"], name=m.name, title=m.title, method=m.name)
-            out.append(("transport", "ost", like))
+            like = replace(at[m.control], name=m.name, title=m.title, method=m.name)
+            out.append(("parts", m.control, like))
     for name in ("single", "sfar"):
         v = at[name]
         text = (*v.changes, ("train.train_text", "tower"))
@@ -253,7 +253,7 @@ def differences_table(record: Record) -> Table:
 def controls_table(record: Record) -> Table:
     """Each control against the row that it varies."""
     rows = []
-    for part in ("transport", "text", "order"):
+    for part in ("parts", "text", "order"):
         for name in record.names(part):
             against = record.contrasts_of(part, name)[0].against
             cells = []

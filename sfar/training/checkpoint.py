@@ -29,7 +29,7 @@ def trained_state(model: VideoModel) -> dict[str, Tensor]:
     return {
         k: v
         for k, v in model.state_dict().items()
-        if k.startswith(("head.", "tower.", "clip.visual.")) or k == "clip.logit_scale" or k in text
+        if k.startswith(("head.", "tower.", "said.", "clip.visual.")) or k == "clip.logit_scale" or k in text
     }
 
 

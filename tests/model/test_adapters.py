@@ -298,12 +298,12 @@ def test_the_text_adapter_is_its_equation():
     known, text = m.clip, m.tower.text
     *first, last = known.transformer.resblocks
     with torch.no_grad():
-        t = known.token_embedding(m.texts.ids) + known.positional_embedding
+        t = known.token_embedding(m.said.ids) + known.positional_embedding
         for block in first:
             t = block(t, attn_mask=known.attn_mask)
         t = t + last.attention(last.ln_1(t), attn_mask=known.attn_mask)
         got = m.texts.embedded(m.tower.text_side(known)).cls
-        for ids, own, cls in zip(m.texts.ids, t, got, strict=True):
+        for ids, own, cls in zip(m.said.ids, t, got, strict=True):
             v = own[ids.argmax()].tolist()
             v = plus(v, linear(text.up, [gelu(a) for a in linear(text.down, v)]))
             v = normed(known.ln_final, plus(v, mlp(last, normed(last.ln_2, v))))

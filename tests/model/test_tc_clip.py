@@ -115,14 +115,14 @@ def counted(run):
 def test_macs_are_what_is_computed():
     m = model(text_width=24)
     x = videos(1)
-    want = tc_clip.macs(m.clip, L, 3, int(m.texts.ids.argmax(-1).max()) + 1)
+    want = tc_clip.macs(m.clip, L, 3, int(m.said.ids.argmax(-1).max()) + 1)
     got = counted(lambda: m.tower(x)) - counted(lambda: VideoTower(m.clip, L)(x))
     assert got == sum(want["tower"].values())
     seen = m.tower(x)
     got = counted(lambda: m.head.said(m.texts, seen, m.clip))
     assert got == pytest.approx(sum(want["prompts"].values()) + sum(want["cached"].values()), rel=0.02)
-    h = m.head._before(m.texts.ids, m.clip)
-    assert counted(lambda: m.head._before(m.texts.ids, m.clip)) == want["cached"]["blocks"]
+    h = m.head._before(m.said.ids, m.clip)
+    assert counted(lambda: m.head._before(m.said.ids, m.clip)) == want["cached"]["blocks"]
     assert counted(lambda: m.head.generator(h[0, 1:5], seen.context)) == want["prompts"]["generator"]
 
 
@@ -309,9 +309,9 @@ def test_the_short_way_is_the_long_one(text_width):
     m = model(text_width=text_width).double()
     seen = m.tower(videos().double())
     got = m.head.said(m.texts, seen, m.clip)
-    assert len(set(m.texts.ids.argmax(-1).tolist())) == 3
+    assert len(set(m.said.ids.argmax(-1).tolist())) == 3
     for b in range(2):
-        want = torch.stack([long_way(m, ids, seen.context[b]) for ids in m.texts.ids])
+        want = torch.stack([long_way(m, ids, seen.context[b]) for ids in m.said.ids])
         assert torch.allclose(got[b], want, atol=1e-9)
     assert (got[0] - got[1]).abs().max() > 1e-3
     o = seen.frames.mean(1)
@@ -327,7 +327,7 @@ def test_the_short_way_has_the_gradients_of_the_long_one():
         said = (
             m.head.said(m.texts, dataclasses.replace(m.tower(videos().double()), context=z), m.clip)
             if short
-            else torch.stack([torch.stack([whole(m, ids, own) for ids in m.texts.ids]) for own in z])
+            else torch.stack([torch.stack([whole(m, ids, own) for ids in m.said.ids]) for own in z])
         )
         said.pow(3).sum().backward()
         named = {**dict(m.clip.named_parameters()), **dict(m.head.named_parameters())}
