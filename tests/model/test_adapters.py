@@ -302,7 +302,7 @@ def test_the_text_adapter_is_its_equation():
         for block in first:
             t = block(t, attn_mask=known.attn_mask)
         t = t + last.attention(last.ln_1(t), attn_mask=known.attn_mask)
-        got = m.texts.embedded(m.tower.text_side(known)).cls
+        got = m.said.embedded(m.tower.text_side(known)).cls
         for ids, own, cls in zip(m.said.ids, t, got, strict=True):
             v = own[ids.argmax()].tolist()
             v = plus(v, linear(text.up, [gelu(a) for a in linear(text.down, v)]))
@@ -315,10 +315,10 @@ def test_without_its_text_adapter_the_class_embeddings_are_clips():
     m = model("m2-clip").eval()
     plain = class_texts(m.clip, tiny.CLASSES, tiny.SUBTEXTS, tiny.MODEL).cls
     with torch.no_grad():
-        assert not torch.allclose(m.texts.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-3)
+        assert not torch.allclose(m.said.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-3)
         m.tower.text.up.weight.zero_()
-        assert torch.allclose(m.texts.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-5)
-        assert torch.allclose(m.texts.embedded(m.clip).cls, plain, atol=1e-5)  # the CLIP itself is as it was
+        assert torch.allclose(m.said.embedded(m.tower.text_side(m.clip)).cls, plain, atol=1e-5)
+        assert torch.allclose(m.said.embedded(m.clip).cls, plain, atol=1e-5)  # the CLIP itself is as it was
 
 
 def test_m2clip_is_asked_about_other_classes():
@@ -459,7 +459,7 @@ def test_a_checkpoint_gives_the_same(name, tmp_path):
 def test_other_classes_are_refused(name):
     m = model(name)
     with pytest.raises(ConfigError, match=f"^{name} is a classifier of the classes that it was trained on"):
-        m(videos(), copy.deepcopy(m.texts))
+        m(videos(), copy.deepcopy(m.said))
     with pytest.raises(ConfigError, match=r"looks at no texts: set train\.train_text=frozen"):
         model(name, train_text="tower")
 

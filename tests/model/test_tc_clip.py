@@ -119,7 +119,7 @@ def test_macs_are_what_is_computed():
     got = counted(lambda: m.tower(x)) - counted(lambda: VideoTower(m.clip, L)(x))
     assert got == sum(want["tower"].values())
     seen = m.tower(x)
-    got = counted(lambda: m.head.said(m.texts, seen, m.clip))
+    got = counted(lambda: m.head.said(m.said, seen, m.clip))
     assert got == pytest.approx(sum(want["prompts"].values()) + sum(want["cached"].values()), rel=0.02)
     h = m.head._before(m.said.ids, m.clip)
     assert counted(lambda: m.head._before(m.said.ids, m.clip)) == want["cached"]["blocks"]
@@ -308,7 +308,7 @@ def test_the_short_way_is_the_long_one(text_width):
     """The whole text tower for each video and class; classes of other lengths, which are cropped and masked."""
     m = model(text_width=text_width).double()
     seen = m.tower(videos().double())
-    got = m.head.said(m.texts, seen, m.clip)
+    got = m.head.said(m.said, seen, m.clip)
     assert len(set(m.said.ids.argmax(-1).tolist())) == 3
     for b in range(2):
         want = torch.stack([long_way(m, ids, seen.context[b]) for ids in m.said.ids])
@@ -325,7 +325,7 @@ def test_the_short_way_has_the_gradients_of_the_long_one():
         m = model(text_width=24).double()
         z = torch.randn(2, 4, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         said = (
-            m.head.said(m.texts, dataclasses.replace(m.tower(videos().double()), context=z), m.clip)
+            m.head.said(m.said, dataclasses.replace(m.tower(videos().double()), context=z), m.clip)
             if short
             else torch.stack([torch.stack([whole(m, ids, own) for ids in m.said.ids]) for own in z])
         )
@@ -435,7 +435,7 @@ def test_what_is_trained(train_text):
 
 def test_the_prompts_send_no_gradient_into_the_tower():
     m = model()
-    said = m.head.said(m.texts, m.tower(videos()), m.clip)
+    said = m.head.said(m.said, m.tower(videos()), m.clip)
     said.sum().backward()
     assert all(p.grad is None for p in (*m.clip.visual.parameters(), *m.tower.parameters()))
 

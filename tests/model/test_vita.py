@@ -76,11 +76,11 @@ def test_without_what_is_inserted_the_tower_is_clips_own():
 @torch.no_grad()
 def test_texts_are_learned_vectors_before_the_class_prompt():
     own = model().double()
-    clip, cls = own.clip, own.texts.embedded(own.clip).cls
+    clip, cls = own.clip, own.said.embedded(own.clip).cls
     for c, name in enumerate(tiny.CLASSES):
         start, *words, end = token_ids(ModelConfig().prompt.format(name))
         e = clip.token_embedding.weight
-        rows = torch.stack([e[start], *own.texts.vectors[c], *(e[w] for w in words), e[end]])
+        rows = torch.stack([e[start], *own.said.vectors[c], *(e[w] for w in words), e[end]])
         n = len(rows)
         x = (rows + clip.positional_embedding[:n])[None]
         x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask[:n, :n]))
@@ -91,7 +91,7 @@ def test_texts_are_learned_vectors_before_the_class_prompt():
 def test_logits_are_cosines_of_the_mean_frame():
     own = model().double()
     x = videos(dtype=torch.float64)
-    v, cls = own.tower(x).frames, own.texts.embedded(own.clip).cls
+    v, cls = own.tower(x).frames, own.said.embedded(own.clip).cls
     logits = own(x).logits
     for b in range(2):
         o = sum(v[b]) / FRAMES
@@ -108,7 +108,7 @@ def test_a_video_depends_neither_on_its_batch_nor_a_class_on_the_others():
     own, x = model(), videos(3)
     together = own(x).logits
     assert torch.allclose(torch.cat([own(v[None]).logits for v in x]), together, atol=1e-5)
-    some = own(x, own.texts.embedded(own.clip).select(torch.tensor([2, 0]))).logits
+    some = own(x, own.said.embedded(own.clip).select(torch.tensor([2, 0]))).logits
     assert torch.allclose(some, together[:, [2, 0]], atol=1e-5)
 
 
@@ -117,7 +117,7 @@ def test_other_classes_have_plain_texts():
     own, x = model(), videos()
     texts = small_systems.other_texts(own)
     before = own(x, texts).logits
-    own.texts.vectors += torch.randn_like(own.texts.vectors)
+    own.said.vectors += torch.randn_like(own.said.vectors)
     assert before.shape == (2, len(OTHERS)) and torch.equal(own(x, texts).logits, before)
 
 
@@ -125,7 +125,7 @@ def test_other_classes_have_plain_texts():
 def test_changed_vectors_are_noticed_without_gradients():
     own, x = model(), videos()
     before = own(x).logits
-    own.texts.vectors[1] += torch.randn_like(own.texts.vectors[1])
+    own.said.vectors[1] += torch.randn_like(own.said.vectors[1])
     after = own(x).logits
     assert torch.equal(after[:, [0, 2]], before[:, [0, 2]]) and (after[:, 1] - before[:, 1]).abs().min() > 1e-4
 
@@ -200,7 +200,7 @@ def test_parameters_at_full_size():
     _, _, released = small_systems.full_size("vita-clip-released")
     trained = sum(p.numel() for p in released.parameters() if p.requires_grad)
     assert trained + texts + 1 == 30_158_849 and get("vita-clip").trains_scale
-    assert model().texts.vectors.shape == (3, vita.VECTORS, 16), "classes, vectors, width of the text tower"
+    assert model().said.vectors.shape == (3, vita.VECTORS, 16), "classes, vectors, width of the text tower"
 
 
 def test_parameters_of_the_small_one():
