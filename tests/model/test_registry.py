@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from sfar.config import ModelConfig
+from sfar.config import ModelConfig, changed, get_profile
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.registry import METHODS, SYSTEMS, get, get_trained, own, rivals
@@ -27,7 +27,18 @@ def test_one_is_the_papers_and_the_others_are_its_rivals():
 def test_each_can_be_told_apart_in_a_figure():
     for part in ("title", "colour", "marker"):
         assert len({getattr(m, part) for m in METHODS.values()}) == len(METHODS)
-    assert all(re.fullmatch("#[0-9A-F]{6}", m.colour) for m in METHODS.values())
+    both = [m for m in (METHODS | SYSTEMS).values() if not m.control]
+    for part in ("title", "colour"):
+        assert len({getattr(m, part) for m in both}) == len(both)
+    assert all(re.fullmatch("#[0-9A-F]{6}", m.colour) for m in (METHODS | SYSTEMS).values())
+
+
+def test_a_system_says_how_it_was_trained():
+    for m in SYSTEMS.values():
+        assert m.recipe and m.recipe.source and not m.own, m.name
+        assert not m.control or m.control in SYSTEMS, m.name
+        for fields in (m.recipe.fields, m.recipe.few_shot):
+            changed(get_profile("paper"), dict(fields))  # fields that are there, with values they can have
 
 
 def test_what_they_read_are_fields():

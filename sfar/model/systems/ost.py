@@ -115,6 +115,6 @@ _own = partial(
 )
 METHOD = _own("ost", "OST", "#882255", "h", build=build)
 CONTROLS = (
-    _own("ost-temporal", "OST, temporal set alone", "#aa6688", "h", build=_temporal, control="ost"),
-    _own("ost-pooling", "OST, pooling alone", "#cc99aa", "h", build=_pooling, control="ost"),
+    _own("ost-temporal", "OST, temporal set alone", "#AA6688", "h", build=_temporal, control="ost"),
+    _own("ost-pooling", "OST, pooling alone", "#CC99AA", "h", build=_pooling, control="ost"),
 )

@@ -151,7 +151,7 @@ def macs(width: int, layers: int, patches: int, d: int, frames: int, classes: in
 METHOD = Method(
     "x-clip",
     "X-CLIP",
-    "#999933",
+    "#117733",
     "P",
     reads=TEXT,
     build=build,
