@@ -25,6 +25,8 @@ with extra("notebooks", "running a notebook"):
 
 CHECK, IGNORE = "nbval-check-output", "nbval-ignore-output"  # tags of cells that nbval compares, and never compares
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# Seconds for what a kernel does in a moment: to start, and to send what a cell has shown. A machine may be busy.
+PATIENCE = 600
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}  # as JupyterLab writes it
 
 
@@ -81,6 +83,8 @@ def run(notebook: Path, output: Path, parameters: dict[str, Any], timeout: int =
             kernel_manager_class=OwnKernel,
             cwd=str(notebook.parent),
             execution_timeout=timeout,
+            start_timeout=PATIENCE,
+            iopub_timeout=PATIENCE,
         )
     except PapermillExecutionError as e:
         raise SfarError(

@@ -254,7 +254,8 @@ def _interrupted(p, under_way):
 def test_interrupted_draw_leaves_nothing(tmp_path):
     """Ctrl-C in the middle, which the whole process group gets: status 130, one message, no folder."""
     out = tmp_path / "data" / "k400"
-    p = _command("storyboard", "draw", "--out", out, start_new_session=True)
+    # So many that it is not done, however late this process hears of the first.
+    p = _command("storyboard", "draw", "--out", out, "--train-per-class", "2000", start_new_session=True)
     err = _interrupted(p, lambda: list(tmp_path.glob("data/.k400.*/train/*.mp4")))
     assert p.returncode == 130, err
     assert "interrupted" in err and "Traceback" not in err

@@ -88,9 +88,11 @@ def test_an_evaluation_on_two_processes_is_that_of_one_to_the_bit(both, views):
 # --- the command ---
 
 
-def sfar(*args):
-    """The command under torchrun."""
-    return [*LAUNCH, "-m", "sfar", *map(str, args)]
+def start(folder, *args):
+    """The command under torchrun; its training waits for the file ``go on`` when it has first kept its state."""
+    held = [str(Path(__file__).with_name("held.py")), str(folder / "go on")]
+    places = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen([*LAUNCH, *held, *map(str, args)], stderr=subprocess.PIPE, text=True, env=places)
 
 
 def children(pid):
@@ -120,9 +122,10 @@ def begun(job, states):
 def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, data):
     out = tmp_path / "x.safetensors"
     argv = ["train", "sfar", *SMALL, "--out", out, "--keep-every", 0]
-    job = subprocess.Popen(sfar(*argv), stderr=subprocess.PIPE, text=True)
+    job = start(tmp_path, *argv)
     begun(job, tmp_path / "x.safetensors.states")
     os.kill(next(p for p in children(job.pid) if rank_of(p) == 1), signal.SIGKILL)
+    (tmp_path / "go on").touch()
     _, err = job.communicate(timeout=ENOUGH)
     assert job.returncode != 0 and not out.exists()
     said = re.findall(r"^sfar: .*", err.replace("\r", "\n"), re.MULTILINE)
@@ -144,9 +147,7 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     torchrun hands the signal on, all processes stop after the same batch, one writes.
     """
     out = tmp_path / "x.safetensors"
-    job = subprocess.Popen(
-        sfar("train", "sfar", *SMALL, "--out", out, "--keep-every", 0), stderr=subprocess.PIPE, text=True
-    )
+    job = start(tmp_path, "train", "sfar", *SMALL, "--out", out, "--keep-every", 0)
     begun(job, tmp_path / "x.safetensors.states")
     job.send_signal(signal.SIGTERM)
     _, err = job.communicate(timeout=ENOUGH)
