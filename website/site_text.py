@@ -33,7 +33,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """The page's text by the site's rules."""
     text = _MARKS.sub("", markdown)
     page.meta["blocks"] = Counter(_BLOCKS[t.type] for t in _parsed(text) if t.type in _BLOCKS and t.info != "math")
-    return laid_out(text)
+    # What stands between its tags is Markdown for CommonMark, and HTML for the older rules unless it is said.
+    return laid_out(text).replace("<details>", '<details markdown="1">')
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:

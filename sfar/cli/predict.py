@@ -113,7 +113,8 @@ def _predict(a: argparse.Namespace) -> int:
             try:
                 found = model.predict(video, classes, subtexts)
             except VideoError as e:
-                bad.append(str(e))
+                # The reader speaks of lists and data roots: here the name itself was given.
+                bad.append(str(e) if os.path.lexists(video) else f"{video}: no such file")
                 bar.update()
                 continue
             bar.clear()

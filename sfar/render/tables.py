@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any, Protocol
 
 NOTHING = "–"
@@ -59,15 +57,6 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], digits: int 
         return "| " + " | ".join(c.ljust(w) for c, w in zip(cells, width, strict=True)) + " |"
 
     return "\n".join([line(columns), "|" + "|".join("-" * (w + 2) for w in width) + "|", *map(line, body)])
-
-
-def wrapped(columns: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
-    """A Markdown table of texts in columns of these widths: a longer text goes on in the next row, between words."""
-    body = []
-    for row in rows:
-        cells = [textwrap.wrap(text, w, break_on_hyphens=False) or [""] for text, w in zip(row, widths, strict=True)]
-        body += zip_longest(*cells, fillvalue="")
-    return markdown([c.ljust(w) for c, w in zip(columns, widths, strict=True)], body)
 
 
 def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

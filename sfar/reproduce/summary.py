@@ -14,7 +14,7 @@ from pathlib import Path
 from sfar import studies
 from sfar.config import Profile
 from sfar.errors import SfarError
-from sfar.render.tables import NOTHING, interval, markdown, with_interval, wrapped
+from sfar.render.tables import NOTHING, interval, markdown, with_interval
 from sfar.studies.core import page, statistics
 from sfar.studies.core import record as records
 from sfar.studies.core.blocks import Drawn
@@ -23,8 +23,7 @@ from sfar.studies.core.study import Item, Quantity, Study
 from sfar.util import paths
 
 HOW = """A section for each experiment: the tables and figures of the paper that it is of, the command that measures it,
-the numbers that they are about and the claims made on them. A text that is longer than its cell goes on in the next
-row.
+the numbers that they are about and the claims made on them.
 
 - **Paper**: transcribed from the PDF (Kinetics-400 and the other real data sets, OpenAI's CLIP); – where it prints no
   number. **Here**: measured by the command of the section on the data of this profile, with its 95 % interval. The two
@@ -39,7 +38,7 @@ row.
 - **Time**: training and evaluation of all runs of the record, one after another on one core. Records share runs,
   and a kept run is not made again, so the times do not add up to that of `make reproduce`.
 - "missing" and "stale" (measured by other code or configuration): the command of the heading makes the record."""
-COLUMNS, WIDTHS = ("Claim or number", "Paper", "Here", "Verdict"), (40, 8, 22, 17)  # 100 with what stands between
+COLUMNS = ("Claim or number", "Paper", "Here", "Verdict")
 VERDICTS = ("holds", "does not hold", "equal", "undecided")
 
 
@@ -167,7 +166,7 @@ def _section(found: Found, standing: set[str], folder: Path) -> str:
     else:
         parts.append(f"{about}. The record is **{found.state}**.")
     body = rows(found, standing)
-    return "\n\n".join(parts + ([wrapped(COLUMNS, body, WIDTHS)] if body else []))
+    return "\n\n".join(parts + ([markdown(COLUMNS, body)] if body else []))
 
 
 def _short(item: Item) -> str:

@@ -233,8 +233,8 @@ CLAIMS = tuple(claim for m in registry.own() for claim in _claims(m))
 KINDS = {
     "truth": ("#009E73", "D", "true actions of the scripts"),
     "written": ("#0072B2", "o", "written by hand"),
-    "derived": ("#D55E00", "s", "made from these by rule"),
     "file": ("#0072B2", "o", "given as a file"),
+    "derived": ("#D55E00", "s", "made from these by rule"),
 }
 TITLES = {"printed": "as printed: α = 1 − x², β = x", "diverse": "rewarding diversity: β = 1 − x"}
 
@@ -362,7 +362,7 @@ def _draw_names(ax: Axes, record: Record, m: Method) -> None:
         ax.text(0.09, y, f"{r.row}: {r.mean:.1f} %", **look)
         y -= step
     y -= 0.5 * step
-    for kind in dict.fromkeys(r.more["kind"] for r in rows):
+    for kind in (k for k in KINDS if k in {r.more["kind"] for r in rows}):
         colour, marker, text = KINDS[kind]
         ax.plot(0.035, y - 0.35 * step, marker, color=colour, ms=5, transform=ax.transAxes, clip_on=False)
         ax.text(0.09, y, text, **look)

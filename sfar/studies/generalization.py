@@ -189,8 +189,8 @@ def figure(record: Record) -> Figure:
 def _draw_accuracy(ax: Axes, record: Record, at: dict[tuple[str, str], float]) -> None:
     looks = (
         ("none", "o", 6.0, "white", style.PAPER, 1.0, "without FVE", 0.0),
-        # Below the others: in some methods it lies where FVE is left out.
-        ("mean", "s", 4.5, style.UNIFORM, "white", 0.6, "same branch, equal weights", -0.2),
+        # Below the others, and free of them: in some methods it lies where FVE is left out.
+        ("mean", "s", 4.5, style.UNIFORM, "white", 0.6, "same branch, equal weights", -0.36),
         ("fine", "o", 6.0, style.FINE, "white", 0.6, "with FVE", 0.0),
     )
     for i, ((base, schedule), y) in enumerate(at.items()):
