@@ -23,7 +23,7 @@ DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", ("long jump", "pol
 @pytest.fixture(autouse=True)
 def no_data(tmp_path, monkeypatch):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(8, 4)] * len(jobs))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(8, 4)] * len(jobs))
 
 
 def job(epochs=3):

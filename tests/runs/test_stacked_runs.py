@@ -145,7 +145,7 @@ def test_pieces(roots):
 @pytest.fixture
 def in_this_process(monkeypatch, tmp_path):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(8, 4)] * len(jobs))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(8, 4)] * len(jobs))
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
 
 

@@ -344,7 +344,7 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
         return {"method": job.method}
 
     monkeypatch.setattr(executor, "run_one", run_one)
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(1, 1)] * len(jobs))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(1, 1)] * len(jobs))
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))  # one after another, in this process
     assert executor.run_all([job]) == [{"method": "sfar"}]
     assert job.key() != before and listing(own_cache / "run") == [f"{before}.json"]
