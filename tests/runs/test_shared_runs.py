@@ -1,16 +1,16 @@
 """Runs that several processes share under torchrun, and runs side by side on the GPUs of one machine."""
 
-import functools
-import json
 import os
-import signal
 import subprocess
 import sys
 from functools import partial
+from typing import cast
 
+import elsewhere
 import numpy as np
 import pytest
 import torch
+import waiting
 from small_sets import at
 from waiting import ENOUGH, until
 
@@ -73,10 +73,14 @@ def test_two_processes_give_the_record_of_one(roots, monkeypatch, tmp_path, vide
         (task,) = [t for t in tasks_of([one])]
         alone = task.make(task.key, lambda n: None)
     monkeypatch.setenv(places.PER_RUN, "2")
+    ticks = []
     monkeypatch.setattr(
-        executor, "side_by_side", lambda todo, bar, at: {t.key: launch.made(t, at.processes, bar.update) for t in todo}
+        executor,
+        "side_by_side",
+        lambda todo, bar, at: {t.key: launch.made(t, at.processes, ticks.append) for t in todo},
     )
     (record,) = executor.run_all([one], workers=1)
+    assert sum(ticks) == one.cost(8, 4), "the work of both, as it was reckoned"
     assert close(record, alone) and record.keys() == alone.keys() and record["views"]["4x3"]
     folder = kept.folder() / one.key()
     assert sorted(p.name for p in folder.iterdir()) == [kept.LOG, kept.ABOUT, kept.WEIGHTS]
@@ -107,46 +111,19 @@ def test_what_is_shared(roots):
     assert launch.made(whole, 4, ticks.append) == ("k", None) and ticks == [3]
 
 
-def fails(key, tick, world, first, text):
-    if world.rank == 1:
-        raise SfarError(text)
-    world.objects(None)  # waits for the other in vain
+def shared(share):
+    return Task("sfar/seed 0", "k", cast(Job, None), elsewhere.refuses, share=share)
 
 
-def killed(key, tick, world, first):
-    if world.rank == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    world.objects(None)
-
-
-def counts(key, tick, world, first):
-    """The work that the first tells, and what all say."""
-    with first():
-        tick(2)
-    tick(1.5)
-    print("not for the one that started it")
-    return key, world.objects((world.rank, torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]))
-
-
-def shared(roots, share):
-    return Task("sfar/seed 0", "k", job(roots), where, share=share)
-
-
-def test_what_the_first_returns_and_tells(roots):
-    ticks = []
-    made = launch.made(shared(roots, counts), 2, ticks.append)
-    assert made == ("k", [(0, 1, "1"), (1, 1, "1")]) and sum(ticks) == 3.5
-
-
-def test_a_process_that_fails_says_why(roots, capfd):
+def test_a_process_that_fails_says_why(capfd):
     with pytest.raises(SfarError, match=r"^its loss is not finite$"):
-        launch.made(shared(roots, partial(fails, text="its loss is not finite")), 2, lambda n: None)
+        launch.made(shared(elsewhere.fails), 2, lambda n: None)
     assert not capfd.readouterr().err, "torchrun's report is of no use beside it"
 
 
-def test_a_process_that_dies_is_named_by_torchrun(roots, capfd):
+def test_a_process_that_dies_is_named_by_torchrun(capfd):
     with pytest.raises(processes.ProcessDied, match=r"one of its 2 processes was killed"):
-        launch.made(shared(roots, killed), 2, lambda n: None)
+        launch.made(shared(elsewhere.killed), 2, lambda n: None)
     assert "Signal 9" in capfd.readouterr().err
 
 
@@ -154,45 +131,28 @@ def test_a_process_that_dies_is_named_by_torchrun(roots, capfd):
 
 LAUNCHER = """
 import sys
+from functools import partial
 from pathlib import Path
-from test_shared_runs import stays
+import elsewhere
 from sfar.runs import launch
 from sfar.runs.task import Task
-launch.made(Task("x", "k", None, None, share=stays), 2, lambda n: print("begun", flush=True) if n else None)
+share = partial(elsewhere.stays, Path(sys.argv[1]))
+launch.made(Task("x", "k", None, None, share=share), 2, lambda n: print("begun", flush=True) if n else None)
 """
 
 
-def stays(key, tick, world, first):
-    """Until it is ended: all have begun when the first says so."""
-    world.objects(None)
-    tick(1)
-    signal.pause()
-
-
-def of_session(folder):
-    """Processes that have ``folder`` in their environment, as all have that this test has started."""
-    found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as f, open(f"/proc/{pid}/stat") as state:
-                if os.fsencode(folder) in f.read() and state.read().rsplit(")", 1)[1].split()[0] != "Z":
-                    found.append(int(pid))
-        except OSError:  # it has ended meanwhile
-            continue
-    return found
-
-
 def test_nobody_is_left_when_the_one_that_started_them_is_killed(tmp_path):
-    own = os.environ | {
-        "PYTHONPATH": os.pathsep.join(p for p in [os.path.dirname(__file__), *sys.path] if p),
-        "SFAR_CACHE": str(tmp_path / "of this test"),
-    }
-    started = subprocess.Popen([sys.executable, "-c", LAUNCHER], env=own, stdout=subprocess.PIPE, text=True)
+    own = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    started = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, str(tmp_path)], env=own, stdout=subprocess.PIPE, text=True
+    )
     assert started.stdout and started.stdout.readline() == "begun\n"
-    assert len(of_session(tmp_path / "of this test")) == 4  # it, torchrun, and both
+    until(lambda: len(list(tmp_path.glob("rank*"))) == 2)
+    ranks = [int(p.suffix[1:]) for p in tmp_path.glob("rank*")]
+    (torchrun,) = {waiting.parent(pid) for pid in ranks}
     started.kill()
     started.wait(ENOUGH)
-    until(lambda: not of_session(tmp_path / "of this test"))
+    until(lambda: not any(map(waiting.lives, [*ranks, torchrun])))
 
 
 # --- side by side ----------------------------------------------------------------------------------------------------
@@ -230,25 +190,14 @@ def test_more_gpus_than_there_are():
         places.deal(["0", "1"], 4)
 
 
-def where(folder, key, tick):
-    """A run that says where it is, as soon as another one is at work beside it."""
-    (folder / key).touch()
-    until(lambda: len(list(folder.iterdir())) >= 2)
-    return os.environ["CUDA_VISIBLE_DEVICES"], processes.ranks()
-
-
 def test_runs_side_by_side_each_on_a_gpu_of_its_own(monkeypatch, tmp_path, roots):
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
     monkeypatch.setattr(places, "gpus", lambda: ["3", "5"])
     monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(8, 4)] * len(jobs))
     (tmp_path / "begun").mkdir()
-    todo = [Task(k, k, job(roots), partial(where, tmp_path / "begun")) for k in "ab"]
+    todo = [Task(k, k, job(roots), partial(elsewhere.where, tmp_path / "begun")) for k in "ab"]
     made = executor.spread(todo, lambda key: None)
     assert sorted(made) == [("3", 2), ("5", 2)], "each its own, and a half of the cores for the loader"
-
-
-def both(key, tick, world, first):
-    return [o for o in world.objects(os.environ["CUDA_VISIBLE_DEVICES"])]
 
 
 def test_shared_runs_get_their_gpus_and_the_others_one_each(monkeypatch, roots):
@@ -260,7 +209,10 @@ def test_shared_runs_get_their_gpus_and_the_others_one_each(monkeypatch, roots):
         executor, "side_by_side", lambda todo, bar, at: at_work.append(at) or {t.key: at.devices for t in todo}
     )
     monkeypatch.setenv(places.PER_RUN, "2")
-    todo = [Task("s", "s", job(roots), where, share=both), Task("a", "a", job(roots), where)]
+    todo = [
+        Task("s", "s", job(roots), elsewhere.refuses, share=elsewhere.fails),
+        Task("a", "a", job(roots), elsewhere.refuses),
+    ]
     assert executor.spread(todo, lambda key: None) == [("0,1", "2,3"), tuple("0123")]
     assert [p.processes for p in at_work] == [2, 1]
 
