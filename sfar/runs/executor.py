@@ -25,7 +25,7 @@ from sfar.runs import kept, launch, places, store
 from sfar.runs.job import Job
 from sfar.runs.places import Places
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
-from sfar.runs.shared import can_share, run_shared
+from sfar.runs.shared import run_shared
 from sfar.runs.stacked import at_once, kind, run_stacked
 from sfar.runs.task import First, Task
 from sfar.training.log import Logged
@@ -256,9 +256,14 @@ def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
     return store.keep("run", key, partial(run_one, job, tick), job)
 
 
-def _share(job: Job, weights: bool, key: str, tick: Tick, world: SingleProcess, first: First) -> dict[str, Any]:
+def _share(job: Job, key: str, tick: Tick, world: SingleProcess, first: First, weights: bool = False) -> dict[str, Any]:
     """The same as one of several processes."""
     return store.keep("run", key, partial(run_shared, job, world, first, tick), job, weights, world)
+
+
+def _if_large(job: Job, share: Callable[..., Any]) -> Callable[..., Any] | None:
+    """``share`` where a tower is at work: a head alone takes less than what processes would say to each other."""
+    return None if job.frozen else partial(share, job)
 
 
 def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> list[dict[str, Any]]:
@@ -303,10 +308,7 @@ def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "traini
     """The records of all jobs, in their order; see ``spread``."""
     find = functools.cache(dataset)  # each data set of other classes is looked at once for all keys
     # The keys now: a file edited while a run lasts must not lend its version to the result.
-    tasks = [
-        Task(j.name(), j.key(find), j, partial(_run, j), share=partial(_share, j, False) if can_share(j) else None)
-        for j in jobs
-    ]
+    tasks = [Task(j.name(), j.key(find), j, partial(_run, j), share=_if_large(j, _share)) for j in jobs]
     return spread(tasks, partial(cache.load_json, "run"), workers, desc, stacks)
 
 
@@ -318,7 +320,7 @@ def _run_kept(job: Job, key: str, tick: Tick) -> tuple[dict[str, Any], Path]:
 def _share_kept(
     job: Job, key: str, tick: Tick, world: SingleProcess, first: First
 ) -> tuple[dict[str, Any], Path] | None:
-    record = _share(job, True, key, tick, world, first)
+    record = _share(job, key, tick, world, first, weights=True)
     return None if world.rank else (record, _weights_of(key))
 
 
@@ -342,8 +344,5 @@ def run_kept(
     A run whose weights were not kept is made again, and they are then kept however large they are. Raises ``SfarError``
     for a job in which nothing is trained.
     """
-    tasks = [
-        Task(j.name(), j.key(), j, partial(_run_kept, j), share=partial(_share_kept, j) if can_share(j) else None)
-        for j in jobs
-    ]
+    tasks = [Task(j.name(), j.key(), j, partial(_run_kept, j), share=_if_large(j, _share_kept)) for j in jobs]
     return spread(tasks, _find_kept, workers, desc)

@@ -1,4 +1,8 @@
-"""A run that several processes share: the numbers of ``run_one``, but for the order in which sums are added up."""
+"""A run that several processes share: the numbers of ``run_one``, but for the order in which sums are added up.
+
+It is kept under the key of that run, and no part of it: what the two do alike is code of ``sfar.runs.run``, and that
+they give the same, a test says.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,6 @@ from sfar.runs.task import First
 from sfar.training.evaluate import VIEWS
 from sfar.training.process_group import SingleProcess
 from sfar.training.resume import Keeper
-
-
-def can_share(job: Job) -> bool:
-    """Whether the tower is at work: a head on a frozen one takes less than what processes would say to each other."""
-    return not job.frozen
 
 
 def run_shared(

@@ -32,7 +32,7 @@ from sfar.runs import cluster  # noqa: E402
 
 def node():
     """What a node is started with: ports that are free, as it waits 15 s at most for those that it chooses itself."""
-    names = "metrics_agent_port", "runtime_env_agent_port", "dashboard_agent_listen_port"
+    names = ("metrics_agent_port", "metrics_export_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
     with ExitStack() as stack:
         free = [stack.enter_context(socket.create_server(("", 0))).getsockname()[1] for _ in names]
     return {"num_cpus": 2, **dict(zip(names, free, strict=True))}
