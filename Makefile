@@ -9,9 +9,11 @@ JOBS    ?=
 FOLDER  ?=
 SVG     ?=
 READING ?=
+EXECUTOR ?=
+GPUS    ?=
 SITE    := .venv-site
 WHICH    = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(DATA),--data "$(DATA)") $(if $(READING),--reading $(READING))
-OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS))
+OPTIONS  = $(WHICH) $(if $(JOBS),--jobs $(JOBS)) $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(GPUS),--gpus-per-run $(GPUS))
 # Files of checks side by side, the longest first (tests/conftest.py); without it they run one after another.
 WORKERS  = -n $(or $(JOBS),2) --dist loadfile
 
@@ -29,7 +31,7 @@ RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAK
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  READING=printed|residual|context  SVG=1 (figures as .svg too)\n'
+	@printf '\nOptions\n  PROFILE=storyboard|paper  SEEDS=0,1,2  DATA=/path/to/k400  JOBS=n (runs side by side)  PYTHON=python3.12\n  READING=printed|residual|context  SVG=1 (figures as .svg too)\n  EXECUTOR=local|ray  GPUS=n (of each run; docs/TRAINING.md)\n'
 
 ## Start here
 env: $(VENV)/.ready  ## create .venv from the lock file (names, versions, hashes)

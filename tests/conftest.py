@@ -11,6 +11,9 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+# For as long as it takes, on a busy machine too: Ray reads it once, where it is first imported.
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "1800")
+
 # The others follow in the order of their names: none is so long that a worker would be left alone with it at the end.
 LONGEST = (
     "test_end_to_end",

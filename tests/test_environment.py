@@ -211,6 +211,7 @@ def test_cache_keys_name_libraries_that_are_locked():
 
 # The modules of the package that need an extra, and which.
 OPTIONAL = {
+    "sfar/runs/cluster.py": "cluster",
     "sfar/subtexts/generate.py": "llm",
     "sfar/subtexts/quality.py": "encoder",
     "sfar/reproduce/lab.py": "notebooks",
@@ -293,7 +294,7 @@ def test_a_missing_module_of_ours_is_no_missing_extra():
 
 WITHOUT_EXTRAS = """
 import sys
-EXTRAS = "openai sentence_transformers papermill nbformat nbval IPython sklearn pytest"
+EXTRAS = "openai ray sentence_transformers papermill nbformat nbval IPython sklearn pytest"
 sys.modules.update(dict.fromkeys(EXTRAS.split()))
 from sfar.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -303,6 +304,10 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        (
+            ["reproduce", "table1", "--executor", "ray"],
+            "sfar: --executor ray needs the package ray: pip install 'sfar[cluster]'",
+        ),
         (["notebook", "03"], "sfar: running a notebook needs the package nbformat: pip install 'sfar[notebooks]'"),
         (
             ["subtexts", "generate", "--classes", "hmdb51", "--model", "m", "--base-url", "x", "--out", "x.json"],

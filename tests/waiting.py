@@ -1,6 +1,7 @@
 """Waiting for something that another process or thread does: for as long as it takes, and not for a time."""
 
 import time
+from pathlib import Path
 
 ENOUGH = 1800  # seconds, after which something will never be: for a busy machine, and nothing is measured by it
 
@@ -12,3 +13,16 @@ def until(condition, seconds=ENOUGH):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
     return found
+
+
+def lives(pid):
+    """Whether a process is there, and no mere entry that nobody has asked for its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def parent(pid):
+    """The process that has started it."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])

@@ -129,3 +129,19 @@ def profile(a: argparse.Namespace) -> tuple[Profile, dict[str, Any]]:
         except ValueError as e:
             raise ConfigError(f"--seeds {a.seeds!r}: expected integers separated by commas, such as 0,1,2") from e
     return get_profile(a.profile, overrides), overrides
+
+
+def where(a: argparse.Namespace) -> None:
+    """Say ``--executor`` and ``--gpus-per-run`` to all that makes runs, here and in other processes.
+
+    Raises ``ConfigError`` for what the environment says of them, and where the package for it is not there.
+    """
+    from sfar.runs import places
+
+    if a.executor:
+        os.environ[places.EXECUTOR] = a.executor
+    if a.gpus_per_run:
+        os.environ[places.PER_RUN] = str(a.gpus_per_run)
+    places.per_run()
+    if places.executor() == "ray":
+        import sfar.runs.cluster  # noqa: F401 - says which package it lacks before the work

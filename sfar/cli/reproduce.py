@@ -24,6 +24,7 @@ def _reproduce(a: argparse.Namespace) -> int:
     if a.keep_weights:
         os.environ[kept.KEEP] = a.keep_weights  # also of the processes that make the runs
     kept.limit()  # a wrong SFAR_KEEP_WEIGHTS is said before the work
+    options.where(a)
     profile, overrides = options.profile(a)
     study = studies.of_item(a.what)
     own = targets.overrides(a.what, profile, overrides)
@@ -173,7 +174,26 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     options.configured(p)
     p.add_argument("--seeds", default="", metavar="0,1,2", help="training seeds")
-    p.add_argument("--jobs", type=options.positive, default=None, help="runs side by side (default: one per core)")
+    p.add_argument(
+        "--jobs",
+        type=options.positive,
+        default=None,
+        help="runs side by side (default: one per core, or as many as the GPUs are for)",
+    )
+    p.add_argument(
+        "--executor",
+        default="",
+        choices=["local", "ray"],
+        help="who makes the runs: this machine (default), or the nodes of a Ray cluster (sfar[cluster])",
+    )
+    p.add_argument(
+        "--gpus-per-run",
+        type=options.positive,
+        default=None,
+        metavar="N",
+        help="share each run that trains or tests a tower among N GPUs under torchrun; without GPUs, among N processes "
+        "(default: 1)",
+    )
     p.add_argument(
         "--dry-run",
         action="store_true",

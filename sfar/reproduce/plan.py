@@ -453,8 +453,8 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     listed = ", ".join(f"{k} {v / 1e9:.1f}" for k, v in parts.items())
     lines = [
         f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
-        "One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, "
-        f"{(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
+        "Hours are of one device, on which the runs take turns; on several they go side by side. (Each shared by 8 of "
+        f"them, as BIKE's is: --gpus-per-run 8, {(fixed + per_video * batch / 8) / 1e9:.1f} GB on each.)",
         markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
         f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is "
         f"{_passes(profile)} forward passes; multiply and add count 2).",

@@ -7,12 +7,12 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from open_clip.model import CLIP
 from tqdm import tqdm
 
@@ -21,43 +21,21 @@ from sfar.data.source import dataset
 from sfar.errors import SfarError
 from sfar.model.clip import load_clip
 from sfar.model.video_model import VideoModel
-from sfar.runs import kept, store
+from sfar.runs import kept, launch, places, store
 from sfar.runs.job import Job
+from sfar.runs.places import Places
 from sfar.runs.run import Tick, device, embed_evaluation, embed_training, resolve, run_one
+from sfar.runs.shared import run_shared
 from sfar.runs.stacked import at_once, kind, run_stacked
+from sfar.runs.task import First, Task
 from sfar.training.log import Logged
+from sfar.training.process_group import SingleProcess
 from sfar.training.stacked import OneFailed
 from sfar.util import cache, processes
 from sfar.util.progress import Bar
 
-
-@dataclass(frozen=True)
-class Task:
-    """One thing to be made and kept under ``key``: ``make(key, tick)`` does both, here or in another process.
-
-    ``job``: whose data it works on, and whose cost it has; ``name``: for messages and the progress bar. ``parts``: the
-    tasks that it makes in one program; it then returns what is kept of each, in their order, and has no key.
-    """
-
-    name: str
-    key: str
-    job: Job
-    make: Callable[[str, Tick], Any]
-    parts: tuple[Task, ...] = ()
-
-    @property
-    def all(self) -> tuple[Task, ...]:
-        """The tasks with a key."""
-        return self.parts or (self,)
-
-    def by_key(self, made: Any) -> dict[str, Any]:
-        """What ``make`` gave, by key."""
-        return dict(zip((t.key for t in self.parts), made, strict=True)) if self.parts else {self.key: made}
-
-    def failed(self, e: SfarError) -> SfarError:
-        """An error of its making, with the name of the run."""
-        name = self.parts[e.replicate].name if self.parts and isinstance(e, OneFailed) else self.name
-        return SfarError(f"run {name}: {e}")
+if TYPE_CHECKING:
+    from sfar.runs.cluster import Ray
 
 
 def _common(job: Job) -> Job:
@@ -79,20 +57,22 @@ def _untold(job: Job) -> Job:
     return replace(job, profile=replace(p, model=replace(p.model, subtexts="", n_subtexts=1)))
 
 
-def prepare(jobs: Sequence[Job], workers: int) -> list[tuple[int, int]]:
+def prepare(jobs: Sequence[Job], site: Here | Ray) -> list[tuple[int, int]]:
     """Draw, decode and embed, once, what the jobs' processes will find in the cache.
 
     Returns of each job the clips of one epoch and of the test, which ``Job.cost`` takes. What is the world's own is
-    made here first, with all cores; then the other drawings of its training videos, side by side.
+    made here first, with all cores (frame embeddings where the GPUs are); then the other drawings of its training
+    videos, side by side.
     """
     first: dict[Job, Job] = {}  # of those that differ in their sub-texts alone, which no video depends on
     common = [first.setdefault(_untold(job), job) for job in map(_common, jobs)]
-    others = [job for job in dict.fromkeys(common) if job not in _known and job.profile.data.replicate]
-    for job in dict.fromkeys(common):
-        if job not in _known and (job not in others or workers == 1):
-            _known[job] = _prepared(job)
-    if others and workers > 1:
-        with processes.Workers(min(workers, len(others)), torch.set_num_threads, (1,)) as pool:
+    new = [job for job in dict.fromkeys(common) if job not in _known]
+    others = [job for job in new if job.profile.data.replicate and site.side > 1]
+    for job in new:
+        if job not in others:
+            _known[job] = site.one(_prepared, job) if job.frozen else _prepared(job)
+    if others:
+        with site.pool(len(others)) as pool:
             made = pool.imap(_prepared, others)
             bar = tqdm(made, total=len(others), desc="training videos of each seed", unit="drawing", smoothing=0.1)
             _known.update(zip(others, bar, strict=True))
@@ -135,30 +115,70 @@ def spread(
 
     ``together(tasks, processes)``: what is made of those that are not kept, where some of them go into one program.
 
-    On a CPU the tasks run side by side, a process and a thread each; on a GPU one after another. They are kept one by
-    one: interrupted or failed, the finished ones stay. Raises ``SfarError`` naming the task that failed.
+    They run side by side, on a CPU a process and a thread each, on GPUs as many each as are asked for
+    (``places.per_run``); on one GPU one after another; on the machines of a Ray cluster where that is asked for
+    (``places.executor``). ``workers``: at most so many at once on this machine. They are kept one by one: interrupted
+    or failed, the finished ones stay. Raises ``SfarError`` naming the task that failed.
     """
     found = {t.key: made for t in tasks if (made := find(t.key)) is not None}
     new = {t.key: t for t in tasks if t.key not in found}
     if new:
-        workers = 1 if device().type == "cuda" else workers or processes.cores()
-        sizes = prepare([t.job for t in new.values()], workers)
-        cost = {key: t.job.cost(*size) for (key, t), size in zip(new.items(), sizes, strict=True)}
-        todo = together(list(new.values()), workers)
-        # The long ones first: no core is idle at the end.
-        todo.sort(key=lambda t: -sum(cost[part.key] for part in t.all))
-        with Bar(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True) as bar:
-            bar.set_postfix_str(f"0/{len(new)} runs")
-            if device().type == "cuda":
-                found |= one_after_another(todo, bar)
-            else:
-                found |= side_by_side(todo, bar, workers)
-            bar.set_postfix_str(f"{len(new)}/{len(new)} runs", refresh=False)
-            bar.update(bar.total - bar.n)
+        with _site(workers) as site:
+            sizes = prepare([t.job for t in new.values()], site)
+            cost = {key: t.job.cost(*size) for (key, t), size in zip(new.items(), sizes, strict=True)}
+            todo = together(list(new.values()), site.side)
+            # The long ones first: no core is idle at the end.
+            todo.sort(key=lambda t: -sum(cost[part.key] for part in t.all))
+            with Bar(total=sum(cost.values()), desc=desc, unit="clip", unit_scale=True) as bar:
+                bar.set_postfix_str(f"0/{len(new)} runs")
+                found |= site.make(todo, bar)
+                bar.set_postfix_str(f"{len(new)}/{len(new)} runs", refresh=False)
+                bar.update(bar.total - bar.n)
     return [found[t.key] for t in tasks]
 
 
-def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
+def _site(workers: int | None) -> AbstractContextManager[Here | Ray]:
+    """Where runs are made, by the environment."""
+    each = places.per_run()
+    if places.executor() == "ray":
+        from sfar.runs import cluster
+
+        return cluster.connected(each)
+    return nullcontext(Here(each, workers))
+
+
+class Here:
+    """This machine: its GPUs, or else its cores. ``side``: programs of one process that it makes at once.
+
+    ``each``: processes of a run that can be shared; ``most``: runs at once. Raises ``ConfigError`` for fewer GPUs.
+    """
+
+    def __init__(self, each: int, most: int | None):
+        gpus = places.gpus() if device().type == "cuda" else None
+        self.alone, self.shared = places.deal(gpus, 1, most), places.deal(gpus, each, most)
+        self.in_turn = gpus is not None and len(self.alone) == 1
+        self.side = len(self.alone)
+
+    def one(self, work: Callable[[Any], Any], item: Any) -> Any:
+        """``work(item)``."""
+        return work(item)
+
+    def pool(self, count: int) -> processes.Workers:
+        """Processes for ``count`` pieces of other work."""
+        return _workers(self.alone, count)
+
+    def make(self, todo: Sequence[Task], bar: tqdm) -> dict[str, Any]:
+        """Make the tasks, and tell ``bar``; returns what was made, by key."""
+        several, alone = [], []
+        for t in todo:
+            (several if t.share and self.shared.processes > 1 else alone).append(t)
+        made = side_by_side(several, bar, self.shared) if several else {}
+        if alone:
+            made |= one_after_another(alone, bar) if self.in_turn else side_by_side(alone, bar, self.alone)
+        return made
+
+
+def one_after_another(todo: Sequence[Task], bar: tqdm) -> dict[str, Any]:
     """Make the tasks in this process; returns what was made, by key."""
     made = {}
     for t in todo:
@@ -173,18 +193,26 @@ def one_after_another(todo: list[Task], bar: tqdm) -> dict[str, Any]:
 _ticks: Any = None  # of a worker: the queue to its parent
 
 
-def _start_worker(ticks: Any) -> None:
+def _workers(at: Places, count: int, ticks: Any = None) -> processes.Workers:
+    """A process for each of the places, of which each takes its own; no more than there are pieces of work."""
+    free = processes.context().Queue()
+    for devices in at.devices[:count]:
+        free.put(devices)
+    return processes.Workers(min(len(at), count), _start_worker, (free, len(at), ticks))
+
+
+def _start_worker(free: Any, side: int, ticks: Any) -> None:
     global _ticks
     _ticks = ticks
-    torch.set_num_threads(1)  # one thread per run: the result does not depend on the number of cores, and no core waits
+    places.enter(free.get(), side)
 
 
-def _work(task: Task) -> Any:
-    return task.make(task.key, lambda n: _ticks.put((task.name, n)))
+def _work(task: Task, each: int) -> Any:
+    return launch.made(task, each, lambda n: _ticks.put((task.name, n)))
 
 
-def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
-    """The same in processes of their own."""
+def side_by_side(todo: Sequence[Task], bar: tqdm, at: Places) -> dict[str, Any]:
+    """The same in processes of their own, each with its GPUs or a thread; of a shared task they start others."""
     ticks = processes.context().Queue()
     stop = threading.Event()
     waiting: dict[Future, Task] = {}
@@ -205,17 +233,14 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
     watcher = threading.Thread(target=show, daemon=True)
     watcher.start()
     try:
-        with processes.Workers(min(workers, len(todo)), _start_worker, (ticks,)) as pool:
-            waiting |= {pool.submit(_work, t): t for t in todo}
+        with _workers(at, len(todo), ticks) as pool:
+            waiting |= {pool.submit(_work, t, at.processes): t for t in todo}
             for future in as_completed(list(waiting)):
                 task = waiting.pop(future)
                 try:
                     made |= task.by_key(pool.result(future))
                 except processes.ProcessDied as e:
-                    raise SfarError(
-                        f"run {task.name}: its process died (out of memory?). Finished runs are kept; try again with "
-                        "JOBS=1"
-                    ) from e
+                    raise task.died() from e
                 except SfarError as e:
                     raise task.failed(e) from e
     finally:
@@ -229,6 +254,16 @@ def side_by_side(todo: list[Task], bar: tqdm, workers: int) -> dict[str, Any]:
 
 def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
     return store.keep("run", key, partial(run_one, job, tick), job)
+
+
+def _share(job: Job, key: str, tick: Tick, world: SingleProcess, first: First, weights: bool = False) -> dict[str, Any]:
+    """The same as one of several processes."""
+    return store.keep("run", key, partial(run_shared, job, world, first, tick), job, weights, world)
+
+
+def _if_large(job: Job, share: Callable[..., Any]) -> Callable[..., Any] | None:
+    """``share`` where a tower is at work: a head alone takes less than what processes would say to each other."""
+    return None if job.frozen else partial(share, job)
 
 
 def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> list[dict[str, Any]]:
@@ -247,7 +282,7 @@ def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> 
 def stacks(tasks: Sequence[Task], workers: int) -> list[Task]:
     """Runs that differ in their seed alone, cut into programs of a few; the others as they are."""
     groups: dict[Job, list[Task]] = {}
-    out = []
+    out: list[Task] = []
     for t in tasks:
         if of := kind(t.job):
             groups.setdefault(of, []).append(t)
@@ -273,13 +308,20 @@ def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "traini
     """The records of all jobs, in their order; see ``spread``."""
     find = functools.cache(dataset)  # each data set of other classes is looked at once for all keys
     # The keys now: a file edited while a run lasts must not lend its version to the result.
-    tasks = [Task(j.name(), j.key(find), j, partial(_run, j)) for j in jobs]
+    tasks = [Task(j.name(), j.key(find), j, partial(_run, j), share=_if_large(j, _share)) for j in jobs]
     return spread(tasks, partial(cache.load_json, "run"), workers, desc, stacks)
 
 
 def _run_kept(job: Job, key: str, tick: Tick) -> tuple[dict[str, Any], Path]:
     record = store.keep("run", key, partial(run_one, job, tick), job, weights=True)
     return record, _weights_of(key)
+
+
+def _share_kept(
+    job: Job, key: str, tick: Tick, world: SingleProcess, first: First
+) -> tuple[dict[str, Any], Path] | None:
+    record = _share(job, key, tick, world, first, weights=True)
+    return None if world.rank else (record, _weights_of(key))
 
 
 def _weights_of(key: str) -> Path:
@@ -302,5 +344,5 @@ def run_kept(
     A run whose weights were not kept is made again, and they are then kept however large they are. Raises ``SfarError``
     for a job in which nothing is trained.
     """
-    tasks = [Task(j.name(), j.key(), j, partial(_run_kept, j)) for j in jobs]
+    tasks = [Task(j.name(), j.key(), j, partial(_run_kept, j), share=_if_large(j, _share_kept)) for j in jobs]
     return spread(tasks, _find_kept, workers, desc)

@@ -18,6 +18,7 @@ from sfar.runs.run import build_model, device
 from sfar.subtexts.source import subtexts_of
 from sfar.training import checkpoint
 from sfar.training.log import Logged, lines_of, trained_groups
+from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.util import cache, paths
 
 
@@ -27,18 +28,25 @@ def kept(job: Job) -> dict[str, Any] | None:
 
 
 def keep(
-    stage: str, key: str, make: Callable[[Logged], dict[str, Any]], job: Job, weights: bool = False
+    stage: str,
+    key: str,
+    make: Callable[[Logged], dict[str, Any]],
+    job: Job,
+    weights: bool = False,
+    world: SingleProcess = SINGLE_PROCESS,
 ) -> dict[str, Any]:
     """Make a record and keep it, first of all, and then what the run leaves to look at.
 
     A long training keeps its state on the way, and goes on from there. ``job``: whose run it is; ``weights``: they are
-    asked for, and kept however large they are.
+    asked for, and kept however large they are; ``world``: processes that share the run, of which the first writes.
     """
     kept_runs.limit()  # a wrong answer is said before the work
     states = paths.cache() / stage / f"{key}.states"
-    keeper = Logged(states, {stage: key}, states / kept_runs.LOG)
+    keeper = Logged(states, {stage: key}, states / kept_runs.LOG, world=world)
     record = make(keeper)
     keeper.note()
+    if world.rank:
+        return record
     cache.save_json(stage, key, record)
     lines, model = keeper.lines, keeper.model
     if model is not None and not lines:  # trained with others, in one program

@@ -41,7 +41,10 @@ HARMLESS = {
     "sfar.training.resume": "an interrupted training goes on to the same weights to the bit",
     "sfar.training.log": "a training is written down, not changed",
     "sfar.training.checkpoint": "trained weights, written and read back as they are",
-    "sfar.runs.executor": "how runs are spread over processes changes none of them",
+    **dict.fromkeys(
+        (f"sfar.runs.{name}" for name in ("executor", "task", "places", "launch", "cluster")),
+        "how runs are spread over processes and machines changes none of them",
+    ),
     "sfar.runs.store": "where runs are kept",
     "sfar.runs.kept": "what runs leave to look at",
     "sfar.settings": "what can be said of a configuration field",

@@ -52,9 +52,12 @@ def launched() -> bool:
     return int(os.environ.get("WORLD_SIZE") or 1) > 1
 
 
+SIDE = "SFAR_SIDE_BY_SIDE"  # said to the processes of a run: how many such runs this machine makes at once
+
+
 def ranks() -> int:
-    """Processes of one training on this machine, which share its cores."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    """Processes on this machine that train, and share its cores: those of one training, of all that go on at once."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or 1) * int(os.environ.get(SIDE) or 1)
 
 
 def cores() -> int:

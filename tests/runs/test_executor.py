@@ -11,9 +11,9 @@ import torch
 from sfar.config import get_profile
 from sfar.data.source import Dataset
 from sfar.errors import SfarError
-from sfar.runs import executor
-from sfar.runs.executor import Task
+from sfar.runs import executor, places
 from sfar.runs.job import Job
+from sfar.runs.task import Task
 from sfar.training.stacked import OneFailed
 from sfar.util import cache
 
@@ -23,7 +23,7 @@ DATA = Dataset("kinetics400", Path("nowhere"), "fingerprint", ("long jump", "pol
 @pytest.fixture(autouse=True)
 def no_data(tmp_path, monkeypatch):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(8, 4)] * len(jobs))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(8, 4)] * len(jobs))
 
 
 def job(epochs=3):
@@ -68,6 +68,7 @@ def test_side_by_side(tmp_path, capfd, monkeypatch):
 
 def test_on_a_gpu_one_after_another(tmp_path, monkeypatch):
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(places, "gpus", lambda: ["0"])
     made = executor.spread(tasks(tmp_path, *"ab"), partial(find, tmp_path))
     assert [m.split()[:2] for m in made] == [["A", str(os.getpid())], ["B", str(os.getpid())]]
 
@@ -100,6 +101,7 @@ def test_all_runs_look_at_a_data_set_of_other_classes_once(monkeypatch):
     monkeypatch.setattr(executor, "dataset", lambda profile: seen.append(profile.data.dataset) or other)
     monkeypatch.setattr(executor, "run_one", lambda job, tick, keeper: {"seed": job.seed})
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(places, "gpus", lambda: ["0"])
     jobs = [Job(get_profile("storyboard"), DATA, "clip", s, zero_shot=("storyboard-ucf101",)) for s in (0, 1, 0)]
     assert executor.run_all(jobs) == [{"seed": 0}, {"seed": 1}, {"seed": 0}]
     assert seen == ["storyboard-ucf101"]
@@ -109,6 +111,7 @@ def test_all_runs_look_at_a_data_set_of_other_classes_once(monkeypatch):
 def test_what_goes_into_one_program(tmp_path, monkeypatch):
     """Kept one by one, in the order that was asked for; a part that fails is named by itself."""
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(places, "gpus", lambda: ["0"])
     todo = tasks(tmp_path, *"abc")
 
     def pair(new, workers):

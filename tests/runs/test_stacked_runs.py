@@ -13,10 +13,10 @@ from sfar.data import store
 from sfar.data.source import dataset
 from sfar.errors import SfarError, VideoError
 from sfar.model import registry
-from sfar.runs import executor, run
-from sfar.runs.executor import Task
+from sfar.runs import executor, places, run
 from sfar.runs.job import Job
 from sfar.runs.stacked import at_once, kind, run_stacked
+from sfar.runs.task import Task
 from sfar.storyboard.scripts import UCF
 from sfar.storyboard.sets import write_charades
 from sfar.training.stacked import OneFailed
@@ -145,8 +145,9 @@ def test_pieces(roots):
 @pytest.fixture
 def in_this_process(monkeypatch, tmp_path):
     monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(8, 4)] * len(jobs))
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(8, 4)] * len(jobs))
     monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(places, "gpus", lambda: ["0"])
 
 
 def test_kept_runs_are_not_made_again(roots, in_this_process, monkeypatch):

@@ -328,7 +328,7 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
 
     from sfar.config import get_profile
     from sfar.data.source import Dataset
-    from sfar.runs import executor
+    from sfar.runs import executor, places
     from sfar.runs.job import Job
 
     job = Job(
@@ -344,8 +344,9 @@ def test_a_run_is_kept_under_the_code_it_began_with(own_cache, monkeypatch):
         return {"method": job.method}
 
     monkeypatch.setattr(executor, "run_one", run_one)
-    monkeypatch.setattr(executor, "prepare", lambda jobs, workers: [(1, 1)] * len(jobs))
-    monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))  # one after another, in this process
+    monkeypatch.setattr(executor, "prepare", lambda jobs, site: [(1, 1)] * len(jobs))
+    monkeypatch.setattr(executor, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(places, "gpus", lambda: ["0"])  # one after another, in this process
     assert executor.run_all([job]) == [{"method": "sfar"}]
     assert job.key() != before and listing(own_cache / "run") == [f"{before}.json"]
 
