@@ -16,8 +16,8 @@ from sfar.runs import executor, kept, run, store
 from sfar.runs.job import Job
 
 pytestmark = pytest.mark.usefixtures("videos_here", "runs_here")
-TRAINED = {"train.epochs": 2, "train.batch": 4, "train.frames": 2, "model.temporal_layers": 1}
-FROZEN = TRAINED | {"train.train_visual": False, "train.frozen_draws": 2}
+TRAINED: dict[str, Any] = {"train.epochs": 2, "train.batch": 4, "train.frames": 2, "model.temporal_layers": 1}
+FROZEN: dict[str, Any] = TRAINED | {"train.train_visual": False, "train.frozen_draws": 2}
 
 
 @pytest.fixture(autouse=True)
