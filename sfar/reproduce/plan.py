@@ -454,7 +454,7 @@ def _estimate(profile: Profile, sizes: _Sizes, jobs: list[Job]) -> str:
     lines = [
         f"A step of {batch} videos x {t.frames} frames needs {need / 1e9:.1f} GB on one device: {listed}.",
         "One device trains, the runs take turns. (With `torchrun --nproc-per-node 8 -m sfar train`, as BIKE, "
-        f"{(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8.)",
+        f"{(fixed + per_video * batch / 8) / 1e9:.1f} GB on each of 8; what it has trained is taken up here.)",
         markdown(["Device", "Memory", f"Batch of {batch} fits", f"Hours, {len(jobs)} runs"], rows),
         f"Training {train / 1e15:,.3g} and evaluation {test / 1e15:,.3g} PFLOP (the visual tower alone; a step is "
         f"{_passes(profile)} forward passes; multiply and add count 2).",
