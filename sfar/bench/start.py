@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sfar.bench.inputs import Bench
-from sfar.bench.measure import resident_peak, rounded, summary, target
+from sfar.bench.measure import resident_peak, summary, target
 from sfar.config import get_profile
 from sfar.data.labels import class_names
 from sfar.data.source import dataset
@@ -64,14 +64,15 @@ def run(b: Bench) -> dict[str, Any]:
             with processes.Workers(1) as pool:
                 took, more, clips = pool.result(pool.submit(read, folder))
             seconds.append(took)
-            memory += [more / 1e6] if more is not None else []
+            memory += [] if more is None else [more / 1e6]
             b.tick("read")
+    took, more = summary(seconds), summary(memory) if memory else None
     return {
         "clips": clips,
-        "seconds": summary(seconds),
-        "megabytes": summary(memory) if memory else None,
+        "seconds": took,
+        "megabytes": more,
         "targets": [
-            target("lists of Kinetics-400, read and fingerprinted", rounded(min(seconds)), SECONDS, False, "s"),
-            target("the same, memory", rounded(max(memory)) if memory else None, MEGABYTES, False, "MB"),
+            target("lists of Kinetics-400, read and fingerprinted", took["median"], SECONDS, False, "s"),
+            target("the same, memory", more["median"] if more else None, MEGABYTES, False, "MB"),
         ],
     }

@@ -72,12 +72,14 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
     from sfar.data.source import dataset
     from sfar.model import registry
     from sfar.reproduce import ready
+    from sfar.runs import kept, store
     from sfar.runs.job import Job
     from sfar.runs.run import build, embed_training, fit, resolve
     from sfar.training import checkpoint, log, recipes, resume
     from sfar.util.paths import check_output, write_json
 
     method = registry.get_trained(a.method)
+    kept.limit()  # a wrong SFAR_KEEP_WEIGHTS is said before the work
     if a.subtexts:
         a.set = [*a.set, f"model.subtexts={json.dumps(a.subtexts)}"]
     out = check_output(Path(a.out))
@@ -132,6 +134,7 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
     checkpoint.save(out, model, profile, job.data.classes, a.seed, inputs.texts)
     if a.history:
         write_json(Path(a.history), asdict(history))
+    key = store.keep_training(job, inputs, model, history, keeper.lines, world.size)
     keeper.discard()
     for path, why in clips.bad.items():
         print(f"left out: {path}: {why}")
@@ -140,6 +143,8 @@ def _train_in(a: argparse.Namespace, world: SingleProcess, first: First, board: 
         f"Written: {a.out} ({len(clips)} clips{f', {repeats} times an epoch' if repeats > 1 else ''}, "
         f"{history.steps} steps in {history.seconds:.1f} s{shared})"
     )
+    if kept.weights(key):
+        print(f"Kept as run {key}: `sfar reproduce` takes it up where a table has this training")
 
 
 def _plan(method: Method, profile: Profile, own: dict[str, Any]) -> None:
@@ -221,25 +226,31 @@ def _evaluate_in(a: argparse.Namespace, world: SingleProcess, first: First) -> N
         scored.save(Path(a.scores), s, tested, who, a.views, r)
 
 
-def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any], file: Path) -> Profile:
-    """The configuration that a checkpoint was trained with; what the options say goes first.
+_WHICH = ("data.dataset", "data.fold", "data.image_size", "data.reader", "data.max_bad_share")
 
-    Of a run that was kept its data too, unless others are asked for.
+
+def _of_checkpoint(a: argparse.Namespace, about: dict[str, Any], file: Path) -> Profile:
+    """The configuration that a checkpoint was trained with, and its data, unless others are asked for.
+
+    What the options say goes first.
     """
     from sfar.config import changed, reading
     from sfar.runs import kept
     from sfar.training import checkpoint
 
     name, own = checkpoint.configuration(about)
-    if not (a.dataset or a.data):
+    given = options.pairs(a.set)
+    asked = a.dataset or given.get("data.dataset")
+    if not (asked or a.data or "data.root" in given):
         own |= kept.data_of(file)
+    else:  # elsewhere: which data set it was and which part of it, but not where
+        own = {k: v for k, v in own.items() if not k.startswith("data.") or k in _WHICH}
     a.profile = a.profile or name
-    asked = a.dataset or options.pairs(a.set).get("data.dataset")
     if (trained := own.pop("data.dataset", None)) and not asked:
         a.dataset = trained
     elif asked and asked != trained:
         own.pop("data.fold", None)
-    said = {*(reading(a.reading) if a.reading else ()), *options.pairs(a.set)}
+    said = {*(reading(a.reading) if a.reading else ()), *given}
     return changed(options.profile(a)[0], {k: v for k, v in own.items() if k not in said})
 
 

@@ -297,11 +297,11 @@ _looked: set[str] = set()  # keys of what this process has looked at itself
 def _look_again(folder: Path, look: Callable[[Path, Path], None]) -> None:
     """Look again at the videos of ``folder`` that an earlier process was refused for the moment.
 
-    The folder is replaced where one of them can be read now. Processes that share a training have to find the same
-    clips: they do not try those again that were too slow.
+    The folder is replaced where one of them can be read now. Processes that share a training, or the runs of a study,
+    have to find the same clips: they do not try those again that were too slow.
     """
-    before = read_index(folder)["videos"]
-    if not any(before[p]["kind"] == "unreadable" or not processes.launched() for p in again(before)):
+    before, several = read_index(folder)["videos"], processes.launched() or processes.inside()
+    if not any(before[p]["kind"] == "unreadable" or not several for p in again(before)):
         return
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         look(Path(place), folder)

@@ -24,6 +24,7 @@ from sfar.errors import ConfigError, DataError
 from sfar.model import cost, weights_file
 from sfar.model.clip import STORYBOARD, WEIGHTS, load_clip, storyboard_config
 from sfar.model.video_model import VideoModel
+from sfar.runs import kept
 from sfar.util import paths
 
 STATE = 3  # numbers in a state of a training, for each that is trained: its value and Adam's two moments
@@ -162,7 +163,11 @@ def check_testing(profile: Profile, data: Dataset, split: str = "val") -> None:
 def check_disk(out: Path, model: VideoModel) -> None:
     """Raise ``SfarError`` where the checkpoint ``out`` of a model and a state on the way to it are more than is free.
 
+    So where the run's own weights are kept (``runs.kept``).
+
     ``model``: as it will be trained.
     """
     trained = 4 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     paths.check_space(out.parent, (1 + STATE) * trained, "a checkpoint and a state on the way to it")
+    if trained <= kept.limit():
+        paths.check_space(kept.folder(), trained, "the same weights, kept for `sfar reproduce`")

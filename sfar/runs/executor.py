@@ -252,8 +252,14 @@ def side_by_side(todo: Sequence[Task], bar: tqdm, at: Places) -> dict[str, Any]:
 # --- what is spread ---
 
 
+def _making(job: Job, tick: Tick) -> Callable[[Logged], dict[str, Any]]:
+    """What makes the record of a job: all of it, or its test with what `sfar train` has trained."""
+    file = store.trained(job)
+    return partial(store.take_up, job, file, tick) if file else partial(run_one, job, tick)
+
+
 def _run(job: Job, key: str, tick: Tick) -> dict[str, Any]:
-    return store.keep("run", key, partial(run_one, job, tick), job)
+    return store.keep("run", key, _making(job, tick), job)
 
 
 def _share(job: Job, key: str, tick: Tick, world: SingleProcess, first: First, weights: bool = False) -> dict[str, Any]:
@@ -280,11 +286,14 @@ def _run_stack(jobs: Sequence[Job], keys: Sequence[str], _: str, tick: Tick) -> 
 
 
 def stacks(tasks: Sequence[Task], workers: int) -> list[Task]:
-    """Runs that differ in their seed alone, cut into programs of a few; the others as they are."""
+    """Runs that differ in their seed alone, cut into programs of a few; the others as they are.
+
+    Those that are trained already among them.
+    """
     groups: dict[Job, list[Task]] = {}
     out: list[Task] = []
     for t in tasks:
-        if of := kind(t.job):
+        if (of := kind(t.job)) and not store.trained(t.job):
             groups.setdefault(of, []).append(t)
         else:
             out.append(t)
@@ -313,7 +322,7 @@ def run_all(jobs: Sequence[Job], workers: int | None = None, desc: str = "traini
 
 
 def _run_kept(job: Job, key: str, tick: Tick) -> tuple[dict[str, Any], Path]:
-    record = store.keep("run", key, partial(run_one, job, tick), job, weights=True)
+    record = store.keep("run", key, _making(job, tick), job, weights=True)
     return record, _weights_of(key)
 
 

@@ -59,7 +59,7 @@ def write(
     stage: str = "run",
     asked_for: bool = False,
 ) -> None:
-    """Write what is kept of a run with this ``record`` (``run.record``).
+    """Write what is kept of a run with this ``record`` (``run.record``), of a mere training as much of one as it has.
 
     ``model``: trained, None where nothing is; ``asked_for``: its weights are kept however large they are. Raises
     ``SfarError`` when the disk refuses.
@@ -77,6 +77,7 @@ def write(
         "views": job.views,
         "result": {name: single[name] for name in ("top1", "top5", "map") if name in single},
         "trained": record.get("trained"),
+        "training": record.get("training"),
         "history": record.get("history"),
         "seconds": record.get("seconds"),
         "date": datetime.date.today().isoformat(),

@@ -15,12 +15,18 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from sfar.config import OWN, Profile, as_dict
+from sfar.config import OWN, Profile, as_dict, get_profile
 from sfar.errors import ConfigError, closed
 from sfar.model.clip import STORYBOARD, check_tensors, text_parameters, weights_id
 from sfar.model.video_model import VideoModel
 from sfar.model.weights_file import no_weights
 from sfar.util.paths import write_atomic
+
+# Fields of ``data`` that the videos of a test do not depend on.
+_NOT_TESTED = (
+    *("image_size", "loader_workers", "decode_limit"),
+    *("shots", "shot_seed", "shot_draws", "shot_list", "replicate"),
+)
 
 
 def trained_state(model: VideoModel) -> dict[str, Tensor]:
@@ -71,8 +77,7 @@ def save(
         "train": as_dict(profile.train),
         "image_size": profile.data.image_size,
     }
-    if profile.data.dataset == OWN:  # evaluated again as it was trained: on the same part of the same set
-        about["data"] = {"dataset": OWN, "fold": profile.data.fold}
+    about["data"] = _tested_on(profile)
     if texts is not None:
         about["subtexts"] = {c: list(texts[c]) for c in classes}
     if not profile.train.train_visual:
@@ -80,6 +85,22 @@ def save(
     about |= other or {}
     state = {k: v.detach().cpu().contiguous() for k, v in _written(model, profile).items()}
     write_atomic(path, to_bytes(state, {"sfar": json.dumps(about)}))
+
+
+def _tested_on(profile: Profile) -> dict[str, Any]:
+    """The fields of ``data`` that are not as the profile has them, for a test of the same data set as in training."""
+    plain = as_dict(get_profile(_named(profile.model.clip)).data)
+    own = {k: v for k, v in as_dict(profile.data).items() if v != plain[k] and k not in _NOT_TESTED}
+    if own.get("root"):
+        own["root"] = str(Path(own["root"]).expanduser().resolve())
+    if profile.data.dataset == OWN:
+        own["fold"] = profile.data.fold
+    return own
+
+
+def _named(clip: str) -> str:
+    """The profile that a checkpoint with this CLIP is read with."""
+    return "storyboard" if clip == STORYBOARD else "paper"
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -112,7 +133,7 @@ def configuration(about: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if "image_size" in about:
         fields["data.image_size"] = about["image_size"]
     fields |= {f"data.{k}": v for k, v in about.get("data", {}).items()}
-    return "storyboard" if about["model"]["clip"] == STORYBOARD else "paper", fields
+    return _named(about["model"]["clip"]), fields
 
 
 def load(path: Path, model: VideoModel, profile: Profile, classes: tuple[str, ...]) -> VideoModel:

@@ -1,7 +1,8 @@
 """Frame embeddings of a frozen visual tower, made once and kept: a sweep over heads then takes seconds a run.
 
 They are made in parts, each kept as soon as it is whole: what was interrupted goes on behind the last one. Joined they
-are one file, which is mapped: no set has to fit into memory.
+are one file, which is mapped: no set has to fit into memory. A video that was left out for the moment alone, as it was
+too slow, is tried again by the next command and put into its place among the others.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from bisect import bisect
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
@@ -19,20 +21,24 @@ from open_clip.model import CLIP
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from sfar.config import Profile, as_dict
 from sfar.data.store import VideoClips
 from sfar.data.transforms import ClipAugment, center_crop, train_indices, val_indices
 from sfar.data.video import reader_key
-from sfar.errors import ConfigError, VideoError
+from sfar.errors import PASSING, ConfigError, VideoError
 from sfar.model.clip import STORYBOARD, embed_frames, weights_id
 from sfar.util import cache, paths, processes
 
+FRAMES, BAD = "frames.npy", "bad.json"  # what is kept of a set
 BATCH = 16  # clips in one pass through the tower
 PART = 64 * BATCH  # clips of a file that an interrupted run finds again: a minute's work or two
 WHOLE = 5000  # clips of a full list at most, all of which are embedded for the lists of few that are chosen from it
+
+
+_looked: set[str] = set()  # keys of what this process has embedded, or tried again, itself
 
 
 def _number(clips: VideoClips, i: int) -> int:
@@ -46,8 +52,13 @@ def _number(clips: VideoClips, i: int) -> int:
     )
 
 
+Bad = dict[
+    str, list[str]
+]  # number of a clip, as text like every key of JSON -> why it was left out, ``VideoError.kind``
+
+
 class _Versions(Dataset):
-    """Item i -> (i, all versions of clip i, "") or (i, None, why) for a video that cannot be decoded.
+    """Item i -> (i, all versions of clip i, []) or (i, None, [why, kind]) for a video that cannot be decoded.
 
     Versions: float32 [draws, L, 3, size, size] of the augmented ones, [L, 3, size, size] of the test view (``draws``
     None). A clip is read once for all of them.
@@ -61,11 +72,11 @@ class _Versions(Dataset):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, i: int) -> tuple[int, Tensor | None, str]:
+    def __getitem__(self, i: int) -> tuple[int, Tensor | None, list[str]]:
         try:
-            return i, self._read(i), ""
+            return i, self._read(i), []
         except VideoError as e:
-            return i, None, str(e)
+            return i, None, [str(e), e.kind]
 
     def _read(self, i: int) -> Tensor:
         if self.draws is None:
@@ -77,11 +88,12 @@ class _Versions(Dataset):
         return torch.stack([self.augment(v, torch.Generator().manual_seed(s)) for v, s in augmented])
 
 
-def _embedded(clip: CLIP, data: _Versions, starts: list[int], workers: int) -> Iterator[tuple[int, Tensor, dict]]:
-    """The parts that begin with the clips ``starts``, one after another: (start, embeddings, what was left out).
+def _embedded(
+    clip: CLIP, data: _Versions | Subset, starts: Sequence[int], workers: int
+) -> Iterator[tuple[int, Tensor, Bad]]:
+    """The parts that begin with the items ``starts``, one after another: (start, embeddings, what was left out).
 
-    Embeddings: float32 [clips, draws, L, d], or [clips, L, d] of the test view, of those that can be decoded; left out:
-    number of the clip, as text like every key of JSON -> why.
+    Embeddings: float32 [clips, draws, L, d], or [clips, L, d] of the test view, of those that can be decoded.
     """
     device = clip.logit_scale.device
     clip.visual.eval()
@@ -99,7 +111,7 @@ def _embedded(clip: CLIP, data: _Versions, starts: list[int], workers: int) -> I
         generator=torch.Generator(),  # of its own: what a training draws does not depend on what was kept before
     )
     made: list[Tensor] = []
-    bad: dict[str, str] = {}
+    bad: Bad = {}
     quiet = processes.inside() or len(data) <= PART
     bar = tqdm(loader, desc="embedding frames", unit="batch", leave=False, disable=quiet)
     for items, batch in zip(bar, batches, strict=True):
@@ -115,7 +127,7 @@ def _embedded(clip: CLIP, data: _Versions, starts: list[int], workers: int) -> I
 
 def _join(files: list[Path], folder: Path) -> None:
     """The parts behind one another in ``frames.npy``, what was left out in ``bad.json``; a part in memory at a time."""
-    bad: dict[str, str] = {}
+    bad: Bad = {}
     shapes = []
     for file in files:
         with safe_open(file, "pt") as part:
@@ -123,13 +135,50 @@ def _join(files: list[Path], folder: Path) -> None:
             shapes.append(part.get_slice("frames").get_shape())
     rows = sum(shape[0] for shape in shapes)
     each = next((shape[1:] for shape in shapes if shape[0]), [0, 0])
-    with open(folder / "frames.npy", "wb") as f:
-        about = {"descr": "<f4", "fortran_order": False, "shape": (rows, *each)}
-        np.lib.format.write_array_header_1_0(f, about)
+    with open(folder / FRAMES, "wb") as f:
+        _header(f, rows, each)
         for file in files:
             with safe_open(file, "pt") as part:
                 f.write(part.get_tensor("frames").numpy().tobytes())
-    (folder / "bad.json").write_text(json.dumps(bad), encoding="utf-8")
+    (folder / BAD).write_text(json.dumps(bad), encoding="utf-8")
+
+
+def _header(f: BinaryIO, rows: int, each: Sequence[int]) -> None:
+    np.lib.format.write_array_header_1_0(f, {"descr": "<f4", "fortran_order": False, "shape": (rows, *each)})
+
+
+def _left_out(folder: Path) -> Bad:
+    return json.loads((folder / BAD).read_text(encoding="utf-8"))
+
+
+def _try_again(folder: Path, clip: CLIP, data: _Versions, workers: int) -> None:
+    """Embed what an earlier command left out for the moment; ``folder`` is replaced where some can be read now."""
+    before = _left_out(folder)
+    again = sorted(int(i) for i, (_, kind) in before.items() if kind in PASSING)
+    parts = list(_embedded(clip, Subset(data, again), range(0, len(again), PART), workers))
+    still = {i: why for _, _, bad in parts for i, why in bad.items()}
+    found = [i for i in again if str(i) not in still]
+    if not found:
+        return
+    new = torch.cat([frames for _, frames, _ in parts if len(frames)]).numpy()
+    old = np.load(folder / FRAMES, mmap_mode="r")
+    have = [i for i in range(len(data)) if str(i) not in before]  # of its rows
+    paths.check_space(folder.parent, old.nbytes + new.nbytes, f"frame embeddings of {len(have) + len(found):,} clips")
+
+    def build(into: Path) -> None:
+        with open(into / FRAMES, "wb") as f:
+            _header(f, len(have) + len(found), new.shape[1:])
+            start = 0
+            for i, row in zip(found, new, strict=True):
+                end = bisect(have, i)
+                f.write(old[start:end].data)
+                f.write(row.data)
+                start = end
+            f.write(old[start:].data)
+        left = {i: why for i, why in before.items() if int(i) not in found} | still
+        (into / BAD).write_text(json.dumps(left), encoding="utf-8")
+
+    cache.replace(folder, build)
 
 
 def frame_embeddings(
@@ -139,7 +188,8 @@ def frame_embeddings(
 
     [train.frozen_draws, clips, L, d] for training, [clips, L, d] of the single view else, mapped from the disk. The
     augmented versions do not depend on a run's seed: all runs of a sweep share them. Videos that cannot be decoded are
-    taken out of ``clips``, and named in ``clips.bad`` (``VideoClips.leave_out``). ``workers``: processes that read
+    taken out of ``clips``, and named in ``clips.bad`` (``VideoClips.leave_out``); those that were too slow are tried
+    again by the next command, by the first of its processes. ``workers``: processes that read
     videos; the result does not depend on them. Raises ``DataError`` for too many bad videos (``data.max_bad_share``),
     ``ConfigError`` for a tower without weights, ``SfarError`` where the disk has no room for them.
     """
@@ -148,6 +198,7 @@ def frame_embeddings(
         raise ConfigError(
             "configuration key 'train.train_visual': a frozen tower needs weights; give model.pretrained or train it"
         )
+    draws = t.frozen_draws if training else None
     what = {
         "fingerprint": fingerprint,
         "clips": list(zip(clips.paths, clips.first, clips.lengths, strict=True)),
@@ -155,18 +206,19 @@ def frame_embeddings(
         "frames": t.frames,
         "clip": weights_id(profile.model.clip, profile.model.pretrained),
         "augment": as_dict(t)["crop_area"] + [t.flip, t.gray] if training else None,
-        "draws": t.frozen_draws if training else None,
+        "draws": draws,
     }
     if key := reader_key(d.reader):
         what["reader"] = key
     k = cache.key("embeddings", what)
     parts = paths.cache() / "embeddings" / f"{k}.parts"
+    data = _Versions(clips, profile, draws)
 
     def build(folder: Path) -> None:
         files = {start: parts / f"{start:07}.safetensors" for start in range(0, len(clips), PART)}
         todo = [start for start, file in files.items() if not file.is_file()]
-        draws = t.frozen_draws if training else None
-        data = _Versions(clips, profile, draws)
+        if len(todo) == len(files):  # nothing of it is an earlier command's
+            _looked.add(k)
         each = 4.0 * (draws or 1) * t.frames * cast(int, clip.visual.output_dim)  # bytes of a clip
         rest = sum(min(PART, len(clips) - start) for start in todo) + len(clips)  # parts, and all joined
         paths.check_space(folder, each * rest, f"frame embeddings of {len(clips):,} clips")
@@ -176,10 +228,14 @@ def frame_embeddings(
 
     folder = cache.folder("embeddings", k, build)
     shutil.rmtree(parts, ignore_errors=True)
-    if bad := json.loads((folder / "bad.json").read_text(encoding="utf-8")):
-        clips.leave_out({int(i): why for i, why in bad.items()}, d.max_bad_share)
+    # Processes that work on one list have to find the same clips: the first one has tried before the others start.
+    if k not in _looked and not processes.launched() and not processes.inside():
+        _looked.add(k)
+        _try_again(folder, clip, data, workers)
+    if bad := _left_out(folder):
+        clips.leave_out({int(i): why for i, (why, _) in bad.items()}, d.max_bad_share)
     # Mapped; "c": what is written to it, by nobody, would stay in memory.
-    frames = torch.from_numpy(np.load(folder / "frames.npy", mmap_mode="c"))
+    frames = torch.from_numpy(np.load(folder / FRAMES, mmap_mode="c"))
     return frames.transpose(0, 1) if training else frames
 
 

@@ -15,7 +15,7 @@ from sfar.config import TrainConfig
 from sfar.model.video_model import VideoModel
 from sfar.training.process_group import SINGLE_PROCESS, SingleProcess
 from sfar.training.resume import Keeper
-from sfar.training.train import Progress, learning_rate
+from sfar.training.train import History, Progress, learning_rate
 from sfar.util.extras import extra
 from sfar.util.paths import write_atomic
 
@@ -67,6 +67,10 @@ class Logged(Keeper):
             self.board.add_scalar("step/loss", loss, step)
             for name, rate in self.rates().items():
                 self.board.add_scalar(f"step/lr {name}", rate, step)
+
+    def finished(self, model: VideoModel, history: History, lines: list[Line]) -> None:
+        """A training that ended elsewhere, of which ``lines`` has every epoch: nothing is left to be noted."""
+        self.model, self.lines, self._at = model, lines, Progress(history=history)
 
     def rates(self) -> dict[str, float]:
         """The learning rates of the last step, by group."""

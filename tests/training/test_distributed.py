@@ -185,7 +185,7 @@ def test_a_mistake_is_reported_once(args, message, tmp_path, data):
 @pytest.mark.usefixtures("videos_here")
 def test_metrics_of_two_processes_are_those_of_one(tmp_path, data, capsys):
     files = [tmp_path / f"{n}.json" for n in (1, 2)]
-    argv = [["evaluate", str(data), *SMALL, "--scores", str(file)] for file in files]
+    argv = [["evaluate", str(data), "--scores", str(file)] for file in files]  # the checkpoint says on which data
     assert main(argv[0]) == 0
     done = forked.command(tmp_path / "said", *argv[1])
     assert done.returncode == 0, done.stderr

@@ -163,14 +163,17 @@ class Films(VideoClips):
 
     pixels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
 
     def _frames(self, i: int, index: np.ndarray) -> np.ndarray:
+        if self.paths[i] in self.slow:
+            raise VideoError(f"{self.paths[i]}: reading it took longer than 60 s", "timeout")
         if self.paths[i] in self.damaged:
             raise VideoError(f"{self.paths[i]}: damaged")
         return self.pixels[self.paths[i]][index]
 
 
-def films(n=40, damaged: tuple[int, ...] = (), only: range | None = None) -> Any:
+def films(n=40, damaged: tuple[int, ...] = (), only: range | None = None, slow: tuple[int, ...] = ()) -> Any:
     plain = tiny.clips(n)
     some = [i for i in range(n) if only is None or i in only]
     listed = tuple(Clip(plain.paths[i], plain.labels[i], str(i)) for i in some)
@@ -184,6 +187,7 @@ def films(n=40, damaged: tuple[int, ...] = (), only: range | None = None) -> Any
         lengths=[len(plain.pixels[i]) for i in some],
         pixels=dict(zip(plain.paths, plain.pixels, strict=True)),
         damaged=tuple(plain.paths[i] for i in damaged),
+        slow=tuple(plain.paths[i] for i in slow),
     )
 
 
@@ -240,6 +244,48 @@ def test_a_damaged_video_is_named_and_left_out(tower, passes, training):
     again = films(70, bad)
     assert torch.equal(frozen.frame_embeddings(tower, again, p, "data", training), got) and not seen
     assert again.paths == data.paths and again.bad == data.bad, "what was left out is kept with the embeddings"
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_was_too_slow_is_tried_again_by_the_next_command(tower, passes, training, monkeypatch):
+    """It is put into its place among the others; what is damaged is not opened a second time."""
+    (seen, _), p, slow, bad = passes, bearing(0.6), (0, 5, 33, 34, 69), (6, 40)
+    want = frozen.frame_embeddings(tower, films(70, bad), p, "never slow", training)
+
+    def command(slow, within=lambda patch: None):
+        seen.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(frozen, "_looked", set())
+            within(patch)
+            got = [frozen.frame_embeddings(tower, d := films(70, bad, slow=slow), p, "data", training) for _ in "ab"]
+        assert torch.equal(*got)
+        return got[0], d
+
+    first, data = command(slow)
+    assert list(data.bad) == [f"clip{i}.mp4" for i in sorted((*slow, *bad))] and "60 s" in data.bad["clip5.mp4"]
+    for within in (
+        lambda patch: patch.setattr(frozen.processes, "inside", lambda: True),
+        lambda patch: patch.setattr(frozen.processes, "launched", lambda: True),
+    ):
+        got, data = command((), within)
+        assert torch.equal(got, first) and not seen, "side by side all have the same clips"
+    got, data = command((5,))
+    assert list(data.bad) == [f"clip{i}.mp4" for i in (5, *bad)] and sum(seen) == (2 if training else 1) * 4
+    got, data = command(())
+    assert data.paths == [f"clip{i}.mp4" for i in range(70) if i not in bad] and len(data.labels) == 68
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+    again, _ = command(())
+    assert torch.equal(again, got) and not seen, "nothing is left to be tried"
+
+
+def test_what_an_interrupted_command_found_too_slow_is_tried_again(tower, passes, monkeypatch):
+    (_, counted), p = passes, bearing(0.6)
+    counted.most = 3  # the first part is kept, without clip 3
+    with pytest.raises(KeyboardInterrupt):
+        frozen.frame_embeddings(tower, films(70, slow=(3,)), p, "data", False)
+    counted.most = -1
+    monkeypatch.setattr(frozen, "_looked", set())
+    assert len(frozen.frame_embeddings(tower, data := films(70), p, "data", False)) == 70 and not data.bad
 
 
 def test_too_many_damaged_videos_end_the_run(tower):
