@@ -44,6 +44,9 @@ def nodes():
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))  # the nodes have the modules that are here
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # On a busy machine processes take their time to begin.
+    patch.setenv("RAY_worker_register_timeout_seconds", str(ENOUGH))
+    patch.setenv("RAY_agent_register_timeout_ms", str(1000 * ENOUGH))
     found = Cluster(initialize_head=True, head_node_args={**node(), "include_dashboard": False})
     ray.init(address=found.address, logging_level="ERROR", log_to_driver=False)
     found.add_node(**node())
