@@ -46,6 +46,6 @@ def _score(model: VideoModel, inputs: Inputs, world: SingleProcess, tick: Tick) 
         tick(len(val.clips) * VIEWS[views][0] * VIEWS[views][1])
     unseen = {}
     for name, tested in inputs.unseen.items():
-        unseen[name] = score_set(model, tested, world=world, texts=texts.texts(model.clip, tested))
+        unseen[name] = score_set(model, tested, world=world, texts=texts.texts(model, tested))
         tick(len(val.clips))
     return RunScores(single, many, unseen)
