@@ -130,13 +130,13 @@ from sfar.runs import cluster
 from sfar.runs.task import Task
 from sfar.util.progress import Bar
 with cluster.connected(2) as site, Bar(total=9) as bar:
-    site.make([Task(f"k{i}", f"k{i}", None, None, share=partial(elsewhere.stays, Path(sys.argv[1])))], bar)
+    site.make([Task("k", "k", None, None, share=partial(elsewhere.stays, Path(sys.argv[1])))], bar)
 """
 
 
 def test_nobody_is_left_after_ctrl_c(nodes, tmp_path):
     own = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "RAY_ADDRESS": nodes.address}
-    command = subprocess.Popen([sys.executable, "-c", STOPPED.replace("{i}", ""), str(tmp_path)], env=own)
+    command = subprocess.Popen([sys.executable, "-c", STOPPED, str(tmp_path)], env=own)
     until(lambda: len(list(tmp_path.glob("rank*"))) == 2 or command.poll() is not None)
     ranks = [int(p.suffix[1:]) for p in tmp_path.glob("rank*")]
     (torchrun,) = {waiting.parent(pid) for pid in ranks}
@@ -161,7 +161,7 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(nodes, tmp_path, capfd):
     def kill():
         """The second node, when all four are at work."""
         until(lambda: len(begun()) == 4)
-        (lost,) = (n for n in nodes.list_all_nodes() if n is not nodes.head_node)
+        (lost,) = nodes.worker_nodes
         gone.extend(k for k, node in begun().items() if node == lost.node_id)
         nodes.remove_node(lost, allow_graceful=False)
         (tmp_path / "go").touch()
