@@ -97,7 +97,7 @@ $(RESULTS):
 ## Checks and work
 test: lint  ## the whole suite: form and types, pytest, then nbval on the notebooks
 	@$(BIN)/python -m pytest tests $(WORKERS) --no-loadscope-reorder
-	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 300 --nbval-kernel-startup-timeout 600 --nbval-current-env -p no:cacheprovider $(WORKERS) notebooks
+	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 1800 --nbval-kernel-startup-timeout 600 --nbval-current-env -p no:cacheprovider $(WORKERS) notebooks
 
 test-fast: env  ## the suite without the runs that train a full seed of every method
 	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
