@@ -32,7 +32,12 @@ def mode(monkeypatch):
     def every(x, as_tuple=False):
         return tuple(torch.zeros(x.numel(), dtype=torch.int64, device=x.device) for _ in range(x.dim()))
 
+    def autocast(kind, *args, **how):
+        return real(kind, *args, **how) if kind != "meta" else nullcontext()  # which it does not know
+
+    real = torch.autocast
     monkeypatch.setattr(torch.Tensor, "nonzero", every)
+    monkeypatch.setattr(torch, "autocast", autocast)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*(CUDA is not available|data pointer of FakeTensor)")
         yield FakeTensorMode(allow_non_fake_inputs=True)
