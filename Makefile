@@ -140,7 +140,7 @@ $(SITE)/.ready: requirements-site.lock
 # nothing opens a browser: the address is printed (LAB="--ip=0.0.0.0 --port=8890" for one outside).
 lab: env  ## open the notebooks in JupyterLab (LAB=more options of it)
 	@JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" $(BIN)/jupyter lab \
-		--ServerApp.root_dir="$(CURDIR)" $$([ "$$(id -u)" != 0 ] || echo --allow-root --no-browser) $(LAB) notebooks/00_method.ipynb
+		--ServerApp.root_dir="$(CURDIR)" --KernelManager.transport_encryption=auto $$([ "$$(id -u)" != 0 ] || echo --allow-root --no-browser) $(LAB) notebooks/00_method.ipynb
 
 preview: env  ## contact sheets of the storyboard world, into preview/
 	@$(BIN)/sfar storyboard preview --out preview
