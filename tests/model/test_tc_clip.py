@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model import registry
 from sfar.model.clip import build, embed_frames, load_clip, token_ids
 from sfar.model.cost import macs as tower_cost
 from sfar.model.cost import skeleton
@@ -21,6 +20,7 @@ from sfar.model.systems.tc_clip import TCCLIP, ContextTower, Generator
 from sfar.model.texts import Prompts
 from sfar.model.tower import VideoTower
 from sfar.model.video_model import VideoModel
+from sfar.runs.run import method_texts
 from sfar.training import checkpoint
 from sfar.training.train import seed_everything
 
@@ -466,6 +466,11 @@ def test_a_checkpoint_has_all_that_was_trained(train_text, tmp_path):
         assert torch.equal(other(videos()).logits, own)
 
 
-def test_it_is_a_system():
-    of = registry.get("tc-clip")
-    assert of.prompted and not of.sub_texts and of.recipe.fields["train.train_text"] == "tower"
+@pytest.mark.parametrize("train_text", ["frozen", "tower"])
+def test_it_reads_token_ids_whatever_is_trained(train_text):
+    own, p = clip(), dataclasses.replace(tiny.profile(train_text=train_text), model=CFG)
+    said = method_texts(own, p, "tc-clip", tiny.CLASSES, tiny.SUBTEXTS)
+    assert isinstance(said, Prompts) and torch.equal(said.ids, prompts(own).ids)
+    assert isinstance(method_texts(own, p, "vifi-clip", tiny.CLASSES, tiny.SUBTEXTS), Prompts) == (
+        train_text == "tower"
+    )
