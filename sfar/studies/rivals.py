@@ -37,6 +37,8 @@ WORLD = 1001  # data seed of the development world; nothing is reported on it
 FACTORS = (0.3, 1.0, 3.0)  # of the profile's rates, or of what the search on a frozen tower found (``config.TUNED``)
 TESTS = ("supervised", *(DRAWN[name] for name in UNSEEN))
 RECIPES = ("shared", "own")
+VARIED = ("ost",)  # of which system the parts are measured alone
+SHUFFLED = ("temporal", "x-clip", "tc-clip")  # attention among the frames: behind the tower, in it, on all tokens
 
 
 def systems() -> tuple[Method, ...]:
@@ -89,7 +91,7 @@ def controls(profile: Profile, factor: dict[str, float]) -> list[tuple[str, str,
     at = {m.name: shared(profile, m, factor.get(m.name, 1.0)) for m in methods()}
     out = []
     for m in registry.SYSTEMS.values():
-        if m.control:
+        if m.control in VARIED:
             like = replace(at[m.control], name=m.name, title=m.title, method=m.name)
             out.append(("parts", m.control, like))
     for name in ("single", "sfar"):
@@ -98,12 +100,11 @@ def controls(profile: Profile, factor: dict[str, float]) -> list[tuple[str, str,
         out.append(
             ("text", name, replace(v, name=f"{name}/text", title=f"{v.title}, text tower trained", changes=text))
         )
-    for name in ("temporal", "single", "actionclip", "x-clip", "tc-clip"):
-        if name in at:
-            v = at[name]
-            order = (*v.changes, ("train.frame_order", "shuffled"))
-            title = f"{v.title}, frames shuffled"
-            out.append(("order", name, replace(v, name=f"{name}/shuffled", title=title, changes=order)))
+    for name in SHUFFLED:
+        v = at[name]
+        order = (*v.changes, ("train.frame_order", "shuffled"))
+        title = f"{v.title}, frames shuffled"
+        out.append(("order", name, replace(v, name=f"{name}/shuffled", title=title, changes=order)))
     base = at["sfar"]
     context = (*base.changes, ("model.context_layers", 6), ("model.frame_norm", True))
     title = "SFAR after the temporal transformer"
@@ -215,8 +216,7 @@ CLAIMS = (
             above(f"{name}/shuffled", name, part="order", sign=-1, test="supervised"),
             own=True,
         )
-        for name in ("temporal", "single", "actionclip", "x-clip", "tc-clip")
-        if name in registry.every()
+        for name in SHUFFLED
     ),
 )
 
