@@ -14,6 +14,8 @@ from sfar.errors import ConfigError, SfarError
 
 
 def _reproduce(a: argparse.Namespace) -> int:
+    options.where(a)
+
     from sfar import studies
     from sfar.config import changed
     from sfar.reproduce import notebooks, targets
@@ -24,7 +26,6 @@ def _reproduce(a: argparse.Namespace) -> int:
     if a.keep_weights:
         os.environ[kept.KEEP] = a.keep_weights  # also of the processes that make the runs
     kept.limit()  # a wrong SFAR_KEEP_WEIGHTS is said before the work
-    options.where(a)
     profile, overrides = options.profile(a)
     study = studies.of_item(a.what)
     own = targets.overrides(a.what, profile, overrides)

@@ -12,7 +12,6 @@ from sfar.config import ModelConfig
 from sfar.model.head import Head
 from sfar.model.texts import Prompts, Sets
 from sfar.model.tower import VideoTower
-from sfar.util import code
 
 # Fields of ``ModelConfig`` that every method reads, through CLIP and the class prompts.
 TEXT = frozenset({"clip", "pretrained", "prompt"})
@@ -77,8 +76,9 @@ class Method:
 
     @property
     def entries(self) -> tuple[str, ...]:
-        """Where its own code begins (``code.entry``)."""
-        return tuple(code.entry(made) for made in (self.build, self.texts, self.learned, self.tower) if made)
+        """Its own code: the modules of all that it is made of, with what they say of it (``code.version``)."""
+        made = (self.build, self.texts, self.learned, self.tower)
+        return tuple(dict.fromkeys(function.__module__ for function in made if function))
 
     @property
     def rival(self) -> bool:

@@ -336,7 +336,8 @@ HOW = (
     "frozen tower found for them, SFAR's readings among that. **Its own**: the published recipe; rates and epochs "
     "stand to this profile's as the published ones stand to those of section 4.1 at the same batch, no rate above "
     "0.002; loss, decay, moments, prompt and what is trained are as published. What a text tower learns and the class "
-    "prompt belong to the method and are the same in both. SFAR is compared in its shared recipe with each system in "
+    "prompt belong to the method and are the same in both. Where the least or the greatest factor was taken, a wider "
+    "search might find more. SFAR is compared in its shared recipe with each system in "
     "both. ▲ the first is higher, ▼ lower, = equal."
 )
 

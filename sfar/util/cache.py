@@ -36,7 +36,7 @@ class Stage:
 _DRAW = "sfar.data.source:draw"
 _SUBTEXTS = ("sfar.subtexts.source:subtexts_of", "sfar.subtexts.texts")
 # Where the code of a method is had by its name. A key adds the heads that it is of: another one makes nothing stale.
-_BY_NAME = ("sfar.model.registry:get", "sfar.model.registry:get_trained")
+_BY_NAME = ("sfar.model.registry:get", "sfar.model.registry:get_trained", "sfar.model.registry:every")
 # A run by itself, and with others of its kind.
 _RUN = ("sfar.runs.run:run_one", "sfar.runs.stacked:run_stacked")
 _CLIP = "sfar/storyboard/weights/clip.json"

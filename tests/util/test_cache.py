@@ -84,7 +84,7 @@ def versions():
     """The version of every stage, of the runs of two methods, and of the records of two studies."""
     return (
         {s: cache.code_version(s) for s in STAGES}
-        | {m: cache.code_version("run", code.entry(registry.get(m).build)) for m in ("clip", "sfar")}
+        | {m: cache.code_version("run", *registry.get(m).entries) for m in ("clip", "sfar")}
         | {s.id: s.inputs(PROFILE) for s in (ablations.STUDY, few_shot.STUDY)}
     )
 

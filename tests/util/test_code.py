@@ -620,7 +620,7 @@ def test_the_closure_holds_all_that_a_run_calls(in_this_process, tmp_path, metho
     changes = {"train.train_visual": visual, "train.epochs": 1, "train.batch": 2, "train.frozen_draws": 1}
     p = get_profile("storyboard", {"data.root": str(tmp_path / "data"), "data.shots": 2, **changes})
     job = Job(p, dataclasses.replace(dataset(p), drawn=True), method, 0, views)
-    followed, content = reached_by("run", code.entry(registry.get(method).build))
+    followed, content = reached_by("run", *registry.get(method).entries)
     calls = called(lambda: (job.key(), run.run_one(job, tick=lambda n: None)))
     assert len(calls) > 100 and not unknown(calls, followed | content)
     used = {file.relative_to(code.PACKAGE).as_posix() for file, _ in calls}
