@@ -25,8 +25,9 @@ from sfar.errors import ConfigError, VideoError, out_of_memory
 from sfar.util.processes import ignore_sigint
 
 SECONDS = 60.0  # for one call; decoding all of a long video in high resolution may need more
-# To start Python and import NumPy and PyAV, 0.3 s on a warm disk; and for decord, after torch, a few seconds more.
-_START_SECONDS = 120.0
+# To start Python and import NumPy and PyAV, 0.3 s on a warm disk; and for decord, after torch, a few seconds more. On a
+# machine that is busy with much else, minutes.
+_START_SECONDS = 600.0
 # How a decoder ends by itself, on damage. All other signals come from outside, and say nothing of the video.
 _CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 _GRACE_SECONDS = 5.0  # after which a helper ends itself, should its parent no longer be there to end it

@@ -3,6 +3,7 @@
 Whoever calls it, and however the caller ends.
 """
 
+import functools
 import multiprocessing
 import os
 import re
@@ -21,8 +22,11 @@ from waiting import ENOUGH, until
 
 from sfar.data import watchdog
 from sfar.data.video import probe, read_frames
-from sfar.data.watchdog import Watchdog, guarded
+from sfar.data.watchdog import Watchdog
 from sfar.errors import ConfigError, VideoError
+
+# The helper imports this file in the time of the first call that needs it.
+guarded = functools.partial(watchdog.guarded, seconds=ENOUGH)
 
 # --- functions for the helper, which imports them from here (so nothing above may be slow to import: no torch) ---
 
@@ -34,7 +38,7 @@ def sleep(path, seconds):
 def hang(path):
     """Says in the file ``path`` that it has begun."""
     Path(path).touch()
-    time.sleep(600)
+    time.sleep(ENOUGH)
 
 
 def wait_for(path):
@@ -122,7 +126,7 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dog():
-    dog = Watchdog()
+    dog = Watchdog(ENOUGH)
     yield dog
     dog.close()
 
@@ -183,13 +187,13 @@ def test_what_is_slow_to_begin_with_is_done_once_and_before_any_deadline(dog, tm
 
     monkeypatch.setattr(watchdog, "_Deadline", Deadline)
 
-    def call(n, seconds=100.0):
+    def call(n, seconds=500.0):
         return dog.call(echo, n, seconds=seconds, warm=(count, str(tmp_path / "times")))[0]
 
-    dog.call(echo, "w", seconds=90.0)
+    dog.call(echo, "w", seconds=400.0)
     given.clear()
     assert [call("x"), call("y")] == ["x", "y"] and (tmp_path / "times").read_text() == "."
-    assert given == [watchdog._START_SECONDS, 100.0, 100.0] and watchdog._START_SECONDS > 100.0
+    assert given == [watchdog._START_SECONDS, 500.0, 500.0] and watchdog._START_SECONDS > 500.0
     with pytest.raises(VideoError, match="crashed"):
         dog.call(kill, "x", signal.SIGKILL)
     assert call("z") == "z" and (tmp_path / "times").read_text() == "..", "another helper has it to do again"
@@ -273,7 +277,7 @@ def test_the_usual_deadline_and_that_of_one_call():
     dog = Watchdog(0.4)
     with pytest.raises(VideoError, match=r"longer than 0\.4 s"):
         dog.call(sleep, "x", 60)
-    dog.call(sleep, "x", 0.6, seconds=60)
+    dog.call(sleep, "x", 0.6, seconds=ENOUGH)
     dog.close()
 
 
@@ -337,11 +341,13 @@ def test_the_helper_ends_itself_where_nobody_ends_it(monkeypatch):
     monkeypatch.setattr(
         watchdog,
         "_COMMAND",
-        watchdog._COMMAND.replace("; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -59.7; _serve()"),
+        watchdog._COMMAND.replace(
+            "; _serve()", "; import sfar.data.watchdog as w; w._GRACE_SECONDS = -599.7; _serve()"
+        ),
     )
     dog = Watchdog()
     with pytest.raises(VideoError, match=r"crashed on it \(signal SIGALRM\)"):
-        dog.call(hold_everything, "x", 20, seconds=60)
+        dog.call(hold_everything, "x", 20, seconds=600)
     dog.close()
 
 
@@ -354,11 +360,11 @@ def test_an_alarm_of_one_call_does_not_meet_the_next(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(watchdog, "_COMMAND", watchdog._COMMAND.replace("; _serve()", f"; {noted}; _serve()"))
     dog = Watchdog()
-    for seconds in (60, 90):
+    for seconds in (600, 900):
         dog.call(who, "x", seconds=seconds)
     dog.close()
     which, after = int(signal.ITIMER_REAL), watchdog._GRACE_SECONDS
-    assert said.read_text().splitlines() == [f"{which} {s}" for s in (60 + after, 0, 90 + after, 0)]
+    assert said.read_text().splitlines() == [f"{which} {s}" for s in (600 + after, 0, 900 + after, 0)]
 
 
 # --- who calls ---
@@ -402,7 +408,7 @@ def test_after_a_fork_the_child_has_a_helper_of_its_own(dog):
 
 def test_a_fork_while_another_thread_waits(dog, tmp_path):
     dog.call(echo, "x")
-    busy = threading.Thread(target=lambda: dog.call(wait_for, tmp_path / "answered", seconds=ENOUGH))
+    busy = threading.Thread(target=lambda: dog.call(wait_for, tmp_path / "answered"))
     busy.start()
     until(dog._lock.locked)
     assert in_child(lambda: dog.call(echo, "child")[0]) == "child"
@@ -474,7 +480,7 @@ def test_ctrl_c_leaves_no_answer_behind(dog, tmp_path):
     keys = threading.Thread(target=press)
     keys.start()
     with pytest.raises(KeyboardInterrupt):
-        dog.call(hang, begun, seconds=300)
+        dog.call(hang, begun)
     keys.join()
     assert gone(pid)
     assert dog.call(echo, "second")[0] == "second"
@@ -485,7 +491,6 @@ def program(body):
     lines = (
         "import os, signal, sys",
         f"sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]}",
-        "from sfar.data.watchdog import guarded",
         "from test_watchdog import *",
         body,
     )
@@ -511,7 +516,7 @@ def test_ctrl_c_on_the_terminal_meets_the_caller_alone(tmp_path):
     """It goes to the whole group of processes: the helper neither ends nor prints."""
     begun = tmp_path / "begun"
     parent = program(
-        f"print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(hang, {str(begun)!r}, seconds=300)\n"
+        f"print(guarded(who, 'x'), flush=True)\ntry:\n    guarded(hang, {str(begun)!r})\n"
         "except KeyboardInterrupt:\n    print(guarded(echo, 'again')[0], flush=True)"
     )
     assert parent.stdout is not None

@@ -91,8 +91,10 @@ def test_an_evaluation_on_two_processes_is_that_of_one_to_the_bit(both, views):
 def start(folder, *args):
     """The command under torchrun; its training waits for the file ``go on`` when it has first kept its state."""
     held = [str(Path(__file__).with_name("held.py")), str(folder / "go on")]
-    places = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    return subprocess.Popen([*LAUNCH, *held, *map(str, args)], stderr=subprocess.PIPE, text=True, env=places)
+    places = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    patience = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(ENOUGH)}  # seconds in which those that are asked to end may do so
+    env = os.environ | places | patience
+    return subprocess.Popen([*LAUNCH, *held, *map(str, args)], stderr=subprocess.PIPE, text=True, env=env)
 
 
 def children(pid):
