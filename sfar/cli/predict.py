@@ -6,13 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from sfar.cli import options
 from sfar.data.disk import VIDEO_ENDINGS, is_video
-from sfar.errors import ConfigError, closed, one_line
+from sfar.errors import ConfigError, SfarError, closed, one_line
 
 
 def _videos(given: list[str]) -> dict[Path, Path]:
@@ -89,12 +89,44 @@ def _subtexts(a: argparse.Namespace) -> Any:
     return a.subtexts if a.subtexts in ("", NAME_ALONE) else SubTexts.load(a.subtexts)
 
 
+def _asked(a: argparse.Namespace, names: Sequence[str], n: int, have: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """N sub-texts of the classes that have none, from the language model that ``--ask`` names.
+
+    Every answer is kept, so that no class is asked about twice. Raises ``SfarError`` naming the classes that got none.
+    """
+    from sfar.cli.subtexts import key_of
+    from sfar.subtexts.generate import Asker, Question, Settings
+    from sfar.subtexts.journal import Journal
+    from sfar.subtexts.source import known
+    from sfar.util import paths
+
+    lacking = [c for c in names if c not in have and not known(c, n)]
+    if not lacking:
+        return {}
+    file = paths.cache() / "asked.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    settings = Settings(a.ask, n, a.base_url, key_of(a)).check()
+    print(
+        f"note: asking {a.ask} for the sub-texts of {', '.join(lacking)}; answers are kept in {file}", file=sys.stderr
+    )
+    outcomes = Asker(settings, Journal(file)).run([Question(c, 1) for c in lacking])
+    for o in outcomes:
+        if o.texts is None:
+            raise SfarError(
+                f"{a.ask} gave no usable sub-texts of class {o.question.name!r}: {o.problem}"
+                f"{f' ({o.advice})' if o.advice else ''}; write them into a file (--subtexts FILE), or leave them out "
+                "(--subtexts name)"
+            )
+    return {o.question.name: tuple(o.texts or ()) for o in outcomes}
+
+
 def _predict(a: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from sfar.cli.subtexts import read_classes
     from sfar.errors import VideoError
     from sfar.recognizer import ZERO_SHOT, load
+    from sfar.subtexts.source import NAME_ALONE
     from sfar.util.paths import check_output
 
     videos, answers = _videos(a.video), Path(a.json) if a.json else None
@@ -105,6 +137,9 @@ def _predict(a: argparse.Namespace) -> int:
     classes = read_classes(a.classes)[1] if a.classes else None
     subtexts = _subtexts(a) or None
     model = load(a.checkpoint or ZERO_SHOT, a.profile)
+    if a.ask and classes is not None and subtexts != NAME_ALONE:
+        have = {**model.texts, **(subtexts or {})}
+        subtexts = {**_asked(a, classes, model.profile.model.n_subtexts, have), **(subtexts or {})} or None
     bad, todo = [], [v for v in videos if str(v) not in done]
     if done:
         print(f"{len(videos) - len(todo)} of {len(videos)} videos are in {answers} already")
@@ -164,6 +199,15 @@ def add(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="FILE|name",
         help="of the classes; name: go by the class names alone (default: the checkpoint's, else the bundled ones)",
     )
+    p.add_argument(
+        "--ask",
+        default="",
+        metavar="MODEL",
+        help="a language model, such as gpt-4o, that is asked for the sub-texts of classes that have none (its key: "
+        "OPENAI_API_KEY)",
+    )
+    p.add_argument("--base-url", default=None, metavar="URL", help="of --ask: another server than OpenAI's")
+    p.add_argument("--key-env", default=None, metavar="NAME", help="of --ask: the environment variable with the key")
     p.add_argument("--top", type=options.positive, default=3, metavar="K", help="classes that are shown (default: 3)")
     p.add_argument("--json", default="", metavar="FILE", help="append a line a video; those in it are not asked again")
     p.add_argument(

@@ -57,6 +57,11 @@ def read_classes(given: str) -> tuple[str, list[str]]:
     return label_set, names
 
 
+def key_of(a: argparse.Namespace) -> str:
+    """The environment variable with the key: OpenAI's goes to OpenAI, to another server only one that is named."""
+    return a.key_env if a.key_env is not None else "" if a.base_url else "OPENAI_API_KEY"
+
+
 def _settings(a: argparse.Namespace) -> Settings:
     from sfar.subtexts.generate import Settings
 
@@ -67,13 +72,11 @@ def _settings(a: argparse.Namespace) -> Settings:
         except ValueError as e:
             raise ConfigError(f"--price {a.price!r}: expected two numbers separated by a comma, such as 2.5,10") from e
         price = read, written
-    # OpenAI's key goes to OpenAI; to another server only the one that is named for it.
-    key = a.key_env if a.key_env is not None else "" if a.base_url else "OPENAI_API_KEY"
     return Settings(
         a.model,
         a.n,
         a.base_url,
-        key,
+        key_of(a),
         a.temperature,
         a.concurrency,
         a.attempts,

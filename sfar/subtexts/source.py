@@ -39,6 +39,11 @@ def _bundled(name: str, n: int) -> tuple[str, ...] | None:
     return next((t[name] for bank in _order() if (t := _bank_of(bank, n)) is not None and name in t), None)
 
 
+def known(name: str, n: int) -> bool:
+    """Whether a class has N bundled sub-texts in some label set."""
+    return _bundled(name, n) is not None
+
+
 def bundled(name: str, n: int) -> tuple[str, ...]:
     """The bundled sub-texts of a class, from the first label set that has it. Raises ``ConfigError`` where none has."""
     return each([name], n)[name]

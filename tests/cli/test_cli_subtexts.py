@@ -574,3 +574,25 @@ def test_results_that_cannot_be_written(tmp_path, capsys, argv):
     (tmp_path / "folder").mkdir()
     refused(capsys, argv, "cannot write", argv[-1])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+# --- a model that is asked while videos are recognised ---
+
+
+def test_predict_asks_for_the_sub_texts_of_classes_that_have_none(server, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("SFAR_CACHE", str(tmp_path / "cache"))
+    video = write(tmp_path / "a.mp4", 12)
+    argv = ["predict", str(video), "--classes", "swim,bow,long jump", "--checkpoint", "storyboard"]
+    assert main(argv) == 2
+    assert "'swim', 'bow'" in capsys.readouterr().err, "nobody is asked who was not named"
+    argv += ["--ask", "m", "--base-url", server.url]
+    for asked_for in (["bow", "swim"], []):  # the second time the answers are there
+        server.requests.clear()
+        assert main([*argv, "--json", str(tmp_path / f"{len(asked_for)}.jsonl")]) == 0
+        said = capsys.readouterr()
+        assert sorted(asked(r) for r in server.requests) == asked_for
+        assert "asked.jsonl" in said.err and "long jump" not in said.err, "that one has bundled texts"
+    broken = [*argv[:-1], "http://127.0.0.1:9/v1"]
+    broken[broken.index("swim,bow,long jump")] = "kneel"
+    assert main(broken) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("sfar: ")
