@@ -49,7 +49,7 @@ def test_a_study_is_whole(name):
 
 def test_items_are_told_apart():
     found = [item.key for s in studies.studies() for item in s.covers]
-    assert len(found) == len(set(found)) == 34
+    assert len(found) == len(set(found)) == 35
     assert studies.of_item("table2e").id == "ablations"
     with pytest.raises(ConfigError, match="did you mean 'table2e'"):
         studies.of_item("tabel2e")
