@@ -29,6 +29,10 @@ from ray.cluster_utils import Cluster  # noqa: E402 - as is what follows
 
 from sfar.runs import cluster  # noqa: E402
 
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("SFAR_TEST_CLUSTER"), reason="two Ray nodes need an idle machine: SFAR_TEST_CLUSTER=1"
+)
+
 
 def node():
     """What a node is started with: ports that are free, as it waits 15 s at most for those that it chooses itself."""
@@ -149,10 +153,9 @@ def test_nobody_is_left_after_ctrl_c(nodes, tmp_path):
 
 def test_the_runs_of_a_lost_node_go_on_elsewhere(nodes, tmp_path, capfd):
     """From their last kept state, to the numbers of a run that nothing interrupts."""
-    (tmp_path / "go").touch()
+    (tmp_path / "go.here").touch()
     whole, first = elsewhere.trains(tmp_path, "whole", lambda n: None)
     assert first == 1
-    (tmp_path / "go").unlink()
 
     def begun():
         """Key -> node."""
@@ -164,7 +167,8 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(nodes, tmp_path, capfd):
         (lost,) = nodes.worker_nodes
         gone.extend(k for k, node in begun().items() if node == lost.node_id)
         nodes.remove_node(lost, allow_graceful=False)
-        (tmp_path / "go").touch()
+        for node in {*begun().values()} - {lost.node_id}:  # a process may outlive its node by a moment: it waits
+            (tmp_path / f"go.{node}").touch()
 
     gone = []
     killer = threading.Thread(target=kill)
@@ -175,8 +179,7 @@ def test_the_runs_of_a_lost_node_go_on_elsewhere(nodes, tmp_path, capfd):
     assert len(gone) == 2
     assert {k: loss for k, (loss, _) in results.items()} == {str(k): whole for k in range(4)}
     for k, (_, first) in results.items():
-        # Three steps were kept; a process may outlive its node by a moment, and keep a fourth.
-        assert first >= 4 if k in gone else first == 1, (k, first)
+        assert first == (4 if k in gone else 1), "three steps were kept"
     said = capfd.readouterr().err
     for k in gone:
         assert f"sfar: run sfar/seed {k}: its node is gone; it goes on from its last kept state" in said
