@@ -3,6 +3,7 @@
 A job whose process dies ends, says so once and goes on later.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -88,13 +89,22 @@ def test_an_evaluation_on_two_processes_is_that_of_one_to_the_bit(both, views):
 # --- the command ---
 
 
-def start(folder, *args):
-    """The command under torchrun; its training waits for the file ``go on`` when it has first kept its state."""
+@contextlib.contextmanager
+def started(folder, *args):
+    """The command under torchrun; its training waits for the file ``go on`` when it has first kept its state.
+
+    It never outlives the test.
+    """
     held = [str(Path(__file__).with_name("held.py")), str(folder / "go on")]
     places = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     patience = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(ENOUGH)}  # seconds in which those that are asked to end may do so
     env = os.environ | places | patience
-    return subprocess.Popen([*LAUNCH, *held, *map(str, args)], stderr=subprocess.PIPE, text=True, env=env)
+    with subprocess.Popen([*LAUNCH, *held, *map(str, args)], stderr=subprocess.PIPE, text=True, env=env) as job:
+        try:
+            yield job
+        finally:
+            (folder / "go on").touch()
+            job.terminate()  # nothing where it has ended
 
 
 def children(pid):
@@ -124,11 +134,11 @@ def begun(job, states):
 def test_a_dying_process_ends_the_job_and_the_same_command_goes_on(tmp_path, data):
     out = tmp_path / "x.safetensors"
     argv = ["train", "sfar", *SMALL, "--out", out, "--keep-every", 0]
-    job = start(tmp_path, *argv)
-    begun(job, tmp_path / "x.safetensors.states")
-    os.kill(next(p for p in children(job.pid) if rank_of(p) == 1), signal.SIGKILL)
-    (tmp_path / "go on").touch()
-    _, err = job.communicate(timeout=ENOUGH)
+    with started(tmp_path, *argv) as job:
+        begun(job, tmp_path / "x.safetensors.states")
+        os.kill(next(p for p in children(job.pid) if rank_of(p) == 1), signal.SIGKILL)
+        (tmp_path / "go on").touch()
+        _, err = job.communicate(timeout=ENOUGH)
     assert job.returncode != 0 and not out.exists()
     said = re.findall(r"^sfar: .*", err.replace("\r", "\n"), re.MULTILINE)
     assert (
@@ -149,10 +159,10 @@ def test_sigterm_to_the_job_keeps_the_state(tmp_path, data):
     torchrun hands the signal on, all processes stop after the same batch, one writes.
     """
     out = tmp_path / "x.safetensors"
-    job = start(tmp_path, "train", "sfar", *SMALL, "--out", out, "--keep-every", 0)
-    begun(job, tmp_path / "x.safetensors.states")
-    job.send_signal(signal.SIGTERM)
-    _, err = job.communicate(timeout=ENOUGH)
+    with started(tmp_path, "train", "sfar", *SMALL, "--out", out, "--keep-every", 0) as job:
+        begun(job, tmp_path / "x.safetensors.states")
+        job.send_signal(signal.SIGTERM)
+        _, err = job.communicate(timeout=ENOUGH)
     assert job.returncode != 0 and len(re.findall("sfar: stopped by SIGTERM in epoch", err)) == 1, err
     # On with one process, which adds up in another order.
     again = forked.command(tmp_path / "said", "train", "sfar", *SMALL, "--out", out, processes=1)
