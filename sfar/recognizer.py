@@ -18,7 +18,7 @@ from sfar.data.video import VideoInfo, decoder, probe, read_frames
 from sfar.data.watchdog import guarded
 from sfar.errors import ConfigError
 from sfar.model import registry
-from sfar.model.clip import WEIGHTS, embed_frames, load_clip, token_ids
+from sfar.model.clip import WEIGHTS, load_clip, token_ids
 from sfar.model.embedding import mean_unit_words, unit
 from sfar.model.other_methods import refuse
 from sfar.model.sfar import SFAR
@@ -224,9 +224,9 @@ class Recognizer:
         said, plain = self._said(names, texts)
         with torch.inference_mode():
             x = s.crops(self.profile)[None].to(side)
-            v = embed_frames(self.model.clip, x) if self.model.tower is None else self.model.tower(x).frames
-            out = self.model(x, said) if self.model.tower else self.model.from_embeddings(v, said)
-            subs, words = self._cosines(v, plain)
+            seen = self.model.see(x)
+            out = self.model.say(seen, said)
+            subs, words = self._cosines(seen if isinstance(seen, torch.Tensor) else seen.frames, plain)
         coarse, fine = (None if w is None else w[0].float().cpu().numpy() for w in (out.coarse, out.fine))
         return Prediction(
             str(video),

@@ -313,18 +313,12 @@ def _zero_shot(a: argparse.Namespace, file: Path, profile: Profile, about: dict,
 def _trained_on(profile: Profile, about: dict, file: Path, classes: tuple[str, ...], texts: Any) -> VideoModel:
     """The checkpoint's model for the classes of its training, about to be asked about ``classes`` with their texts.
 
-    Raises ``ConfigError`` for a classifier, which knows no others. A checkpoint without sub-texts in it has no texts of
-    its own either: then it is built on the texts of ``classes``.
+    A checkpoint without sub-texts in it has no texts of its own either: then it is built on the texts of ``classes``.
     """
-    from sfar.model import registry
     from sfar.runs.run import build_model, device
     from sfar.training import checkpoint
 
     method, own = about["method"], about.get("subtexts")
-    if registry.get(method).closed:
-        raise ConfigError(
-            f"{file} is a classifier ({method}) of the classes that it was trained on: it has no zero-shot"
-        )
     names, said = (tuple(about["classes"]), own) if own else (classes, texts)
     model = build_model(profile, names, said, method, about["seed"])
     return checkpoint.load(file, model, profile, tuple(about["classes"])).to(device())

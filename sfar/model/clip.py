@@ -76,6 +76,22 @@ def tokenize(texts: list[str], context_length: int = 77) -> Tensor:
     return out
 
 
+def text_projected(model: CLIP, x: Tensor) -> Tensor:
+    """States [..., width] of the text tower in the joint space [..., d]."""
+    projection = model.text_projection
+    return projection(x) if isinstance(projection, nn.Linear) else x @ cast(Tensor, projection)
+
+
+def word_mask(tokens: Tensor, keep: str, length: int) -> Tensor:
+    """Which of the first ``length`` positions of ``tokens`` [K, n] count as words, as ``encode_words`` says; bool.
+
+    [K, length], of "words" [K, length - 1]: without the start.
+    """
+    position = torch.arange(length, device=tokens.device)[None]
+    mask = position <= tokens.argmax(-1)[:, None]
+    return torch.ones_like(mask) if keep == "all" else mask[:, 1:] if keep == "words" else mask
+
+
 def encode_words(
     model: CLIP, tokens: Tensor, keep: str = "words", embed: Callable[[Tensor], Tensor] | None = None
 ) -> Words:
@@ -98,13 +114,11 @@ def encode_words(
     dtype = transformer.get_cast_dtype()
     x = embed(tokens).to(dtype) + positions[:length].to(dtype)
     x = norm(transformer(x, attn_mask=causal[:length, :length]))
-    x = model.text_projection(x) if isinstance(model.text_projection, nn.Linear) else x @ model.text_projection
+    x = text_projected(model, x)
     cls = x[torch.arange(len(x), device=x.device), eot]
-    position = torch.arange(length, device=x.device)[None]
-    mask = torch.ones_like(tokens, dtype=torch.bool) if keep == "all" else position <= eot[:, None]
+    mask = word_mask(tokens, keep, length)
     if keep == "words":
-        mask = mask & (position > 0)
-        x, mask = x[:, 1:], mask[:, 1:]
+        x = x[:, 1:]
     return Words(x * mask[..., None], mask, cls)
 
 

@@ -66,7 +66,11 @@ class Temporal(Head):
     def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
         """See ``Head``; ``video`` is [B, d]."""
         o = self.transformer(frames).mean(1)
-        return Output(scale * unit(o) @ unit(texts.cls).T, video=o)
+        return Output(scale * unit(o) @ unit(self.classes(texts)).T, video=o)
+
+    def classes(self, texts: ClassTexts) -> Tensor:
+        """What the video is compared with, [C, d]: the class embeddings."""
+        return texts.cls
 
 
 def _build(d: int, tau: float, cfg: ModelConfig) -> Temporal:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
 
 import torch
 from open_clip.model import CLIP
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model.clip import embed_texts, encode_words, single, text_parameters, tokenize
+from sfar.model.clip import embed_texts, encode_words, single, text_parameters, tokenize, word_mask
 from sfar.model.kept import Kept
 
 # Further texts of each class that a method looks at, as many of each: by the set's name, for each class its texts.
@@ -85,7 +87,7 @@ class Prompts(nn.Module):
         texts = [cfg.prompt.format(n) for n in names]
         texts += [t for n in names for t in subtexts[n]] if sub_texts else []
         texts += [t for of in (sets or {}).values() for own in of for t in own]
-        self.width = embed_texts(clip, texts[:1]).cls.shape[-1]
+        self.width = cast(int, clip.visual.output_dim)  # the joint space is that of both towers
         self.register_buffer("ids", tokenize(texts, clip.context_length), persistent=False)
         self._kept, self._raw, self._made = Kept(), None, None
 
@@ -101,12 +103,16 @@ class Prompts(nn.Module):
 
     def _embed(self, clip: CLIP) -> Tensor:
         """[K, W + 1, d]: the words of each text, then its class embedding."""
-        found = encode_words(clip, self.ids, self.keep)
+        found = encode_words(clip, self.ids, self.keep, partial(self.tokens, clip))
         return single(torch.cat([found.words, found.cls[:, None]], 1))
+
+    def tokens(self, clip: CLIP, ids: Tensor) -> Tensor:
+        """Vectors [K, n, width] of token ids [K, n], before positions."""
+        return cast(nn.Embedding, clip.token_embedding)(ids)
 
     def _split(self, raw: Tensor) -> ClassTexts:
         words, cls = raw[:, :-1], raw[:, -1]
-        mask = self._mask(words.shape[1])
+        mask = word_mask(self.ids, self.keep, words.shape[1] + (self.keep == "words"))
         c, n = self.classes, self.n
         shape, end = (c, n), c * (1 + n)
         sets = {}
@@ -119,12 +125,6 @@ class Prompts(nn.Module):
         else:
             subs, sub_mask = subs.new_zeros(c, 0, *subs.shape[1:]), sub_mask.new_zeros(c, 0, *sub_mask.shape[1:])
         return ClassTexts(cls[:c], words[:c], mask[:c], subs, sub_mask, **sets)
-
-    def _mask(self, width: int) -> Tensor:
-        """As ``encode_words`` gives it."""
-        eot, first = self.ids.argmax(-1), 1 if self.keep == "words" else 0
-        position = torch.arange(first, first + width, device=self.ids.device)[None]
-        return torch.ones_like(position <= eot[:, None]) if self.keep == "all" else position <= eot[:, None]
 
 
 def _check(names: Sequence[str], subtexts: Mapping[str, Sequence[str]], cfg: ModelConfig) -> None:

@@ -7,12 +7,36 @@ from typing import Any, cast
 
 import torch
 from open_clip.model import CLIP
-from open_clip.transformer import LayerNorm, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import LayerNorm, ResidualAttentionBlock, Transformer, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sfar.errors import ConfigError
 from sfar.model.head import Seen
+
+
+def plain(transformer: object) -> bool:
+    """Whether a tower's transformer is made of CLIP's own blocks, which systems take apart."""
+    if not (isinstance(transformer, Transformer) and transformer.batch_first):
+        return False
+    return all(isinstance(b, ResidualAttentionBlock) and isinstance(b.ls_1, nn.Identity) for b in transformer.resblocks)
+
+
+def attend(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
+    """What the block's attention says of tokens [B, L, n, d_v], each frame by itself."""
+    return block.attention(block.ln_1(x.flatten(0, 1))).view_as(x)
+
+
+def beside(block: ResidualAttentionBlock, x: Tensor, more: Tensor) -> Tensor:
+    """Tokens [B, L, n, d_v] after a block in which each frame's also attend to ``more`` of its own [B, L, k, d_v].
+
+    These pass the block's norm; they ask nothing, and are gone before the MLP.
+    """
+    shape, tokens = x.shape[:2], x.shape[2]
+    rows = block.ln_1(torch.cat([x, more.to(x.dtype)], 2).flatten(0, 1))
+    x = x.flatten(0, 1)
+    x = x + block.attention(rows[:, :tokens], rows, rows)
+    return (x + block.mlp(block.ln_2(x))).unflatten(0, shape)
 
 
 class VideoTower(nn.Module):
@@ -25,17 +49,8 @@ class VideoTower(nn.Module):
     def __init__(self, clip: CLIP, frames: int):
         super().__init__()
         visual = clip.visual
-        plain = (
-            isinstance(visual, VisionTransformer)
-            and visual.attn_pool is None
-            and visual.pool_type == "tok"
-            and not visual.final_ln_after_pool
-            and all(
-                isinstance(b, ResidualAttentionBlock) and isinstance(b.ls_1, nn.Identity)
-                for b in visual.transformer.resblocks
-            )
-        )
-        if not plain:
+        vision = isinstance(visual, VisionTransformer) and visual.attn_pool is None
+        if not (vision and visual.pool_type == "tok" and not visual.final_ln_after_pool and plain(visual.transformer)):
             raise ConfigError(
                 "model.clip: its visual tower is no plain vision transformer: expected for instance ViT-B-16"
             )
@@ -104,6 +119,9 @@ class VideoTower(nn.Module):
 
     def leave(self, x: Tensor) -> Seen:
         """What is seen, of the tokens [B, L, 1 + P, d_v] after the last block."""
-        v = self.visual
-        pooled = cast(LayerNorm, v.ln_post)(x[:, :, 0])
-        return Seen(pooled @ v.proj if v.proj is not None else pooled, pooled, x[:, :, 1:])
+        pooled, proj = self.last_norm(x[:, :, 0]), self.visual.proj
+        return Seen(pooled @ proj if proj is not None else pooled, pooled, x[:, :, 1:])
+
+    def last_norm(self, x: Tensor) -> Tensor:
+        """ln_post of tokens [..., d_v]."""
+        return cast(LayerNorm, self.visual.ln_post)(x)

@@ -72,15 +72,19 @@ class VideoModel(nn.Module):
 
     def forward(self, frames: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """Logits over the classes of ``texts`` (on the model's device), such as unseen ones; None: over its own."""
+        return self.say(self.see(frames), texts)
+
+    def see(self, frames: Tensor) -> Tensor | Seen:
+        """What the tower makes of frames [B, L, 3, H, W]: their embeddings [B, L, d], or more (``Seen``)."""
         frames = self._ordered(frames)
-        return self._head(embed_frames(self.clip, frames) if self.tower is None else self.tower(frames), texts)
+        return embed_frames(self.clip, frames) if self.tower is None else self.tower(frames)
 
     def from_embeddings(self, v: Tensor, texts: ClassTexts | Prompts | None = None) -> Output:
         """The head alone on frame embeddings [B, L, d] (not normalised), such as a frozen tower's, made once and kept.
 
         ``texts`` as in ``forward``.
         """
-        return self._head(self._ordered(v), texts)
+        return self.say(self._ordered(v), texts)
 
     def _ordered(self, x: Tensor) -> Tensor:
         """Frames [B, L, ...] in the order that the model is given them in."""
@@ -90,7 +94,8 @@ class VideoModel(nn.Module):
         order = torch.rand(x.shape[:2], generator=drawn).argsort(1).to(x.device)
         return x[torch.arange(len(x), device=x.device)[:, None], order]
 
-    def _head(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None) -> Output:
+    def say(self, seen: Tensor | Seen, texts: ClassTexts | Prompts | None = None) -> Output:
+        """What the head makes of what ``see`` gave; ``texts`` as in ``forward``."""
         if texts is not None and self._closed:
             raise ConfigError(f"{self.method} is a classifier of the classes that it was trained on, and of no others")
         texts = self.said if texts is None else texts

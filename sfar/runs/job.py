@@ -12,8 +12,7 @@ from sfar.data.source import Dataset, by_name, dataset, few_shot_manifest, train
 from sfar.data.video import reader_key
 from sfar.model import registry
 from sfar.model.clip import weights_id
-from sfar.subtexts.scenes import scenes_of
-from sfar.subtexts.source import subtexts_of
+from sfar.subtexts.source import scenes_of, subtexts_of
 from sfar.training.evaluate import VIEWS
 from sfar.util import cache
 

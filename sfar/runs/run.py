@@ -25,8 +25,7 @@ from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
 from sfar.storyboard.write import truth
 from sfar.subtexts import SubTexts
-from sfar.subtexts.scenes import scenes_of
-from sfar.subtexts.source import subtexts_of
+from sfar.subtexts.source import scenes_of, subtexts_of
 from sfar.training import evaluate
 from sfar.training.evaluate import VIEWS, Scores
 from sfar.training.frozen import frame_embeddings, training_embeddings
@@ -281,14 +280,20 @@ class Shared:
         return self._texts[key]
 
 
-def score_unseen(model: VideoModel, tested: EvaluationSet, frozen: bool, shared: Shared | None = None) -> Scores:
+def score_unseen(
+    model: VideoModel,
+    tested: EvaluationSet,
+    frozen: bool,
+    shared: Shared | None = None,
+    world: SingleProcess = SINGLE_PROCESS,
+) -> Scores:
     """The same on other classes, whose texts stand in for the training ones.
 
     ``frozen``: the tower is CLIP's own, so that its embeddings of these videos are made once for all runs.
     """
     shared = shared or Shared()
     embedded = embed_evaluation(model.clip, tested) if frozen else None
-    return score_set(model, tested, embedded=embedded, texts=shared.texts(model, tested))
+    return score_set(model, tested, embedded=embedded, texts=shared.texts(model, tested), world=world)
 
 
 @dataclass(frozen=True)
@@ -300,20 +305,26 @@ class RunScores:
     unseen: dict[str, Scores]
 
 
-def score(model: VideoModel, inputs: Inputs, tick: Tick | None = None, shared: Shared | None = None) -> RunScores:
-    """Test ``model`` on all that the job names."""
+def score(
+    model: VideoModel,
+    inputs: Inputs,
+    tick: Tick | None = None,
+    shared: Shared | None = None,
+    world: SingleProcess = SINGLE_PROCESS,
+) -> RunScores:
+    """Test ``model`` on all that the job names. ``world``: processes that share each test (``evaluate.score``)."""
     job, val, shared = inputs.job, inputs.validation, shared or Shared()
     assert val is not None, "inputs without their test side"
     tick = tick or (lambda done: None)
-    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None)
+    single = score_set(model, val, embedded=embed_evaluation(model.clip, val) if job.frozen else None, world=world)
     tick(len(val.clips))
     many = None
     if job.views != "1x1":
-        many = score_set(model, val, job.views)
+        many = score_set(model, val, job.views, world=world)
         tick(len(val.clips) * VIEWS[job.views][0] * VIEWS[job.views][1])
     unseen = {}
     for name, tested in inputs.unseen.items():
-        unseen[name] = score_unseen(model, tested, job.frozen, shared)
+        unseen[name] = score_unseen(model, tested, job.frozen, shared, world)
         tick(len(val.clips))
     return RunScores(single, many, unseen)
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sfar.model.video_model import VideoModel
 from sfar.runs.job import Job
-from sfar.runs.run import Inputs, RunScores, Shared, Tick, build, fit, per_step, record, resolve, score_set
+from sfar.runs.run import Tick, build, fit, per_step, record, resolve, score
 from sfar.runs.task import First
-from sfar.training.evaluate import VIEWS
 from sfar.training.process_group import SingleProcess
 from sfar.training.resume import Keeper
 
@@ -30,22 +28,5 @@ def run_shared(
         inputs = resolve(job)
         model = build(inputs)
     history = fit(model, inputs, per_step(job, tick), keeper, world)
-    scores = _score(model, inputs, world, tick or (lambda done: None))
+    scores = score(model, inputs, tick, world=world)
     return record(inputs, model, history, scores) | {"seconds": round(time.perf_counter() - started, 1)}
-
-
-def _score(model: VideoModel, inputs: Inputs, world: SingleProcess, tick: Tick) -> RunScores:
-    """As ``run.score``: whole batches are dealt out, so that each number is what one process has."""
-    val, views, texts = inputs.validation, inputs.job.views, Shared()
-    assert val is not None, "inputs without their test side"
-    single = score_set(model, val, world=world)
-    tick(len(val.clips))
-    many = None
-    if views != "1x1":
-        many = score_set(model, val, views, world=world)
-        tick(len(val.clips) * VIEWS[views][0] * VIEWS[views][1])
-    unseen = {}
-    for name, tested in inputs.unseen.items():
-        unseen[name] = score_set(model, tested, world=world, texts=texts.texts(model, tested))
-        tick(len(val.clips))
-    return RunScores(single, many, unseen)

@@ -10,15 +10,15 @@ from sfar.config import OWN, Profile, layout
 from sfar.errors import ConfigError
 from sfar.model.clip import STORYBOARD
 from sfar.subtexts.groups import GROUPS, group
-from sfar.subtexts.texts import SubTexts, bank_names
+from sfar.subtexts.texts import SPATIO, STEPS, SubTexts, bank_names
 
 NAME_ALONE = "name"  # in place of sub-texts: the class name, which leaves nothing but the global text
 SHOWN = 3  # classes in a message
 
 
 @lru_cache(maxsize=64)
-def _bank(name: str, n: int | None = None) -> SubTexts:
-    return SubTexts.load(name, n)
+def _bank(name: str, n: int | None = None, kind: str = STEPS) -> SubTexts:
+    return SubTexts.load(name, n, kind)
 
 
 @lru_cache(maxsize=32)
@@ -100,6 +100,30 @@ def _file(profile: Profile) -> str:
     return name
 
 
+def _covering(classes: tuple[str, ...], advice: str) -> str:
+    """The first label set that has every one of ``classes``.
+
+    Raises ``ConfigError`` naming those that the nearest lacks, with what to do.
+    """
+    missing = {name: [c for c in classes if c not in _bank(name)] for name in _order()}
+    best = min(missing, key=lambda name: len(missing[name]))
+    if missing[best]:
+        raise ConfigError(
+            f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks "
+            f"{', '.join(map(repr, missing[best][:3]))}{' and others' * (len(missing[best]) > 3)}. {advice}"
+        )
+    return best
+
+
+def scenes_of(classes: tuple[str, ...]) -> SubTexts:
+    """OST's spatio descriptors, four things or places that are seen, of ``classes`` in their order.
+
+    They are bundled for the same label sets as the sub-texts. Raises ``ConfigError`` for other classes.
+    """
+    name = _covering(classes, "A method that looks at scene texts, as OST, can have the classes of one of them alone")
+    return _bank(name, kind=SPATIO).only(classes)
+
+
 def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     """The sub-texts ``model.subtexts`` names, for these classes in their order.
 
@@ -124,15 +148,10 @@ def subtexts_of(profile: Profile, classes: tuple[str, ...]) -> SubTexts:
     elif m.subtexts != "bank":
         texts = SubTexts.load(_file(profile), m.n_subtexts)
     else:
-        missing = {name: [c for c in classes if c not in _bank(name)] for name in _order()}
-        best = min(missing, key=lambda name: len(missing[name]))
-        if missing[best]:
-            raise ConfigError(
-                f"no bundled label set has all {len(classes)} classes: the nearest, {best!r}, lacks "
-                f"{', '.join(map(repr, missing[best][:3]))}{' and others' * (len(missing[best]) > 3)}. Write them with "
-                "`sfar subtexts generate` and give the file as model.subtexts"
-            )
-        texts = _bank(best, m.n_subtexts)
+        texts = _bank(
+            _covering(classes, "Write them with `sfar subtexts generate` and give the file as model.subtexts"),
+            m.n_subtexts,
+        )
     if texts.n != m.n_subtexts:
         raise ConfigError(f"{texts.source} has N = {texts.n}, not {m.n_subtexts} (model.n_subtexts)")
     return texts.only(classes)

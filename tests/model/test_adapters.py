@@ -350,7 +350,7 @@ def test_the_ends_of_the_tower_and_the_classifier_are_their_equations(name):
     m = stirred(model(name)).double().eval()
     x = torch.randn(2, L, 5, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     with torch.no_grad():
-        logits = m._head(m.tower.leave(x), None).logits
+        logits = m.say(m.tower.leave(x), None).logits
         for v, got in zip(x[:, :, 0].tolist(), logits, strict=True):
             mean = [sum(f[k] for f in v) / L for k in range(32)]
             if name == "st-adapter":

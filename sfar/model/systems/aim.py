@@ -31,8 +31,7 @@ from sfar.config import ModelConfig
 from sfar.model.head import Seen
 from sfar.model.method import Method, Recipe
 from sfar.model.systems import classifier
-from sfar.model.systems.st_adapter import attend
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, attend
 
 DROP_PATH = 0.2  # in the last block
 
@@ -111,10 +110,9 @@ class AIMTower(VideoTower):
         """See ``VideoTower``."""
         return self.adapted[i](block, x)
 
-    def leave(self, x: Tensor) -> Seen:
-        """See ``VideoTower``: with the norm that is trained."""
-        pooled, proj = self.norm(x[:, :, 0]), self.visual.proj
-        return Seen(pooled @ proj if proj is not None else pooled, pooled, x[:, :, 1:])
+    def last_norm(self, x: Tensor) -> Tensor:
+        """See ``VideoTower``: the one that is trained."""
+        return self.norm(x)
 
 
 def tower(clip: CLIP, frames: int, cfg: ModelConfig) -> AIMTower:

@@ -38,9 +38,9 @@ from sfar.model.embedding import unit
 from sfar.model.head import Head, Output
 from sfar.model.method import TEXT, Method, Recipe
 from sfar.model.systems import st_adapter
-from sfar.model.systems.st_adapter import Bottleneck, attend
+from sfar.model.systems.st_adapter import Bottleneck
 from sfar.model.texts import ClassTexts
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, attend, plain
 
 
 class OverPlace(nn.Module):
@@ -119,8 +119,7 @@ class M2CLIPTower(VideoTower):
         super().__init__(clip, frames)
         grid, text = self.visual.grid_size, clip.transformer
         assert isinstance(text, Transformer), "a CLIP of open_clip"
-        last = text.resblocks[-1]
-        if not (text.batch_first and isinstance(last, ResidualAttentionBlock) and isinstance(last.ls_1, nn.Identity)):
+        if not plain(text):
             raise ConfigError("model.clip: its text tower is not made of CLIP's blocks: expected for instance ViT-B-16")
         self.ted = nn.ModuleList(TED(self.width, (grid[0], grid[1])) for _ in self.blocks)
         self.text = TextAdapter(text.width)

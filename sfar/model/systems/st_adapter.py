@@ -20,14 +20,14 @@ from collections.abc import Callable
 
 import torch
 from open_clip.model import CLIP
-from open_clip.transformer import LayerNorm, ResidualAttentionBlock
+from open_clip.transformer import ResidualAttentionBlock
 from torch import Tensor, nn
 
 from sfar.config import ModelConfig
 from sfar.model.head import Seen
 from sfar.model.method import Method, Recipe
 from sfar.model.systems import classifier
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, attend
 
 
 class OverTime(nn.Module):
@@ -76,15 +76,9 @@ class STAdapterTower(VideoTower):
 
     def leave(self, x: Tensor) -> Seen:
         """See ``VideoTower``: the mean comes before the norm."""
-        seen, norm = super().leave(x), self.visual.ln_post
-        assert isinstance(norm, LayerNorm), "of a plain vision transformer"
-        seen.pooled = norm(x[:, :, 0].mean(1, keepdim=True)).expand_as(seen.pooled)
+        seen = super().leave(x)
+        seen.pooled = self.last_norm(x[:, :, 0].mean(1, keepdim=True)).expand_as(seen.pooled)
         return seen
-
-
-def attend(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
-    """What the block's attention says of tokens [B, L, N, d_v], each frame by itself."""
-    return block.attention(block.ln_1(x.flatten(0, 1))).view_as(x)
 
 
 def tower(clip: CLIP, frames: int, cfg: ModelConfig) -> STAdapterTower:

@@ -42,13 +42,13 @@ from torch import Tensor, nn
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model.clip import single, text_parameters, token_ids
+from sfar.model.clip import single, text_parameters, text_projected, token_ids
 from sfar.model.embedding import unit
 from sfar.model.head import Output, PromptedHead, Seen
 from sfar.model.kept import Kept
 from sfar.model.method import TEXT, Method, Recipe
 from sfar.model.texts import Prompts
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, plain
 
 SEEDS, CONTEXT, MERGED = 0.3, 96, 100  # share of the patches; context tokens; pairs in a round at most
 PATCHES, FRAMES = 196, 16  # of a frame, and of a video, where these were published
@@ -131,8 +131,9 @@ class ContextTower(VideoTower):
         """As it is, with the context tokens projected."""
         frames, context = x
         assert context is not None, "a tower has a block"
-        z = cast(LayerNorm, self.visual.ln_post)(context)
-        return dataclasses.replace(super().leave(frames), context=z @ self.visual.proj)
+        return dataclasses.replace(
+            super().leave(frames), context=self.last_norm(context) @ cast(Tensor, self.visual.proj)
+        )
 
 
 class Generator(nn.Module):
@@ -181,7 +182,7 @@ class TCCLIP(PromptedHead):
                 "TC-CLIP learns vectors, such as 'a photo of a {}.'"
             )
         blocks = _blocks(clip)
-        if not all(isinstance(b, ResidualAttentionBlock) and isinstance(b.ls_1, nn.Identity) for b in blocks):
+        if not plain(clip.transformer):
             raise ConfigError("model.clip: its text tower is no plain transformer: expected for instance ViT-B-16")
         embedding = cast(nn.Embedding, clip.token_embedding).weight
         self.vectors = nn.Parameter(embedding.detach()[list(ids[:VECTORS])].clone())
@@ -256,7 +257,7 @@ def _last(clip: CLIP, h: Tensor, end: Tensor, made: Tensor) -> Tensor:
     x = x + torch.einsum("bchn,bnhx->bchx", a[..., -n:], split(of_video[1]))
     x = last + block.attn.out_proj(x.flatten(2))
     x = norm(x + block.mlp(block.ln_2(x)))
-    return clip.text_projection(x) if isinstance(clip.text_projection, nn.Linear) else x @ clip.text_projection
+    return text_projected(clip, x)
 
 
 def tower(clip: CLIP, frames: int, cfg: ModelConfig) -> ContextTower:

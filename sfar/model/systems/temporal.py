@@ -15,9 +15,8 @@ from torch import Tensor
 
 from sfar.config import ModelConfig
 from sfar.model.embedding import unit
-from sfar.model.head import Head, Output
 from sfar.model.method import TEXT, Method, Recipe, Wording
-from sfar.model.temporal import Temporal, TemporalTransformer
+from sfar.model.temporal import Temporal
 from sfar.model.texts import ClassTexts, Sets
 
 TEMPLATES = (  # ActionCLIP utils/Text_Prompt.py
@@ -45,18 +44,12 @@ def templates(said: Wording) -> Sets:
     return {"templates": [[t.format(c) for t in TEMPLATES] for c in said.classes]}
 
 
-class ActionCLIP(Head):
-    """The temporal transformer, the mean over frames, and the mean of each class's templates."""
+class ActionCLIP(Temporal):
+    """The temporal transformer and the mean over frames, against the mean of each class's templates."""
 
-    def __init__(self, d: int, tau: float, layers: int):
-        super().__init__(tau)
-        self.transformer = TemporalTransformer(d, layers)
-
-    def forward(self, frames: Tensor, texts: ClassTexts, scale: Tensor) -> Output:
-        """See ``Head``; ``video`` is [B, d]."""
-        o = self.transformer(frames).mean(1)
-        cls = unit(texts.get_buffer("templates")).mean(1)
-        return Output(scale * unit(o) @ unit(cls).T, video=o)
+    def classes(self, texts: ClassTexts) -> Tensor:
+        """See ``Temporal``."""
+        return unit(texts.get_buffer("templates")).mean(1)
 
 
 def build(d: int, tau: float, cfg: ModelConfig) -> ActionCLIP:

@@ -28,24 +28,22 @@ from torch import Tensor, nn
 
 from sfar.config import ModelConfig
 from sfar.errors import ConfigError
-from sfar.model.clip import encode_words, single
 from sfar.model.method import TEXT, Method, Recipe, Wording
 from sfar.model.systems.mean import RawMean
+from sfar.model.systems.xclip import Message
 from sfar.model.texts import Prompts
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, beside
 
 VECTORS = 8  # of a class
 GLOBALS, PATCHES = 8, 196  # so many global prompts for so many patches
 STD = 0.02
 
 
-class Inserted(nn.Module):
-    """The tokens that are inserted in one block."""
+class Inserted(Message):
+    """The tokens that are inserted in one block: X-CLIP's message, the summary, is one of them."""
 
     def __init__(self, width: int, heads: int, frames: int, globals_: int, bound: float):
-        super().__init__()
-        self.say, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        super().__init__(width, heads)
         for w in (*self.attention.in_proj_weight.chunk(3), self.attention.out_proj.weight):
             nn.init.xavier_uniform_(w)
         self.globals = nn.Parameter(torch.empty(globals_, width).uniform_(-bound, bound))
@@ -55,8 +53,7 @@ class Inserted(nn.Module):
         """Tokens [B, L, G + L + 1, d_v] for each frame, of class tokens [B, L, d_v]."""
         b, length, width = cls.shape
         c = self.say(cls)
-        n = self.norm(c)
-        summary = c + self.attention(n, n, n, need_weights=False)[0]
+        summary = self.among(c)
         locals_ = (self.locals + c)[:, None].expand(b, length, length, width)
         return torch.cat([self.globals.expand(b, length, -1, -1), locals_, summary[:, :, None]], 2)
 
@@ -81,11 +78,7 @@ class VitaTower(VideoTower):
 
     def block(self, i: int, block: ResidualAttentionBlock, x: Tensor) -> Tensor:
         """See ``VideoTower``."""
-        videos, tokens = x.shape[:2], x.shape[2]
-        rows = block.ln_1(torch.cat([x, self.inserted[i](x[:, :, 0]).to(x.dtype)], 2).flatten(0, 1))
-        x = x.flatten(0, 1)
-        x = x + block.attention(rows[:, :tokens], rows, rows)
-        return (x + block.mlp(block.ln_2(x))).unflatten(0, videos)
+        return beside(block, x, self.inserted[i](x[:, :, 0]))
 
 
 class LearnedPrompts(Prompts):
@@ -107,15 +100,10 @@ class LearnedPrompts(Prompts):
         width = cast(nn.Embedding, clip.token_embedding).embedding_dim
         self.vectors = nn.Parameter(STD * torch.randn(len(self.ids), VECTORS, width))
 
-    def _embed(self, clip: CLIP) -> Tensor:
-        embedding = cast(nn.Embedding, clip.token_embedding)
-
-        def embed(ids: Tensor) -> Tensor:
-            known = embedding(ids)
-            return torch.cat([known[:, :1], self.vectors, known[:, 1 + VECTORS :]], 1)
-
-        found = encode_words(clip, self.ids, self.keep, embed)
-        return single(torch.cat([found.words, found.cls[:, None]], 1))
+    def tokens(self, clip: CLIP, ids: Tensor) -> Tensor:
+        """See ``Prompts``: with the vectors in their place."""
+        known = super().tokens(clip, ids)
+        return torch.cat([known[:, :1], self.vectors, known[:, 1 + VECTORS :]], 1)
 
 
 def learned(clip: CLIP, said: Wording, cfg: ModelConfig) -> LearnedPrompts:

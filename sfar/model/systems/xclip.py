@@ -27,7 +27,7 @@ from sfar.model.head import Output, Seen, SeenHead, init_weights
 from sfar.model.method import TEXT, Method, Recipe
 from sfar.model.temporal import QuickGELU, TemporalTransformer
 from sfar.model.texts import ClassTexts
-from sfar.model.tower import VideoTower
+from sfar.model.tower import VideoTower, beside
 
 PROMPT_LAYERS, ALPHA = 2, 0.1
 
@@ -42,7 +42,10 @@ class Message(nn.Module):
 
     def forward(self, cls: Tensor) -> Tensor:
         """Messages [B, L, d_v] of class tokens [B, L, d_v]."""
-        m = self.say(cls)
+        return self.among(self.say(cls))
+
+    def among(self, m: Tensor) -> Tensor:
+        """What the frames have said [B, L, d_v] after they have heard one another."""
         n = self.norm(m)
         return m + self.attention(n, n, n, need_weights=False)[0]
 
@@ -59,11 +62,7 @@ class XCLIPTower(VideoTower):
 
     def block(self, i: int, block: ResidualAttentionBlock, x: Tensor) -> Tensor:
         """See ``VideoTower``."""
-        message = self.messages[i](x[:, :, 0])
-        rows = block.ln_1(torch.cat([x, message[:, :, None].to(x.dtype)], 2).flatten(0, 1))
-        x = x.flatten(0, 1)
-        x = x + block.attention(rows[:, :-1], rows, rows)
-        return (x + block.mlp(block.ln_2(x))).unflatten(0, message.shape[:2])
+        return beside(block, x, self.messages[i](x[:, :, 0])[:, :, None])
 
     def leave(self, x: Tensor) -> Seen:
         """See ``VideoTower``."""
