@@ -104,12 +104,12 @@ def _asked(a: argparse.Namespace, names: Sequence[str], n: int, have: Collection
     if not lacking:
         return {}
     file = paths.cache() / "asked.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    settings = Settings(a.ask, n, a.base_url, key_of(a)).check()
+    settings, journal = Settings(a.ask, n, a.base_url, key_of(a)).check(), Journal(file)
+    journal.open()
     print(
         f"note: asking {a.ask} for the sub-texts of {', '.join(lacking)}; answers are kept in {file}", file=sys.stderr
     )
-    outcomes = Asker(settings, Journal(file)).run([Question(c, 1) for c in lacking])
+    outcomes = Asker(settings, journal).run([Question(c, 1) for c in lacking])
     for o in outcomes:
         if o.texts is None:
             raise SfarError(
@@ -174,7 +174,6 @@ def _save(figure: Any, path: Path) -> None:
 
     from sfar.render import style
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     style.save(figure, path)
     plt.close(figure)
 

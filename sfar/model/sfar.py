@@ -198,7 +198,7 @@ def _as_printed(d: int, tau: float, cfg: ModelConfig) -> SFAR:
 AS_PRINTED = Method(
     "sfar-printed",
     "SFAR, as printed",
-    "#D55E00",
+    "#222222",
     "X",
     reads=METHOD.reads - set(READING),
     build=_as_printed,

@@ -6,6 +6,7 @@ them. As text everything is plain Markdown, which is what nbval compares.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 
@@ -31,6 +32,32 @@ def sharp() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
+
+
+class Source:
+    """What functions are written as: coloured, and never broken inside a word, however narrow the page is."""
+
+    def __init__(self, *functions: Callable[..., object]):
+        self.text = "\n\n".join(map(inspect.getsource, functions))
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}```"
+
+    def _repr_html_(self) -> str:
+        with extra("notebooks", "coloured source"):
+            from pygments import highlight
+            from pygments.formatters import HtmlFormatter
+            from pygments.lexers import PythonLexer
+
+        # The style goes with the element: JupyterLab wraps every line of code, and has no rules of a page.
+        return highlight(
+            self.text,
+            PythonLexer(),
+            HtmlFormatter(noclasses=True, nobackground=True, prestyles="white-space: pre; overflow-x: auto"),
+        )
 
 
 def slider(name: str, values: Iterable[float], start: float, draw: Callable[[float], Figure]) -> None:

@@ -26,7 +26,7 @@ from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above
 from sfar.studies.core.record import Contrast, Record, Row
 from sfar.studies.core.study import FROZEN, UNSEEN, Content, Item, Study, Variant
-from sfar.studies.few_shot import PAPER_COLOURS, draw_printed
+from sfar.studies.few_shot import PAPER_LOOKS, draw_printed
 
 # --- what is compared ------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ def _from(each: Sequence[tuple[int, Contrast]], verdicts: tuple[str, ...]) -> in
 def paper_table(record: Record) -> Table:
     """The paper's few-shot rows of vanilla CLIP and SFAR by K."""
     value = {(r["method"], r["dataset"], r["shots"]): r["value"] for r in paper.load("table3")}
-    rows = [[m, of, *(value[m, of, k] for k in SHOTS)] for of in PAPER_SETS for m in PAPER_COLOURS]
+    rows = [[m, of, *(value[m, of, k] for k in SHOTS)] for of in PAPER_SETS for m in PAPER_LOOKS]
     return Table(["Method", "Data set", *(f"K={k}" for k in SHOTS)], rows)
 
 

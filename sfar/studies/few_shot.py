@@ -436,18 +436,16 @@ def averages_text(record: Record) -> str:
 
 # --- figure
 
-# Of the methods that the registry has too their colours there; of the others none of those.
-PAPER_COLOURS = {
-    "Vanilla CLIP": "#999999",
-    "ActionCLIP": "#8C6D31",
-    "VideoPrompt": "#66A61E",
-    "X-CLIP": "#009E73",
-    "ViFi-CLIP": "#6A3D9A",
-    "TC-CLIP": "#A50026",
-    "OST": "#000000",
-    "SFAR (ours)": "#0072B2",
+# Colour and marker of the methods that the paper's table has: their own where the registry has them too.
+PAPER_LOOKS = {
+    "Vanilla CLIP": ("#999999", "v"),
+    "VideoPrompt": ("#66A61E", "s"),
+    **{
+        m.title: (m.colour, m.marker)
+        for m in map(registry.get, ("actionclip", "x-clip", "vifi-clip", "tc-clip", "ost"))
+    },
+    "SFAR (ours)": ("#0072B2", "D"),
 }
-MARKERS = ("s", "o", "^", "D", "v", "P", "X", "o")
 
 
 def figure(record: Record) -> Figure:
@@ -502,10 +500,9 @@ def _draw_measured(ax: Axes, record: Record, of: str, epoch: str) -> None:
     trained = [m for m in registry.METHODS.values() if m.trained]
     # Side by side, so that intervals can be told apart.
     shift = {m.name: 2 ** (0.1 * (i - (len(trained) - 1) / 2)) for i, m in enumerate(trained)}
-    marker = dict(zip(shift, MARKERS, strict=False))
     for m in trained:
         values = [cell(record, of, k, m.name, epoch) for k in each]
-        _curve(ax, values, np.array(each) * shift[m.name], m.colour, marker[m.name], m.title)
+        _curve(ax, values, np.array(each) * shift[m.name], m.colour, m.marker, m.title)
     if epoch == "repeat":
         own = registry.get("sfar")
         many = [cell(record, of, k, "sfar", epoch, lists=PROCESSES).mean for k in each]
@@ -513,8 +510,9 @@ def _draw_measured(ax: Axes, record: Record, of: str, epoch: str) -> None:
         ax.plot(np.array(each) * shift["sfar"], many, ":", color=own.colour, lw=1.3, zorder=2, label=label)
         for r in _tuned_rows(record):
             if r.setting["dataset"] == of:
-                look = {"color": registry.get(r.row).colour, "mfc": "white", "ms": 5.5, "mew": 1.2, "zorder": 5}
-                ax.plot(r.setting["shots"] * shift[r.row], r.mean, marker[r.row], **look)
+                m = registry.get(r.row)
+                look = {"color": m.colour, "mfc": "white", "ms": 5.5, "mew": 1.2, "zorder": 5}
+                ax.plot(r.setting["shots"] * shift[r.row], r.mean, m.marker, **look)
 
 
 def _curve(ax: Axes, values: list[Row], x: np.ndarray, colour: str, marker: str, label: str) -> None:
@@ -537,12 +535,12 @@ def draw_printed(ax: Axes, title: str, shots: tuple[int, ...] = SHOTS) -> None:
     """Table 3's printed curves of the data set called ``title``, the axis as wide as that of the measured ``shots``."""
     _log_axis(ax, tuple(sorted({*SHOTS, *shots})))
     rows = [r for r in paper.load("table3") if r["dataset"] == title]
-    for i, (m, colour) in enumerate(PAPER_COLOURS.items()):
+    for m, (colour, marker) in PAPER_LOOKS.items():
         points = [(r["shots"], r["value"]) for r in rows if r["method"] == m and r["value"] is not None]
         ours, vanilla = m == OURS["method"], m == "Vanilla CLIP"
         look = {
             "ls": "--" if vanilla else "-",
-            "marker": None if vanilla else MARKERS[i],
+            "marker": None if vanilla else marker,
             "lw": 1.8 if ours else 1.0,
             "ms": 4.5 if ours else 3.5,
             "zorder": 4 if ours else 2,

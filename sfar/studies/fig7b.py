@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from sfar import paper
 from sfar.config import Profile, digest
@@ -278,32 +279,10 @@ def paper_table(record: Record) -> Table:
     return Table(["Generator", "TPP", "Top-1 [%]", "Top-5 [%]"], rows)
 
 
-def _apart(x: np.ndarray, least: float, low: float) -> np.ndarray:
-    """Places near ``x`` and in its order, no two nearer than ``least`` and none below ``low``.
-
-    Each run of crowded ones stands around its middle.
-    """
-    order = np.argsort(x, kind="stable")
-    runs: list[list[int]] = []
-    for k in order:
-        runs.append([k])
-        while len(runs) > 1 and _middle(x, runs[-1]) - _middle(x, runs[-2]) < least * sum(map(len, runs[-2:])) / 2:
-            runs[-2:] = [runs[-2] + runs[-1]]
-    out = np.empty(len(x))
-    for run in runs:
-        out[run] = _middle(x, run) + least * (np.arange(len(run)) - (len(run) - 1) / 2)
-    for i, k in enumerate(order):
-        out[k] = max(out[k], out[order[i - 1]] + least if i else low)
-    return out
-
-
-def _middle(x: np.ndarray, run: list[int]) -> float:
-    return float(x[run].mean())
-
-
 def figure(record: Record) -> Figure:
-    """Accuracy over TPP, a panel for each reading of it and a row for each of SFAR, with the fitted line.
+    """Accuracy over groups in order of TPP, a panel for each reading of it and a row for each of SFAR.
 
+    With what the fitted line says of each.
     Groups are numbered in order of accuracy, in each row anew.
     """
     style.use()
@@ -322,32 +301,35 @@ def figure(record: Record) -> Figure:
 def _draw_reading(ax: Axes, record: Record, reading: str, method: Method) -> None:
     rows = groups(record, method)
     x, y = np.array([r.more["tpp"][reading] for r in rows]), np.array([r.mean for r in rows])
+    # Ten of the groups lie within a factor of two: in order of TPP each has a place of its own.
+    order = np.argsort(x, kind="stable")
     slope, start = np.polyfit(np.log(x), y, 1)
-    span = np.geomspace(x.min(), x.max(), 50)
-    ax.plot(span, slope * np.log(span) + start, "--", color="#555555", lw=1, zorder=1)
-    for at, r in zip(x, rows, strict=True):
+    ax.plot(range(len(x)), slope * np.log(x[order]) + start, "_", color="#555555", ms=11, mew=1.4, zorder=1)
+    for place, k in enumerate(order):
+        r = rows[k]
         colour, marker, _ = KINDS[r.more["kind"]]
-        ax.plot([at] * 2, [r.low, r.high], color=colour, lw=0.8, alpha=0.55, zorder=2)
-        ax.plot(at, r.mean, marker, color=colour, ms=5, mec="white", mew=0.5, zorder=3)
-    ax.set_xscale("log")
-    ax.set_xlim(x.min() / 1.9, x.max() * 1.6)
+        ax.plot([place] * 2, [r.low, r.high], color=colour, lw=1, alpha=0.6, zorder=2)
+        ax.plot(place, r.mean, marker, color=colour, ms=5.5, mec="white", mew=0.5, zorder=3)
+        where: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 7, "fontweight": "bold", "color": colour}
+        where["path_effects"] = [withStroke(linewidth=1.5, foreground="white")]
+        ax.annotate(str(k + 1), (place, r.high), (0, 2), textcoords="offset points", **where)
+    ax.set_xticks(range(len(x)), [_short(v) for v in x[order]], rotation=60, fontsize=6.5)
+    ax.set_xlim(-0.7, len(x) - 0.3)
     low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.24 * (high - low), high + 0.16 * (high - low))
-    left, right = np.log(ax.get_xlim())
-    # The points are crowded: numbers stand in a row above, each led to the upper end of its group's interval.
-    places = np.exp(_apart(np.log(x), 0.05 * (right - left), left + 0.02 * (right - left)))
-    for k, (place, r) in enumerate(zip(places, rows, strict=True)):
-        colour = KINDS[r.more["kind"]][0]
-        ax.plot([x[k], place], [r.high, high + 0.06 * (high - low)], color=colour, lw=0.5, alpha=0.7, zorder=1)
-        where = {"ha": "center", "va": "bottom", "fontsize": 6.5, "fontweight": "bold", "color": colour}
-        ax.text(place, high + 0.07 * (high - low), str(k + 1), **where)
-    ax.set_xlabel("TPP, average over classes (log scale)")
+    ax.set_ylim(low - 0.27 * (high - low), high + 0.06 * (high - low))
+    ax.grid(axis="x", visible=False)
+    ax.set_xlabel("TPP, average over classes (groups in its order)")
     ax.set_title(TITLES[reading], loc="left")
     of = {metric: find(record, reading, "TPP", metric, m=method) for metric in ("r", "r2", "rho")}
     log = find(record, reading, "log TPP", "r2", m=method)
     text = f"r² = {_shown(of['r2'], False)}, of log TPP {log.mean:.2f}\nr = {_shown(of['r'])}\nρ = {_shown(of['rho'])}"
     box = {"facecolor": "white", "edgecolor": "#cccccc", "lw": 0.6, "pad": 3}
     ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize=7, va="bottom", bbox=box)
+
+
+def _short(tpp: float) -> str:
+    """A TPP of so many digits that neighbours differ."""
+    return f"{tpp:,.0f}" if tpp >= 100 else f"{tpp:.2f}"
 
 
 def _draw_names(ax: Axes, record: Record, m: Method) -> None:
@@ -369,7 +351,7 @@ def _draw_names(ax: Axes, record: Record, m: Method) -> None:
         y -= step
     said = (
         f"Fig. 7b of the paper: {paper.FIG7B['groups']} groups, r² = {paper.FIG7B['r2']}\n"
-        "Bars, brackets: 95 % intervals\nDashed: least squares on log TPP"
+        "Bars, brackets: 95 % intervals\nGrey dashes: least squares on log TPP"
     )
     ax.text(0.0, y - 0.4 * step, said, color="#444444", linespacing=1.35, **look)
     ax.set_xlim(0, 1)

@@ -123,18 +123,9 @@ def check_space(folder: Path, need: float, what: str) -> None:
 
 def check_output(path: Path) -> Path:
     """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
-    folder = path.parent
-    while not os.path.exists(folder):  # false too in a folder that is closed
-        folder = folder.parent
-    if not path.name or os.path.isdir(path) or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise SfarError(
-            f"cannot write {path}: "
-            + (
-                "expected the name of a file"
-                if not path.name or os.path.isdir(path)
-                else f"{folder} is not a folder that can be written to"
-            )
-        )
+    if not path.name or os.path.isdir(path):
+        raise SfarError(f"cannot write {path}: expected the name of a file")
+    check_folder(path.parent)
     return path
 
 
