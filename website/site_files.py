@@ -73,7 +73,11 @@ def notebook(path: Path) -> str:
     """A notebook's cells and outputs. Pictures are in the page itself, as they are in the notebook."""
     exporter = MarkdownExporter()
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
-    body, resources = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+    node = nbformat.read(path, as_version=4)
+    for data in (o.get("data", {}) for cell in node.cells for o in cell.get("outputs", ())):
+        if "text/markdown" in data:  # in the site's own colours
+            data.pop("text/html", None)
+    body, resources = exporter.from_notebook_node(node)
     for name, content in resources["outputs"].items():
         kind = "jpeg" if name.endswith(("jpg", "jpeg")) else "png"
         body = body.replace(f"({name})", f"(data:image/{kind};base64,{base64.b64encode(content).decode()})")

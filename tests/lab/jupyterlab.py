@@ -45,6 +45,8 @@ SEEN = """(() => {
     figures: all('.jp-OutputArea .jp-RenderedImage img').length,
     blurred: all('.jp-OutputArea .jp-RenderedImage img').filter((i) => i.naturalWidth < 1.4 * i.width).length,
     sliders: all('.jp-OutputArea .widget-slider').length,
+    source: all('.jp-OutputArea .highlight pre').length,
+    wrapped: all('.jp-OutputArea .highlight pre').filter((p) => getComputedStyle(p).whiteSpace !== 'pre').length,
   });
 })()"""
 # The cell of the slider: what it says, and its one picture.
@@ -167,9 +169,9 @@ def _ran(ask, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "tables", "figures", "sliders"), [("00_method", 4, 11, 1), ("03_table1_kinetics", 9, 1, 0)]
+    ("name", "tables", "figures", "sliders", "source"), [("00_method", 4, 11, 1, 7), ("03_table1_kinetics", 9, 1, 0, 0)]
 )
-def test_all_cells_run_and_are_shown(server, browser, name, tables, figures, sliders):
+def test_all_cells_run_and_are_shown(server, browser, name, tables, figures, sliders, source):
     ask = browser(server.format(name))
     _ran(ask, name)
     seen = json.loads(ask(SEEN))
@@ -177,6 +179,7 @@ def test_all_cells_run_and_are_shown(server, browser, name, tables, figures, sli
     assert None not in seen["counts"] and len(seen["counts"]) > 10
     assert seen["tables"] >= tables and not seen["wide"], seen
     assert seen["figures"] >= figures and not seen["blurred"] and seen["sliders"] == sliders, seen
+    assert seen["source"] == source and not seen["wrapped"], seen
     if sliders:
         _slider_moves_its_picture(ask)
 

@@ -2,6 +2,9 @@
 
 import copy
 import dataclasses
+import html
+import inspect
+import re
 
 import pytest
 
@@ -100,3 +103,12 @@ def test_a_record_of_other_settings_has_a_banner(show):
 def test_provenance_is_folded(show):
     said = str(show.provenance())
     assert said.startswith("<details><summary>") and "make reproduce-table1" in said and said.endswith("</details>")
+
+
+def test_source_is_text_markdown_and_html_that_is_never_wrapped():
+    shown = lab.Source(lab.sharp, lab.found)
+    assert repr(shown) == inspect.getsource(lab.sharp) + "\n\n" + inspect.getsource(lab.found)
+    assert shown._repr_markdown_() == f"```python\n{shown!r}```"
+    page = shown._repr_html_()
+    assert '<pre style="white-space: pre; overflow-x: auto;' in page
+    assert re.sub("<.*?>", "", html.unescape(page)).strip() == repr(shown).strip()

@@ -151,12 +151,19 @@ def test_one_seed_again(drawn, record):
         assert abs(run["views"]["1x1"][metric] - record.find("groups", "terse", metric).per_seed[0]) <= TOLERANCE
 
 
-def test_numbers_of_crowded_groups_stand_apart_in_their_order():
-    x = np.array([3.0, 0.1, 0.0, 0.1, 2.9])
-    places = fig7b._apart(x, 0.5, 0.2)
-    order = np.argsort(x, kind="stable")
-    assert (np.diff(places[order]) >= 0.5 - 1e-12).all() and places.min() >= 0.2
-    assert abs(places[[0, 4]].mean() - x[[0, 4]].mean()) < 1e-12, "a run stands around its middle"
+def test_the_figure_has_a_place_for_each_group_in_order_of_tpp(record):
+    drawn = fig7b.figure(record)
+    panels = [ax for ax in drawn.axes if ax.get_xlabel()]
+    assert len(panels) == 4
+    for ax, (m, reading) in zip(panels, [(m, r) for m in registry.own() for r in fig7b.READINGS], strict=True):
+        rows = fig7b.groups(record, m)
+        order = sorted(range(len(rows)), key=lambda k: rows[k].more["tpp"][reading])
+        named = {round(t.xy[0]): t for t in ax.texts if hasattr(t, "xy")}
+        assert [named[place].get_text() for place in range(len(rows))] == [str(k + 1) for k in order]
+        assert [named[place].xy[1] for place in range(len(rows))] == [rows[k].high for k in order]
+        tpp = [float(t.get_text().replace(",", "")) for t in ax.get_xticklabels()]
+        assert tpp == pytest.approx([rows[k].more["tpp"][reading] for k in order], abs=0.5, rel=5e-3)
+    plt.close(drawn)
 
 
 def test_both_readings_are_measured_and_shown(monkeypatch):

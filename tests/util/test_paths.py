@@ -170,6 +170,7 @@ def test_a_folder_can_be_written_or_not(tmp_path, monkeypatch):
     ):
         for write in (
             paths.check_folder,
+            lambda path: paths.check_output(path / "a"),
             lambda path: paths.write_atomic(path / "a", "x"),
             lambda path: paths.build_folder(path, lambda _: None),
         ):
