@@ -27,7 +27,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 # Every target of `sfar reproduce` has a line of its own below.
 RESULTS := $(shell sed -n 's/^\(reproduce-[a-z0-9]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-lab lint format hooks notebooks bench gpu-check site lab preview pretrain tune clean-cache clean
+.PHONY: help env reproduce explore summary $(RESULTS) test test-fast test-long test-lab lint format hooks notebooks bench gpu-check site lab preview pretrain tune clean-cache clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z0-9-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -95,12 +95,15 @@ $(RESULTS):
 	@$(BIN)/sfar reproduce $(@:reproduce-%=%) $(OPTIONS)
 
 ## Checks and work
-test: lint  ## the whole suite: form and types, pytest, then nbval on the notebooks
-	@$(BIN)/python -m pytest tests $(WORKERS) --no-loadscope-reorder
+test: lint  ## the suite: form and types, pytest, then nbval on the notebooks
+	@$(BIN)/python -m pytest tests -m "not long" $(WORKERS) --no-loadscope-reorder
 	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout 1800 --nbval-kernel-startup-timeout 600 --nbval-current-env -p no:cacheprovider $(WORKERS) notebooks
 
-test-fast: env  ## the suite without the runs that train a full seed of every method
-	@$(BIN)/python -m pytest tests -m "not slow" $(WORKERS) --no-loadscope-reorder
+test-fast: env  ## the suite without the runs that train full seeds
+	@$(BIN)/python -m pytest tests -m "not slow and not long" $(WORKERS) --no-loadscope-reorder
+
+test-long: env  ## what the suite has no time for: a seed of every study again, more ways in which a cluster ends
+	@$(BIN)/python -m pytest tests -m long $(WORKERS) --no-loadscope-reorder
 
 test-lab: env  ## JupyterLab itself in a browser: 00 and 03 run all cells and show them (needs Chromium)
 	@$(BIN)/python -m pytest -rs -p no:cacheprovider tests/lab/jupyterlab.py

@@ -80,7 +80,7 @@ def test_what_is_run_when():
         return {t for job in about["jobs"].values() for s in job["steps"] for t in made(s.get("run", ""))}
 
     assert asked(checks) == {"lint", "site", "test", "test-fast", "test-lab"}
-    assert asked(reproduce) == {"reproduce-table1"}
+    assert asked(reproduce) == {"reproduce-table1", "test-long"}
     action = read(ACTIONS[0])
     (setup, _) = action["runs"]["steps"]
     assert setup["with"]["cache"] == "pip" and (ROOT / setup["with"]["cache-dependency-path"]).is_file()

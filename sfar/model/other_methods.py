@@ -34,10 +34,6 @@ from sfar.model.video_model import VideoModel
 # The method alone; with FVE but equal weights over frames (a control); with FVE.
 FVE = ("none", "mean", "fine")
 
-# The trainer's loss is L_T2V + lambda L_V2T, and L_V2T is plain cross-entropy. AdamW's step does not change with a
-# common factor, so this lambda is cross-entropy alone, to one part in a million.
-CROSS_ENTROPY = 1e6
-
 
 # --- the heads; each takes what FVE says, ``extra`` [B, C, d], or None ---
 
@@ -213,8 +209,7 @@ class OtherMethod:
     # BIKE alone trains the logit scale, as in its code: ATM has none (FVE's cosine takes CLIP's as it is),
     # VideoPrompt's is 1 / 0.07.
     trains_scale: bool = False
-    # Whether its loss is cross-entropy (``CROSS_ENTROPY``), as of a classifier; where a text is compared it is Eq. 14.
-    classifier: bool = False
+    loss: str = "info_nce"  # ``train.loss``: Eq. 14 where a text is compared, cross-entropy of a classifier
 
 
 def _width_and_tau(model: VideoModel) -> tuple[int, float]:
@@ -235,7 +230,7 @@ def _bike(model: VideoModel, names: Sequence[str], frames: int, cfg: ModelConfig
 
 OTHER_METHODS: dict[str, OtherMethod] = {  # in the order of Table 2c
     "videoprompt": OtherMethod("VideoPrompt", _video_prompt),
-    "atm": OtherMethod("ATM", _atm, classifier=True),
+    "atm": OtherMethod("ATM", _atm, loss="cross_entropy"),
     "bike": OtherMethod("BIKE", _bike, trains_scale=True),
 }
 

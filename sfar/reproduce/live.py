@@ -28,7 +28,7 @@ from sfar.data.transforms import center_crop, val_indices
 from sfar.errors import ConfigError
 from sfar.model import registry
 from sfar.model.clip import embed_frames, load_clip
-from sfar.model.other_methods import CROSS_ENTROPY, OTHER_METHODS, into_other_method
+from sfar.model.other_methods import OTHER_METHODS, into_other_method
 from sfar.model.video_model import VideoModel
 from sfar.render.tables import Table
 from sfar.reproduce.walkthrough import TESTED
@@ -211,7 +211,7 @@ def fit_plugged(name: str, plug: str, videos: Videos, seed: int = 0, profile: Pr
     p = profile or base()
     plain = build_model(p, videos.classes, subtexts_of(p, videos.classes), "vanilla", seed)
     model = into_other_method(plain, name, plug, videos.classes, p.train.frames, p.model)
-    own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if OTHER_METHODS[name].classifier else p
+    own = changed(p, {"train.loss": OTHER_METHODS[name].loss})
     title = f"{OTHER_METHODS[name].title}, FVE: {plug}"
     _train(model, videos, own, seed, title)
     return Trained(title, model.eval(), videos.classes, own)

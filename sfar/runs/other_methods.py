@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sfar.config import changed
-from sfar.model.other_methods import CROSS_ENTROPY, OTHER_METHODS, into_other_method
+from sfar.model.other_methods import OTHER_METHODS, into_other_method
 from sfar.runs import store
 from sfar.runs.executor import Task, spread
 from sfar.runs.job import Job
@@ -61,7 +61,7 @@ def run_other_method(run: OtherMethodJob, tick: Tick | None = None, keeper: Keep
     assert val is not None
     plain = build_model(p, classes, inputs.texts, "vanilla", seed)
     model = into_other_method(plain, run.base, run.plug, classes, p.train.frames, p.model).to(device())
-    own = changed(p, {"train.loss_lambda": CROSS_ENTROPY}) if OTHER_METHODS[run.base].classifier else p
+    own = changed(p, {"train.loss": OTHER_METHODS[run.base].loss})
     history = fit(model, replace(inputs, job=replace(run.job, profile=own)), per_step(run.job, tick), keeper)
     assert history is not None, "other methods are trained"
     s = score(model, inputs, tick).single

@@ -25,7 +25,7 @@ from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.studies.core.study import FROZEN, UNSEEN, Content, Item, Study, Variant
+from sfar.studies.core.study import FROZEN, TESTS, UNSEEN, Content, Item, Study, Variant
 from sfar.studies.few_shot import PAPER_LOOKS, draw_printed
 
 # --- what is compared ------------------------------------------------------------------------------------------------
@@ -34,7 +34,6 @@ SHOTS = (2, 4, 8, 16)  # and all training videos, ``data.train_per_class``
 EPOCHS = (1, 3, 6, 12)  # over all training videos
 MOST = 5  # seeds of a budget, of which there are some forty
 SWEEPS = ("videos", "epochs")
-TESTS = ("supervised", *(DRAWN[name] for name in UNSEEN))
 
 
 def budgets(profile: Profile) -> dict[str, tuple[int, ...]]:
@@ -64,17 +63,11 @@ def variants(profile: Profile) -> dict[tuple[str, str, int], Variant]:
     return out
 
 
-def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Hits [seeds, videos] on every test set, all classes of each."""
-    unseen = {DRAWN[name]: hits for name, hits in study.unseen_hits(runs).items()}
-    return {"supervised": study.hits(runs), **unseen}
-
-
 def measure(profile: Profile, workers: int | None) -> Content:
     """Every method at every budget, and both readings of SFAR against the others at each."""
     plan = variants(profile)
     by = study.run(profile, list(plan.values()), workers, "budgets", MOST)
-    value = {at: _tested(by[v.name]) for at, v in plan.items()}
+    value = {at: study.tested(by[v.name]) for at, v in plan.items()}
     rows: list[Row] = []
     for (sweep, name, n), v in plan.items():
         runs = by[v.name]
@@ -120,7 +113,6 @@ CLAIMS = (
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 AXES = {"videos": "Training videos of each class", "epochs": "Epochs over all training videos"}
-TITLES = {"supervised": "Supervised", "ucf101": "Zero-shot, UCF-101 layout", "hmdb51": "Zero-shot, HMDB-51 layout"}
 PAPER_SETS = ("Kinetics-400", "UCF-101", "HMDB-51")
 
 
@@ -143,7 +135,7 @@ def _table(sweep: str) -> Shown:
         for test in TESTS:
             for m in registry.METHODS.values():
                 cells = [cell(record, sweep, test, m, n) for n in amounts]
-                rows.append([TITLES[test], m.title, *map(with_interval, cells), cells[0].seeds_text])
+                rows.append([TESTS[test], m.title, *map(with_interval, cells), cells[0].seeds_text])
         unit = sweep.removesuffix("s")
         return Table(["Test", "Method", *(f"{n} {unit}{'s' * (n != 1)}" for n in amounts), "Seeds"], rows)
 
@@ -159,7 +151,7 @@ def _differences(sweep: str) -> Shown:
         for test in TESTS:
             for a, b in study.compared():
                 cells = [page.marked(_against(record, sweep, test, a, b, n)) for n in amounts]
-                rows.append([TITLES[test], f"{registry.get(a).title} − {registry.get(b).title}", *cells])
+                rows.append([TESTS[test], f"{registry.get(a).title} − {registry.get(b).title}", *cells])
         return Table(["Test", "Difference [points]", *map(str, amounts)], rows)
 
     return Shown(f"{sweep}-differences", make)
@@ -181,7 +173,7 @@ def changes(record: Record, sweep: str) -> list[str]:
                 if was != now:
                     front, behind = (a, b) if now == "holds" else (b, a)
                     out.append(
-                        f"{TITLES[test]}: {registry.get(behind).title} leads {registry.get(front).title} with {n} "
+                        f"{TESTS[test]}: {registry.get(behind).title} leads {registry.get(front).title} with {n} "
                         f"{unit} and is behind it with {k}"
                     )
     return out
@@ -214,7 +206,7 @@ def catching_up(record: Record) -> str:
                 words = f"is no longer behind it from {level} on, and never ahead"
             else:
                 words = f"is no longer behind it from {level} on, and ahead from {ahead} on"
-            out.append(f"{TITLES[test]}, {unit}: {words}")
+            out.append(f"{TESTS[test]}, {unit}: {words}")
     return f"SFAR as printed against zero-shot CLIP. {'; '.join(out)}."
 
 
@@ -242,7 +234,7 @@ def figure(record: Record) -> Figure:
     for column, test in enumerate(TESTS):
         for ax, sweep in zip(axes[:, column], SWEEPS, strict=False):
             _draw(ax, record, sweep, test)
-        axes[0, column].set_title(f"{TITLES[test]}\n{record.data['tests'][test]} test videos", loc="left")
+        axes[0, column].set_title(f"{TESTS[test]}\n{record.data['tests'][test]} test videos", loc="left")
         limits = [ax.get_ylim() for ax in axes[:2, column]]
         for ax in axes[:2, column]:
             ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

@@ -7,7 +7,6 @@ accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +25,7 @@ from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.studies.core.study import UNSEEN, Content, Item, Study, Variant
+from sfar.studies.core.study import TESTS, UNSEEN, Content, Item, Study, Variant
 from sfar.studies.table1 import PAPER_COLUMNS
 from sfar.training.recipes import RATES, part_of_it, scaled
 
@@ -35,7 +34,6 @@ from sfar.training.recipes import RATES, part_of_it, scaled
 MOST = 3  # seeds of a row, each of which trains a visual tower, and often a text tower
 WORLD = 1001  # data seed of the development world; nothing is reported on it
 FACTORS = (0.3, 1.0, 3.0)  # of the profile's rates, or of what the search on a frozen tower found (``config.TUNED``)
-TESTS = ("supervised", *(DRAWN[name] for name in UNSEEN))
 RECIPES = ("shared", "own")
 VARIED = ("ost",)  # of which system the parts are measured alone
 SHUFFLED = ("temporal", "x-clip", "tc-clip")  # attention among the frames: behind the tower, in it, on all tokens
@@ -112,14 +110,6 @@ def controls(profile: Profile, factor: dict[str, float]) -> list[tuple[str, str,
     return [(what, row, replace(v, views="1x1")) for what, row, v in out]
 
 
-def _tested(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Hits [seeds, videos] on every test set that the runs were tested on, all classes of each."""
-    seen = {"supervised": study.hits(runs)}
-    if runs[0]["zero_shot"]:
-        seen |= {DRAWN[name]: hits for name, hits in study.unseen_hits(runs).items()}
-    return seen
-
-
 def _search(profile: Profile, workers: int | None) -> tuple[dict[str, float], list[Row], float]:
     """The factor of each method, the trials' values and their seconds."""
     plan, dev = trials(profile), development(profile)
@@ -127,7 +117,7 @@ def _search(profile: Profile, workers: int | None) -> tuple[dict[str, float], li
     value: dict[str, dict[float, float]] = {}
     rows = []
     for m, f, v in plan:
-        each = [float(hits.mean()) for hits in _tested(by[v.name]).values()]
+        each = [float(hits.mean()) for hits in study.tested(by[v.name]).values()]
         value.setdefault(m.name, {})[f] = mean = float(np.mean(each))
         rows.append(Row("search", m.name, m.title, "mean top1", round(mean, 4), mean, mean, setting={"factor": f}))
     return {m: max(of, key=lambda f: of[f]) for m, of in value.items()}, rows, study.seconds(by)
@@ -141,10 +131,10 @@ def measure(profile: Profile, workers: int | None) -> Content:
     plan |= {("own", m.name): own(profile, m) for m in systems()}
     beside = controls(profile, factor)
     by = study.run(few, [*plan.values(), *(v for *_, v in beside)], workers, "training and testing rivals")
-    value: dict[tuple[str, str], dict[str, np.ndarray]] = {at: _tested(by[v.name]) for at, v in plan.items()}
+    value: dict[tuple[str, str], dict[str, np.ndarray]] = {at: study.tested(by[v.name]) for at, v in plan.items()}
     for (recipe, _), v in plan.items():
         of = registry.get(v.method)
-        for test, hits in _tested(by[v.name]).items():
+        for test, hits in study.tested(by[v.name]).items():
             trained = by[v.name][0]["trained"]
             rows.append(study.measured(test, of.name, of.title, hits, "top1", trained, recipe=recipe))
     contrasts: list[Contrast] = []
@@ -156,7 +146,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
                     for t, hits in tested.items()
                 ]
     for what, row, v in beside:
-        tested, like = _tested(by[v.name]), value["shared", row]
+        tested, like = study.tested(by[v.name]), value["shared", row]
         for test, hits in tested.items():
             trained = by[v.name][0]["trained"]
             rows.append(study.measured(what, v.name, v.title, hits, "top1", trained, test=test))
@@ -174,12 +164,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
 
 # --- what is claimed -------------------------------------------------------------------------------------------------
 
-HEADINGS = {
-    "supervised": "Supervised",
-    "ucf101": "Zero-shot, UCF-101's layout",
-    "hmdb51": "Zero-shot, HMDB-51's layout",
-}
-TITLES = {"supervised": "supervised", "ucf101": "zero-shot, UCF-101's layout", "hmdb51": "zero-shot, HMDB-51's layout"}
+TITLES = {test: title[0].lower() + title[1:] for test, title in TESTS.items()}  # inside a sentence
 SOURCES = {"supervised": "Table 1, section 4.2", "ucf101": "Table 2b", "hmdb51": "Table 2b"}
 BLIND = ("sfar", "sfar-printed", "clip", "vanilla", "ost", "vifi-clip")  # none of these can see the order of frames
 
@@ -321,7 +306,7 @@ def figure(record: Record) -> Figure:
         plots.categories(ax, range(len(of)), names if k == 0 else [""] * len(of))
         plots.widen(ax, right=0.12)
         ax.set_xlabel("Top-1 accuracy [%]")
-        ax.set_title(f"{HEADINGS[test]}\n{record.data['tests'][test]} test videos", loc="left")
+        ax.set_title(f"{TESTS[test]}\n{record.data['tests'][test]} test videos", loc="left")
     what = f"Measured: {record.profile} profile, {page.seeds(record)}, 95 % intervals; ° blind to the order of frames"
     bold = {"weight": "bold", "size": 8}
     place = {"loc": "outside upper left", "ncols": 2, "alignment": "left"}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sfar.data.labels import LABEL_SETS, class_names
 from sfar.model.clip import token_ids
+from sfar.model.systems import ost
 from sfar.storyboard.scripts import ACTIVITIES
 from sfar.subtexts.texts import SPATIO, STEPS
 
@@ -15,7 +16,7 @@ WINDOW = 77  # tokens of CLIP's text window, start and end included
 _EMPTY = {"a", "an", "the", "of", "some", "to"}
 _ENGLISH = "the a an of with on in and to into from at over up down by for is are his her their its"
 # What a text encoder is given of a text, by its kind; the template of spatio descriptors is OST's.
-TEMPLATES = {STEPS: "{}", SPATIO: "This is a video about {}"}
+TEMPLATES = {STEPS: "{}", SPATIO: ost.SPATIO}
 # An English word in -ing before one of these has an object or a place: somebody does something.
 _GOVERNED = (
     "a an the his her their its this that these those one's someone something "

@@ -95,6 +95,10 @@ def check_folder(folder: Path) -> None:
 
     Tried, and nothing is left: rights say little of a disk that is mounted to be read alone.
     """
+    _try(folder, f"in {folder}")
+
+
+def _try(folder: Path, what: object) -> None:
     near = folder
     try:
         while not near.exists():
@@ -102,7 +106,7 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=near):
             pass
     except OSError as e:
-        raise SfarError(f"cannot write in {folder}: {e.strerror or e}; {_advice(folder)}") from e
+        raise SfarError(f"cannot write {what}: {e.strerror or e}; {_advice(folder)}") from e
 
 
 def free(folder: Path) -> int:
@@ -125,7 +129,7 @@ def check_output(path: Path) -> Path:
     """``path`` if a file can be written there, asked before long or paid work begins. Raises ``SfarError``."""
     if not path.name or os.path.isdir(path):
         raise SfarError(f"cannot write {path}: expected the name of a file")
-    check_folder(path.parent)
+    _try(path.parent, path)
     return path
 
 

@@ -83,6 +83,7 @@ def made(*tasks: Task, each=1):
         return site.make(tasks, bar)
 
 
+@pytest.mark.long
 def test_a_run_shared_by_two_processes_on_a_node(nodes, roots, monkeypatch, tmp_path, videos_here):
     """The record is that of one process here, and is in the store."""
     one = job(roots)
@@ -98,6 +99,7 @@ def test_a_run_shared_by_two_processes_on_a_node(nodes, roots, monkeypatch, tmp_
     assert not list((tmp_path / "cache").glob(".cluster.*"))
 
 
+@pytest.mark.long
 def test_what_a_run_says(nodes, monkeypatch, capsys):
     with pytest.raises(SfarError, match=r"^run sfar/seed 3: its loss is not finite$"):
         made(task("sfar/seed 3", elsewhere.refuses))
@@ -106,6 +108,7 @@ def test_what_a_run_says(nodes, monkeypatch, capsys):
         made(task("sfar/seed 4", elsewhere.dies))
 
 
+@pytest.mark.long
 def test_a_node_that_is_not_as_this_one(nodes, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "_code", lambda: "another")
     with pytest.raises(SfarError, match=r"^run x: node \S+ has other code or other libraries than this command: have"):

@@ -1,24 +1,13 @@
 """Runs of other methods: their loss, their key, their way through the executor."""
 
-import torch
-import torch.nn.functional as F
+import pytest
 from small_sets import at
 
 from sfar.config import get_profile
 from sfar.data.source import Dataset, dataset
-from sfar.model.loss import info_nce
+from sfar.model.other_methods import OTHER_METHODS
 from sfar.runs import other_methods
 from sfar.runs.job import Job
-
-
-def test_lambda_makes_the_loss_cross_entropy():
-    g = torch.Generator().manual_seed(0)
-    logits, labels = (5 * torch.randn(8, 4, generator=g)).requires_grad_(), torch.tensor([0, 1, 2, 3, 0, 1, 1, 3])
-    (got,) = torch.autograd.grad(
-        info_nce(logits, labels, other_methods.CROSS_ENTROPY)[0] / other_methods.CROSS_ENTROPY, logits
-    )
-    (expected,) = torch.autograd.grad(F.cross_entropy(logits, labels), logits)
-    assert (got - expected).norm() < 1e-5 * expected.norm()
 
 
 def test_the_key_of_a_run(tmp_path):
@@ -60,3 +49,19 @@ def test_a_record(roots):
         assert (r["host"], r["plug"], r["trained"], len(r["v2t"])) == (host, "fine", parts, 2)
         assert set(r["views"]["1x1"]) >= {"top1", "ranks"} and r["classes"] == list(job.data.classes)
     assert ticks[-1] == 4, "the progress bar is told"
+
+
+@pytest.mark.parametrize("name", OTHER_METHODS)
+def test_the_loss_is_cross_entropy_of_a_classifier_and_eq_14_of_the_others(roots, monkeypatch, name):
+    p = at(roots, **{"train.train_visual": False, "train.frozen_draws": 1})
+
+    class Reached(Exception):
+        pass
+
+    def fit(model, inputs, *_):
+        assert inputs.job.profile.train.loss == ("cross_entropy" if name == "atm" else "info_nce")
+        raise Reached
+
+    monkeypatch.setattr(other_methods, "fit", fit)
+    with pytest.raises(Reached):
+        other_methods.run_other_method(other_methods.OtherMethodJob(Job(p, dataset(p), "sfar", 0), name, "none"))

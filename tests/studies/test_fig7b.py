@@ -141,7 +141,7 @@ def test_verdicts_follow_the_intervals(record):
         assert c.verdict == plain or (c.verdict, plain) == ("equal", "undecided"), c.id
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("runs_here")
 def test_one_seed_again(drawn, record):
     """A group of the figure trained again from an empty cache."""

@@ -142,7 +142,7 @@ def test_measure_from_videos_on_disk(tmp_path, capfd):
     assert (again.rows, again.contrasts, again.claims) == (record.rows, record.contrasts, record.claims)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("runs_here")
 def test_a_seed_of_the_record_again(drawn):
     """Accuracy within a few videos: another processor adds up in another order."""

@@ -97,7 +97,7 @@ def test_controls_change_one_thing():
 
 def test_the_record_has_every_method_under_both_recipes(record):
     for m in rivals.methods():
-        tests = rivals.TESTS if not m.closed else ("supervised",)
+        tests = study.TESTS if not m.closed else ("supervised",)
         for test in tests:
             have = {r.setting["recipe"] for r in record.select(test, m.name)}
             assert have == ({"shared", "own"} if m.recipe else {"shared"}), (m.name, test)
@@ -113,7 +113,7 @@ def test_the_factor_that_was_taken_is_the_best_of_the_search(record):
 
 def test_highest_is_against_each_in_its_better_recipe(record):
     for m in registry.own():
-        for test in rivals.TESTS:
+        for test in study.TESTS:
             against = rivals._rivals(record, m, test)
             names = [c.against for c in against]
             assert len(set(names)) == len(names) and not {r.name for r in registry.own()} & set(names)
@@ -134,7 +134,7 @@ def test_accuracy_of_a_closed_system_is_supervised_alone(record):
 
 def test_the_figure_has_a_row_for_each_in_all_panels(record):
     fig = rivals.figure(record)
-    assert len(fig.axes) == len(rivals.TESTS)
+    assert len(fig.axes) == len(study.TESTS)
     assert len({tuple(ax.get_yticks()) for ax in fig.axes}) == 1
     assert len(fig.axes[0].get_yticks()) == len(rivals.methods())
 

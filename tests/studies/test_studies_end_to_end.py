@@ -1,14 +1,15 @@
 """From an empty cache: at least one seed of the experiment of every study again, compared with the committed records.
 
-The cheapest runs that pass through all of it. The fine-tuned towers of Tables 2b, 2e and 10 are the runs of
-``test_end_to_end.py`` and held to their records there.
+The cheapest runs that pass through all of it (`make test-long`). The fine-tuned towers of Tables 2b, 2e and 10 are the
+runs of ``test_end_to_end.py`` and held to their records there.
 """
 
 import pytest
-from test_end_to_end import allowed
+from test_end_to_end import HELD, TOLERANCE, allowed, jobs
 
 from sfar import studies
 from sfar.config import get_profile
+from sfar.model.registry import METHODS
 from sfar.runs.executor import run_all
 from sfar.studies import (
     ablations,
@@ -23,6 +24,7 @@ from sfar.studies import (
     rivals,
 )
 from sfar.studies.core import study
+from sfar.studies.core.study import UNSEEN
 
 PROFILE = get_profile("storyboard")
 SEED = PROFILE.seeds[0]
@@ -66,10 +68,13 @@ def close(run, found, *where, **setting):
         assert abs(now - row.per_seed[0]) <= allowed(row.videos), (row.title, k, now, row.per_seed)
 
 
+OTHERS = [m for m in METHODS if m not in HELD]
+
+
 @pytest.fixture(scope="module")
 def again(drawn):
     """The runs by study and row: all in one go, so that no core waits."""
-    drawn("storyboard-kinetics", DATA, "storyboard-charades")
+    drawn("storyboard-kinetics", *UNSEEN, "storyboard-charades")
     tables = (*ablations.FIG7A, *ablations.FROZEN_ROWS, *(v for _, v in ablations.readings(PROFILE)))
     multi = [v for rows in multi_label.variants(PROFILE).values() for v in rows]
     rows = {
@@ -78,7 +83,17 @@ def again(drawn):
         **{("multi_label", v.name): v for v in multi if v.name in MULTI},
     }
     assert len(rows) == len(FROZEN) + len(CELLS) + len(MULTI)
-    return dict(zip(rows, run_all([study.job(PROFILE, v, SEED) for v in rows.values()]), strict=True))
+    todo = [study.job(PROFILE, v, SEED) for v in rows.values()] + jobs(OTHERS)
+    return dict(zip([*rows, *(("table1", m) for m in OTHERS)], run_all(todo), strict=True))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", OTHERS)
+def test_table1_again(again, method):
+    found, run = record("table1"), again["table1", method]
+    for k in ("top1", "top5"):
+        row = found.find("methods", method, k, views="1x1")
+        assert run["trained"] == row.trained and abs(run["views"]["1x1"][k] - row.per_seed[0]) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", studies.ORDER)
@@ -104,7 +119,7 @@ def test_ambiguity_and_pictures_are_of_the_runs_measured_again():
         assert shown.find("fig5", name, classes="all").mean == pytest.approx(row[name][0], abs=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", FROZEN)
 def test_ablations_again(again, name):
     found = record("ablations")
@@ -112,7 +127,7 @@ def test_ablations_again(again, name):
     close(again["ablations", name], found, part, name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("cell", CELLS, ids=lambda c: "-".join(map(str, c)))
 def test_few_shot_again(again, cell):
     data, shots, method, epoch, tower, lists = cell
@@ -124,7 +139,7 @@ def test_few_shot_again(again, cell):
     assert (run["training"]["clips"], run["training"]["repeats"]) == (more["clips"][0], more["repeats"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", MULTI)
 def test_multi_label_again(again, name):
     found, run = record("multi_label"), again["multi_label", name]
@@ -135,7 +150,7 @@ def test_multi_label_again(again, name):
     assert set(maps) == set(row.more["variants"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sub_actions_again(again):
     """Table 4's runs are Figure 7a's; its own record has the accuracy per seed of N = 5, of the others by class."""
     found, n5 = record("sub_actions"), again["ablations", "n5"]

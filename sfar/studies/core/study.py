@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sfar.config import DataConfig, Profile, by_dataset, changed, get_profile, layout, tuned, values
+from sfar.config import DRAWN, DataConfig, Profile, by_dataset, changed, get_profile, layout, tuned, values
+from sfar.data import layouts
 from sfar.data.source import Dataset, dataset, is_drawn, sets_in
 from sfar.errors import ConfigError
 from sfar.model import registry
@@ -176,6 +177,21 @@ def unseen_hits(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
     for name in UNSEEN:
         found = [r["zero_shot"][name] for r in runs]
         out[name] = 100.0 * np.array([np.array(f["scores"]).argmax(1) == np.array(f["labels"]) for f in found])
+    return out
+
+
+# What a run can be tested on in one go: its own classes, and all of each drawn unseen set.
+TESTS = {
+    "supervised": "Supervised",
+    **{DRAWN[name]: f"Zero-shot, {layouts.layout(DRAWN[name]).title}'s layout" for name in UNSEEN},
+}
+
+
+def tested(runs: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Hits [seeds, videos] on each of ``TESTS`` that the runs were tested on."""
+    out = {"supervised": hits(runs)}
+    if runs[0]["zero_shot"]:
+        out |= {DRAWN[name]: found for name, found in unseen_hits(runs).items()}
     return out
 
 
