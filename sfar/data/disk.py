@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -92,7 +93,7 @@ def data_root(root: str | Path, layout: str, expected: str) -> Path:
 
 def join(*parts: str) -> str:
     """Parts of a relative path with forward slashes; "" stands for the root itself."""
-    return "/".join(p for p in parts if p)
+    return "/".join(filter(None, parts))
 
 
 def find_list(root: Path, places: Sequence[str], names: Sequence[str], layout: str) -> Path:
@@ -180,14 +181,15 @@ def csv_rows(
             at = [header.index(c) for c in columns]
             more = {c: header.index(c) if c in header else -1 for c in optional}
             furthest = max(at)
+            chosen = itemgetter(*at) if len(at) > 1 else lambda texts: (texts[furthest],)
             for fields in reader:
-                texts = [f.strip() for f in fields]
+                texts = list(map(str.strip, fields))
                 if not any(texts):
                     continue
                 last = reader.line_num
                 if len(texts) <= furthest:
                     raise DataError(f"{path} line {last}: has fewer than {len(columns)} columns; expected {expected}")
-                row = {c: texts[k] for c, k in zip(columns, at, strict=True)}
+                row = dict(zip(columns, chosen(texts), strict=True))
                 for c, k in more.items():
                     row[c] = texts[k] if 0 <= k < len(texts) else ""
                 yield last, row
@@ -210,10 +212,16 @@ def _separator(path: Path, first: str, columns: Sequence[str], expected: str) ->
     return best
 
 
+def parted(name: str) -> tuple[str, str]:
+    """A file's name and its ending with the dot, "" where it has none; a quarter of a million are asked for it."""
+    base, dot, ending = name.rpartition(".")
+    return (base, dot + ending) if base else (name, "")
+
+
 def stem(name: str) -> str:
     """A file's name without the endings of a video, of which a downloader may have given it two; others as they are."""
     while "." in name:
-        base, ending = os.path.splitext(name)
+        base, ending = parted(name)
         if ending.lower() not in _RANK:
             break
         name = base
@@ -226,15 +234,17 @@ def names_of(file: str) -> tuple[str, ...]:
     Which endings there are is FFmpeg's business: where the last one is none that is known here, the name without it is
     another candidate. So is the name without yt-dlp's mark of a format, the last one: "<id>.f137.mp4".
     """
-    base, ending = os.path.splitext(file)
+    base, ending = parted(file)
     known = ending.lower() in _RANK
+    if known and "." not in base:
+        return (base,)
     names = (stem(base),) if known else (file, stem(base))[: 1 + bool(ending)]
     return (*names, *(n[: m.start()] for n in names if "." in n and (m := _FORMAT.search(n))))
 
 
 def is_video(file: str) -> bool:
     """Whether a file's ending alone says that it is a video."""
-    return os.path.splitext(file)[1].lower() in _RANK
+    return parted(file)[1].lower() in _RANK
 
 
 class Look(NamedTuple):
@@ -284,7 +294,7 @@ def _which(entry: os.DirEntry[str], out: Look) -> list[str] | None:
             return out.dangling if entry.is_symlink() else None
     except OSError:  # a link to itself, or through a folder that must not be read
         return out.dangling
-    ending = os.path.splitext(entry.name)[1].lower()
+    ending = parted(entry.name)[1].lower()
     if ending in UNFINISHED or ending.startswith(".part-"):  # one fragment of several
         return out.unfinished
     return None if ending in NO_VIDEO else out.files
@@ -292,7 +302,7 @@ def _which(entry: os.DirEntry[str], out: Look) -> list[str] | None:
 
 def _preference(file: str) -> tuple[bool, int, int, str]:
     """Known endings go first, one before two or a mark of a format, then as in ``VIDEO_ENDINGS``, then the alphabet."""
-    base, ending = os.path.splitext(file)
+    base, ending = parted(file)
     rank = _RANK.get(ending.lower())
     if rank is None:
         return True, 0, 0, file

@@ -161,6 +161,8 @@ def _read_row(where: str, value: dict[str, str], split: str) -> _Row:
 
 
 def _seconds(where: str, column: str, text: str) -> int:
+    if len(text) < 10 and text.isascii() and text.isdecimal():
+        return int(text)
     if not _SECONDS.fullmatch(text):
         raise DataError(
             f"{where}, column {column}: {text!r} is not a whole number of seconds; correct or remove the row"
