@@ -208,7 +208,11 @@ class Keeper:
 
 @contextmanager
 def listening(keeper: Keeper) -> Iterator[None]:
-    """SIGTERM and Ctrl-C ask ``keeper`` to stop after the batch at hand; a second Ctrl-C stops at once."""
+    """SIGTERM and Ctrl-C ask ``keeper`` to stop after the batch at hand; a second Ctrl-C stops at once.
+
+    Of a job of several processes that has failed, SIGTERM stays without effect: it ends by itself, what ended it is
+    still to be said, and torchrun's own SIGTERM is on its way.
+    """
 
     def asked(number: int, _: Any) -> None:
         if keeper._signal and number == signal.SIGINT:
@@ -218,6 +222,10 @@ def listening(keeper: Keeper) -> Iterator[None]:
     before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
+    except BaseException:
+        if keeper.world.size > 1:
+            del before[signal.SIGTERM]
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
