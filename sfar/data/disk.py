@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -197,15 +196,14 @@ def csv_rows(
             at = [header.index(c) for c in columns]
             more = {c: header.index(c) if c in header else -1 for c in optional}
             furthest = max(at)
-            chosen = itemgetter(*at) if len(at) > 1 else lambda texts: (texts[furthest],)
             for fields in reader:
-                texts = list(map(str.strip, fields))
+                texts = [f.strip() for f in fields]
                 if not any(texts):
                     continue
                 last = reader.line_num
                 if len(texts) <= furthest:
                     raise DataError(f"{path} line {last}: has fewer than {len(columns)} columns; expected {expected}")
-                row = dict(zip(columns, chosen(texts), strict=True))
+                row = {c: texts[k] for c, k in zip(columns, at, strict=True)}
                 for c, k in more.items():
                     row[c] = texts[k] if 0 <= k < len(texts) else ""
                 yield last, row

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sfar import paper
-from sfar.config import DRAWN, Profile
+from sfar.config import Profile
 from sfar.model import registry
 from sfar.model.method import Method
 from sfar.render import style
@@ -25,7 +25,7 @@ from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.studies.core.study import FROZEN, TESTS, UNSEEN, Content, Item, Study, Variant
+from sfar.studies.core.study import FROZEN, TESTS, Content, Item, Study, Variant
 from sfar.studies.few_shot import PAPER_LOOKS, draw_printed
 
 # --- what is compared ------------------------------------------------------------------------------------------------
@@ -88,8 +88,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
     gain = {m: value["videos", m, full]["supervised"] - value["videos", m, few]["supervised"] for m in GAINS}
     contrasts.append(study.difference(*GAINS, *(gain[m] for m in GAINS), "gain", test="supervised"))  # pyright: ignore[reportCallIssue]
     first = by[plan["videos", "sfar", full].name]
-    tests = {"supervised": len(first[0]["labels"])}
-    tests |= {DRAWN[name]: len(first[0]["zero_shot"][name]["labels"]) for name in UNSEEN}
+    tests = {test: hits.shape[1] for test, hits in value["videos", "sfar", full].items()}
     data = {**study.about(first), "tests": tests, "budgets": {k: list(v) for k, v in amounts.items()}}
     return Content(data, rows, contrasts, {}, study.seconds(by), [int(r["seed"]) for r in first])
 

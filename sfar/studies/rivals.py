@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sfar.config import DRAWN, Profile, changed
+from sfar.config import Profile, changed
 from sfar.model import registry
 from sfar.model.method import Method
 from sfar.render import plots, style
@@ -25,7 +25,7 @@ from sfar.studies.core import page, study
 from sfar.studies.core.blocks import Drawn, Printed, Provenance, Shown, Text, Verdicts
 from sfar.studies.core.claims import Claim, above, highest, named
 from sfar.studies.core.record import Contrast, Record, Row
-from sfar.studies.core.study import TESTS, UNSEEN, Content, Item, Study, Variant
+from sfar.studies.core.study import TESTS, Content, Item, Study, Variant
 from sfar.studies.table1 import PAPER_COLUMNS
 from sfar.training.recipes import RATES, part_of_it, scaled
 
@@ -132,11 +132,11 @@ def measure(profile: Profile, workers: int | None) -> Content:
     beside = controls(profile, factor)
     by = study.run(few, [*plan.values(), *(v for *_, v in beside)], workers, "training and testing rivals")
     value: dict[tuple[str, str], dict[str, np.ndarray]] = {at: study.tested(by[v.name]) for at, v in plan.items()}
-    for (recipe, _), v in plan.items():
+    for at, v in plan.items():
         of = registry.get(v.method)
-        for test, hits in study.tested(by[v.name]).items():
+        for test, hits in value[at].items():
             trained = by[v.name][0]["trained"]
-            rows.append(study.measured(test, of.name, of.title, hits, "top1", trained, recipe=recipe))
+            rows.append(study.measured(test, of.name, of.title, hits, "top1", trained, recipe=at[0]))
     contrasts: list[Contrast] = []
     for a in registry.own():
         for (recipe, b), tested in value.items():
@@ -152,8 +152,7 @@ def measure(profile: Profile, workers: int | None) -> Content:
             rows.append(study.measured(what, v.name, v.title, hits, "top1", trained, test=test))
             contrasts.append(study.difference(v.name, row, hits, like[test], what, test=test))
     first = by["sfar"] if "sfar" in by else by[plan["shared", "sfar"].name]
-    tests = {"supervised": len(first[0]["labels"])}
-    tests |= {DRAWN[name]: len(first[0]["zero_shot"][name]["labels"]) for name in UNSEEN}
+    tests = {test: hits.shape[1] for test, hits in value["shared", "sfar"].items()}
     recipes = {
         m.name: {k: list(v) if isinstance(v, tuple) else v for k, v in scaled(m, profile).items()} for m in systems()
     }
